@@ -1,0 +1,274 @@
+//! The use cases: register, sign in, tell who is calling, sign out; and, in `operator`, what the command line does. The
+//! only place where store, hashing, tokens and revocations meet.
+//!
+//! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
+//! runs as a task of its own from the first write to the in-memory revocation ([`uninterrupted`]).
+
+mod operator;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::{
+    Account, AccountStatus, AuthError, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword, Password,
+    PasswordHash, PersonName, Revocation, Role, Session, Username,
+};
+use crate::hashing::{HashError, PasswordHasher};
+use crate::revocations::Revocations;
+use crate::store::{AccountStore, StoreError};
+use crate::token::{IssuedToken, MintError, NewSession, Profile, Tokens};
+
+pub use operator::Operator;
+
+/// How long sessions and tokens live, and who may register.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Whether strangers may register.
+    pub registration_open: bool,
+    /// Of a token of a username sign-in.
+    pub username_token_lifetime: Duration,
+    /// Of a token of an email sign-in.
+    pub email_token_lifetime: Duration,
+    /// From the sign-in to the last token's expiry.
+    pub session_max_lifetime: Duration,
+}
+
+impl Rules {
+    fn token_lifetime(&self, identity: &Identity) -> Duration {
+        match identity {
+            Identity::Username(_) => self.username_token_lifetime,
+            Identity::Email { .. } => self.email_token_lifetime,
+        }
+    }
+}
+
+/// The use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Arc<dyn AccountStore>,
+    hasher: PasswordHasher,
+    tokens: Tokens,
+    revocations: Arc<Revocations>,
+    clock: Arc<dyn Clock>,
+    rules: Arc<Rules>,
+}
+
+/// How a new account will sign in; its ids are not for the registrant to choose.
+#[derive(Debug, Clone)]
+pub enum Registration {
+    /// By username.
+    Username(Username),
+    /// By email, as the first administrator of a new firm: joining an existing one by typing its name would be a way
+    /// into other people's data.
+    Email {
+        /// The address.
+        email: Email,
+        /// The person.
+        name: PersonName,
+        /// The new firm.
+        firm_name: FirmName,
+    },
+}
+
+impl Accounts {
+    /// Puts the parts together.
+    pub fn new(
+        store: Arc<dyn AccountStore>,
+        hasher: PasswordHasher,
+        tokens: Tokens,
+        revocations: Arc<Revocations>,
+        clock: Arc<dyn Clock>,
+        rules: Rules,
+    ) -> Self {
+        Self { store, hasher, tokens, revocations, clock, rules: Arc::new(rules) }
+    }
+
+    /// Refuses when registration is closed. Asked before a request is even looked at.
+    pub fn require_open_registration(&self) -> Result<(), AuthError> {
+        if self.rules.registration_open { Ok(()) } else { Err(AuthError::RegistrationClosed) }
+    }
+
+    /// Registers an account; signs it in if it is a username account, as that contract has it.
+    pub async fn register(
+        &self,
+        registration: Registration,
+        password: NewPassword,
+    ) -> Result<(Account, Option<IssuedToken>), AuthError> {
+        self.require_open_registration()?;
+        let signed_in = matches!(registration, Registration::Username(_));
+        // Hashed before anything is known about the name: a taken one costs the same as a free one.
+        let password_hash = self.hasher.hash(password.as_password()).await?;
+        let new = new_account(registration, password_hash, &*self.clock);
+        let account = Account {
+            id: new.id,
+            identity: new.identity.clone(),
+            status: AccountStatus::Active,
+            epoch: 0,
+            created_at: new.created_at,
+        };
+        let session = signed_in.then(|| self.new_session(&account));
+        let store = Arc::clone(&self.store);
+        let (stored_session, id) = (session.clone(), new.id);
+        uninterrupted(async move {
+            store.insert_account(&new, stored_session.as_ref()).await?;
+            tracing::info!(event = "register", result = "ok", account = %id);
+            Ok(())
+        })
+        .await?;
+        let token = session.map(|session| self.first_token(&session, &account)).transpose()?;
+        Ok((account, token))
+    }
+
+    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash.
+    pub async fn login(&self, handle: &Handle, password: &Password) -> Result<(Account, IssuedToken), AuthError> {
+        let found = self.store.find_credentials(handle).await?;
+        let verdict = self.hasher.verify(password, found.as_ref().map(|found| &found.password_hash)).await?;
+        let Some(found) = found else {
+            tracing::info!(event = "login", result = "unknown account");
+            return Err(AuthError::InvalidCredentials);
+        };
+        let id = found.account.id;
+        if !verdict.matches || found.account.status != AccountStatus::Active {
+            let result = if verdict.matches { "inactive account" } else { "wrong password" };
+            tracing::info!(event = "login", result, account = %id);
+            return Err(AuthError::InvalidCredentials);
+        }
+
+        let session = self.new_session(&found.account);
+        let (store, stored) = (Arc::clone(&self.store), session.clone());
+        let opened = uninterrupted(async move { Ok(store.open_session(&stored).await?) }).await?;
+        if !opened {
+            // Disabled or deleted since the look-up.
+            tracing::info!(event = "login", result = "account ended meanwhile", account = %id);
+            return Err(AuthError::InvalidCredentials);
+        }
+        if verdict.outdated {
+            self.rehash(id, found.password_hash, password.clone());
+        }
+        tracing::info!(event = "login", result = "ok", account = %id, session = %session.id);
+        let token = self.first_token(&session, &found.account)?;
+        Ok((found.account, token))
+    }
+
+    /// The account of an authenticated caller, as it is now.
+    pub async fn find_active(&self, id: Uuid) -> Result<Account, AuthError> {
+        match self.store.find_account(id).await? {
+            Some(account) if account.status == AccountStatus::Active => Ok(account),
+            _ => Err(AuthError::AccountGone),
+        }
+    }
+
+    /// Ends a session, durably and at once. `token_lifetime` is that of the token it is asked with: no token of the
+    /// session that exists by now is good for longer.
+    pub async fn logout(&self, session_id: Uuid, token_lifetime: Duration) -> Result<(), AuthError> {
+        let until = self.clock.now() + token_lifetime;
+        let (store, revocations) = (Arc::clone(&self.store), Arc::clone(&self.revocations));
+        uninterrupted(async move {
+            store.end_session(session_id, until).await?;
+            revocations.insert(Revocation::Session(session_id), until);
+            tracing::info!(event = "logout", result = "ok", session = %session_id);
+            Ok(())
+        })
+        .await
+    }
+
+    fn new_session(&self, account: &Account) -> Session {
+        let now = self.clock.now();
+        Session {
+            id: new_id(&*self.clock),
+            account_id: account.id,
+            epoch: account.epoch,
+            created_at: now,
+            expires_at: now + self.rules.session_max_lifetime,
+            token_lifetime: self.rules.token_lifetime(&account.identity),
+        }
+    }
+
+    fn first_token(&self, session: &Session, account: &Account) -> Result<IssuedToken, AuthError> {
+        Ok(self.tokens.issue(NewSession {
+            account_id: account.id,
+            session_id: session.id,
+            epoch: session.epoch,
+            token_lifetime: session.token_lifetime,
+            profile: profile(&account.identity),
+        })?)
+    }
+
+    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it.
+    fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
+        let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
+        tokio::spawn(async move {
+            let done = match hasher.hash(&password).await {
+                Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
+                Err(_) => false,
+            };
+            tracing::info!(event = "rehash", result = if done { "ok" } else { "put off" }, account = %id);
+        });
+    }
+}
+
+fn new_account(registration: Registration, password_hash: PasswordHash, clock: &dyn Clock) -> NewAccount {
+    let identity = match registration {
+        Registration::Username(username) => Identity::Username(username),
+        Registration::Email { email, name, firm_name } => {
+            Identity::Email { email, name, firm: Firm { id: new_id(clock), name: firm_name }, role: Role::Admin }
+        }
+    };
+    let now = clock.now();
+    let created_at = now.replace_nanosecond(0).unwrap_or(now);
+    NewAccount { id: new_id(clock), identity, password_hash, created_at }
+}
+
+/// A UUID of version 7: in the order of time, and unlikely to collide; not a secret.
+fn new_id(clock: &dyn Clock) -> Uuid {
+    let now = clock.now();
+    let seconds = now.unix_timestamp().try_into().unwrap_or(0);
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond()))
+}
+
+/// What a token shows of an account.
+pub fn profile(identity: &Identity) -> Profile {
+    match identity {
+        Identity::Username(username) => Profile::Username { username: username.to_string() },
+        Identity::Email { email, firm, role, .. } => {
+            Profile::Email { email: email.to_string(), firm_id: firm.id, role: role.as_str().to_owned() }
+        }
+    }
+}
+
+/// Runs a change of state to its end, whether or not the caller stays to hear of it.
+async fn uninterrupted<T: Send + 'static>(
+    change: impl Future<Output = Result<T, AuthError>> + Send + 'static,
+) -> Result<T, AuthError> {
+    let span = tracing::Span::current();
+    let task = tokio::spawn(tracing::Instrument::instrument(change, span));
+    task.await.unwrap_or_else(|panic| Err(AuthError::Internal(panic.into())))
+}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::HandleTaken => Self::HandleTaken,
+            StoreError::Unavailable(source) => Self::Unavailable(source),
+            StoreError::Corrupt(source) => Self::Internal(source),
+        }
+    }
+}
+
+impl From<HashError> for AuthError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            HashError::Failed(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+impl From<MintError> for AuthError {
+    fn from(error: MintError) -> Self {
+        Self::Internal(error.into())
+    }
+}

@@ -1,0 +1,79 @@
+//! What the operator does from the command line, beside a running server or without one. Apart from [`Accounts`]
+//! because it needs no tokens and holds no revocations: a server hears of the sessions it ends through the store.
+//!
+//! [`Accounts`]: super::Accounts
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Registration, new_account};
+use crate::clock::Clock;
+use crate::domain::{Account, AccountStatus, AuthError, Handle, NewPassword};
+use crate::hashing::PasswordHasher;
+use crate::store::{AccountStore, StoreError};
+
+/// How many accounts a listing reads at once.
+const PAGE: u32 = 500;
+
+/// The operator's use cases.
+pub struct Operator {
+    store: Arc<dyn AccountStore>,
+    clock: Arc<dyn Clock>,
+    session_max_lifetime: Duration,
+}
+
+impl Operator {
+    /// `session_max_lifetime` is the server's: so long the end of an account's sessions is remembered.
+    pub fn new(store: Arc<dyn AccountStore>, clock: Arc<dyn Clock>, session_max_lifetime: Duration) -> Self {
+        Self { store, clock, session_max_lifetime }
+    }
+
+    /// The account that signs in with `handle`.
+    pub async fn find(&self, handle: &Handle) -> Result<Option<Account>, AuthError> {
+        Ok(self.store.find_credentials(handle).await?.map(|found| found.account))
+    }
+
+    /// Registers an account, whether registration is open or not; `None` when the name is taken.
+    pub async fn create(
+        &self,
+        hasher: &PasswordHasher,
+        registration: Registration,
+        password: NewPassword,
+    ) -> Result<Option<Uuid>, AuthError> {
+        let password_hash = hasher.hash(password.as_password()).await?;
+        let new = new_account(registration, password_hash, &*self.clock);
+        match self.store.insert_account(&new, None).await {
+            Ok(()) => Ok(Some(new.id)),
+            Err(StoreError::HandleTaken) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The accounts after `after`, a page at a time, in the order of registration.
+    pub async fn list(&self, after: Option<Uuid>) -> Result<Vec<Account>, AuthError> {
+        Ok(self.store.list_accounts(after, PAGE).await?)
+    }
+
+    /// Lets an account sign in, or not; the latter ends all its sessions. Tells whether that changed anything.
+    pub async fn set_status(&self, id: Uuid, status: AccountStatus) -> Result<bool, AuthError> {
+        Ok(self.store.set_status(id, status, self.until()).await?.is_some())
+    }
+
+    /// Deletes an account for good and ends all its sessions. Tells whether there was one.
+    pub async fn delete(&self, id: Uuid) -> Result<bool, AuthError> {
+        Ok(self.store.delete_account(id, self.until()).await?.is_some())
+    }
+
+    fn until(&self) -> time::OffsetDateTime {
+        self.clock.now() + self.session_max_lifetime
+    }
+}
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operator").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,17 @@
+//! What accounts are made of: names, passwords, identities and the failures around them. Pure: no async, no I/O, no
+//! protocol. A string from outside becomes one of these types once, at the edge, and is never a string again.
+
+mod account;
+mod email;
+mod error;
+mod handle;
+mod password;
+mod text;
+mod username;
+
+pub use account::{Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session};
+pub use email::Email;
+pub use error::{AuthError, Violation, Violations};
+pub use handle::Handle;
+pub use password::{NewPassword, Password, PasswordHash};
+pub use username::Username;

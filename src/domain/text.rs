@@ -1,0 +1,56 @@
+//! Which characters a name may hold, and how it is normalised. Separate because usernames, emails and the names of
+//! people and firms share it.
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as _};
+
+/// Trimmed and in Unicode's composed form (NFC).
+pub(super) fn normalise(text: &str) -> String {
+    text.trim().nfc().collect()
+}
+
+/// [`normalise`]d and in lower case. Composed again after lower-casing, which can decompose (`İ` becomes `i` and a
+/// combining dot): the result is what uniqueness is judged on, so it must be the same however the name was typed.
+pub(super) fn canonical(text: &str) -> String {
+    normalise(text).to_lowercase().nfc().collect()
+}
+
+/// Whether `text` has a character that cannot be seen, or that makes others be seen as what they are not: controls,
+/// NUL, bidirectional and zero-width marks, unassigned and private code points, spaces other than U+0020. Databases
+/// disagree about some of them (SQLite keeps a NUL, PostgreSQL refuses it), and people cannot tell such names apart.
+pub(super) fn has_unprintable(text: &str) -> bool {
+    text.chars().any(|c| match c.general_category() {
+        Category::Control
+        | Category::Format
+        | Category::Surrogate
+        | Category::PrivateUse
+        | Category::Unassigned
+        | Category::LineSeparator
+        | Category::ParagraphSeparator => true,
+        Category::SpaceSeparator => c != ' ',
+        _ => is_blank(c),
+    })
+}
+
+/// Unicode's `Default_Ignorable_Code_Point`s that are letters or marks by category, and the blank braille pattern:
+/// none of them shows anything.
+fn is_blank(c: char) -> bool {
+    matches!(c,
+        '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2800}'
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{E0100}'..='\u{E01EF}')
+}
+
+/// A name for people to read: trimmed, composed, 1 to 100 code points, every one of them visible.
+pub(super) fn display_name(text: &str) -> Result<String, &'static str> {
+    // More than 100 code points of four bytes are too many, whatever normalising does to them.
+    if text.len() > 1_024 {
+        return Err("must have at most 100 characters");
+    }
+    let name = normalise(text);
+    match name.chars().count() {
+        0 => Err("is required"),
+        101.. => Err("must have at most 100 characters"),
+        _ if has_unprintable(&name) => Err("must not contain control or invisible characters"),
+        _ => Ok(name),
+    }
+}

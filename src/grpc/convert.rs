@@ -1,0 +1,90 @@
+//! Messages into the domain's types and back. The only place where a string of a request becomes a name or a password.
+
+use crate::accounts::Registration;
+use crate::domain::{
+    Account, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role, Username,
+    Violations,
+};
+use crate::pb;
+use crate::pb::account::Identity as PbIdentity;
+
+/// What a request that names neither a username nor an email is told.
+const NO_HANDLE: &str = "is required: send a username or an email";
+
+/// Parses a registration, or names every bad field at once.
+pub(super) fn registration(request: pb::RegisterRequest) -> Result<(Registration, NewPassword), AuthError> {
+    use pb::register_request::Handle as PbHandle;
+    let mut bad = Violations::default();
+    let parsed = match request.handle {
+        Some(PbHandle::Username(username)) => {
+            let username = bad.check("username", Username::parse(&username));
+            let password =
+                bad.check("password", NewPassword::parse(request.password, Password::USERNAME_FLOOR));
+            for (field, value) in [("name", &request.name), ("firm_name", &request.firm_name)] {
+                if !value.is_empty() {
+                    bad.add(field, "must be empty: only an email account has one");
+                }
+            }
+            username.map(Registration::Username).zip(password)
+        }
+        Some(PbHandle::Email(email)) => {
+            let email = bad.check("email", Email::parse(&email));
+            let password = bad.check("password", NewPassword::parse(request.password, Password::EMAIL_FLOOR));
+            let name = bad.check("name", PersonName::parse(&request.name));
+            let firm_name = bad.check("firm_name", FirmName::parse(&request.firm_name));
+            email.zip(name).zip(firm_name).zip(password).map(|(((email, name), firm_name), password)| {
+                (Registration::Email { email, name, firm_name }, password)
+            })
+        }
+        None => {
+            bad.add("handle", NO_HANDLE);
+            bad.check("password", NewPassword::parse(request.password, Password::USERNAME_FLOOR));
+            None
+        }
+    };
+    parsed.filter(|_| bad.is_empty()).ok_or(AuthError::Validation(bad))
+}
+
+/// Parses a login, or names every bad field at once.
+pub(super) fn login(request: pb::LoginRequest) -> Result<(Handle, Password), AuthError> {
+    use pb::login_request::Handle as PbHandle;
+    let mut bad = Violations::default();
+    let (handle, floor) = match request.handle {
+        Some(PbHandle::Username(username)) => {
+            (bad.check("username", Username::parse(&username).map(Handle::Username)), Password::USERNAME_FLOOR)
+        }
+        Some(PbHandle::Email(email)) => (bad.check("email", Email::parse(&email).map(Handle::Email)), 1),
+        None => (bad.check("handle", Err(NO_HANDLE)), 1),
+    };
+    let password = bad.check("password", Password::parse(request.password, floor));
+    handle.zip(password).ok_or(AuthError::Validation(bad))
+}
+
+/// An account as a client sees it.
+pub(super) fn account(account: Account) -> pb::Account {
+    let identity = match account.identity {
+        Identity::Username(username) => {
+            PbIdentity::UsernameIdentity(pb::UsernameIdentity { username: username.to_string() })
+        }
+        Identity::Email { email, name, firm, role } => PbIdentity::EmailIdentity(pb::EmailIdentity {
+            email: email.to_string(),
+            name: name.as_str().to_owned(),
+            firm_id: firm.id.to_string(),
+            firm_name: firm.name.as_str().to_owned(),
+            role: match role {
+                Role::Admin => pb::Role::Admin,
+                Role::User => pb::Role::User,
+                Role::Viewer => pb::Role::Viewer,
+            }
+            .into(),
+        }),
+    };
+    pb::Account {
+        id: account.id.to_string(),
+        identity: Some(identity),
+        create_time: Some(prost_types::Timestamp {
+            seconds: account.created_at.unix_timestamp(),
+            nanos: account.created_at.nanosecond().try_into().unwrap_or(0),
+        }),
+    }
+}

@@ -1,0 +1,84 @@
+//! The time a call may take: the caller's `grpc-timeout`, at most ours. tonic's own server does this in its transport,
+//! which this service does not use, and which the JSON APIs would not pass.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderValue;
+use tonic::Status;
+
+use super::status::{self, Failure};
+use crate::domain::{AuthError, Violations};
+
+/// Of a caller that names none, and the most that one may name. For a stream, the time until it begins.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Answers DEADLINE_EXCEEDED in place of a handler that takes too long, whose future is dropped.
+pub(super) async fn enforce(request: Request, next: Next) -> Response {
+    let limit = match request.headers().get("grpc-timeout").map(parse) {
+        None => LONGEST,
+        Some(Some(limit)) => limit.min(LONGEST),
+        Some(None) => {
+            let mut violations = Violations::default();
+            violations.add("grpc-timeout", "must be up to eight digits and a unit of H, M, S, m, u or n");
+            return Status::from(Failure(AuthError::Validation(violations))).into_http();
+        }
+    };
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => status::deadline_exceeded().into_http(),
+    }
+}
+
+/// `TimeoutValue TimeoutUnit` of the gRPC protocol over HTTP/2.
+fn parse(value: &HeaderValue) -> Option<Duration> {
+    let (digits, unit) = value.to_str().ok()?.split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3_600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderValue;
+
+    use super::parse;
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        for (text, expected) in [
+            ("1H", Some(Duration::from_secs(3_600))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("3S", Some(Duration::from_secs(3))),
+            ("4m", Some(Duration::from_millis(4))),
+            ("5u", Some(Duration::from_micros(5))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3_600))),
+            ("100000000n", None),
+            ("5", None),
+            ("S", None),
+            ("", None),
+            ("-1S", None),
+            ("+1S", None),
+            ("1s", None),
+            ("1 S", None),
+        ] {
+            assert_eq!(parse(&HeaderValue::from_str(text).unwrap()), expected, "{text:?}");
+        }
+        assert_eq!(parse(&HeaderValue::from_bytes("1\u{e4}".as_bytes()).unwrap()), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The gRPC face: [`routes`] puts every service behind the one stack of semantic middleware.
+//!
+//! The network serves this value, and the JSON APIs call it in process: nothing can be bypassed, and nothing is written
+//! twice. **What must hold for every call belongs here.** The listener (`server`) holds connection knobs only; anything
+//! semantic put there would not be seen by the JSON APIs, which enter at this value.
+//!
+//! The order of the layers, from the outside in, each with its because; `tests/it/stack.rs` asserts it:
+//!
+//! 1. panics, outside everything, because a panic in any layer below must become one INTERNAL and not a lost connection;
+//! 2. authentication, outside the deadline, because a call that ran out of time was authenticated all the same, and its
+//!    answer carries a fresh token;
+//! 3. the deadline, around the handler only.
+
+mod auth_service;
+mod convert;
+mod deadline;
+mod status;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::Response;
+use tonic::Status;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::accounts::Accounts;
+use crate::layer::{AuthLayer, InvalidPath, Refusal};
+use crate::pb;
+use crate::pb::auth_service_server::AuthServiceServer;
+use crate::revocations::Revocations;
+use crate::token::Tokens;
+
+/// No message of ours comes near it; tonic's default is four MiB.
+const MAX_MESSAGE_BYTES: usize = 64 * 1_024;
+
+/// What anyone may call. Everything else needs a token, including what does not exist yet.
+const PUBLIC: [&str; 7] = [
+    "/countersign.v1.AuthService/Register",
+    "/countersign.v1.AuthService/Login",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
+    "/grpc.health.v1.Health/Watch",
+    REFLECTION_V1,
+    REFLECTION_V1ALPHA,
+];
+const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const REFLECTION_V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+
+/// The one stack could not be built: a defect in the constants above or in the descriptors.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A public path that is none.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    /// Descriptors that reflection cannot serve.
+    #[error(transparent)]
+    Descriptors(#[from] tonic_reflection::server::Error),
+}
+
+/// Every service behind the one stack. With `reflection`, it describes itself to grpcurl and its like, in both versions
+/// of that protocol.
+pub fn routes(
+    accounts: Accounts,
+    tokens: Tokens,
+    revocations: Arc<Revocations>,
+    health: HealthReporter,
+    reflection: bool,
+) -> Result<Routes, StackError> {
+    let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let health = HealthServer::new(HealthService::from_health_reporter(health))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let mut routes = Routes::new(auth).add_service(health);
+    if reflection {
+        let describe = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        routes = routes
+            .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(describe().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE_BYTES));
+    }
+    let refuse = |refusal: Refusal| Status::from(status::Failure(refusal)).into_http::<Body>();
+    Ok(stack(routes.into_axum_router(), AuthLayer::new(tokens, revocations, PUBLIC, refuse)?))
+}
+
+/// Innermost first, for each layer wraps what is there.
+fn stack<R>(services: Router, auth: AuthLayer<R>) -> Routes
+where
+    R: Fn(Refusal) -> Response<Body> + Send + Sync + 'static,
+{
+    services
+        .layer(axum::middleware::from_fn(deadline::enforce))
+        .layer(auth)
+        .layer(CatchPanicLayer::custom(panicked))
+        .into()
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
+    let cause = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    status::internal(cause.into()).into_http()
+}

@@ -1,0 +1,78 @@
+//! Failures become statuses here, and only here is a gRPC code chosen. The status shows the client fixed text, a reason
+//! (`google.rpc.ErrorInfo`) and what to do; the cause is logged, once, and goes no further.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::domain::{AuthError, Violations};
+use crate::layer::Refusal;
+use crate::pb::{ERROR_DOMAIN, ErrorReason};
+
+/// A failure on its way to becoming a [`Status`].
+pub(super) struct Failure<E>(pub E);
+
+impl From<Failure<Refusal>> for Status {
+    fn from(Failure(refusal): Failure<Refusal>) -> Self {
+        let reason = match refusal {
+            Refusal::TokenMissing => ErrorReason::TokenMissing,
+            Refusal::TokenInvalid => ErrorReason::TokenInvalid,
+            Refusal::TokenExpired => ErrorReason::TokenExpired,
+        };
+        with_reason(Code::Unauthenticated, reason, &refusal.to_string(), ErrorDetails::new())
+    }
+}
+
+impl From<Failure<AuthError>> for Status {
+    fn from(Failure(error): Failure<AuthError>) -> Self {
+        let message = error.to_string();
+        let (code, reason) = match error {
+            AuthError::Validation(violations) => return invalid(&violations),
+            AuthError::HandleTaken => (Code::AlreadyExists, ErrorReason::HandleTaken),
+            AuthError::RegistrationClosed => (Code::PermissionDenied, ErrorReason::RegistrationClosed),
+            AuthError::InvalidCredentials => (Code::Unauthenticated, ErrorReason::InvalidCredentials),
+            AuthError::AccountGone => return Failure(Refusal::TokenInvalid).into(),
+            AuthError::Overloaded { retry_after } => return overloaded(retry_after),
+            AuthError::Unavailable(cause) => {
+                tracing::error!(cause = cause.as_ref() as &dyn Error, "unavailable");
+                (Code::Unavailable, ErrorReason::Unavailable)
+            }
+            AuthError::Internal(cause) => return internal(cause),
+        };
+        with_reason(code, reason, &message, ErrorDetails::new())
+    }
+}
+
+/// A defect: fixed text for the client, the cause for the log.
+pub(super) fn internal(cause: Box<dyn Error + Send + Sync>) -> Status {
+    tracing::error!(cause = cause.as_ref() as &dyn Error, "internal error");
+    Status::internal("internal error: it has been logged")
+}
+
+/// The caller's own time limit, or ours, passed.
+pub(super) fn deadline_exceeded() -> Status {
+    Status::deadline_exceeded("the call ran out of time")
+}
+
+fn invalid(violations: &Violations) -> Status {
+    let mut details = ErrorDetails::new();
+    for violation in violations.iter() {
+        details.add_bad_request_violation(violation.field, violation.description);
+    }
+    let all: Vec<_> = violations.iter().map(|bad| format!("{} {}", bad.field, bad.description)).collect();
+    with_reason(Code::InvalidArgument, ErrorReason::Validation, &all.join("; "), details)
+}
+
+fn overloaded(retry_after: Duration) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_retry_info(Some(retry_after));
+    let message = format!("too many sign-ins are waiting: try again in {} s", retry_after.as_secs());
+    with_reason(Code::ResourceExhausted, ErrorReason::Overloaded, &message, details)
+}
+
+fn with_reason(code: Code, reason: ErrorReason, message: &str, mut details: ErrorDetails) -> Status {
+    details.set_error_info(reason.as_reason(), ERROR_DOMAIN, std::collections::HashMap::new());
+    Status::with_error_details(code, message, details)
+}

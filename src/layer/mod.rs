@@ -1,0 +1,55 @@
+//! Authentication as tower middleware: reads the token of a request, refuses or lets it through with a verified
+//! [`Caller`], and countersigns the answer with a fresh token.
+//!
+//! 1. **Two carriers**, `token: <jwt>` and `authorization: Bearer <jwt>`, and exactly one credential: the same token in
+//!    both is one, two different ones are refused, and so is a repeated header.
+//! 2. **Public by exact path**, given at construction. Everything else is guarded, including what does not exist yet.
+//! 3. **A fresh token on every answer** of an authenticated call, errors included, in the header `token` (with
+//!    `cache-control: no-store`). Two answers never carry one: an unauthenticated one (HTTP 401, or gRPC status 16 in
+//!    the headers), and one whose session is over by the time it leaves. So logging out needs no rule of its own.
+//! 4. **A refresh keeps** the subject, the session, the sign-in time and the lifetime; a ceiling on the sign-in time ends
+//!    endless sliding. A handler that has just read the account puts a [`Profile`](crate::token::Profile) into the
+//!    *response* extensions, and the fresh token shows that.
+//! 5. **A client cannot set what the layer sets**: the [`Caller`] travels in request extensions, which no header
+//!    reaches, and is made from verified claims only. The credential headers are taken off the request.
+//! 6. **The refusal is a response**, made by the closure given at construction: a gRPC service answers with a status, an
+//!    HTTP one with 401.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use axum::{Extension, Router, http::StatusCode, response::IntoResponse, routing::get};
+//! use countersign::clock::SystemClock;
+//! use countersign::layer::{AuthLayer, Caller};
+//! use countersign::revocations::Revocations;
+//! use countersign::token::{Keyring, Secret, Tokens};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let secret = Secret::parse("the secret that both services share, from a file".to_owned())?;
+//! let month = Duration::from_secs(30 * 24 * 3600);
+//! let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), month);
+//! let auth = AuthLayer::new(tokens, Arc::new(Revocations::default()), ["/healthz"], |refusal| {
+//!     (StatusCode::UNAUTHORIZED, refusal.to_string()).into_response()
+//! })?;
+//! let app: Router = Router::new()
+//!     .route("/healthz", get(|| async { "ok" }))
+//!     .route("/api/accounts", get(|Extension(caller): Extension<Caller>| async move { caller.account_id().to_string() }))
+//!     .layer(auth);
+//! # Ok(()) }
+//! ```
+//!
+//! # Caveat
+//!
+//! The layer must see the request with its full path: under axum's `nest`, which strips a prefix, no public path would
+//! match (which fails closed).
+
+mod caller;
+mod credential;
+mod future;
+#[expect(clippy::module_inception, reason = "tower's convention: a middleware is mod, layer, service, future")]
+mod layer;
+mod service;
+
+pub use caller::Caller;
+pub use future::ResponseFuture;
+pub use layer::{AuthLayer, InvalidPath};
+pub use service::{Auth, Refusal};

@@ -1,0 +1,42 @@
+//! The generated protobuf types, and what every user of them needs: the descriptors, and `Debug` that shows no secret.
+//! Separate because both faces, `grpc` and `rest`, speak it and neither owns it.
+
+use std::fmt;
+
+#[expect(clippy::all, clippy::pedantic, reason = "generated; the protos carry the documentation")]
+mod generated {
+    tonic::include_proto!("countersign.v1");
+}
+
+pub use generated::*;
+
+/// The descriptors of every served proto file, as protox encoded them.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// The domain of every `google.rpc.ErrorInfo` that this service sends.
+pub const ERROR_DOMAIN: &str = "countersign.v1";
+
+impl ErrorReason {
+    /// As `google.rpc.ErrorInfo.reason` carries it: the name without its prefix.
+    pub fn as_reason(self) -> &'static str {
+        self.as_str_name().trim_start_matches("ERROR_REASON_")
+    }
+
+    /// The reverse of [`Self::as_reason`]; `ERROR_REASON_UNSPECIFIED` for a text that is none.
+    pub fn from_reason(reason: &str) -> Self {
+        Self::from_str_name(&format!("ERROR_REASON_{reason}")).unwrap_or(Self::Unspecified)
+    }
+}
+
+/// Messages that carry a password or a token print as their bare name: a log line must not be able to leak one.
+macro_rules! opaque_debug {
+    ($($message:ident),+) => {$(
+        impl fmt::Debug for $message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($message)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+
+opaque_debug!(RegisterRequest, RegisterResponse, LoginRequest, LoginResponse);

@@ -1,0 +1,124 @@
+//! Reading a JSON body, and the fields of it. Apart from the dialects because both read alike and answer differently.
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+use tower_http::timeout::TimeoutError;
+
+/// No request of either contract comes near it.
+const MAX_BYTES: usize = 64 * 1_024;
+
+/// A body that is no JSON at all. What *is* JSON but not what a route takes is the RPC's to refuse, so that a closed
+/// registration, say, is answered first.
+pub(super) struct Unreadable {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub text: &'static str,
+}
+
+const NOT_JSON: Unreadable = Unreadable {
+    status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    code: "unsupported_media_type",
+    text: "the content type must be application/json",
+};
+const TOO_LARGE: Unreadable = Unreadable {
+    status: StatusCode::PAYLOAD_TOO_LARGE,
+    code: "payload_too_large",
+    text: "the body must have at most 65536 bytes",
+};
+const TOO_SLOW: Unreadable = Unreadable {
+    status: StatusCode::REQUEST_TIMEOUT,
+    code: "request_timeout",
+    text: "the body did not arrive in time",
+};
+const MALFORMED: Unreadable = Unreadable {
+    status: StatusCode::BAD_REQUEST,
+    code: "malformed_json",
+    text: "the body must be JSON in UTF-8",
+};
+
+/// The fields of a request body: a text each, and what is wrong with those that are none.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    map: Map<String, Value>,
+    problems: Vec<(&'static str, Problem)>,
+}
+
+/// How a field's JSON value is no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    Missing,
+    NotAString,
+}
+
+impl Problem {
+    /// As it follows the field's name.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Missing => "is required",
+            Self::NotAString => "must be a string",
+        }
+    }
+}
+
+impl Fields {
+    /// Takes a field's text. Of one that is missing or no string, takes note and gives an empty text, which no RPC
+    /// accepts in any field.
+    pub fn text(&mut self, name: &'static str) -> String {
+        match self.map.remove(name) {
+            Some(Value::String(text)) => return text,
+            Some(_) => self.problems.push((name, Problem::NotAString)),
+            None => self.problems.push((name, Problem::Missing)),
+        }
+        String::new()
+    }
+
+    /// What was wrong with a field that was taken.
+    pub fn problem(&self, name: &str) -> Option<Problem> {
+        self.problems.iter().find(|(field, _)| *field == name).map(|&(_, problem)| problem)
+    }
+
+    /// A field that nobody has taken.
+    pub fn untaken(&self) -> Option<&str> {
+        self.map.keys().next().map(String::as_str)
+    }
+}
+
+/// Reads the fields of a JSON object. Of JSON that is no object, every field is missing.
+pub(super) async fn read(request: Request) -> Result<Fields, Unreadable> {
+    let is_json = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok()?.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
+    if !is_json {
+        return Err(NOT_JSON);
+    }
+    let bytes = collect(request.into_body()).await?;
+    match serde_json::from_slice(&bytes).map_err(|_| MALFORMED)? {
+        Value::Object(map) => Ok(Fields { map, problems: Vec::new() }),
+        _ => Ok(Fields::default()),
+    }
+}
+
+async fn collect(body: Body) -> Result<bytes::Bytes, Unreadable> {
+    // A declared length is believed when it is too much; otherwise the limit counts.
+    if body.size_hint().lower() > MAX_BYTES as u64 {
+        return Err(TOO_LARGE);
+    }
+    let collected = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
+        let causes = || std::iter::successors(Some(&*error as &dyn std::error::Error), |error| error.source());
+        if causes().any(|cause| cause.is::<LengthLimitError>()) {
+            TOO_LARGE
+        } else if causes().any(|cause| cause.is::<TimeoutError>()) {
+            TOO_SLOW
+        } else {
+            MALFORMED
+        }
+    })?;
+    Ok(collected.to_bytes())
+}

@@ -1,0 +1,101 @@
+//! One RPC, made in process on behalf of an HTTP request: headers become metadata, a status becomes a [`Failure`].
+
+use std::time::Duration;
+
+use axum::response::Response;
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
+
+use crate::pb::ErrorReason;
+use crate::pb::auth_service_client::AuthServiceClient;
+
+/// The generated client on the one stack.
+pub(super) type Client = AuthServiceClient<Routes>;
+
+const TOKEN: HeaderName = HeaderName::from_static("token");
+
+/// A message with the credentials of `headers`: both carriers, as often as they were sent, for the stack to judge.
+pub(super) fn with_credentials<T>(headers: &HeaderMap, message: T) -> Request<T> {
+    let mut credentials = HeaderMap::new();
+    for name in [TOKEN, AUTHORIZATION] {
+        for value in headers.get_all(&name) {
+            credentials.append(&name, value.clone());
+        }
+    }
+    let mut request = Request::new(message);
+    *request.metadata_mut() = MetadataMap::from_headers(credentials);
+    request
+}
+
+/// The fresh token that an answer carries.
+pub(super) fn fresh_token(metadata: &MetadataMap) -> Option<HeaderValue> {
+    metadata.get("token").and_then(|token| HeaderValue::from_bytes(token.as_encoded_bytes()).ok())
+}
+
+/// Puts a fresh token where the contracts' clients look for it, and lets browsers of other origins see it there:
+/// "only … when `Access-Control-Expose-Headers` names `Token` literally".
+pub(super) fn attach(response: &mut Response, token: Option<HeaderValue>) {
+    if let Some(mut token) = token {
+        token.set_sensitive(true);
+        response.headers_mut().insert(TOKEN, token);
+        response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Token"));
+    }
+}
+
+/// A failed call, as a dialect's table needs it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// `ERROR_REASON_UNSPECIFIED` when there is none.
+    pub reason: ErrorReason,
+    /// Every bad field and what to change.
+    pub violations: Vec<(String, String)>,
+    /// When to try again.
+    pub retry_after: Option<Duration>,
+    /// The fresh token, if the call was authenticated.
+    pub token: Option<HeaderValue>,
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let reason = match (status.get_details_error_info(), status.code()) {
+            (Some(info), _) => ErrorReason::from_reason(&info.reason),
+            // A call that ran out of time has no reason; it is answered as the service being out of reach.
+            (None, Code::DeadlineExceeded) => ErrorReason::Unavailable,
+            (None, _) => ErrorReason::Unspecified,
+        };
+        let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+        Self {
+            reason,
+            violations: violations.into_iter().map(|bad| (bad.field, bad.description)).collect(),
+            retry_after: status.get_details_retry_info().and_then(|info| info.retry_delay),
+            token: fresh_token(status.metadata()),
+        }
+    }
+}
+
+impl Failure {
+    /// The failure of an answer that lacks what every such answer has; a defect, answered as one.
+    pub fn defect() -> Self {
+        Self { reason: ErrorReason::Unspecified, violations: Vec::new(), retry_after: None, token: None }
+    }
+
+    /// Adds the headers that both dialects send with a failure: the fresh token, `Retry-After` (whole seconds, RFC 9110
+    /// section 10.2.3) and the challenge of a 401 (RFC 6750 section 3: with an error only where a token was presented).
+    pub fn headers(self, mut response: Response) -> Response {
+        if let Some(delay) = self.retry_after {
+            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
+        }
+        if response.status() == http::StatusCode::UNAUTHORIZED {
+            let challenge = match self.reason {
+                ErrorReason::TokenInvalid | ErrorReason::TokenExpired => "Bearer error=\"invalid_token\"",
+                _ => "Bearer",
+            };
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        attach(&mut response, self.token);
+        response
+    }
+}

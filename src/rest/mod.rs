@@ -1,0 +1,86 @@
+//! The two documented JSON APIs, as projections of the RPCs: each route makes one call through the generated client, in
+//! process, over the same [`Routes`] that the network is served, and translates what comes back. Nothing here decides
+//! anything about accounts or tokens.
+//!
+//! [`username`] and [`email`] are the dialects: `/api/auth/…` and `/auth/…`. `call` and `body` are what they share.
+//! Source: the two contracts, quoted where they decide something.
+
+mod body;
+mod call;
+mod email;
+mod probes;
+mod username;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, StatusCode};
+use tonic::service::Routes;
+
+use crate::pb::auth_service_client::AuthServiceClient;
+
+/// Both APIs and the probes. Answers every path and method, the wrong ones too.
+pub fn router(routes: Routes) -> Router {
+    let client = AuthServiceClient::new(routes.clone());
+    Router::new()
+        .merge(username::routes(client.clone()))
+        .merge(email::routes(client))
+        .merge(probes::routes(routes))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(axum::middleware::map_response(as_private))
+}
+
+/// Nothing here is for a cache, and nothing is what its content type does not say.
+async fn as_private(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn unknown_path(request: Request) -> Response {
+    if is_grpc_path(request.uri().path()) {
+        return not_grpc(&request);
+    }
+    refuse(request.uri().path(), StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let text = "this path does not take this method: see the Allow header";
+    refuse(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+}
+
+/// In the dialect that the path belongs to.
+fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str) -> Response {
+    if path == "/auth" || path.starts_with("/auth/") {
+        email::error(status, code, text)
+    } else {
+        username::error(status, text)
+    }
+}
+
+/// `/package.Service/Method`: no path of the JSON APIs begins with a name that has a dot.
+fn is_grpc_path(path: &str) -> bool {
+    path.split('/').nth(1).is_some_and(|service| service.contains('.'))
+}
+
+/// A request for a gRPC path that is no gRPC request; those never come here.
+fn not_grpc(request: &Request) -> Response {
+    let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+    let (status, text, header) = if request.method() != Method::POST {
+        (StatusCode::METHOD_NOT_ALLOWED, "a gRPC method takes POST only", Some((ALLOW, "POST")))
+    } else if request.headers().get(http::header::CONTENT_TYPE).is_some_and(is_grpc)
+        && request.version() < http::Version::HTTP_2
+    {
+        (StatusCode::UPGRADE_REQUIRED, "gRPC needs HTTP/2; over HTTP/1.1 use gRPC-Web", Some((UPGRADE, "h2c")))
+    } else {
+        let text = "a gRPC method takes the content types application/grpc and application/grpc-web";
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, text, None)
+    };
+    let mut response = username::error(status, text);
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,137 @@
+//! The first documented API: usernames and a `token` header, under `/api/auth`. Its error body is
+//! `{"statusCode", "error", "message"}`, of which "the official client reads `statusCode`".
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use super::body::{self, Fields, Unreadable};
+use super::call::{self, Client, Failure};
+use crate::pb::account::Identity;
+use crate::pb::{ErrorReason, LoginRequest, MeRequest, RegisterRequest, login_request, register_request};
+
+/// The fields in the order in which the contract names the first problem: "on register `password` is checked before
+/// `username`, on login `username` first".
+const LOGIN_ORDER: [&str; 2] = ["username", "password"];
+const REGISTER_ORDER: [&str; 2] = ["password", "username"];
+
+/// `POST /api/auth/login`, `POST /api/auth/register`, `GET` and `HEAD /api/auth/me`.
+pub(super) fn routes(client: Client) -> Router {
+    Router::new()
+        .route("/api/auth/login", post(login))
+        .route("/api/auth/register", post(register))
+        .route("/api/auth/me", get(me))
+        .with_state(client)
+}
+
+async fn login(State(mut client): State<Client>, request: Request) -> Response {
+    let mut fields = match body::read(request).await {
+        Ok(fields) => fields,
+        Err(unreadable) => return unreadable.into(),
+    };
+    let (username, password) = credentials(&mut fields);
+    let message = LoginRequest { handle: Some(login_request::Handle::Username(username)), password };
+    match client.login(message).await {
+        Ok(response) => {
+            let login = response.into_inner();
+            match login.account.and_then(|account| account.identity) {
+                Some(Identity::UsernameIdentity(identity)) => {
+                    Json(json!({ "token": login.token, "user": identity.username })).into_response()
+                }
+                _ => refuse(Failure::defect(), &fields, &LOGIN_ORDER),
+            }
+        }
+        Err(status) => refuse(status.into(), &fields, &LOGIN_ORDER),
+    }
+}
+
+async fn register(State(mut client): State<Client>, request: Request) -> Response {
+    let mut fields = match body::read(request).await {
+        Ok(fields) => fields,
+        Err(unreadable) => return unreadable.into(),
+    };
+    let (username, password) = credentials(&mut fields);
+    let handle = Some(register_request::Handle::Username(username));
+    match client.register(RegisterRequest { handle, password, ..RegisterRequest::default() }).await {
+        Ok(response) => Json(json!({ "token": response.into_inner().token })).into_response(),
+        Err(status) => refuse(status.into(), &fields, &REGISTER_ORDER),
+    }
+}
+
+async fn me(State(mut client): State<Client>, headers: HeaderMap) -> Response {
+    match client.me(call::with_credentials(&headers, MeRequest {})).await {
+        Ok(response) => {
+            let mut answer = StatusCode::NO_CONTENT.into_response();
+            call::attach(&mut answer, call::fresh_token(response.metadata()));
+            answer
+        }
+        Err(status) => refuse(status.into(), &Fields::default(), &[]),
+    }
+}
+
+/// Username and password. A key that the contract does not know must be refused, but a closed registration comes first:
+/// so both are left empty, which the RPC refuses with the one or the other.
+fn credentials(fields: &mut Fields) -> (String, String) {
+    let pair = (fields.text("username"), fields.text("password"));
+    if fields.untaken().is_some() { Default::default() } else { pair }
+}
+
+/// The dialect's table: from reason to status and text.
+fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
+    let response = match failure.reason {
+        ErrorReason::Validation => {
+            error(StatusCode::UNPROCESSABLE_ENTITY, &first_problem(&failure.violations, fields, order))
+        }
+        ErrorReason::TokenMissing | ErrorReason::TokenInvalid | ErrorReason::TokenExpired => {
+            // "one identical body for all"
+            error(StatusCode::UNAUTHORIZED, "the token is missing, invalid or expired: log in again")
+        }
+        ErrorReason::InvalidCredentials => error(StatusCode::UNAUTHORIZED, "username or password incorrect"),
+        ErrorReason::HandleTaken => error(StatusCode::CONFLICT, "this username is taken: choose another"),
+        ErrorReason::RegistrationClosed => error(StatusCode::FORBIDDEN, "registration is closed"),
+        ErrorReason::TooManyAttempts => {
+            error(StatusCode::TOO_MANY_REQUESTS, "too many attempts: try again after the time in Retry-After")
+        }
+        ErrorReason::Overloaded => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "too many sign-ins are waiting: try again after the time in Retry-After")
+        }
+        ErrorReason::Unavailable => {
+            error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
+        }
+        ErrorReason::Unspecified => error(StatusCode::INTERNAL_SERVER_ERROR, "internal error: it has been logged"),
+    };
+    failure.headers(response)
+}
+
+/// "First problem only, field named in the message."
+fn first_problem(violations: &[(String, String)], fields: &Fields, order: &[&str]) -> String {
+    if let Some(key) = fields.untaken() {
+        let harmless = key.len() <= 40 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        return if harmless { format!("\"{key}\" is not allowed") } else { "an unknown key is not allowed".to_owned() };
+    }
+    let described = |field: &&str| {
+        let violation = violations.iter().find(|(bad, _)| bad == field).map(|(_, description)| description.as_str());
+        let description = fields.problem(field).map(body::Problem::description).or(violation)?;
+        Some(format!("\"{field}\" {description}"))
+    };
+    order.iter().find_map(described).unwrap_or_else(|| "the request is not valid".to_owned())
+}
+
+/// The dialect's error body.
+pub(super) fn error(status: StatusCode, message: &str) -> Response {
+    let body = json!({
+        "statusCode": status.as_u16(),
+        "error": status.canonical_reason().unwrap_or("Error"),
+        "message": message,
+    });
+    (status, Json(body)).into_response()
+}
+
+impl From<Unreadable> for Response {
+    fn from(unreadable: Unreadable) -> Self {
+        error(unreadable.status, unreadable.text)
+    }
+}

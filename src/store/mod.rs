@@ -1,0 +1,96 @@
+//! Where accounts, sessions and revocations are durable. The trait is what the use cases need, small on purpose; each
+//! engine is one file that implements it, and one suite (`tests/it/store.rs`) runs against all.
+//!
+//! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
+//! first. Every method is one transaction.
+
+mod sqlite;
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Session};
+
+pub use sqlite::{OpenError, SqliteStore};
+
+/// What the use cases need of a database.
+#[async_trait]
+pub trait AccountStore: Send + Sync + 'static {
+    /// Stores an account, and its first session if it is signed in at once.
+    async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError>;
+
+    /// The account that signs in with `handle`, whatever its status.
+    async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError>;
+
+    /// The account, whatever its status.
+    async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError>;
+
+    /// Up to `limit` accounts with ids after `after`, in the order of ids, which is that of registration.
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError>;
+
+    /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
+    async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
+
+    /// Stores a session, unless its account is no longer active or no longer in the session's epoch. Tells whether it
+    /// did. So a login that raced a disable loses, whoever comes first.
+    async fn open_session(&self, session: &Session) -> Result<bool, StoreError>;
+
+    /// Ends a session; tokens of it are refused until `until`. Saying it twice changes nothing more.
+    async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError>;
+
+    /// Lets an account sign in, or not. On a change to inactive, all its sessions end, and the new epoch is answered;
+    /// their tokens are refused until `until`. `None` when there is no such account or it has that status already.
+    async fn set_status(
+        &self,
+        id: Uuid,
+        status: AccountStatus,
+        until: OffsetDateTime,
+    ) -> Result<Option<i64>, StoreError>;
+
+    /// Deletes an account, its sessions, and its firm with the last account of it. Its tokens are refused until
+    /// `until`. Answers the first epoch that was never used, or `None` when there is no such account.
+    async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError>;
+
+    /// The revocations stored after `seq` and still needed at `now`, in the order they were stored.
+    async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
+
+    /// Forgets sessions and revocations that no living token needs any more.
+    async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;
+}
+
+/// An account and what its password is checked against.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The account.
+    pub account: Account,
+    /// Its stored hash.
+    pub password_hash: PasswordHash,
+}
+
+/// A revocation as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredRevocation {
+    /// Its place in the order of commits.
+    pub seq: i64,
+    /// What ended.
+    pub revocation: Revocation,
+    /// Until when it must be remembered.
+    pub until: OffsetDateTime,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another account has this username or email.
+    #[error("the username or email is taken")]
+    HandleTaken,
+    /// The database is out of reach, full, or too busy; nothing was changed.
+    #[error("the database is out of reach")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// A row that this service cannot have written, or a statement that cannot be right.
+    #[error("the database holds or said something impossible")]
+    Corrupt(#[source] Box<dyn Error + Send + Sync>),
+}

@@ -1,0 +1,244 @@
+//! SQLite, embedded: the default. `open` is how a database file is opened, `rows` how rows become domain types; here
+//! are the statements.
+//!
+//! One writer connection beside a pool of readers: SQLite allows one writer anyway, and queueing for it here, fairly
+//! and with a time limit, keeps "database is locked" from ever reaching a client. Writes begin with `begin immediate`,
+//! for a transaction that reads first and upgrades later fails at once, whatever the busy timeout says.
+
+mod open;
+mod rows;
+
+use async_trait::async_trait;
+use sqlx::sqlite::Sqlite;
+use sqlx::{SqlitePool, Transaction};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{AccountStore, Credentials, StoreError, StoredRevocation};
+use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Session};
+use rows::{AccountRow, RevocationRow, failure, millis};
+
+pub use open::OpenError;
+
+/// A store in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    /// Held while this process serves from the file; the system lets go of it when the process ends, however it ends.
+    _served: Option<std::fs::File>,
+}
+
+impl SqliteStore {
+    async fn write(&self) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        self.writer.begin_with("begin immediate").await.map_err(failure)
+    }
+}
+
+#[async_trait]
+impl AccountStore for SqliteStore {
+    async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let (username, email, name, firm, role) = match &account.identity {
+            Identity::Username(username) => (Some(username.as_str()), None, None, None, None),
+            Identity::Email { email, name, firm, role } => {
+                (None, Some(email.as_str()), Some(name.as_str()), Some(firm), Some(role.as_str()))
+            }
+        };
+        if let Some(firm) = firm {
+            sqlx::query("insert into firms (id, name, created_at) values (?1, ?2, ?3)")
+                .bind(firm.id)
+                .bind(firm.name.as_str())
+                .bind(millis(account.created_at))
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
+        }
+        sqlx::query(
+            "insert into accounts (id, username, email, name, firm_id, role, password_hash, created_at)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )
+        .bind(account.id)
+        .bind(username)
+        .bind(email)
+        .bind(name)
+        .bind(firm.map(|firm| firm.id))
+        .bind(role)
+        .bind(account.password_hash.to_phc())
+        .bind(millis(account.created_at))
+        .execute(&mut *tx)
+        .await
+        .map_err(rows::insert_failure)?;
+        if let Some(session) = session {
+            insert_session(&mut tx, session).await?;
+        }
+        tx.commit().await.map_err(failure)
+    }
+
+    async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError> {
+        let query = match handle {
+            Handle::Username(_) => concat!(rows::select_account!(), " where accounts.username = ?1"),
+            Handle::Email(_) => concat!(rows::select_account!(), " where accounts.email = ?1"),
+        };
+        let row: Option<AccountRow> =
+            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&self.readers).await.map_err(failure)?;
+        row.map(AccountRow::into_credentials).transpose()
+    }
+
+    async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failure)?;
+        row.map(AccountRow::into_account).transpose()
+    }
+
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        let rows: Vec<AccountRow> = sqlx::query_as(concat!(
+            rows::select_account!(),
+            " where accounts.id > ?1 order by accounts.id limit ?2"
+        ))
+        .bind(after.unwrap_or(Uuid::nil()))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failure)?;
+        rows.into_iter().map(AccountRow::into_account).collect()
+    }
+
+    async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query("update accounts set password_hash = ?3 where id = ?1 and password_hash = ?2")
+            .bind(id)
+            .bind(old.to_phc())
+            .bind(new.to_phc())
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+        tx.commit().await.map_err(failure)?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let opened = insert_session(&mut tx, session).await?;
+        tx.commit().await.map_err(failure)?;
+        Ok(opened)
+    }
+
+    async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        sqlx::query("delete from sessions where id = ?1").bind(id).execute(&mut *tx).await.map_err(failure)?;
+        sqlx::query("insert into revocations (session_id, expires_at) values (?1, ?2)")
+            .bind(id)
+            .bind(millis(until))
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+        tx.commit().await.map_err(failure)
+    }
+
+    async fn set_status(
+        &self,
+        id: Uuid,
+        status: AccountStatus,
+        until: OffsetDateTime,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut tx = self.write().await?;
+        let epoch: Option<i64> = sqlx::query_scalar(
+            "update accounts set status = ?2, epoch = epoch + (?2 = 'inactive') where id = ?1 and status <> ?2
+             returning epoch",
+        )
+        .bind(id)
+        .bind(status.as_str())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(failure)?;
+        if let (Some(epoch), AccountStatus::Inactive) = (epoch, status) {
+            end_all_sessions(&mut tx, id, epoch, until).await?;
+        }
+        tx.commit().await.map_err(failure)?;
+        Ok(epoch)
+    }
+
+    async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
+        let mut tx = self.write().await?;
+        let deleted: Option<(i64, Option<Uuid>)> =
+            sqlx::query_as("delete from accounts where id = ?1 returning epoch + 1, firm_id")
+                .bind(id)
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failure)?;
+        let Some((epoch, firm_id)) = deleted else { return Ok(None) };
+        end_all_sessions(&mut tx, id, epoch, until).await?;
+        sqlx::query("delete from firms where id = ?1 and not exists (select 1 from accounts where firm_id = ?1)")
+            .bind(firm_id)
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+        tx.commit().await.map_err(failure)?;
+        Ok(Some(epoch))
+    }
+
+    async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
+        let rows: Vec<RevocationRow> = sqlx::query_as(
+            "select seq, session_id, account_id, epoch, expires_at from revocations
+             where seq > ?1 and expires_at > ?2 order by seq",
+        )
+        .bind(seq)
+        .bind(millis(now))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failure)?;
+        rows.into_iter().map(RevocationRow::into_revocation).collect()
+    }
+
+    async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        for statement in ["delete from sessions where expires_at <= ?1", "delete from revocations where expires_at <= ?1"]
+        {
+            sqlx::query(statement).bind(millis(now)).execute(&mut *tx).await.map_err(failure)?;
+        }
+        tx.commit().await.map_err(failure)
+    }
+}
+
+/// Stores a session if its account is active and in the session's epoch, and tells whether it was.
+async fn insert_session(tx: &mut Transaction<'_, Sqlite>, session: &Session) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "insert into sessions (id, account_id, epoch, created_at, expires_at, token_lifetime)
+         select ?1, id, epoch, ?4, ?5, ?6 from accounts where id = ?2 and epoch = ?3 and status = 'active'",
+    )
+    .bind(session.id)
+    .bind(session.account_id)
+    .bind(session.epoch)
+    .bind(millis(session.created_at))
+    .bind(millis(session.expires_at))
+    .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
+    .execute(&mut **tx)
+    .await
+    .map_err(failure)?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn end_all_sessions(
+    tx: &mut Transaction<'_, Sqlite>,
+    account_id: Uuid,
+    epoch: i64,
+    until: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("delete from sessions where account_id = ?1")
+        .bind(account_id)
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    sqlx::query("insert into revocations (account_id, epoch, expires_at) values (?1, ?2, ?3)")
+        .bind(account_id)
+        .bind(epoch)
+        .bind(millis(until))
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Rows and errors of SQLite, translated into the domain's types and the store's errors. A row that this service cannot
+//! have written is an error that names table, column and row.
+
+use sqlx::FromRow;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::domain::{
+    Account, AccountStatus, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role, Username,
+};
+use crate::store::{Credentials, StoreError, StoredRevocation};
+
+/// What every look-up of an account begins with; the columns of [`AccountRow`].
+macro_rules! select_account {
+    () => {
+        "select accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
+         status, epoch, accounts.created_at from accounts left join firms on firms.id = firm_id"
+    };
+}
+pub(super) use select_account;
+
+#[derive(FromRow)]
+pub(super) struct AccountRow {
+    id: Uuid,
+    username: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+    firm_id: Option<Uuid>,
+    firm_name: Option<String>,
+    role: Option<String>,
+    password_hash: String,
+    status: String,
+    epoch: i64,
+    created_at: i64,
+}
+
+impl AccountRow {
+    pub fn into_account(self) -> Result<Account, StoreError> {
+        let impossible = |column| impossible("accounts", column, self.id);
+        let identity = match (self.username, self.email) {
+            (Some(username), None) => {
+                Identity::Username(Username::parse(&username).map_err(|_| impossible("username"))?)
+            }
+            (None, Some(email)) => Identity::Email {
+                email: Email::parse(&email).map_err(|_| impossible("email"))?,
+                name: PersonName::parse(&self.name.unwrap_or_default()).map_err(|_| impossible("name"))?,
+                firm: Firm {
+                    id: self.firm_id.ok_or_else(|| impossible("firm_id"))?,
+                    name: FirmName::parse(&self.firm_name.unwrap_or_default()).map_err(|_| impossible("firm_id"))?,
+                },
+                role: self.role.as_deref().and_then(Role::parse).ok_or_else(|| impossible("role"))?,
+            },
+            _ => return Err(impossible("username")),
+        };
+        Ok(Account {
+            id: self.id,
+            identity,
+            status: AccountStatus::parse(&self.status).ok_or_else(|| impossible("status"))?,
+            epoch: self.epoch,
+            created_at: from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?,
+        })
+    }
+
+    pub fn into_credentials(self) -> Result<Credentials, StoreError> {
+        let password_hash =
+            PasswordHash::parse(&self.password_hash).map_err(|_| impossible("accounts", "password_hash", self.id))?;
+        Ok(Credentials { account: self.into_account()?, password_hash })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct RevocationRow {
+    seq: i64,
+    session_id: Option<Uuid>,
+    account_id: Option<Uuid>,
+    epoch: Option<i64>,
+    expires_at: i64,
+}
+
+impl RevocationRow {
+    pub fn into_revocation(self) -> Result<StoredRevocation, StoreError> {
+        let revocation = match (self.session_id, self.account_id, self.epoch) {
+            (Some(id), None, None) => Revocation::Session(id),
+            (None, Some(id), Some(epoch)) => Revocation::Account { id, epoch },
+            _ => return Err(impossible("revocations", "session_id", self.seq)),
+        };
+        let until =
+            from_millis(self.expires_at).ok_or_else(|| impossible("revocations", "expires_at", self.seq))?;
+        Ok(StoredRevocation { seq: self.seq, revocation, until })
+    }
+}
+
+pub(super) fn millis(time: OffsetDateTime) -> i64 {
+    (time.unix_timestamp_nanos() / 1_000_000).try_into().unwrap_or(i64::MAX)
+}
+
+fn from_millis(millis: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()
+}
+
+fn impossible(table: &str, column: &str, row: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("impossible value in {table}.{column} of row {row}").into())
+}
+
+/// An error of any statement but those that take a name.
+pub(super) fn failure(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if !is_transient(database.code().as_deref()) => {
+            StoreError::Corrupt(error.into())
+        }
+        sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::Encode(_) => StoreError::Corrupt(error.into()),
+        _ => StoreError::Unavailable(error.into()),
+    }
+}
+
+/// An error of inserting an account: SQLite names the columns of a violated constraint rather than the constraint.
+pub(super) fn insert_failure(error: sqlx::Error) -> StoreError {
+    let taken = error.as_database_error().is_some_and(|database| {
+        database.is_unique_violation()
+            && ["accounts.username", "accounts.email"].iter().any(|column| database.message().ends_with(column))
+    });
+    if taken { StoreError::HandleTaken } else { failure(error) }
+}
+
+/// Whether SQLite's (extended) result code speaks of the moment rather than of the statement: busy, locked, read-only,
+/// I/O error, full, cannot open. Source: sqlite.org/rescode.html.
+fn is_transient(code: Option<&str>) -> bool {
+    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|extended| extended & 0xff);
+    matches!(primary, Some(5 | 6 | 8 | 10 | 13 | 14))
+}

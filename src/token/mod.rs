@@ -1,0 +1,16 @@
+//! Tokens: compact JWTs (RFC 7519, RFC 7515), HS256, read strictly and minted with the caller's own clock.
+//!
+//! Knows keys, claims and a clock, and nothing of accounts: another service that is given the secret can verify and
+//! slide the same tokens with this folder and [`layer`](crate::layer) alone.
+//!
+//! `claims` is what a token says, `keyring` who may say it, `jws` the strict reading of the three segments, `service`
+//! issuing, verifying and refreshing.
+
+mod claims;
+mod jws;
+mod keyring;
+mod service;
+
+pub use claims::{Claims, Profile};
+pub use keyring::{Keyring, Secret, SecretError};
+pub use service::{IssuedToken, MintError, NewSession, Token, TokenError, Tokens};

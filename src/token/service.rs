@@ -1,0 +1,165 @@
+//! Issuing, verifying and refreshing tokens.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use super::claims::{Claims, Profile};
+use super::jws::Unverified;
+use super::keyring::Keyring;
+use crate::clock::Clock;
+
+/// `{"alg":"HS256","typ":"JWT"}` in base64url: every token begins with it.
+const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+
+/// A minted token. Printed only where it is meant to go, through [`Token::as_str`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The compact form, as it travels.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// A token and how long it is good for.
+#[derive(Debug, Clone)]
+pub struct IssuedToken {
+    /// The token.
+    pub token: Token,
+    /// From now until it expires.
+    pub expires_in: Duration,
+}
+
+/// What a sign-in decides for all tokens that will slide from it.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// The account.
+    pub account_id: Uuid,
+    /// The session.
+    pub session_id: Uuid,
+    /// The account's epoch.
+    pub epoch: i64,
+    /// How long each token lives.
+    pub token_lifetime: Duration,
+    /// What its tokens show.
+    pub profile: Profile,
+}
+
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Malformed, not ours, or claims what it cannot.
+    #[error("the token is not valid")]
+    Invalid,
+    /// Was good once; or its session has reached the ceiling.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// A token could not be minted: a defect, for a keyring's key signs anything.
+#[derive(Debug, thiserror::Error)]
+#[error("the token could not be minted")]
+pub struct MintError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+/// Issues, verifies and refreshes tokens. Cheap to clone.
+#[derive(Clone)]
+pub struct Tokens {
+    keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    session_max_lifetime: i64,
+}
+
+impl Tokens {
+    /// `session_max_lifetime` is the ceiling: however often a session slides, no token of it is good for longer than
+    /// this after the sign-in.
+    pub fn new(keyring: Keyring, clock: Arc<dyn Clock>, session_max_lifetime: Duration) -> Self {
+        Self { keyring: Arc::new(keyring), clock, session_max_lifetime: seconds(session_max_lifetime) }
+    }
+
+    /// Mints the first token of a session.
+    pub fn issue(&self, session: NewSession) -> Result<IssuedToken, MintError> {
+        let now = self.now();
+        self.mint(Claims {
+            sub: session.account_id,
+            sid: session.session_id,
+            epoch: session.epoch,
+            auth_time: now,
+            iat: now,
+            exp: now.saturating_add(seconds(session.token_lifetime)),
+            nbf: None,
+            profile: session.profile,
+        })
+    }
+
+    /// Mints a fresh token with the subject, session, sign-in time and lifetime of `claims`; it shows `profile` where
+    /// that is given, and what `claims` shows otherwise.
+    pub fn refresh(&self, claims: &Claims, profile: Option<Profile>) -> Result<IssuedToken, MintError> {
+        let now = self.now();
+        let lifetime = claims.exp.saturating_sub(claims.iat);
+        self.mint(Claims {
+            iat: now,
+            exp: now.saturating_add(lifetime),
+            profile: profile.unwrap_or_else(|| claims.profile.clone()),
+            ..claims.clone()
+        })
+    }
+
+    /// Reads a token that a client sent. Times are judged with no leeway: the documented hour has sixty minutes.
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let unverified = Unverified::parse(token).ok_or(TokenError::Invalid)?;
+        if !self.keyring.accepts(unverified.message, unverified.signature) {
+            return Err(TokenError::Invalid);
+        }
+        let claims = unverified.claims().ok_or(TokenError::Invalid)?;
+        let claims: Claims = serde_json::from_value(claims).map_err(|_| TokenError::Invalid)?;
+
+        let now = self.now();
+        let in_order = claims.auth_time <= claims.iat && claims.iat <= now && claims.iat < claims.exp;
+        if !in_order || claims.nbf.is_some_and(|nbf| nbf > now) {
+            return Err(TokenError::Invalid);
+        }
+        if claims.exp <= now || self.ceiling(&claims) <= now {
+            return Err(TokenError::Expired);
+        }
+        Ok(claims)
+    }
+
+    fn mint(&self, mut claims: Claims) -> Result<IssuedToken, MintError> {
+        claims.exp = claims.exp.min(self.ceiling(&claims));
+        let expires_in = Duration::from_secs(claims.exp.saturating_sub(claims.iat).try_into().unwrap_or(0));
+        let payload = serde_json::to_vec(&claims).map_err(|error| MintError(error.into()))?;
+        let message = format!("{HEADER}.{}", URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.keyring.sign(&message).map_err(|error| MintError(error.into()))?;
+        Ok(IssuedToken { token: Token(format!("{message}.{signature}")), expires_in })
+    }
+
+    fn ceiling(&self, claims: &Claims) -> i64 {
+        claims.auth_time.saturating_add(self.session_max_lifetime)
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().unix_timestamp()
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("keyring", &self.keyring).finish_non_exhaustive()
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    duration.as_secs().try_into().unwrap_or(i64::MAX)
+}
