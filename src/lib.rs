@@ -21,8 +21,8 @@
 
 pub mod accounts;
 pub mod clock;
-//X pub mod command;
-//X pub mod config;
+pub mod command;
+pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod hashing;
@@ -30,7 +30,7 @@ pub mod layer;
 pub mod pb;
 pub mod rest;
 pub mod revocations;
-//X pub mod server;
+pub mod server;
 pub mod store;
-//X pub mod telemetry;
+pub mod telemetry;
 pub mod token;

@@ -1,1 +1,46 @@
-fn main(){}
+//! The process: parse the command line, start telemetry, run, map the result to an exit code.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use countersign::config::{Cli, Command, LogFormat};
+use countersign::{command, server, telemetry};
+
+// glibc keeps the freed memory of finished connections in its arenas; this gives it back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A setting or a start that cannot work; the same code that clap ends with.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    // Ends the process by itself on a wrong value, with a message that names it.
+    let cli = Cli::parse();
+    let environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    if let Err(error) = cli.settings.check(environment) {
+        return fail(&error);
+    }
+    telemetry::start(cli.settings.log_format == LogFormat::Json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let result = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => runtime.block_on(server::run(&cli.settings)).map_err(|error| error.to_string()),
+        Command::Account(account) => {
+            runtime.block_on(command::account(&cli.settings, account)).map_err(|error| error.to_string())
+        }
+    };
+    // Whatever outlasted the drain is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("countersign: {error}");
+    ExitCode::from(USAGE)
+}

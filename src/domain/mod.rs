@@ -9,7 +9,9 @@ mod password;
 mod text;
 mod username;
 
-pub use account::{Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session};
+pub use account::{
+    Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
+};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;

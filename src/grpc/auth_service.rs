@@ -24,10 +24,7 @@ impl Auth {
 
 #[tonic::async_trait]
 impl AuthService for Auth {
-    async fn register(
-        &self,
-        request: Request<pb::RegisterRequest>,
-    ) -> Result<Response<pb::RegisterResponse>, Status> {
+    async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
         self.accounts.require_open_registration().map_err(Failure)?;
         let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
         let (account, token) = self.accounts.register(registration, password).await.map_err(Failure)?;

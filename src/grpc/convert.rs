@@ -18,8 +18,7 @@ pub(super) fn registration(request: pb::RegisterRequest) -> Result<(Registration
     let parsed = match request.handle {
         Some(PbHandle::Username(username)) => {
             let username = bad.check("username", Username::parse(&username));
-            let password =
-                bad.check("password", NewPassword::parse(request.password, Password::USERNAME_FLOOR));
+            let password = bad.check("password", NewPassword::parse(request.password, Password::USERNAME_FLOOR));
             for (field, value) in [("name", &request.name), ("firm_name", &request.firm_name)] {
                 if !value.is_empty() {
                     bad.add(field, "must be empty: only an email account has one");

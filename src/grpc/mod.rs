@@ -72,8 +72,8 @@ pub fn routes(
     reflection: bool,
 ) -> Result<Routes, StackError> {
     let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let health = HealthServer::new(HealthService::from_health_reporter(health))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let health =
+        HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut routes = Routes::new(auth).add_service(health);
     if reflection {
         let describe = || {

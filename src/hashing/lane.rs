@@ -55,9 +55,7 @@ impl Lane {
         let run_micros = Arc::new(AtomicU64::new(50_000));
         for index in 0..threads {
             let (receiver, run_micros) = (receiver.clone(), Arc::clone(&run_micros));
-            std::thread::Builder::new()
-                .name(format!("hash-{index}"))
-                .spawn(move || work(&receiver, &run_micros))?;
+            std::thread::Builder::new().name(format!("hash-{index}")).spawn(move || work(&receiver, &run_micros))?;
         }
         Ok(Self { queue: sender, threads, run_micros })
     }

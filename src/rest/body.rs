@@ -35,11 +35,8 @@ const TOO_SLOW: Unreadable = Unreadable {
     code: "request_timeout",
     text: "the body did not arrive in time",
 };
-const MALFORMED: Unreadable = Unreadable {
-    status: StatusCode::BAD_REQUEST,
-    code: "malformed_json",
-    text: "the body must be JSON in UTF-8",
-};
+const MALFORMED: Unreadable =
+    Unreadable { status: StatusCode::BAD_REQUEST, code: "malformed_json", text: "the body must be JSON in UTF-8" };
 
 /// The fields of a request body: a text each, and what is wrong with those that are none.
 #[derive(Debug, Default)]

@@ -179,9 +179,7 @@ fn refuse(failure: Failure, fields: &Fields) -> Response {
         ErrorReason::TokenMissing | ErrorReason::TokenInvalid => {
             (StatusCode::UNAUTHORIZED, "invalid_token", "the token is missing or invalid: log in again")
         }
-        ErrorReason::TokenExpired => {
-            (StatusCode::UNAUTHORIZED, "token_expired", "the token has expired: log in again")
-        }
+        ErrorReason::TokenExpired => (StatusCode::UNAUTHORIZED, "token_expired", "the token has expired: log in again"),
         ErrorReason::InvalidCredentials => {
             (StatusCode::BAD_REQUEST, "invalid_credentials", "email or password incorrect")
         }
@@ -199,11 +197,9 @@ fn refuse(failure: Failure, fields: &Fields) -> Response {
             "overloaded",
             "too many sign-ins are waiting: try again after the time in Retry-After",
         ),
-        ErrorReason::Unavailable => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "the service is out of reach for the moment: try again",
-        ),
+        ErrorReason::Unavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is out of reach for the moment: try again")
+        }
         ErrorReason::Unspecified => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error: it has been logged")
         }

@@ -13,10 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 pub(super) fn routes(routes: Routes) -> Router {
-    Router::new()
-        .route("/healthz", get(alive))
-        .route("/readyz", get(ready))
-        .with_state(HealthClient::new(routes))
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(HealthClient::new(routes))
 }
 
 /// The process answers: that is all it says.
@@ -27,10 +24,8 @@ async fn alive() -> Response {
 /// Whether calls are being served: 503 while the database is out of reach, and from the moment of a shutdown.
 async fn ready(State(mut health): State<HealthClient<Routes>>) -> Response {
     let overall = HealthCheckRequest { service: String::new() };
-    let serving = health
-        .check(overall)
-        .await
-        .is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);
+    let serving =
+        health.check(overall).await.is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);
     if serving {
         Json(json!({ "status": "ready" })).into_response()
     } else {

@@ -95,9 +95,10 @@ fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
         ErrorReason::TooManyAttempts => {
             error(StatusCode::TOO_MANY_REQUESTS, "too many attempts: try again after the time in Retry-After")
         }
-        ErrorReason::Overloaded => {
-            error(StatusCode::SERVICE_UNAVAILABLE, "too many sign-ins are waiting: try again after the time in Retry-After")
-        }
+        ErrorReason::Overloaded => error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many sign-ins are waiting: try again after the time in Retry-After",
+        ),
         ErrorReason::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
         }

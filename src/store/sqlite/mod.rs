@@ -77,7 +77,9 @@ impl AccountStore for SqliteStore {
 
     async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError> {
         let query = match handle {
-            Handle::Username(_) => concat!(rows::select_account!(), " where accounts.username = ?1"),
+            Handle::Username(_) => {
+                concat!(rows::select_account!(), " where accounts.username = ?1")
+            }
             Handle::Email(_) => concat!(rows::select_account!(), " where accounts.email = ?1"),
         };
         let row: Option<AccountRow> =
@@ -95,15 +97,13 @@ impl AccountStore for SqliteStore {
     }
 
     async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError> {
-        let rows: Vec<AccountRow> = sqlx::query_as(concat!(
-            rows::select_account!(),
-            " where accounts.id > ?1 order by accounts.id limit ?2"
-        ))
-        .bind(after.unwrap_or(Uuid::nil()))
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failure)?;
+        let rows: Vec<AccountRow> =
+            sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
+                .bind(after.unwrap_or(Uuid::nil()))
+                .bind(limit)
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failure)?;
         rows.into_iter().map(AccountRow::into_account).collect()
     }
 
@@ -170,7 +170,9 @@ impl AccountStore for SqliteStore {
                 .fetch_optional(&mut *tx)
                 .await
                 .map_err(failure)?;
-        let Some((epoch, firm_id)) = deleted else { return Ok(None) };
+        let Some((epoch, firm_id)) = deleted else {
+            return Ok(None);
+        };
         end_all_sessions(&mut tx, id, epoch, until).await?;
         sqlx::query("delete from firms where id = ?1 and not exists (select 1 from accounts where firm_id = ?1)")
             .bind(firm_id)
@@ -196,7 +198,8 @@ impl AccountStore for SqliteStore {
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        for statement in ["delete from sessions where expires_at <= ?1", "delete from revocations where expires_at <= ?1"]
+        for statement in
+            ["delete from sessions where expires_at <= ?1", "delete from revocations where expires_at <= ?1"]
         {
             sqlx::query(statement).bind(millis(now)).execute(&mut *tx).await.map_err(failure)?;
         }

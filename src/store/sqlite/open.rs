@@ -28,7 +28,9 @@ pub enum OpenError {
     #[error("DATABASE_URL must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`")]
     BadUrl,
     /// The file cannot be made or written.
-    #[error("cannot write the database {path}: {cause}; check that its folder exists and that this user may write there")]
+    #[error(
+        "cannot write the database {path}: {cause}; check that its folder exists and that this user may write there"
+    )]
     CannotWrite {
         /// Of the database, or of its lock.
         path: PathBuf,
@@ -42,7 +44,9 @@ pub enum OpenError {
     #[error("the database {0} was written by a newer version of countersign; start that version or a later one")]
     Newer(PathBuf),
     /// Its schema is not what this version believes.
-    #[error("migration {version} of the database {path} differs from this version's; it was made by a modified build: restore that build or a backup")]
+    #[error(
+        "migration {version} of the database {path} differs from this version's; it was made by a modified build: restore that build or a backup"
+    )]
     Changed {
         /// Of the database.
         path: PathBuf,

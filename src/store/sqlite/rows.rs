@@ -84,8 +84,7 @@ impl RevocationRow {
             (None, Some(id), Some(epoch)) => Revocation::Account { id, epoch },
             _ => return Err(impossible("revocations", "session_id", self.seq)),
         };
-        let until =
-            from_millis(self.expires_at).ok_or_else(|| impossible("revocations", "expires_at", self.seq))?;
+        let until = from_millis(self.expires_at).ok_or_else(|| impossible("revocations", "expires_at", self.seq))?;
         Ok(StoredRevocation { seq: self.seq, revocation, until })
     }
 }

@@ -1,0 +1,148 @@
+//! `countersign account …`: what an operator does from the command line.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use argon2::Params;
+
+use crate::accounts::{Operator, Registration};
+use crate::clock::SystemClock;
+use crate::config::{AccountCommand, Settings};
+use crate::domain::{Account, AccountStatus, AuthError, FirmName, Handle, NewPassword, Password, PersonName};
+use crate::hashing::{HashError, PasswordHasher};
+use crate::store::{OpenError, SqliteStore};
+
+/// Why a command did not do it. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A use case.
+    #[error("{}{}", .0, cause(.0))]
+    Auth(#[from] AuthError),
+    /// No thread or no memory to hash with.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// An argument.
+    #[error("the {0} {1}")]
+    Invalid(&'static str, &'static str),
+    /// An argument of the other kind of account.
+    #[error("a username account has no name and no firm: leave --name and --firm-name out")]
+    NotAnEmailAccount,
+    /// Nobody signs in with it.
+    #[error("there is no account {0}")]
+    Unknown(Handle),
+    /// The terminal, or standard input.
+    #[error("cannot read the password: {0}")]
+    Password(io::Error),
+    /// Standard output.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Runs one command.
+pub async fn account(settings: &Settings, command: AccountCommand) -> Result<(), CommandError> {
+    let store = Arc::new(SqliteStore::open(&settings.database_url).await?);
+    let operator = Operator::new(store, Arc::new(SystemClock), settings.session_max_lifetime);
+    match command {
+        AccountCommand::Create { handle, name, firm_name } => create(&operator, &handle, &name, &firm_name).await,
+        AccountCommand::List => list(&operator).await,
+        AccountCommand::Disable { handle } => set_status(&operator, &handle, AccountStatus::Inactive).await,
+        AccountCommand::Enable { handle } => set_status(&operator, &handle, AccountStatus::Active).await,
+        AccountCommand::Delete { handle } => {
+            let account = find(&operator, &handle).await?;
+            operator.delete(account.id).await?;
+            say(&format!("deleted {}", account.identity.handle()))
+        }
+    }
+}
+
+async fn create(operator: &Operator, handle: &str, name: &str, firm_name: &str) -> Result<(), CommandError> {
+    let handle = parse(handle)?;
+    let (registration, floor) = match handle.clone() {
+        Handle::Username(_) if !(name.is_empty() && firm_name.is_empty()) => {
+            return Err(CommandError::NotAnEmailAccount);
+        }
+        Handle::Username(username) => (Registration::Username(username), Password::USERNAME_FLOOR),
+        Handle::Email(email) => {
+            let name = PersonName::parse(name).map_err(|why| CommandError::Invalid("--name", why))?;
+            let firm_name = FirmName::parse(firm_name).map_err(|why| CommandError::Invalid("--firm-name", why))?;
+            (Registration::Email { email, name, firm_name }, Password::EMAIL_FLOOR)
+        }
+    };
+    if operator.find(&handle).await?.is_none() {
+        let password = read_password().map_err(CommandError::Password)?;
+        let password = NewPassword::parse(password, floor).map_err(|why| CommandError::Invalid("password", why))?;
+        let hasher = PasswordHasher::start(Params::default(), 1, 1)?;
+        if let Some(id) = operator.create(&hasher, registration, password).await? {
+            return say(&format!("created {handle} ({id})"));
+        }
+    }
+    // Repeating it is safe, as a set-up script does; and it never changes a password.
+    say(&format!("{handle} exists already; nothing was changed"))
+}
+
+async fn list(operator: &Operator) -> Result<(), CommandError> {
+    let mut after = None;
+    loop {
+        let page = operator.list(after).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.id);
+        for Account { id, identity, status, created_at, .. } in &page {
+            say(&format!("{id}  {:8}  {}  {}", status.as_str(), timestamp(*created_at), identity.handle()))?;
+        }
+    }
+}
+
+async fn set_status(operator: &Operator, handle: &str, status: AccountStatus) -> Result<(), CommandError> {
+    let account = find(operator, handle).await?;
+    let changed = operator.set_status(account.id, status).await?;
+    let already = if changed { "" } else { "already " };
+    say(&format!("{} is {already}{}", account.identity.handle(), status.as_str()))
+}
+
+async fn find(operator: &Operator, handle: &str) -> Result<Account, CommandError> {
+    let handle = parse(handle)?;
+    operator.find(&handle).await?.ok_or(CommandError::Unknown(handle))
+}
+
+fn parse(handle: &str) -> Result<Handle, CommandError> {
+    Handle::parse(handle).map_err(|why| CommandError::Invalid("username or email", why))
+}
+
+/// Asked for without echo, twice; or the first line of standard input.
+fn read_password() -> io::Result<String> {
+    if !io::stdin().is_terminal() {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        let length = line.trim_end_matches(['\n', '\r']).len();
+        line.truncate(length);
+        return Ok(line);
+    }
+    let password = rpassword::prompt_password("Password: ")?;
+    if rpassword::prompt_password("Again: ")? == password {
+        Ok(password)
+    } else {
+        Err(io::Error::other("the two are not the same"))
+    }
+}
+
+fn timestamp(time: time::OffsetDateTime) -> String {
+    time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
+
+/// What a use case's error hides from clients, the operator may see.
+fn cause(error: &AuthError) -> String {
+    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
+}
+
+/// As `println!`, but for an output that is closed early: `countersign account list | head`.
+fn say(line: &str) -> Result<(), CommandError> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}

@@ -1,0 +1,283 @@
+//! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
+//! `main`, `command` and `server` know it; components take plain parameters.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+/// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub settings: Settings,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve gRPC, gRPC-Web and both JSON APIs (the default)
+    Serve,
+    /// Work with accounts, beside a running server or without one
+    #[command(subcommand)]
+    Account(AccountCommand),
+}
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Create an account, whether registration is open or not; safe to repeat
+    ///
+    /// The password is asked for, or read from standard input when that is no terminal.
+    Create {
+        /// A username, or an email address (which has an @)
+        handle: String,
+        /// The person's name, for an email account
+        #[arg(long, default_value = "")]
+        name: String,
+        /// The name of the new firm, for an email account
+        #[arg(long, default_value = "")]
+        firm_name: String,
+    },
+    /// List all accounts: id, status, time of registration, username or email
+    List,
+    /// Keep an account from signing in and end all its sessions
+    Disable {
+        /// A username or an email address
+        handle: String,
+    },
+    /// Let a disabled account sign in again
+    Enable {
+        /// A username or an email address
+        handle: String,
+    },
+    /// Delete an account for good and end all its sessions
+    Delete {
+        /// A username or an email address
+        handle: String,
+    },
+}
+
+/// How it runs. Each setting is an environment variable and a flag; the flag wins.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Where to listen, as IP:PORT
+    #[arg(long, env, global = true, default_value = "127.0.0.1:3008")]
+    pub listen_addr: SocketAddr,
+
+    /// The database, as sqlite:FILE
+    #[arg(long, env, global = true, default_value = "sqlite:countersign.db")]
+    pub database_url: String,
+
+    /// What tokens are signed with, 32 bytes or more [default: made once and kept beside the database]
+    #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_file")]
+    pub jwt_secret: Option<String>,
+
+    /// A file that holds JWT_SECRET
+    #[arg(long, env, global = true)]
+    pub jwt_secret_file: Option<PathBuf>,
+
+    /// The secret before this one: its tokens are still accepted
+    #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_previous_file")]
+    pub jwt_secret_previous: Option<String>,
+
+    /// A file that holds JWT_SECRET_PREVIOUS
+    #[arg(long, env, global = true)]
+    pub jwt_secret_previous_file: Option<PathBuf>,
+
+    /// Whether strangers may register: exactly `true` opens, anything else closes
+    #[arg(long, env, global = true, default_value = "false")]
+    pub allow_registration: String,
+
+    /// How long a token of a username sign-in lives
+    #[arg(long, env, global = true, default_value = "1h", value_parser = duration)]
+    pub username_token_lifetime: Duration,
+
+    /// How long a token of an email sign-in lives
+    #[arg(long, env, global = true, default_value = "24h", value_parser = duration)]
+    pub email_token_lifetime: Duration,
+
+    /// How long after a sign-in its last token expires, however often it was refreshed
+    #[arg(long, env, global = true, default_value = "30d", value_parser = duration)]
+    pub session_max_lifetime: Duration,
+
+    /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
+    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]
+    pub cors_allowed_origins: Vec<Origin>,
+
+    /// Whether the server describes its services to grpcurl and its like
+    #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
+    pub grpc_reflection: bool,
+
+    /// How log lines look
+    #[arg(long, env, global = true, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For machines: one JSON object a line
+    Json,
+}
+
+/// Origins that browsers may call from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Every origin.
+    Any,
+    /// This machine, on any port, over http or https.
+    Localhost,
+    /// One origin, as browsers send it: `https://app.example.com`.
+    Exact(String),
+}
+
+/// Settings that do not go together, or that nobody can have meant.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// Looks like a setting and is none.
+    #[error("unknown setting {found} in the environment: did you mean {meant}?")]
+    Misspelt {
+        /// As found.
+        found: String,
+        /// The nearest setting.
+        meant: String,
+    },
+    /// A token that would outlive its session.
+    #[error("{0} must not be longer than SESSION_MAX_LIFETIME")]
+    LongerThanSession(&'static str),
+}
+
+impl Settings {
+    /// Whether strangers may register: "only exactly `true` opens".
+    pub fn registration_open(&self) -> bool {
+        self.allow_registration == "true"
+    }
+
+    /// Checks what no single value can tell. `environment` is the names of all variables.
+    pub fn check(&self, environment: impl Iterator<Item = String>) -> Result<(), SettingsError> {
+        for (name, lifetime) in [
+            ("USERNAME_TOKEN_LIFETIME", self.username_token_lifetime),
+            ("EMAIL_TOKEN_LIFETIME", self.email_token_lifetime),
+        ] {
+            if lifetime > self.session_max_lifetime {
+                return Err(SettingsError::LongerThanSession(name));
+            }
+        }
+        let command = Cli::command();
+        let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+        for found in environment.filter(|name| !known.contains(&name.as_str())) {
+            // One slip of the finger; two in names long enough that nothing else comes that near.
+            if let Some(meant) = known.iter().find(|known| strsim::osa_distance(&found, known) <= known.len() / 8) {
+                return Err(SettingsError::Misspelt { found, meant: (*meant).to_owned() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `90s`, `15m`, `1h`, `30d`: a positive whole number and a unit, at most ten years.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    const FORM: &str = "write a whole number and a unit, as in 90s, 15m, 1h or 30d, of at most 3650d";
+    let unit = match text.as_bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 3_600,
+        Some(b'd') => 86_400,
+        _ => return Err(FORM),
+    };
+    let digits = &text[..text.len() - 1];
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(FORM);
+    }
+    let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
+    if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
+}
+
+/// `localhost`, `*`, or `scheme://host[:port]` without a path.
+fn origin(text: &str) -> Result<Origin, &'static str> {
+    match text.trim() {
+        "*" => Ok(Origin::Any),
+        "localhost" => Ok(Origin::Localhost),
+        exact => {
+            let host = exact.strip_prefix("https://").or_else(|| exact.strip_prefix("http://"));
+            let is_origin = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '*', ' ', '@']);
+            if host.is_some_and(is_origin) && exact.is_ascii() {
+                Ok(Origin::Exact(exact.to_ascii_lowercase()))
+            } else {
+                Err("write `localhost`, `*`, or origins such as https://app.example.com, without a path")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Origin, Settings, duration, origin};
+
+    fn settings(args: &[&str]) -> Settings {
+        Cli::try_parse_from([&["countersign"], args].concat()).unwrap().settings
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_duration_is_a_number_and_a_unit() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("1h", 3_600), ("30d", 2_592_000), ("3650d", 315_360_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "0s", "1", "1w", "-1s", "+1s", "1.5h", "1 h", "3651d", "99999999999999999999d", "1ä"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_a_scheme_and_no_path() {
+        assert_eq!(origin("localhost"), Ok(Origin::Localhost));
+        assert_eq!(origin(" * "), Ok(Origin::Any));
+        assert_eq!(origin("https://App.Example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
+        for text in ["", "app.example.com", "https://", "https://a.b/", "https://*.a.b", "ftp://a.b", "null"] {
+            assert!(origin(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_exactly_true_opens_registration() {
+        assert!(settings(&["--allow-registration", "true"]).registration_open());
+        for text in ["TRUE", "1", "yes", "true ", "", "false"] {
+            assert!(!settings(&["--allow-registration", text]).registration_open(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_not_outlive_its_session() {
+        let error = settings(&["--session-max-lifetime", "1h"]).check(std::iter::empty()).unwrap_err();
+        assert_eq!(error.to_string(), "EMAIL_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME");
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_named_and_what_is_not_ours_is_left_alone() {
+        let check =
+            |name: &str| settings(&[]).check(std::iter::once(name.to_owned())).map_err(|error| error.to_string());
+        for name in ["JWT_SECRT", "ALLOW_REGISTRATON", "ALOW_REGISTRATION", "DATABASE_URI", "LISTEN_ADR"] {
+            assert!(check(name).unwrap_err().starts_with(&format!("unknown setting {name}")), "{name}");
+        }
+        for name in ["PATH", "HOME", "LISTEN_FDS", "LISTEN_PID", "DATABASE_HOST", "SECRET", "LOG_LEVEL", "JWT_SECRET"] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The one port: accepting, the limits of a connection, and the drain. Of our own around hyper-util because neither
+//! tonic's nor axum's server returns while a silent peer is connected.
+//!
+//! Knobs of connections only. What must hold for a *call* belongs on the stack (`grpc`), where REST passes too.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use super::first_bytes::FirstBytes;
+
+/// Bytes of a request's head, under HTTP/1 and HTTP/2 alike. The longest token is half of it.
+const MAX_HEADER_BYTES: u32 = 16 * 1_024;
+
+/// What one connection may do, and how many there may be.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at a time; more wait in the system's queue.
+    pub connections: usize,
+    /// Until the first bytes of a connection, and of a half-sent HTTP/2 preface.
+    pub first_bytes: Duration,
+    /// Until an HTTP/1 head is complete, and how long such a connection may idle.
+    pub header: Duration,
+    /// Between two pings of an HTTP/2 connection, …
+    pub ping: Duration,
+    /// … and until the answer to one: a peer that is gone or stalled is not waited for.
+    pub pong: Duration,
+    /// Calls at a time on an HTTP/2 connection.
+    pub streams: u32,
+    /// After which a connection is asked to end, so that a balancer can spread clients anew.
+    pub age: Duration,
+    /// What calls under way are given at the end, of a connection or of the process.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 20_000,
+            first_bytes: Duration::from_secs(10),
+            header: Duration::from_secs(20),
+            ping: Duration::from_secs(20),
+            pong: Duration::from_secs(10),
+            streams: 200,
+            age: Duration::from_secs(3_600),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The other end of the connection that a request came by, in the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub SocketAddr);
+
+/// Serves until `stop`, then drains, for [`Limits::drain`] at most.
+pub(super) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>, limits: Limits) {
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let (stopping, stopped) = watch::channel(());
+    let limits = Arc::new(limits);
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accept = async {
+            // Never closed, so never an error.
+            let permit = Arc::clone(&permits).acquire_owned().await.ok();
+            (permit, listener.accept().await)
+        };
+        tokio::select! {
+            biased;
+            () = &mut stop => break,
+            Some(_) = connections.join_next() => {}
+            (permit, accepted) = accept => match accepted {
+                Ok((stream, peer)) => {
+                    let connection = connection(stream, peer, app.clone(), Arc::clone(&limits), stopped.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => pause_after(&error).await,
+            },
+        }
+    }
+    // Closes the port first: who connects from now on is refused by the system and can try elsewhere.
+    drop(listener);
+    drop(stopping);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits.drain, drained).await.is_err() {
+        tracing::warn!(event = "drain", cut_off = connections.len());
+    }
+}
+
+/// A connection that was aborted before it was accepted is no matter. Without free file descriptors, accepting fails at
+/// once and for as long as there are none: then the loop must not spin.
+async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        tracing::error!(event = "accept", cause = error as &dyn std::error::Error);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    limits: Arc<Limits>,
+    mut stopped: watch::Receiver<()>,
+) {
+    // Only ever fails on a connection that is gone already.
+    let _ = stream.set_nodelay(true);
+    let io = TokioIo::new(FirstBytes::new(stream, limits.first_bytes));
+    let service = service_fn(move |request| answer(app.clone(), request, peer));
+    let builder = builder(&limits);
+    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        // Its sender is dropped: the server stops.
+        _ = stopped.changed() => {}
+        () = tokio::time::sleep(limits.age) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(limits.drain, connection).await;
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEADER_BYTES as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.ping)
+        .keep_alive_timeout(limits.pong)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        // Guards against rapid reset and its kin; hyper's own defaults, stated so that none is lost by passing `None`.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(1_024)
+        // One message of the largest size a stream; sixteen of them a connection.
+        .initial_stream_window_size(64 * 1_024)
+        .initial_connection_window_size(1_024 * 1_024);
+    builder
+}
+
+async fn answer(app: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+    // RFC 9112 section 3.2: an HTTP/1.1 request without exactly one Host is answered with 400.
+    if request.version() == Version::HTTP_11 && request.headers().get_all(http::header::HOST).iter().count() != 1 {
+        let mut response = Response::new(Body::from("an HTTP/1.1 request needs exactly one Host header\n"));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return Ok(response);
+    }
+    request.extensions_mut().insert(Peer(peer));
+    app.oneshot(request.map(Body::new)).await
+}

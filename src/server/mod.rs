@@ -1,0 +1,149 @@
+//! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
+//!
+//! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
+//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `secret` where the signing
+//! secret comes from.
+//!
+//! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
+
+mod edge;
+mod feed;
+mod first_bytes;
+mod listener;
+mod secret;
+
+use std::io;
+use std::sync::Arc;
+
+use argon2::Params;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::accounts::{Accounts, Rules};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Origin, Settings};
+use crate::grpc;
+use crate::hashing::{HashError, PasswordHasher};
+use crate::pb::auth_service_server;
+use crate::revocations::Revocations;
+use crate::store::{AccountStore, OpenError, SqliteStore, StoreError};
+use crate::token::{Keyring, Tokens};
+
+pub use listener::Limits;
+pub use secret::SecretSourceError;
+
+/// Passwords that may wait for a thread. Two threads hash some 60 a second, so the last one waits about two seconds.
+const HASH_QUEUE: usize = 128;
+
+/// Why the server did not start, or stopped. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database, once open.
+    #[error("cannot read the database: {0}")]
+    Store(#[from] StoreError),
+    /// The signing secret.
+    #[error(transparent)]
+    Secret(#[from] SecretSourceError),
+    /// No thread to hash with.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// A defect.
+    #[error(transparent)]
+    Stack(#[from] grpc::StackError),
+    /// The address.
+    #[error("cannot listen on {0}: {1}; set LISTEN_ADDR to an address and port that are free")]
+    Listen(std::net::SocketAddr, io::Error),
+    /// The system gives no signals.
+    #[error("cannot wait for signals: {0}")]
+    Signal(io::Error),
+}
+
+/// The parts, put together.
+pub struct App {
+    /// Everything that answers requests.
+    pub service: Router,
+    /// Counts hashes; for tests.
+    pub hasher: PasswordHasher,
+    health: HealthReporter,
+    feed: feed::Feed,
+}
+
+/// Serves by the machine's clock until SIGTERM or SIGINT.
+pub async fn run(settings: &Settings) -> Result<(), ServeError> {
+    let app = App::build(settings, Arc::new(SystemClock), Params::default()).await?;
+    let address = settings.listen_addr;
+    let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(address, cause))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+
+    let url = format!("http://{}", listener.local_addr().unwrap_or(address));
+    let registration = if settings.registration_open() { "open" } else { "closed" };
+    tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
+    if !matches!(settings.allow_registration.as_str(), "true" | "false") {
+        tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
+    }
+    if settings.cors_allowed_origins.contains(&Origin::Any) {
+        tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
+    }
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    app.serve(listener, stop, Limits::default()).await;
+    tracing::info!(event = "stop");
+    Ok(())
+}
+
+impl App {
+    /// Opens the database, reads the live revocations, and builds the one stack and what projects it.
+    pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
+        let store: Arc<dyn AccountStore> = Arc::new(SqliteStore::open_for_serving(&settings.database_url).await?);
+        let (current, previous) = secret::find(settings)?;
+        let tokens =
+            Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let hasher = PasswordHasher::start(params, cores, HASH_QUEUE)?;
+        let revocations = Arc::new(Revocations::default());
+        let health = HealthReporter::new();
+        health.set_service_status(auth_service_server::SERVICE_NAME, ServingStatus::Serving).await;
+        let feed =
+            feed::Feed::load(Arc::clone(&store), Arc::clone(&revocations), Arc::clone(&clock), health.clone()).await?;
+        let rules = Rules {
+            registration_open: settings.registration_open(),
+            username_token_lifetime: settings.username_token_lifetime,
+            email_token_lifetime: settings.email_token_lifetime,
+            session_max_lifetime: settings.session_max_lifetime,
+        };
+        let accounts = Accounts::new(store, hasher.clone(), tokens.clone(), Arc::clone(&revocations), clock, rules);
+        let routes = grpc::routes(accounts, tokens, revocations, health.clone(), settings.grpc_reflection)?;
+        Ok(Self { service: edge::router(routes, &settings.cors_allowed_origins), hasher, health, feed })
+    }
+
+    /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
+    /// under way end or are cut off at the drain deadline.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>, limits: Limits) {
+        let following = tokio::spawn(self.feed.follow());
+        let health = self.health;
+        let stop = async move {
+            stop.await;
+            following.abort();
+            set_health(&health, ServingStatus::NotServing).await;
+        };
+        listener::serve(listener, self.service, stop, limits).await;
+    }
+}
+
+/// Of the service, and overall.
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", auth_service_server::SERVICE_NAME] {
+        health.set_service_status(service, status).await;
+    }
+}

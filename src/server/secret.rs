@@ -1,0 +1,110 @@
+//! Where the signing secret comes from: the setting, a file, or made once and kept beside the database.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::config::Settings;
+use crate::store::{OpenError, SqliteStore};
+use crate::token::{Secret, SecretError};
+
+/// Why there is no secret. The messages name the setting and never its value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretSourceError {
+    /// The text is none.
+    #[error("{setting} {cause}")]
+    Unfit {
+        /// Which one.
+        setting: &'static str,
+        /// Why.
+        cause: SecretError,
+    },
+    /// The file of a setting.
+    #[error("cannot read {setting} ({path}): {cause}")]
+    Unreadable {
+        /// Which one.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The file beside the database.
+    #[error("cannot keep a generated secret in {path}: {cause}; make its folder writable or set JWT_SECRET")]
+    Generated {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The database's address.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+}
+
+/// The current secret and the previous one.
+pub(super) fn find(settings: &Settings) -> Result<(Secret, Option<Secret>), SecretSourceError> {
+    let current = given("JWT_SECRET", settings.jwt_secret.as_ref(), settings.jwt_secret_file.as_deref())?;
+    let previous = given(
+        "JWT_SECRET_PREVIOUS",
+        settings.jwt_secret_previous.as_ref(),
+        settings.jwt_secret_previous_file.as_deref(),
+    )?;
+    let current = match current {
+        Some(secret) => secret,
+        None => generated(&settings.database_url)?,
+    };
+    Ok((current, previous))
+}
+
+fn given(
+    setting: &'static str,
+    text: Option<&String>,
+    file: Option<&Path>,
+) -> Result<Option<Secret>, SecretSourceError> {
+    let text = match (text, file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => {
+            read(path).map_err(|cause| SecretSourceError::Unreadable { setting, path: path.to_owned(), cause })?
+        }
+        (None, None) => return Ok(None),
+    };
+    Secret::parse(text).map(Some).map_err(|cause| SecretSourceError::Unfit { setting, cause })
+}
+
+/// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only.
+fn generated(database_url: &str) -> Result<Secret, SecretSourceError> {
+    let mut path = SqliteStore::path(database_url)?.into_os_string();
+    path.push("-secret");
+    let path = PathBuf::from(path);
+    let keep = || -> io::Result<String> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        let text = URL_SAFE_NO_PAD.encode(bytes);
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut file) => {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()?;
+                Ok(text)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(&path),
+            Err(error) => Err(error),
+        }
+    };
+    let text = keep().map_err(|cause| SecretSourceError::Generated { path: path.clone(), cause })?;
+    // Too short when a crash cut the first start off half-way.
+    Secret::parse(text).map_err(|_| SecretSourceError::Generated {
+        path,
+        cause: io::Error::other("it does not hold 32 bytes; delete it (all tokens become invalid)"),
+    })
+}
+
+/// A file's text without the line break that editors end it with.
+fn read(path: &Path) -> io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}

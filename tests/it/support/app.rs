@@ -1,0 +1,137 @@
+//! The whole app, built as the binary builds it, but for the clock and the cost of a hash.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use argon2::Params;
+use axum::Router;
+use axum::body::Body;
+use clap::Parser as _;
+use countersign::clock::ManualClock;
+use countersign::config::{Cli, Settings};
+use countersign::hashing::PasswordHasher;
+use countersign::pb::auth_service_client::AuthServiceClient;
+use countersign::server::{App, Limits};
+use http::{Method, Request};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+
+use super::{Answer, SECRET};
+
+/// When every test begins: 2027-01-15T08:00:00Z.
+pub const START: i64 = 1_800_000_000;
+
+/// An app with a database of its own and registration open.
+pub struct TestApp {
+    pub service: Router,
+    pub clock: ManualClock,
+    pub hasher: PasswordHasher,
+    pub settings: Settings,
+    /// Everything behind `service`, to be served on a socket.
+    app: Option<App>,
+    dir: Arc<TempDir>,
+}
+
+/// An app on a real socket.
+pub struct Served {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With flags of the command line, which may say again what [`Self::start`] says.
+    pub async fn with(flags: &[&str]) -> Self {
+        Self::build(Arc::new(tempfile::tempdir().unwrap()), ManualClock::at(START), flags).await
+    }
+
+    /// Ends this app and starts another on the same database, at the same moment.
+    pub async fn restart(self, flags: &[&str]) -> Self {
+        let (dir, clock) = (Arc::clone(&self.dir), self.clock.clone());
+        drop(self);
+        Self::build(dir, clock, flags).await
+    }
+
+    async fn build(dir: Arc<TempDir>, clock: ManualClock, flags: &[&str]) -> Self {
+        let database = format!("--database-url=sqlite:{}", dir.path().join("test.db").display());
+        let secret = format!("--jwt-secret={SECRET}");
+        let ours = ["countersign", &database, &secret, "--allow-registration=true"];
+        // A flag that is given again replaces ours.
+        let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+        let kept = ours.into_iter().filter(|our| !flags.iter().any(|flag| name(flag) == name(our)));
+        let settings = Cli::try_parse_from(kept.chain(flags.iter().copied())).unwrap().settings;
+        let cheapest = Params::new(8, 1, 1, None).unwrap();
+        let app = App::build(&settings, Arc::new(clock.clone()), cheapest).await.unwrap();
+        Self { service: app.service.clone(), clock, hasher: app.hasher.clone(), settings, app: Some(app), dir }
+    }
+
+    /// The generated client, in process.
+    pub fn grpc(&self) -> AuthServiceClient<Router> {
+        AuthServiceClient::new(self.service.clone())
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::read(self.service.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// `GET` with headers.
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(request(Method::GET, path, headers, Body::empty())).await
+    }
+
+    /// `POST` of a JSON value.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_with(path, &[], body).await
+    }
+
+    /// `POST` of a JSON value with headers.
+    pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let headers = [headers, &[("content-type", "application/json")]].concat();
+        self.send(request(Method::POST, path, &headers, Body::from(body.to_string()))).await
+    }
+
+    /// Serves on a free port with the product's limits.
+    pub async fn serve(&mut self) -> Served {
+        self.serve_with(Limits::default()).await
+    }
+
+    pub async fn serve_with(&mut self, limits: Limits) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let app = self.app.take().expect("an app is served once");
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        Served { address, stop: Some(stop), task: tokio::spawn(app.serve(listener, stopped, limits)) }
+    }
+
+    /// The file of the database.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.dir.path().join("test.db")
+    }
+}
+
+impl Served {
+    /// Asks the server to stop and waits until it has.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        self.task.await.unwrap();
+    }
+}
+
+pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).unwrap()
+}

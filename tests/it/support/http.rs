@@ -1,0 +1,54 @@
+//! Answers, whole; and HTTP/1.1 over a real socket.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// An answer with its whole body.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: bytes::Bytes,
+}
+
+impl Answer {
+    pub async fn read<B>(response: Response<B>) -> Self
+    where
+        B: http_body::Body<Data = bytes::Bytes>,
+        B::Error: std::fmt::Debug,
+    {
+        let (parts, body) = response.into_parts();
+        Self { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// The body as JSON; `null` when there is none.
+    pub fn json(&self) -> Value {
+        if self.body.is_empty() { Value::Null } else { serde_json::from_slice(&self.body).expect("a JSON body") }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The `Token` header, which must be there.
+    pub fn token(&self) -> String {
+        self.header("token").expect("a fresh token").to_owned()
+    }
+}
+
+/// One HTTP/1.1 request over a connection of its own.
+pub async fn over_socket(address: SocketAddr, mut request: Request<Body>) -> Answer {
+    request.headers_mut().insert("host", address.to_string().parse().unwrap());
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let answer = Answer::read(sender.send_request(request).await.unwrap()).await;
+    connection.abort();
+    answer
+}

@@ -1,0 +1,13 @@
+//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]),
+//! and plain HTTP ([`http`]).
+
+pub mod app;
+pub mod binary;
+pub mod http;
+
+pub use app::TestApp;
+pub use binary::Binary;
+pub use http::Answer;
+
+/// The secret that tests sign with, so that they can forge.
+pub const SECRET: &str = "a secret of the tests, and of nothing else";
