@@ -24,7 +24,7 @@ pub enum SecretSourceError {
         cause: SecretError,
     },
     /// The file of a setting.
-    #[error("cannot read {setting} ({path}): {cause}")]
+    #[error("cannot read {setting}_FILE ({path}): {cause}")]
     Unreadable {
         /// Which one.
         setting: &'static str,

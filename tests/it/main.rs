@@ -2,4 +2,12 @@
 
 mod support;
 
+mod canary;
+mod command_line;
+mod crash;
+mod http2;
+mod settings;
+mod shutdown;
+mod sockets;
+mod transport;
 mod username_api;

@@ -1,0 +1,239 @@
+//! `countersign account …` as the real binary, with registration closed, alone and beside a running server.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::sockets::call;
+use crate::support::binary::{command, run};
+use crate::support::{Answer, Binary, SECRET, TestApp};
+
+const PASSWORD: &str = "s3cur3pass";
+
+fn account(dir: &Path, args: &[&str], input: &str) -> Output {
+    run(command(dir).arg("account").args(args), input)
+}
+
+/// Runs a command that succeeds without a word to standard error; what it said.
+fn succeeds(dir: &Path, args: &[&str], input: &str) -> String {
+    let Output { status, stdout, stderr } = account(dir, args, input);
+    let (said, complaint) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!((status.code(), &*complaint), (Some(0), ""), "{args:?}: {said}");
+    said
+}
+
+/// Runs a command that is refused, without a word to standard output; the one sentence it said.
+fn refused(dir: &Path, args: &[&str], input: &str) -> String {
+    let Output { status, stdout, stderr } = account(dir, args, input);
+    let complaint = String::from_utf8(stderr).unwrap();
+    assert!(!status.success() && status.code().is_some(), "{args:?}: {complaint}");
+    assert_eq!(stdout, b"", "{args:?}");
+    assert!(complaint.starts_with("countersign: ") && complaint.lines().count() == 1, "{args:?}: {complaint}");
+    complaint
+}
+
+/// A server with registration closed.
+fn serve(dir: &Path) -> Binary {
+    Binary::spawn(command(dir).env("JWT_SECRET", SECRET))
+}
+
+async fn login(binary: &Binary, username: &str, password: &str) -> Answer {
+    let body = json!({ "username": username, "password": password });
+    call(binary.address, Method::POST, "/api/auth/login", &[], &body).await.unwrap()
+}
+
+async fn token(binary: &Binary) -> String {
+    let answer = login(binary, "alice", PASSWORD).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    answer.json()["token"].as_str().unwrap().to_owned()
+}
+
+async fn me(binary: &Binary, token: &str) -> StatusCode {
+    call(binary.address, Method::GET, "/api/auth/me", &[("token", token)], &Value::Null).await.unwrap().status
+}
+
+/// That a token is refused within the promised second; asks until it is.
+async fn dies(binary: &Binary, token: &str) {
+    let begun = Instant::now();
+    while me(binary, token).await != StatusCode::UNAUTHORIZED {
+        assert!(begun.elapsed() < Duration::from_secs(1), "still accepted after {:?}", begun.elapsed());
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What may not tell one refusal from another: all but the date and the request's own id.
+fn comparable(answer: &Answer) -> (StatusCode, Vec<(String, String)>, bytes::Bytes) {
+    let mut headers: Vec<_> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| *name != "date" && *name != "request-id")
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    headers.sort();
+    (answer.status, headers, answer.body.clone())
+}
+
+#[tokio::test]
+async fn a_first_account_is_made_with_registration_closed_and_making_it_again_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = succeeds(dir.path(), &["create", "Alice"], "s3cur3pass\n");
+    assert!(said.starts_with("created alice (") && said.lines().count() == 1, "{said}");
+    for handle in ["alice", "ALICE", " alice "] {
+        let said = succeeds(dir.path(), &["create", handle], "another password\n");
+        assert_eq!(said, "alice exists already; nothing was changed\n");
+    }
+    let binary = serve(dir.path());
+    assert_eq!(login(&binary, "alice", PASSWORD).await.status, StatusCode::OK);
+    assert_eq!(login(&binary, "alice", "another password").await.status, StatusCode::UNAUTHORIZED);
+
+    // Beside the server too, from a line that Windows ended, or nobody did; and inner and outer blanks count.
+    succeeds(dir.path(), &["create", "bob"], "s3cur3pass\r\nsecond line\n");
+    succeeds(dir.path(), &["create", "carol"], " s3cur3pass ");
+    assert_eq!(login(&binary, "bob", PASSWORD).await.status, StatusCode::OK);
+    assert_eq!(login(&binary, "carol", " s3cur3pass ").await.status, StatusCode::OK);
+    assert_eq!(login(&binary, "carol", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_email_account_needs_a_name_and_a_firm() {
+    let dir = tempfile::tempdir().unwrap();
+    let email = "Ann@Example.com";
+    assert!(refused(dir.path(), &["create", email], "s3cur3pass\n").contains("--name"));
+    assert!(refused(dir.path(), &["create", email, "--name", "Ann"], "s3cur3pass\n").contains("--firm-name"));
+    let full = ["create", email, "--name", "Ann", "--firm-name", "Ann's"];
+    assert!(refused(dir.path(), &full, "seven77\n").contains("password must have at least 8"));
+    succeeds(dir.path(), &full, "s3cur3pass\n");
+
+    let binary = serve(dir.path());
+    let body = json!({ "email": "ann@example.com", "password": PASSWORD });
+    let answer = call(binary.address, Method::POST, "/auth/login", &[], &body).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!((&answer.json()["user"]["name"], &answer.json()["user"]["role"]), (&json!("Ann"), &json!("admin")));
+}
+
+#[test]
+fn what_cannot_be_done_is_refused_in_one_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    for (args, input, part) in [
+        (&["create", "alice"][..], "1234\n", "password must have at least 5"),
+        (&["create", "alice"], "\n", "password is required"),
+        (&["create", "alice"], "", "password is required"),
+        (&["create", "al"], "s3cur3pass\n", "username"),
+        (&["create", "a\u{200b}lice"], "s3cur3pass\n", "username"),
+        (&["create", ""], "s3cur3pass\n", "username"),
+        (&["create", "alice@"], "s3cur3pass\n", "email"),
+        (&["create", "alice", "--name", "Alice"], "s3cur3pass\n", "--name"),
+        (&["disable", "nobody"], "", "there is no account nobody"),
+        (&["enable", "nobody"], "", "there is no account nobody"),
+        (&["delete", "nobody@example.com"], "", "there is no account nobody@example.com"),
+        (&["delete", "x"], "", "username"),
+    ] {
+        let said = refused(dir.path(), args, input);
+        assert!(said.contains(part), "{args:?}: {said}");
+    }
+    let too_long = "x".repeat(1_025);
+    assert!(refused(dir.path(), &["create", "alice"], &too_long).contains("at most 1024 bytes"));
+    let no_text = account(dir.path(), &["create", "alice"], "");
+    assert_eq!(no_text.status.code(), Some(2));
+    assert_eq!(succeeds(dir.path(), &["list"], ""), "", "none of it left an account");
+}
+
+#[test]
+fn the_list_has_a_line_for_every_account() {
+    let dir = tempfile::tempdir().unwrap();
+    succeeds(dir.path(), &["create", "alice"], "s3cur3pass\n");
+    succeeds(dir.path(), &["create", "ann@example.com", "--name", "Ann", "--firm-name", "F"], "s3cur3pass\n");
+    assert_eq!(succeeds(dir.path(), &["disable", "alice"], ""), "alice is inactive\n");
+    assert_eq!(succeeds(dir.path(), &["disable", "alice"], ""), "alice is already inactive\n");
+    let list = succeeds(dir.path(), &["list"], "");
+    let lines: Vec<Vec<_>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    let [alice, ann] = &lines[..] else { panic!("{list}") };
+    assert_eq!((alice[1], alice[3]), ("inactive", "alice"));
+    assert_eq!((ann[1], ann[3]), ("active", "ann@example.com"));
+    for line in lines {
+        assert!(uuid::Uuid::parse_str(line[0]).is_ok(), "{list}");
+        let format = &time::format_description::well_known::Rfc3339;
+        assert!(time::OffsetDateTime::parse(line[2], format).is_ok() && line[2].ends_with('Z'), "{list}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_accident() {
+    let dir = tempfile::tempdir().unwrap();
+    succeeds(dir.path(), &["create", "alice"], "s3cur3pass\n");
+    let mut list = command(dir.path());
+    let mut child = list
+        .args(["account", "list"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Before it has written anything, most likely; whenever it is, that is what `head` does.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn a_running_server_honours_a_disable_within_a_second_and_tells_nobody_why() {
+    let dir = tempfile::tempdir().unwrap();
+    succeeds(dir.path(), &["create", "alice"], "s3cur3pass\n");
+    let binary = serve(dir.path());
+    let old = token(&binary).await;
+    assert_eq!(me(&binary, &old).await, StatusCode::NO_CONTENT);
+    let wrong = comparable(&login(&binary, "alice", "wrong password").await);
+
+    succeeds(dir.path(), &["disable", "alice"], "");
+    dies(&binary, &old).await;
+    assert_eq!(comparable(&login(&binary, "alice", PASSWORD).await), wrong);
+    assert_eq!(comparable(&login(&binary, "alice", "wrong password").await), wrong);
+    assert_eq!(comparable(&login(&binary, "nobody", PASSWORD).await), wrong);
+
+    assert_eq!(succeeds(dir.path(), &["enable", "alice"], ""), "alice is active\n");
+    assert_eq!(succeeds(dir.path(), &["enable", "alice"], ""), "alice is already active\n");
+    let new = token(&binary).await;
+    assert_eq!(me(&binary, &new).await, StatusCode::NO_CONTENT);
+    assert_eq!(me(&binary, &old).await, StatusCode::UNAUTHORIZED);
+
+    drop(binary);
+    let binary = serve(dir.path());
+    assert_eq!(me(&binary, &old).await, StatusCode::UNAUTHORIZED, "nor after a restart");
+    assert_eq!(me(&binary, &new).await, StatusCode::NO_CONTENT);
+}
+
+/// Without the feed, which a server in process does not have until it serves: the database itself must be enough.
+#[tokio::test]
+async fn a_token_from_before_a_disable_does_not_come_back_to_life_with_its_account() {
+    let app = TestApp::start().await;
+    let registered = app.post("/api/auth/register", &json!({ "username": "alice", "password": PASSWORD })).await;
+    let token = registered.json()["token"].as_str().unwrap().to_owned();
+    let url = format!("--database-url=sqlite:{}", app.database().display());
+    let me = async || app.get("/api/auth/me", &[("token", &token)]).await.status;
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(me().await, StatusCode::NO_CONTENT);
+    succeeds(dir.path(), &["disable", "alice", &url], "");
+    assert_eq!(me().await, StatusCode::UNAUTHORIZED);
+    succeeds(dir.path(), &["enable", "alice", &url], "");
+    assert_eq!(me().await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_deleted_account_is_gone_and_who_takes_its_name_is_somebody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    succeeds(dir.path(), &["create", "alice"], "s3cur3pass\n");
+    let binary = serve(dir.path());
+    let old = token(&binary).await;
+    assert_eq!(succeeds(dir.path(), &["delete", "Alice"], ""), "deleted alice\n");
+    dies(&binary, &old).await;
+    assert_eq!(login(&binary, "alice", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    assert!(refused(dir.path(), &["delete", "alice"], "").contains("no account alice"));
+
+    succeeds(dir.path(), &["create", "alice"], "s3cur3pass\n");
+    let new = token(&binary).await;
+    assert_eq!(me(&binary, &old).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(me(&binary, &new).await, StatusCode::NO_CONTENT);
+}

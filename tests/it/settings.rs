@@ -1,0 +1,264 @@
+//! Settings, as an operator meets them: a wrong one stops the real binary at once and is named, and no secret is shown.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::sockets::call;
+use crate::support::binary::{command, database};
+use crate::support::{Binary, SECRET};
+
+/// Runs what must end by itself, and soon.
+fn ended(command: &mut Command) -> (Output, Duration) {
+    let begun = Instant::now();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id().to_string();
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(child.wait_with_output().unwrap())));
+    let output = receiver.recv_timeout(Duration::from_secs(10)).unwrap_or_else(|_| {
+        let _ = Command::new("kill").args(["-KILL", &id]).status();
+        panic!("it started");
+    });
+    (output, begun.elapsed())
+}
+
+/// That it stops with exit code 2 at once, and with a message that has all of `parts`.
+fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
+    let (output, took) = ended(command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+    assert!(took < Duration::from_secs(2), "{name}: {took:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{name}");
+    for part in parts {
+        assert!(said.contains(part), "{name}: no {part} in: {said}");
+    }
+    assert!(!said.contains("panicked") && !said.contains(SECRET), "{name}: {said}");
+}
+
+fn good(dir: &Path) -> Command {
+    let mut command = command(dir);
+    command.env("JWT_SECRET", SECRET);
+    command
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_and_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, value, part) in [
+        ("JWT_SECRT", SECRET, "unknown setting JWT_SECRT in the environment: did you mean JWT_SECRET?"),
+        ("ALLOW_REGISTRATON", "true", "did you mean ALLOW_REGISTRATION?"),
+        ("LISTEN_ADDR", "localhost", "listen-addr"),
+        ("LISTEN_ADDR", "127.0.0.1", "listen-addr"),
+        ("LISTEN_ADDR", "127.0.0.1:99999", "listen-addr"),
+        ("LISTEN_ADDR", "", "listen-addr"),
+        ("LISTEN_ADDR", "192.0.2.1:1", "LISTEN_ADDR"),
+        ("USERNAME_TOKEN_LIFETIME", "1", "username-token-lifetime"),
+        ("USERNAME_TOKEN_LIFETIME", "0s", "username-token-lifetime"),
+        ("EMAIL_TOKEN_LIFETIME", "-1h", "email-token-lifetime"),
+        ("SESSION_MAX_LIFETIME", "1 week", "session-max-lifetime"),
+        ("USERNAME_TOKEN_LIFETIME", "31d", "USERNAME_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME"),
+        ("EMAIL_TOKEN_LIFETIME", "31d", "EMAIL_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME"),
+        ("SESSION_MAX_LIFETIME", "1h", "EMAIL_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME"),
+        ("CORS_ALLOWED_ORIGINS", "app.example.com", "cors-allowed-origins"),
+        ("GRPC_REFLECTION", "maybe", "grpc-reflection"),
+        ("LOG_FORMAT", "xml", "log-format"),
+        ("DATABASE_URL", "postgres://localhost/x", "DATABASE_URL"),
+        ("DATABASE_URL", "countersign.db", "DATABASE_URL"),
+        ("DATABASE_URL", "sqlite:", "DATABASE_URL"),
+        ("DATABASE_URL", "sqlite::memory:", "DATABASE_URL"),
+        ("DATABASE_URL", "", "DATABASE_URL"),
+        ("DATABASE_URL", "sqlite:missing/folder/x.db", "missing/folder"),
+        ("DATABASE_URL", "sqlite:/dev/null/x.db", "/dev/null/x.db"),
+    ] {
+        refuses(&format!("{name}={value}"), good(dir.path()).env(name, value), &[part]);
+    }
+    for args in [&["--no-such-flag"][..], &["serve", "--port=1"], &["server"], &["account"], &["account", "creat"]] {
+        let (output, _) = ended(good(dir.path()).args(args));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        let last = args.last().unwrap().split('=').next().unwrap();
+        assert!(said.contains(last) && !said.contains(SECRET), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn an_unfit_secret_stops_the_start_and_is_never_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+        dir.path().join(name).into_os_string().into_string().unwrap()
+    };
+    let short = write("short", b"tooshortthirtyonebytesandno\n\n\n\n\n\n");
+    let binary = write("binary", &[0xff; 40]);
+    let good_file = write("good", SECRET.as_bytes());
+    let published = "replace-this-with-32-random-bytes-or-more";
+    let example = write("example", published.as_bytes());
+    for (name, vars, part) in [
+        ("empty", &[("JWT_SECRET", "")][..], "JWT_SECRET"),
+        ("short", &[("JWT_SECRET", "tooshortthirtyonebytesandnomore")], "JWT_SECRET must have at least 32 bytes"),
+        ("published", &[("JWT_SECRET", published)], "JWT_SECRET is an example"),
+        ("both", &[("JWT_SECRET", SECRET), ("JWT_SECRET_FILE", &*good_file)], "JWT_SECRET_FILE"),
+        ("short previous", &[("JWT_SECRET", SECRET), ("JWT_SECRET_PREVIOUS", "tooshort")], "JWT_SECRET_PREVIOUS"),
+        ("no file", &[("JWT_SECRET_FILE", "nowhere/secret")], "JWT_SECRET_FILE"),
+        ("a folder", &[("JWT_SECRET_FILE", "/")], "JWT_SECRET_FILE"),
+        ("no name", &[("JWT_SECRET_FILE", "")], "jwt-secret-file"),
+        ("short file", &[("JWT_SECRET_FILE", &*short)], "at least 32 bytes"),
+        ("file of no text", &[("JWT_SECRET_FILE", &*binary)], "JWT_SECRET_FILE"),
+        ("published file", &[("JWT_SECRET_FILE", &*example)], "is an example"),
+    ] {
+        let mut command = command(dir.path());
+        command.envs(vars.iter().copied());
+        let (output, took) = ended(&mut command);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        assert!(took < Duration::from_secs(2), "{name}: {took:?}");
+        assert!(said.contains(part), "{name}: no {part} in: {said}");
+        for secret in [SECRET, published, "tooshort"] {
+            assert!(!said.contains(secret), "{name}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_flag_that_goes_wrong_does_not_show_the_secret_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for args in [
+        &["--jwt-secrt", SECRET][..],
+        &[&*format!("--jwt-secrt={SECRET}")],
+        &["--jwt-secret", SECRET, "--jwt-secret", SECRET],
+        &["--jwt-secret", SECRET, "--jwt-secret-file", "x"],
+        &["--jwt-secret", "tooshort"],
+    ] {
+        let (output, _) = ended(command(dir.path()).args(args));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(!said.contains(SECRET) && !said.contains("tooshort"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn a_port_or_a_database_in_use_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let running = Binary::start(dir.path());
+    let address = running.address.to_string();
+    refuses("port", good(other.path()).env("LISTEN_ADDR", &address), &["LISTEN_ADDR", &address]);
+    refuses("database", &mut good(dir.path()), &["another server is serving", "countersign.db"]);
+}
+
+#[test]
+fn help_and_version_are_answered_without_a_secret_in_sight() {
+    let dir = tempfile::tempdir().unwrap();
+    for args in [&["--help"][..], &["-h"], &["serve", "--help"], &["account", "create", "--help"]] {
+        let (output, _) = ended(good(dir.path()).args(args));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]), "{args:?}");
+        assert!(!said.contains(SECRET), "{args:?}: {said}");
+        for setting in ["LISTEN_ADDR", "DATABASE_URL", "JWT_SECRET", "JWT_SECRET_FILE", "ALLOW_REGISTRATION"] {
+            assert!(said.contains(setting), "{args:?}: no {setting}");
+        }
+    }
+    let (output, _) = ended(good(dir.path()).arg("--version"));
+    let expected = concat!("countersign ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap().as_str()), (Some(0), expected));
+    assert!(!database(dir.path()).exists(), "nothing was made");
+}
+
+async fn token(binary: &Binary, username: &str) -> String {
+    let account = json!({ "username": username, "password": "s3cur3pass" });
+    let answer = call(binary.address, Method::POST, "/api/auth/register", &[], &account).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+    answer.json()["token"].as_str().unwrap().to_owned()
+}
+
+async fn me(binary: &Binary, token: &str) -> StatusCode {
+    call(binary.address, Method::GET, "/api/auth/me", &[("token", token)], &Value::Null).await.unwrap().status
+}
+
+#[tokio::test]
+async fn a_secret_file_may_end_in_a_line_break() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("secret");
+    std::fs::write(&file, format!("{SECRET}\r\n")).unwrap();
+    let from_file = Binary::spawn(command(dir.path()).env("JWT_SECRET_FILE", &file).env("ALLOW_REGISTRATION", "true"));
+    let token = token(&from_file, "alice").await;
+    drop(from_file);
+    assert_eq!(me(&Binary::start(dir.path()), &token).await, StatusCode::NO_CONTENT, "it is the same secret");
+}
+
+#[tokio::test]
+async fn a_secret_that_nobody_set_is_made_once_and_kept_to_its_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = || Binary::spawn(command(dir.path()).env("ALLOW_REGISTRATION", "true"));
+    let first = start();
+    let token = token(&first, "alice").await;
+    let modes: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().permissions().mode() & 0o777))
+        .collect();
+    assert!(modes.iter().any(|(name, _)| name == "countersign.db-secret"), "{modes:?}");
+    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+    drop(first);
+    assert_eq!(me(&start(), &token).await, StatusCode::NO_CONTENT);
+
+    // A set one replaces it; as the previous one, it is still accepted.
+    assert_eq!(me(&Binary::start(dir.path()), &token).await, StatusCode::UNAUTHORIZED);
+    let kept = dir.path().join("countersign.db-secret");
+    let rotated = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).env("JWT_SECRET_PREVIOUS_FILE", &kept));
+    assert_eq!(me(&rotated, &token).await, StatusCode::NO_CONTENT);
+    drop(rotated);
+
+    std::fs::write(&kept, "").unwrap();
+    refuses("cut off by a crash", &mut command(dir.path()), &["countersign.db-secret", "delete it"]);
+}
+
+#[tokio::test]
+async fn only_exactly_true_opens_registration_and_anything_odd_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    for (value, warned) in [("TRUE", true), ("1", true), ("", true), ("false", false)] {
+        let binary = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", value));
+        for (path, body) in [
+            ("/api/auth/register", json!({ "username": "alice", "password": "s3cur3pass" })),
+            ("/auth/register", json!({})),
+        ] {
+            let answer = call(binary.address, Method::POST, path, &[], &body).await.unwrap();
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{value:?}");
+        }
+        let log = binary.log.lock().unwrap().clone();
+        assert!(log.contains("\"registration\":\"closed\""), "{log}");
+        assert_eq!(log.contains("ALLOW_REGISTRATION is neither true nor false"), warned, "{value:?}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_json_or_for_people() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut binary = Binary::start(dir.path());
+    token(&binary, "alice").await;
+    binary.terminate();
+    binary.child.wait().unwrap();
+    let json = binary.log.lock().unwrap().clone();
+    for line in json.lines() {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        let time = event["timestamp"].as_str().unwrap();
+        assert!(time.len() >= 20 && time.as_bytes()[10] == b'T' && time.ends_with('Z'), "not in UTC: {line}");
+    }
+
+    assert_eq!(binary.stdout(), "", "standard output is for commands");
+
+    let mut people = good(dir.path());
+    let mut child = people.env("LOG_FORMAT", "text").stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("INFO") && line.contains("event=\"start\"") && line.contains("url="), "{line}");
+    assert!(!line.contains('\u{1b}'), "colours are for terminals: {line:?}");
+}

@@ -1,0 +1,203 @@
+//! SIGTERM: every accepted call is answered, nobody else is waited for longer than the drain.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use countersign::pb::auth_service_client::AuthServiceClient;
+use countersign::pb::{LoginRequest, login_request};
+use countersign::server::Limits;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::sockets::{Raw, SOON, call, post};
+use crate::support::binary::database;
+use crate::support::{Binary, TestApp};
+
+/// The product's own drain, and what the exit itself may take.
+const DRAIN: Duration = Duration::from_millis(10_500);
+/// "Promptly".
+const PROMPT: Duration = Duration::from_secs(2);
+
+/// Waits for the process to end, and how long that took since `begun`.
+async fn ended(mut binary: Binary, begun: Instant) -> (ExitStatus, Duration, String) {
+    tokio::task::spawn_blocking(move || {
+        let status = binary.child.wait().unwrap();
+        (status, begun.elapsed(), binary.log.lock().unwrap().clone())
+    })
+    .await
+    .unwrap()
+}
+
+fn clean(status: ExitStatus) -> bool {
+    status.code() == Some(0) && status.signal().is_none()
+}
+
+async fn register(binary: &Binary) -> Value {
+    let account = json!({ "username": "alice", "password": "s3cur3pass" });
+    let answer = call(binary.address, Method::POST, "/api/auth/register", &[], &account).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+    account
+}
+
+#[tokio::test]
+async fn nobody_waits_for_those_who_say_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::start(dir.path());
+    let request = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut silent = Raw::connect(binary.address).await;
+    let mut half = Raw::saying(binary.address, "PRI * HT").await;
+    let mut idle = Vec::new();
+    for _ in 0..50 {
+        let mut raw = Raw::saying(binary.address, request).await;
+        assert_eq!(raw.answer().await.status, StatusCode::OK);
+        idle.push(raw);
+    }
+    let begun = Instant::now();
+    binary.terminate();
+    let (status, took, log) = ended(binary, begun).await;
+    assert!(clean(status) && took < PROMPT, "{status} after {took:?}: {log}");
+    for raw in idle.iter_mut().chain([&mut silent, &mut half]) {
+        raw.until_closed(SOON).await;
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_from_the_keyboard_is_a_shutdown_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::start(dir.path());
+    let begun = Instant::now();
+    let sent = std::process::Command::new("kill").args(["-INT", &binary.child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let (status, took, log) = ended(binary, begun).await;
+    assert!(clean(status) && took < PROMPT, "{status} after {took:?}");
+    assert!(log.contains("\"event\":\"stop\""), "{log}");
+}
+
+#[tokio::test]
+async fn every_accepted_login_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::start(dir.path());
+    let account = register(&binary).await;
+    let _silent = Raw::connect(binary.address).await;
+
+    // "100 Continue" is the server's own word that it has accepted a call.
+    let (head, body) = post("/api/auth/login", "expect: 100-continue\r\n", &account);
+    let mut logins = Vec::new();
+    for _ in 0..32 {
+        logins.push(Raw::saying(binary.address, &head).await);
+    }
+    for login in &mut logins {
+        assert!(login.head().await.unwrap().starts_with("HTTP/1.1 100 "));
+    }
+    let (early, late) = logins.split_at_mut(16);
+    for login in early {
+        login.send(&body).await;
+    }
+    let begun = Instant::now();
+    binary.terminate();
+    for login in late {
+        login.send(&body).await;
+    }
+    for login in &mut logins {
+        let answer = login.try_answer().await.expect("an accepted call is answered");
+        assert_eq!((answer.status, answer.json()["user"].as_str()), (StatusCode::OK, Some("alice")));
+    }
+    let (status, took, log) = ended(binary, begun).await;
+    assert!(clean(status) && took < DRAIN, "{status} after {took:?}: {log}");
+    assert!(!log.contains("\"ERROR\""), "{log}");
+    // Nothing was left for the next start to mend.
+    assert!(database(dir.path()).exists() && !dir.path().join("countersign.db-wal").exists(), "the log is folded in");
+}
+
+#[tokio::test]
+async fn every_accepted_grpc_login_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::start(dir.path());
+    register(&binary).await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", binary.address)).unwrap();
+    let client = AuthServiceClient::new(channel.connect().await.unwrap());
+    let (heard, mut first) = tokio::sync::mpsc::channel(32);
+    let logins: Vec<_> = (0..32)
+        .map(|_| {
+            let (mut client, heard) = (client.clone(), heard.clone());
+            tokio::spawn(async move {
+                let handle = Some(login_request::Handle::Username("alice".to_owned()));
+                let answer = client.login(LoginRequest { handle, password: "s3cur3pass".to_owned() }).await;
+                heard.send(()).await.unwrap();
+                answer
+            })
+        })
+        .collect();
+    // All were sent on one connection before the first could be answered.
+    first.recv().await.unwrap();
+    let begun = Instant::now();
+    binary.terminate();
+    for login in logins {
+        assert!(!login.await.unwrap().unwrap().into_inner().token.is_empty());
+    }
+    let (status, took, log) = ended(binary, begun).await;
+    assert!(clean(status) && took < PROMPT, "{status} after {took:?}: {log}");
+}
+
+#[tokio::test]
+async fn what_hangs_is_cut_off_at_the_end_of_the_drain() {
+    let mut app = TestApp::start().await;
+    let drain = Duration::from_millis(300);
+    let served = app.serve_with(Limits { drain, ..Limits::default() }).await;
+    let (head, _) = post("/auth/login", "expect: 100-continue\r\n", &json!({}));
+    let mut hanging = Raw::saying(served.address, head).await;
+    hanging.head().await.unwrap();
+    let mut half = Raw::saying(served.address, "GET /healthz HTTP/1.1\r\nhost: a\r\nx: ").await;
+    let mut mute = Raw::saying(served.address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    // The first frame of the server: it speaks HTTP/2 by now.
+    mute.take(9).await.unwrap();
+
+    let begun = Instant::now();
+    timeout(SOON, served.stop()).await.unwrap();
+    let took = begun.elapsed();
+    assert!(took >= drain && took < drain + Duration::from_millis(500), "{took:?}");
+    for raw in [&mut hanging, &mut half, &mut mute] {
+        raw.until_closed(SOON).await;
+    }
+}
+
+#[tokio::test]
+async fn the_process_ends_at_its_deadline_whoever_hangs() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::start(dir.path());
+    let (head, _) = post("/auth/login", "expect: 100-continue\r\n", &json!({}));
+    let mut hanging = Vec::new();
+    for _ in 0..10 {
+        let mut raw = Raw::saying(binary.address, &head).await;
+        raw.head().await.unwrap();
+        hanging.push(raw);
+    }
+    let begun = Instant::now();
+    binary.terminate();
+    let (status, took, log) = ended(binary, begun).await;
+    assert!(clean(status) && took > PROMPT && took < DRAIN, "{status} after {took:?}: {log}");
+    assert!(log.contains("\"event\":\"drain\"") && log.contains("\"event\":\"stop\""), "{log}");
+}
+
+#[tokio::test]
+async fn the_port_is_free_while_calls_are_still_under_way() {
+    let mut app = TestApp::start().await;
+    let served = app.serve_with(Limits::default()).await;
+    let address = served.address;
+    let (head, body) = post("/auth/login", "expect: 100-continue\r\n", &json!({}));
+    let mut busy = Raw::saying(address, head).await;
+    busy.head().await.unwrap();
+    let mut idle = Raw::saying(address, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    idle.answer().await;
+
+    let stopping = tokio::spawn(served.stop());
+    // It is told before anybody is asked to leave.
+    idle.until_closed(SOON).await;
+    let refused = tokio::net::TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    busy.send(body).await;
+    assert_eq!(busy.answer().await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    timeout(SOON, stopping).await.unwrap().unwrap();
+}

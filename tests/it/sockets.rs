@@ -1,0 +1,143 @@
+//! Raw connections, for what no well-behaved client says: bytes out, bytes in, and whether the other end hung up.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::support::Answer;
+use crate::support::app::request;
+
+/// For what must come: longer than any answer takes on a busy machine, shorter than anybody's patience.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// A connection that says what it is told to.
+pub struct Raw {
+    stream: TcpStream,
+    /// Read, and not yet taken.
+    pending: Vec<u8>,
+}
+
+impl Raw {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), pending: Vec::new() }
+    }
+
+    /// A connection that has said this much.
+    pub async fn saying(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Self {
+        let mut raw = Self::connect(address).await;
+        raw.send(bytes).await;
+        raw
+    }
+
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Everything until the other end hangs up, properly or with a reset. Panics when it does not, within `limit`.
+    pub async fn until_closed(&mut self, limit: Duration) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.pending);
+        let read = timeout(limit, self.stream.read_to_end(&mut bytes)).await;
+        assert!(read.is_ok(), "still open after {limit:?}; it said {:?}", String::from_utf8_lossy(&bytes));
+        bytes
+    }
+
+    /// Exactly `length` bytes, or `None` when the other end hung up before.
+    pub async fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.pending.len() < length {
+            let read = timeout(SOON, self.stream.read_buf(&mut self.pending)).await.expect("an answer soon");
+            if !matches!(read, Ok(1..)) {
+                return None;
+            }
+        }
+        Some(self.pending.drain(..length).collect())
+    }
+
+    /// One head of HTTP/1, up to and with its empty line; `None` when the other end hung up before.
+    pub async fn head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.extend(self.take(1).await?);
+        }
+        Some(String::from_utf8(head).unwrap())
+    }
+
+    /// One answer of HTTP/1 with a body of declared length.
+    pub async fn try_answer(&mut self) -> Option<Answer> {
+        let head = self.head().await?;
+        let mut lines = head.trim_end().split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().unwrap();
+        let headers: HeaderMap = lines
+            .map(|line| {
+                let (name, value) = line.split_once(": ").unwrap();
+                (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+            })
+            .collect();
+        let length = headers.get("content-length").map_or(0, |length| length.to_str().unwrap().parse().unwrap());
+        let body = self.take(length).await?.into();
+        Some(Answer { status, headers, body })
+    }
+
+    pub async fn answer(&mut self) -> Answer {
+        self.try_answer().await.expect("an answer")
+    }
+
+    /// Says a lot while listening, for as long as the other end lets it; everything it said until it hung up.
+    pub async fn flood(self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        let Self { stream, pending: mut heard } = self;
+        let (mut reader, mut writer) = stream.into_split();
+        let write = async {
+            // Cut off by a reset, when the flood is stopped half-way.
+            let _ = writer.write_all(bytes.as_ref()).await;
+            let _ = writer.flush().await;
+        };
+        let read = async {
+            let _ = reader.read_to_end(&mut heard).await;
+        };
+        let both = timeout(SOON, async { tokio::join!(write, read) }).await;
+        assert!(both.is_ok(), "the flood was not cut off");
+        heard
+    }
+}
+
+/// The bytes of a `POST` of JSON over HTTP/1.1, with its head and its body apart.
+pub fn post(path: &str, headers: &str, body: &Value) -> (String, String) {
+    let body = body.to_string();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    (head, body)
+}
+
+/// One HTTP/1.1 call over a connection of its own; an error when the connection ends before its answer does.
+pub async fn call(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    let host = address.to_string();
+    let headers = [headers, &[("host", &*host), ("content-type", "application/json")]].concat();
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let (parts, body) = sender.send_request(request(method, path, &headers, body)).await?.into_parts();
+    let body = http_body_util::BodyExt::collect(body).await?.to_bytes();
+    connection.abort();
+    Ok(Answer { status: parts.status, headers: parts.headers, body })
+}
+
+/// That the server still serves somebody else.
+pub async fn is_alive(address: SocketAddr) {
+    let answer = timeout(SOON, call(address, Method::GET, "/readyz", &[], &Value::Null)).await.unwrap().unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+}
