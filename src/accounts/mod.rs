@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::hashing::{HashError, PasswordHasher};
 use crate::revocations::Revocations;
-use crate::store::{AccountStore, StoreError};
+use crate::store::{AccountStore, Credentials, StoreError};
 use crate::token::{IssuedToken, MintError, NewSession, Profile, Tokens};
 
 pub use operator::Operator;
@@ -125,32 +125,33 @@ impl Accounts {
     /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash.
     pub async fn login(&self, handle: &Handle, password: &Password) -> Result<(Account, IssuedToken), AuthError> {
         let found = self.store.find_credentials(handle).await?;
-        let verdict = self.hasher.verify(password, found.as_ref().map(|found| &found.password_hash)).await?;
-        let Some(found) = found else {
-            tracing::info!(event = "login", result = "unknown account");
-            return Err(AuthError::InvalidCredentials);
+        let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
+        let verdict = self.hasher.verify(password, stored).await?;
+        let Some(Credentials { account, password_hash }) = found else {
+            return refused("unknown account", None);
         };
-        let id = found.account.id;
-        if !verdict.matches || found.account.status != AccountStatus::Active {
-            let result = if verdict.matches { "inactive account" } else { "wrong password" };
-            tracing::info!(event = "login", result, account = %id);
-            return Err(AuthError::InvalidCredentials);
+        let Some(password_hash) = password_hash else {
+            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
+            return refused("unusable hash", Some(account.id));
+        };
+        if !verdict.matches {
+            return refused("wrong password", Some(account.id));
+        }
+        if account.status != AccountStatus::Active {
+            return refused("inactive account", Some(account.id));
         }
 
-        let session = self.new_session(&found.account);
-        let (store, stored) = (Arc::clone(&self.store), session.clone());
-        let opened = uninterrupted(async move { Ok(store.open_session(&stored).await?) }).await?;
-        if !opened {
-            // Disabled or deleted since the look-up.
-            tracing::info!(event = "login", result = "account ended meanwhile", account = %id);
-            return Err(AuthError::InvalidCredentials);
+        let session = self.new_session(&account);
+        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        if !uninterrupted(async move { Ok(store.open_session(&opening).await?) }).await? {
+            return refused("account ended meanwhile", Some(account.id));
         }
         if verdict.outdated {
-            self.rehash(id, found.password_hash, password.clone());
+            self.rehash(account.id, password_hash, password.clone());
         }
-        tracing::info!(event = "login", result = "ok", account = %id, session = %session.id);
-        let token = self.first_token(&session, &found.account)?;
-        Ok((found.account, token))
+        tracing::info!(event = "login", result = "ok", account = %account.id, session = %session.id);
+        let token = self.first_token(&session, &account)?;
+        Ok((account, token))
     }
 
     /// The account of an authenticated caller, as it is now.
@@ -227,6 +228,12 @@ fn new_id(clock: &dyn Clock) -> Uuid {
     let now = clock.now();
     let seconds = now.unix_timestamp().try_into().unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond()))
+}
+
+/// The one answer to every login that fails; the log learns why.
+fn refused<T>(result: &'static str, account: Option<Uuid>) -> Result<T, AuthError> {
+    tracing::info!(event = "login", result, account = account.map(tracing::field::display));
+    Err(AuthError::InvalidCredentials)
 }
 
 /// What a token shows of an account.
