@@ -88,7 +88,11 @@ impl Accounts {
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
     pub fn require_open_registration(&self) -> Result<(), AuthError> {
-        if self.rules.registration_open { Ok(()) } else { Err(AuthError::RegistrationClosed) }
+        if self.rules.registration_open {
+            return Ok(());
+        }
+        tracing::info!(event = "register", result = "closed");
+        Err(AuthError::RegistrationClosed)
     }
 
     /// Registers an account; signs it in if it is a username account, as that contract has it.
@@ -110,14 +114,15 @@ impl Accounts {
             created_at: new.created_at,
         };
         let session = signed_in.then(|| self.new_session(&account));
-        let store = Arc::clone(&self.store);
-        let (stored_session, id) = (session.clone(), new.id);
-        uninterrupted(async move {
-            store.insert_account(&new, stored_session.as_ref()).await?;
-            tracing::info!(event = "register", result = "ok", account = %id);
-            Ok(())
-        })
-        .await?;
+        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        let stored = uninterrupted(async move { Ok(store.insert_account(&new, opening.as_ref()).await?) }).await;
+        match &stored {
+            Ok(()) => tracing::info!(event = "register", result = "ok", account = %account.id),
+            Err(AuthError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
+            // Logged with its cause where it becomes a status.
+            Err(_) => {}
+        }
+        stored?;
         let token = session.map(|session| self.first_token(&session, &account)).transpose()?;
         Ok((account, token))
     }
