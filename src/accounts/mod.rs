@@ -115,14 +115,17 @@ impl Accounts {
         };
         let session = signed_in.then(|| self.new_session(&account));
         let (store, opening) = (Arc::clone(&self.store), session.clone());
-        let stored = uninterrupted(async move { Ok(store.insert_account(&new, opening.as_ref()).await?) }).await;
-        match &stored {
-            Ok(()) => tracing::info!(event = "register", result = "ok", account = %account.id),
-            Err(AuthError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
-            // Logged with its cause where it becomes a status.
-            Err(_) => {}
-        }
-        stored?;
+        uninterrupted(async move {
+            let stored = store.insert_account(&new, opening.as_ref()).await;
+            match &stored {
+                Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
+                Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
+                // Logged with its cause where it becomes a status.
+                Err(_) => {}
+            }
+            Ok(stored?)
+        })
+        .await?;
         let token = session.map(|session| self.first_token(&session, &account)).transpose()?;
         Ok((account, token))
     }
