@@ -11,8 +11,10 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, max_term_width = 100)]
 pub struct Cli {
+    /// How it runs.
     #[command(flatten)]
     pub settings: Settings,
+    /// What to do; `serve` when left out.
     #[command(subcommand)]
     pub command: Option<Command>,
 }

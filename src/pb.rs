@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-#[expect(clippy::all, clippy::pedantic, reason = "generated; the protos carry the documentation")]
+#[expect(clippy::all, clippy::allow_attributes, reason = "generated; the protos carry the documentation")]
 mod generated {
     tonic::include_proto!("countersign.v1");
 }

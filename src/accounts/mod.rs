@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::hashing::{HashError, PasswordHasher};
 use crate::revocations::Revocations;
-use crate::store::{AccountStore, StoreError};
+use crate::store::{AccountStore, Credentials, StoreError};
 use crate::token::{IssuedToken, MintError, NewSession, Profile, Tokens};
 
 pub use operator::Operator;
@@ -88,7 +88,11 @@ impl Accounts {
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
     pub fn require_open_registration(&self) -> Result<(), AuthError> {
-        if self.rules.registration_open { Ok(()) } else { Err(AuthError::RegistrationClosed) }
+        if self.rules.registration_open {
+            return Ok(());
+        }
+        tracing::info!(event = "register", result = "closed");
+        Err(AuthError::RegistrationClosed)
     }
 
     /// Registers an account; signs it in if it is a username account, as that contract has it.
@@ -110,12 +114,16 @@ impl Accounts {
             created_at: new.created_at,
         };
         let session = signed_in.then(|| self.new_session(&account));
-        let store = Arc::clone(&self.store);
-        let (stored_session, id) = (session.clone(), new.id);
+        let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
-            store.insert_account(&new, stored_session.as_ref()).await?;
-            tracing::info!(event = "register", result = "ok", account = %id);
-            Ok(())
+            let stored = store.insert_account(&new, opening.as_ref()).await;
+            match &stored {
+                Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
+                Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
+                // Logged with its cause where it becomes a status.
+                Err(_) => {}
+            }
+            Ok(stored?)
         })
         .await?;
         let token = session.map(|session| self.first_token(&session, &account)).transpose()?;
@@ -125,32 +133,33 @@ impl Accounts {
     /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash.
     pub async fn login(&self, handle: &Handle, password: &Password) -> Result<(Account, IssuedToken), AuthError> {
         let found = self.store.find_credentials(handle).await?;
-        let verdict = self.hasher.verify(password, found.as_ref().map(|found| &found.password_hash)).await?;
-        let Some(found) = found else {
-            tracing::info!(event = "login", result = "unknown account");
-            return Err(AuthError::InvalidCredentials);
+        let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
+        let verdict = self.hasher.verify(password, stored).await?;
+        let Some(Credentials { account, password_hash }) = found else {
+            return refused("unknown account", None);
         };
-        let id = found.account.id;
-        if !verdict.matches || found.account.status != AccountStatus::Active {
-            let result = if verdict.matches { "inactive account" } else { "wrong password" };
-            tracing::info!(event = "login", result, account = %id);
-            return Err(AuthError::InvalidCredentials);
+        let Some(password_hash) = password_hash else {
+            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
+            return refused("unusable hash", Some(account.id));
+        };
+        if !verdict.matches {
+            return refused("wrong password", Some(account.id));
+        }
+        if account.status != AccountStatus::Active {
+            return refused("inactive account", Some(account.id));
         }
 
-        let session = self.new_session(&found.account);
-        let (store, stored) = (Arc::clone(&self.store), session.clone());
-        let opened = uninterrupted(async move { Ok(store.open_session(&stored).await?) }).await?;
-        if !opened {
-            // Disabled or deleted since the look-up.
-            tracing::info!(event = "login", result = "account ended meanwhile", account = %id);
-            return Err(AuthError::InvalidCredentials);
+        let session = self.new_session(&account);
+        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        if !uninterrupted(async move { Ok(store.open_session(&opening).await?) }).await? {
+            return refused("account ended meanwhile", Some(account.id));
         }
         if verdict.outdated {
-            self.rehash(id, found.password_hash, password.clone());
+            self.rehash(account.id, password_hash, password.clone());
         }
-        tracing::info!(event = "login", result = "ok", account = %id, session = %session.id);
-        let token = self.first_token(&session, &found.account)?;
-        Ok((found.account, token))
+        tracing::info!(event = "login", result = "ok", account = %account.id, session = %session.id);
+        let token = self.first_token(&session, &account)?;
+        Ok((account, token))
     }
 
     /// The account of an authenticated caller, as it is now.
@@ -227,6 +236,12 @@ fn new_id(clock: &dyn Clock) -> Uuid {
     let now = clock.now();
     let seconds = now.unix_timestamp().try_into().unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond()))
+}
+
+/// The one answer to every login that fails; the log learns why.
+fn refused<T>(result: &'static str, account: Option<Uuid>) -> Result<T, AuthError> {
+    tracing::info!(event = "login", result, account = account.map(tracing::field::display));
+    Err(AuthError::InvalidCredentials)
 }
 
 /// What a token shows of an account.

@@ -80,6 +80,8 @@ pub fn routes(
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // No service uses these: they let grpcurl and its like show the details of an error.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         routes = routes
             .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -36,7 +36,7 @@ impl From<Failure<AuthError>> for Status {
             AuthError::AccountGone => return Failure(Refusal::TokenInvalid).into(),
             AuthError::Overloaded { retry_after } => return overloaded(retry_after),
             AuthError::Unavailable(cause) => {
-                tracing::error!(cause = cause.as_ref() as &dyn Error, "unavailable");
+                tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "unavailable");
                 (Code::Unavailable, ErrorReason::Unavailable)
             }
             AuthError::Internal(cause) => return internal(cause),
@@ -47,7 +47,7 @@ impl From<Failure<AuthError>> for Status {
 
 /// A defect: fixed text for the client, the cause for the log.
 pub(super) fn internal(cause: Box<dyn Error + Send + Sync>) -> Status {
-    tracing::error!(cause = cause.as_ref() as &dyn Error, "internal error");
+    tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "internal error");
     Status::internal("internal error: it has been logged")
 }
 
@@ -66,6 +66,7 @@ fn invalid(violations: &Violations) -> Status {
 }
 
 fn overloaded(retry_after: Duration) -> Status {
+    tracing::warn!(event = "hash", result = "refused", retry_after = retry_after.as_secs());
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(retry_after));
     let message = format!("too many sign-ins are waiting: try again in {} s", retry_after.as_secs());

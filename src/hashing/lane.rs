@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use argon2::Block;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::oneshot;
-use zeroize::Zeroize as _;
+use zeroize::Zeroize;
 
 use super::{HashError, OUTPUT_BYTES};
 
@@ -88,7 +88,7 @@ fn work(queue: &Receiver<Job>, run_micros: &AtomicU64) {
             // Fails when the waiter has gone meanwhile, which is no matter.
             let _ = reply.send(output);
         }
-        memory.0.iter_mut().for_each(|block| block.zeroize());
+        memory.0.iter_mut().for_each(Zeroize::zeroize);
     }
 }
 

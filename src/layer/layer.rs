@@ -1,26 +1,18 @@
 //! Construction of the middleware.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use tower::Layer;
 
-use super::service::{Auth, Refusal};
+use super::guard::{Guard, Refusal};
+use super::service::Auth;
 use crate::revocations::Revocations;
 use crate::token::Tokens;
 
 /// Wraps a service in [`Auth`]. `R` turns a [`Refusal`] into a response.
 pub struct AuthLayer<R> {
     pub(super) guard: Arc<Guard<R>>,
-}
-
-/// What every clone of the middleware shares.
-pub(super) struct Guard<R> {
-    pub tokens: Tokens,
-    pub revocations: Arc<Revocations>,
-    pub public: HashSet<String>,
-    pub refuse: R,
 }
 
 /// A public path that could never match a request.

@@ -45,11 +45,13 @@
 mod caller;
 mod credential;
 mod future;
+mod guard;
 #[expect(clippy::module_inception, reason = "tower's convention: a middleware is mod, layer, service, future")]
 mod layer;
 mod service;
 
 pub use caller::Caller;
 pub use future::ResponseFuture;
+pub use guard::Refusal;
 pub use layer::{AuthLayer, InvalidPath};
-pub use service::{Auth, Refusal};
+pub use service::Auth;

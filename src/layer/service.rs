@@ -1,57 +1,21 @@
-//! The middleware itself: one synchronous decision, [`Guard::verify`], and the tower plumbing around it.
+//! The middleware itself: the tower plumbing around [`Guard::verify`].
 
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::Service;
 
-use super::caller::Caller;
-use super::credential::{self, Credential, TOKEN};
+use super::credential::TOKEN;
 use super::future::ResponseFuture;
-use super::layer::Guard;
-use crate::token::TokenError;
-
-/// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No credential was presented.
-    #[error("a token is missing: send it as `token` or as `authorization: Bearer`")]
-    TokenMissing,
-    /// The credential is malformed, forged, contradictory or revoked. Which one is not for the client to know.
-    #[error("the token is not valid: sign in again")]
-    TokenInvalid,
-    /// The token was good once.
-    #[error("the token has expired: sign in again")]
-    TokenExpired,
-}
+use super::guard::{Guard, Refusal};
 
 /// Middleware that authenticates requests to `S`. See the [module](super).
 pub struct Auth<S, R> {
     pub(super) inner: S,
     pub(super) guard: Arc<Guard<R>>,
-}
-
-impl<R> Guard<R> {
-    fn verify(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let token = match credential::read(headers) {
-            Credential::NotPresented => return Err(Refusal::TokenMissing),
-            Credential::Malformed => return Err(Refusal::TokenInvalid),
-            Credential::Presented(token) => token,
-        };
-        let claims = self.tokens.verify(token).map_err(|error| match error {
-            TokenError::Invalid => Refusal::TokenInvalid,
-            TokenError::Expired => Refusal::TokenExpired,
-        })?;
-        let caller = Caller::new(claims);
-        if self.is_revoked(&caller) { Err(Refusal::TokenInvalid) } else { Ok(caller) }
-    }
-
-    pub(super) fn is_revoked(&self, caller: &Caller) -> bool {
-        self.revocations.contains(caller.session_id(), caller.account_id(), caller.claims().epoch)
-    }
 }
 
 impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for Auth<S, R>

@@ -1,5 +1,8 @@
 //! Reading a JSON body, and the fields of it. Apart from the dialects because both read alike and answer differently.
 
+use std::error::Error;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use http::StatusCode;
@@ -7,13 +10,16 @@ use http::header::CONTENT_TYPE;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
-use tower_http::timeout::TimeoutError;
 
 /// No request of either contract comes near it.
 const MAX_BYTES: usize = 64 * 1_024;
 
+/// Until a body is complete. A gRPC message is under the call's deadline instead.
+const ARRIVAL: Duration = Duration::from_secs(20);
+
 /// A body that is no JSON at all. What *is* JSON but not what a route takes is the RPC's to refuse, so that a closed
 /// registration, say, is answered first.
+#[derive(Debug)]
 pub(super) struct Unreadable {
     pub status: StatusCode,
     pub code: &'static str,
@@ -107,15 +113,31 @@ async fn collect(body: Body) -> Result<bytes::Bytes, Unreadable> {
     if body.size_hint().lower() > MAX_BYTES as u64 {
         return Err(TOO_LARGE);
     }
-    let collected = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
-        let causes = || std::iter::successors(Some(&*error as &dyn std::error::Error), |error| error.source());
-        if causes().any(|cause| cause.is::<LengthLimitError>()) {
-            TOO_LARGE
-        } else if causes().any(|cause| cause.is::<TimeoutError>()) {
-            TOO_SLOW
-        } else {
-            MALFORMED
-        }
-    })?;
-    Ok(collected.to_bytes())
+    match tokio::time::timeout(ARRIVAL, Limited::new(body, MAX_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if is_length_limit(&*error) => Err(TOO_LARGE),
+        // The client broke off, or broke HTTP's rules.
+        Ok(Err(_)) => Err(MALFORMED),
+        Err(_) => Err(TOO_SLOW),
+    }
+}
+
+fn is_length_limit(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|cause| cause.is::<LengthLimitError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use http::StatusCode;
+    use http::header::CONTENT_TYPE;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let (_sender, stalled) = http_body_util::channel::Channel::<bytes::Bytes>::new(1);
+        let request = Request::builder().header(CONTENT_TYPE, "application/json").body(Body::new(stalled)).unwrap();
+        let unreadable = super::read(request).await.unwrap_err();
+        assert_eq!((unreadable.status, unreadable.code), (StatusCode::REQUEST_TIMEOUT, "request_timeout"));
+    }
 }

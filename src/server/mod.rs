@@ -72,6 +72,7 @@ pub struct App {
     pub hasher: PasswordHasher,
     health: HealthReporter,
     feed: feed::Feed,
+    store: Arc<dyn AccountStore>,
 }
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.
@@ -122,9 +123,10 @@ impl App {
             email_token_lifetime: settings.email_token_lifetime,
             session_max_lifetime: settings.session_max_lifetime,
         };
-        let accounts = Accounts::new(store, hasher.clone(), tokens.clone(), Arc::clone(&revocations), clock, rules);
+        let accounts =
+            Accounts::new(Arc::clone(&store), hasher.clone(), tokens.clone(), Arc::clone(&revocations), clock, rules);
         let routes = grpc::routes(accounts, tokens, revocations, health.clone(), settings.grpc_reflection)?;
-        Ok(Self { service: edge::router(routes, &settings.cors_allowed_origins), hasher, health, feed })
+        Ok(Self { service: edge::router(routes, &settings.cors_allowed_origins), hasher, health, feed, store })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -138,6 +140,7 @@ impl App {
             set_health(&health, ServingStatus::NotServing).await;
         };
         listener::serve(listener, self.service, stop, limits).await;
+        self.store.close().await;
     }
 }
 

@@ -59,6 +59,9 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Forgets sessions and revocations that no living token needs any more.
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;
+
+    /// Lets go of the database, tidily. Nothing may be asked of the store any more.
+    async fn close(&self);
 }
 
 /// An account and what its password is checked against.
@@ -66,8 +69,8 @@ pub trait AccountStore: Send + Sync + 'static {
 pub struct Credentials {
     /// The account.
     pub account: Account,
-    /// Its stored hash.
-    pub password_hash: PasswordHash,
+    /// Its stored hash; `None` when what is stored is none that this service would verify.
+    pub password_hash: Option<PasswordHash>,
 }
 
 /// A revocation as stored.

@@ -1,5 +1,7 @@
 //! The product's promises, one module each, in one binary: it links once.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 mod canary;

@@ -205,6 +205,12 @@ impl AccountStore for SqliteStore {
         }
         tx.commit().await.map_err(failure)
     }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        // The last connection to close writes the log back into the file and removes it.
+        self.writer.close().await;
+    }
 }
 
 /// Stores a session if its account is active and in the session's epoch, and tells whether it was.

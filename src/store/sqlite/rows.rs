@@ -62,8 +62,7 @@ impl AccountRow {
     }
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
-        let password_hash =
-            PasswordHash::parse(&self.password_hash).map_err(|_| impossible("accounts", "password_hash", self.id))?;
+        let password_hash = PasswordHash::parse(&self.password_hash).ok();
         Ok(Credentials { account: self.into_account()?, password_hash })
     }
 }

@@ -1,0 +1,84 @@
+//! The two decisions of the middleware, both synchronous: may this request pass, and may its answer carry a fresh token.
+//! Apart from the plumbing, so that they can be read as rules.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::caller::Caller;
+use super::credential::{self, Credential, TOKEN};
+use crate::revocations::Revocations;
+use crate::token::{Profile, TokenError, Tokens};
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No credential was presented.
+    #[error("a token is missing: send it as `token` or as `authorization: Bearer`")]
+    TokenMissing,
+    /// The credential is malformed, forged, contradictory or revoked. Which one is not for the client to know.
+    #[error("the token is not valid: sign in again")]
+    TokenInvalid,
+    /// The token was good once.
+    #[error("the token has expired: sign in again")]
+    TokenExpired,
+}
+
+/// What every clone of the middleware shares.
+pub(super) struct Guard<R> {
+    pub tokens: Tokens,
+    pub revocations: Arc<Revocations>,
+    pub public: HashSet<String>,
+    pub refuse: R,
+}
+
+impl<R> Guard<R> {
+    /// Who sends this request, or why it is refused.
+    pub fn verify(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let token = match credential::read(headers) {
+            Credential::NotPresented => return Err(Refusal::TokenMissing),
+            Credential::Malformed => return Err(Refusal::TokenInvalid),
+            Credential::Presented(token) => token,
+        };
+        let claims = self.tokens.verify(token).map_err(|error| match error {
+            TokenError::Invalid => Refusal::TokenInvalid,
+            TokenError::Expired => Refusal::TokenExpired,
+        })?;
+        let caller = Caller::new(claims);
+        if self.is_revoked(&caller) { Err(Refusal::TokenInvalid) } else { Ok(caller) }
+    }
+
+    fn is_revoked(&self, caller: &Caller) -> bool {
+        self.revocations.contains(caller.session_id(), caller.account_id(), caller.claims().epoch)
+    }
+
+    /// Attaches a fresh token, unless the answer says that the caller is not authenticated after all, or the session has
+    /// ended meanwhile: by this very call, or by another that raced it.
+    pub fn countersign<B>(&self, response: &mut Response<B>, caller: &Caller) {
+        // A handler's own `token` header could only be a token that was not minted here.
+        response.headers_mut().remove(TOKEN);
+        if is_unauthenticated(response) || self.is_revoked(caller) {
+            return;
+        }
+        let profile = response.extensions_mut().remove::<Profile>();
+        match self.tokens.refresh(caller.claims(), profile) {
+            Ok(fresh) => {
+                // A token is base64url and dots, so it is always a header value.
+                if let Ok(mut value) = HeaderValue::from_str(fresh.token.as_str()) {
+                    value.set_sensitive(true);
+                    response.headers_mut().insert(TOKEN, value);
+                    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                }
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no fresh token"),
+        }
+    }
+}
+
+/// HTTP 401, or gRPC status 16, which an error answer carries in its headers.
+fn is_unauthenticated<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+        || response.headers().get("grpc-status").is_some_and(|status| status == "16")
+}
