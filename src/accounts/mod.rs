@@ -162,10 +162,11 @@ impl Accounts {
         Ok((account, token))
     }
 
-    /// The account of an authenticated caller, as it is now.
-    pub async fn find_active(&self, id: Uuid) -> Result<Account, AuthError> {
+    /// The account of an authenticated caller, as it is now. `epoch` is that of the caller's sign-in: a disable that
+    /// another process stored, and an enable after it, may both be here before the feed has told of the former.
+    pub async fn find_active(&self, id: Uuid, epoch: i64) -> Result<Account, AuthError> {
         match self.store.find_account(id).await? {
-            Some(account) if account.status == AccountStatus::Active => Ok(account),
+            Some(account) if account.status == AccountStatus::Active && account.epoch == epoch => Ok(account),
             _ => Err(AuthError::AccountGone),
         }
     }

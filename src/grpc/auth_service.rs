@@ -46,7 +46,8 @@ impl AuthService for Auth {
     }
 
     async fn me(&self, request: Request<pb::MeRequest>) -> Result<Response<pb::MeResponse>, Status> {
-        let account = self.accounts.find_active(caller(&request)?.account_id()).await.map_err(Failure)?;
+        let claims = caller(&request)?.claims();
+        let account = self.accounts.find_active(claims.sub, claims.epoch).await.map_err(Failure)?;
         let shown = profile(&account.identity);
         let mut response = Response::new(pb::MeResponse { account: Some(convert::account(account)) });
         // The layer mints the fresh token with this: a changed role shows from the next `Me` on.

@@ -129,8 +129,12 @@ async fn connection(
     let mut connection = std::pin::pin!(builder.serve_connection(io, service));
     tokio::select! {
         _ = connection.as_mut() => return,
-        // Its sender is dropped: the server stops.
-        _ = stopped.changed() => {}
+        // Its sender is dropped: the server stops, and counts and cuts off what outlasts the drain.
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+            return;
+        }
         () = tokio::time::sleep(limits.age) => {}
     }
     connection.as_mut().graceful_shutdown();
