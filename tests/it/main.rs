@@ -5,3 +5,4 @@
 mod support;
 
 mod username_api;
+mod username_refusals;
