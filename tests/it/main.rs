@@ -4,5 +4,8 @@
 
 mod support;
 
+mod cors;
+mod email_api;
+mod email_refusals;
 mod username_api;
 mod username_refusals;
