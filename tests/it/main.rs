@@ -4,6 +4,7 @@
 
 mod support;
 
+mod bad_requests;
 mod cors;
 mod email_api;
 mod email_refusals;
