@@ -149,7 +149,6 @@ async fn an_unknown_path_is_answered_in_the_dialect_it_belongs_to() {
         "/auth//login",
         "/authority",
         "/%61uth/login",
-        "/..%2fauth/me",
     ] {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             let headers = [("token", &*token), ("content-type", "application/json")];
@@ -163,7 +162,15 @@ async fn an_unknown_path_is_answered_in_the_dialect_it_belongs_to() {
 #[tokio::test]
 async fn a_dot_alone_does_not_make_a_path_a_grpc_method() {
     let app = TestApp::start().await;
-    for path in ["/favicon.ico", "/robots.txt", "/index.html", "/.well-known/jwks.json", "/.env", "/v1.0/auth/me"] {
+    for path in [
+        "/favicon.ico",
+        "/robots.txt",
+        "/index.html",
+        "/.well-known/jwks.json",
+        "/.env",
+        "/v1.0/auth/me",
+        "/..%2fauth/me",
+    ] {
         for method in [Method::GET, Method::POST] {
             let answer = app.send(request(method.clone(), path, &[], Body::empty())).await;
             let refused = error(path, 404, "not_found", "there is nothing at this path");
@@ -184,6 +191,24 @@ async fn a_method_that_a_path_does_not_take_is_told_which_it_takes() {
             let refused = error(path, 405, "method_not_allowed", text);
             answer.assert(&format!("{method} {path}"), 405, &[("allow", allow)], &refused);
         }
+    }
+}
+
+#[tokio::test]
+async fn options_that_are_no_preflight_are_a_method_like_any_other() {
+    let app = TestApp::start().await;
+    for (path, status, code, text, headers) in [
+        (
+            "/auth/login",
+            405,
+            "method_not_allowed",
+            "this path does not take this method: see the Allow header",
+            &[("allow", "POST")][..],
+        ),
+        ("/nowhere", 404, "not_found", "there is nothing at this path", &[]),
+    ] {
+        let answer = app.send(request(Method::OPTIONS, path, &[], Body::empty())).await;
+        answer.assert(path, status, headers, &error(path, status, code, text));
     }
 }
 
