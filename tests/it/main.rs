@@ -4,4 +4,9 @@
 
 mod support;
 
+mod bad_requests;
+mod cors;
+mod email_api;
+mod email_refusals;
 mod username_api;
+mod username_refusals;
