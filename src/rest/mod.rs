@@ -60,9 +60,13 @@ fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str
     }
 }
 
-/// `/package.Service/Method`: no path of the JSON APIs begins with a name that has a dot.
-fn is_grpc_path(path: &str) -> bool {
-    path.split('/').nth(1).is_some_and(|service| service.contains('.'))
+/// `/package.Service/Method`, which no path of the JSON APIs looks like.
+pub fn is_grpc_path(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some(service), Some(method), None) => service.contains('.') && !service.starts_with('.') && !method.is_empty(),
+        _ => false,
+    }
 }
 
 /// A request for a gRPC path that is no gRPC request; those never come here.

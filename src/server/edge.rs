@@ -4,7 +4,7 @@
 //! 1. the request's span, outside everything, because every log line below carries its id;
 //! 2. CORS, before the paths, because a browser asks it of every path alike, and before authentication, because a
 //!    preflight carries no token;
-//! 3. dispatch by content type: `application/grpc*` is the stack itself, everything else a projection of it.
+//! 3. dispatch: a gRPC call goes to the stack itself, everything else to the projections of it.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION,
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
 };
 use http::{Method, Version};
 use tonic::service::Routes;
@@ -49,21 +49,25 @@ pub(super) fn router(routes: Routes, origins: &[Origin]) -> Router {
             }
         }
     });
-    Router::new()
-        .fallback_service(dispatch)
-        .layer(cors(origins))
-        .layer(from_fn(hide_cors_from_strangers))
-        .layer(from_fn(trace))
+    let plain = Router::new().fallback_service(dispatch);
+    let with_cors = plain.clone().layer(cors(origins)).layer(from_fn(hide_cors_from_strangers));
+    // The CORS layer would answer any OPTIONS; one that is no preflight is a wrong method like others.
+    let by_purpose = tower::service_fn(move |request: Request| {
+        let is_cors = request.method() != Method::OPTIONS || is_preflight(request.headers());
+        if is_cors { with_cors.clone() } else { plain.clone() }.oneshot(request)
+    });
+    Router::new().fallback_service(by_purpose).layer(from_fn(trace))
 }
 
 /// What a gRPC-Web client must be able to read beside the body: the token, and the status of a failed call.
 const GRPC_WEB_EXPOSED: HeaderValue =
     HeaderValue::from_static("Token, grpc-status, grpc-message, grpc-status-details-bin");
 
-/// A gRPC call: POST, one of gRPC's content types, and HTTP/2 where the type needs it. Anything else about a gRPC path
-/// is answered as the mistake it is, by `rest`.
+/// A gRPC call: POST to a path of that form, one of gRPC's content types, and HTTP/2 where the type needs it. Anything
+/// else is answered as the mistake it is, by `rest`.
 fn is_grpc(request: &Request) -> bool {
     request.method() == Method::POST
+        && rest::is_grpc_path(request.uri().path())
         && match content_type(request.headers()) {
             "application/grpc" | "application/grpc+proto" => request.version() == Version::HTTP_2,
             _ => is_grpc_web(request.headers()),
@@ -82,6 +86,10 @@ fn is_grpc_web(headers: &HeaderMap) -> bool {
 
 fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn is_preflight(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 async fn trace(request: Request, next: Next) -> Response {

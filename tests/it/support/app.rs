@@ -7,13 +7,15 @@ use argon2::Params;
 use axum::Router;
 use axum::body::Body;
 use clap::Parser as _;
+use countersign::accounts::Operator;
 use countersign::clock::ManualClock;
 use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::server::{App, Limits};
-use http::{Method, Request};
-use serde_json::Value;
+use countersign::store::SqliteStore;
+use http::{Method, Request, StatusCode};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -24,6 +26,9 @@ use super::{Answer, SECRET};
 
 /// When every test begins: 2027-01-15T08:00:00Z.
 pub const START: i64 = 1_800_000_000;
+
+/// The password of whoever signs in below.
+pub const PASSWORD: &str = "s3cur3pass";
 
 /// An app with a database of its own and registration open.
 pub struct TestApp {
@@ -96,6 +101,31 @@ impl TestApp {
     pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         self.send(request(Method::POST, path, &headers, Body::from(body.to_string()))).await
+    }
+
+    /// `POST` without a body.
+    pub async fn post_empty(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(request(Method::POST, path, headers, Body::empty())).await
+    }
+
+    /// Registers a username account and gives its first token.
+    pub async fn sign_in_username(&self, name: &str) -> String {
+        let answer = self.post("/api/auth/register", &json!({ "username": name, "password": PASSWORD })).await;
+        answer.json()["token"].as_str().expect("registered").to_owned()
+    }
+
+    /// Registers an email account, logs it in and gives its first token.
+    pub async fn sign_in_email(&self, email: &str) -> String {
+        let new = json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace", "firm_name": "Engines" });
+        assert_eq!(self.post("/auth/register", &new).await.status, StatusCode::CREATED);
+        let answer = self.post("/auth/login", &json!({ "email": email, "password": PASSWORD })).await;
+        answer.json()["access_token"].as_str().expect("logged in").to_owned()
+    }
+
+    /// What the operator does from the command line, on this app's database.
+    pub async fn operator(&self) -> Operator {
+        let store = SqliteStore::open(&self.settings.database_url).await.unwrap();
+        Operator::new(Arc::new(store), Arc::new(self.clock.clone()), self.settings.session_max_lifetime)
     }
 
     /// Serves on a free port with the product's limits.

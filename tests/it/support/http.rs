@@ -36,6 +36,30 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// Asserts the status, the whole body (`null` is an empty one), and every header of the answer: these, and those of
+    /// any JSON answer. A token that is not named here is one too many.
+    #[track_caller]
+    pub fn assert(&self, name: &str, status: u16, headers: &[(&str, &str)], body: &Value) {
+        assert_eq!((self.status.as_u16(), self.json()), (status, body.clone()), "{name}");
+        let mut expected = vec![("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
+        if !body.is_null() {
+            expected.push(("content-type", "application/json"));
+        }
+        expected.extend(headers);
+        expected.sort_unstable();
+        assert_eq!(self.telling_headers(), expected, "{name}");
+    }
+
+    /// The headers, sorted, but for those that HTTP itself and every answer need.
+    pub fn telling_headers(&self) -> Vec<(&str, &str)> {
+        let told = |name: &str| !["request-id", "date", "content-length", "vary"].contains(&name);
+        let mut headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        headers.retain(|(name, _)| told(name));
+        headers.sort_unstable();
+        headers
+    }
+
     /// The `Token` header, which must be there.
     pub fn token(&self) -> String {
         self.header("token").expect("a fresh token").to_owned()

@@ -1,11 +1,12 @@
 //! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]),
-//! and plain HTTP ([`http`]).
+//! plain HTTP ([`http`]), and tokens, read and forged ([`token`]).
 
 pub mod app;
 pub mod binary;
 pub mod http;
+pub mod token;
 
-pub use app::TestApp;
+pub use app::{PASSWORD, TestApp};
 pub use binary::Binary;
 pub use http::Answer;
 

@@ -1,0 +1,242 @@
+//! Which browsers may call, and what they may see: allowed origins see `Token` by name, others see nothing at all.
+
+use axum::body::Body;
+use http::Method;
+use prost::Message as _;
+use serde_json::json;
+
+use countersign::pb::{LoginRequest, login_request};
+
+use crate::support::app::request;
+use crate::support::{Answer, PASSWORD, TestApp};
+
+const ROUTES: [(&str, &str); 8] = [
+    ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/register"),
+    ("GET", "/api/auth/me"),
+    ("POST", "/auth/login"),
+    ("POST", "/auth/register"),
+    ("POST", "/auth/refresh"),
+    ("POST", "/auth/logout"),
+    ("GET", "/auth/me"),
+];
+
+/// What a browser asks before it sends `method` with `headers` from `origin`.
+async fn preflight(app: &TestApp, path: &str, origin: &str, method: &str, headers: &str) -> Answer {
+    let asked =
+        [("origin", origin), ("access-control-request-method", method), ("access-control-request-headers", headers)];
+    app.send(request(Method::OPTIONS, path, &asked, Body::empty())).await
+}
+
+/// A call of the documented client from `origin`: of a page, with a token.
+async fn simple(app: &TestApp, origin: &str, token: &str) -> Answer {
+    app.get("/api/auth/me", &[("origin", origin), ("token", token)]).await
+}
+
+/// Every header with which a browser is told anything about origins.
+fn access_control(answer: &Answer) -> Vec<(&str, &str)> {
+    answer.telling_headers().into_iter().filter(|(name, _)| name.starts_with("access-control-")).collect()
+}
+
+/// The parts of a header that is a list, sorted and in lower case.
+fn list(answer: &Answer, name: &str) -> Vec<String> {
+    let mut parts: Vec<_> =
+        answer.header(name).unwrap_or_default().split(',').map(|part| part.trim().to_ascii_lowercase()).collect();
+    parts.sort_unstable();
+    parts
+}
+
+#[track_caller]
+fn assert_allowed(name: &str, simple: &Answer, preflight: &Answer, origin: &str, credentials: bool) {
+    let mut expected = vec![("access-control-allow-origin", origin), ("access-control-expose-headers", "Token")];
+    if credentials {
+        expected.insert(0, ("access-control-allow-credentials", "true"));
+    }
+    expected.sort_unstable();
+    assert_eq!((simple.status.as_u16(), access_control(simple)), (204, expected), "{name}");
+    // A cache must not hand one origin's answer to another.
+    assert!(list(simple, "vary").contains(&"origin".to_owned()), "{name}");
+
+    assert!(preflight.status.is_success() && preflight.body.is_empty(), "{name}");
+    assert_eq!(preflight.header("access-control-allow-origin"), Some(origin), "{name}");
+    assert_eq!(list(preflight, "access-control-allow-methods"), ["get", "head", "post"], "{name}");
+    assert_eq!(preflight.header("access-control-max-age"), Some("3600"), "{name}");
+    assert!(list(preflight, "vary").contains(&"origin".to_owned()), "{name}");
+}
+
+#[track_caller]
+fn assert_stranger(name: &str, simple: &Answer, preflight: &Answer) {
+    assert_eq!(access_control(simple), [], "{name}");
+    assert_eq!(access_control(preflight), [], "{name}");
+    assert!(preflight.body.is_empty(), "{name}");
+}
+
+/// Calls from each origin; those of `allowed` must be allowed, those of `strangers` told nothing.
+async fn judge(flags: &[&str], credentials: bool, allowed: &[&str], strangers: &[&str]) {
+    let app = TestApp::with(flags).await;
+    let token = app.sign_in_username("alice").await;
+    for origin in allowed {
+        let preflight = preflight(&app, "/api/auth/me", origin, "GET", "token").await;
+        assert_allowed(origin, &simple(&app, origin, &token).await, &preflight, origin, credentials);
+    }
+    for origin in strangers {
+        let preflight = preflight(&app, "/api/auth/me", origin, "GET", "token").await;
+        assert_stranger(origin, &simple(&app, origin, &token).await, &preflight);
+    }
+}
+
+#[tokio::test]
+async fn this_machine_is_allowed_on_any_port_unless_the_setting_says_otherwise() {
+    let allowed = [
+        "http://localhost",
+        "http://localhost:3000",
+        "http://localhost:5173",
+        "https://localhost:8443",
+        "http://127.0.0.1:3000",
+        "https://127.0.0.1:8443",
+        "http://[::1]:3000",
+    ];
+    let strangers = [
+        "https://app.example.com",
+        "http://localhost.evil.com",
+        "http://localhost:3000.evil.com",
+        "http://localhost:3000@evil.com",
+        "http://localhost:evil.com",
+        "http://evil-localhost",
+        "http://evil.com/localhost",
+        "http://127.0.0.1.evil.com",
+        "http://127.0.0.11",
+        "http://[::1].evil.com",
+        "ftp://localhost",
+        "localhost:3000",
+        "file://",
+        "null",
+        "",
+        "*",
+    ];
+    judge(&[], true, &allowed, &strangers).await;
+}
+
+#[tokio::test]
+async fn the_setting_lists_who_is_allowed_and_nobody_else_is() {
+    let flag = "--cors-allowed-origins=https://app.example.com,http://dev.example.com:8080";
+    let strangers = [
+        "http://localhost:3000",
+        "http://app.example.com",
+        "https://app.example.com:8443",
+        "https://app.example.com.evil.com",
+        "https://evil.app.example.com",
+        "https://app.example.co",
+        "http://dev.example.com",
+        "null",
+    ];
+    judge(&[flag], true, &["https://app.example.com", "http://dev.example.com:8080"], &strangers).await;
+    judge(
+        &["--cors-allowed-origins=localhost,https://a.example"],
+        true,
+        &["http://localhost:1", "https://a.example"],
+        &["https://b.example"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_star_allows_every_origin_and_no_credentials() {
+    judge(&["--cors-allowed-origins=*"], false, &["https://app.example.com", "http://localhost:3000", "null"], &[])
+        .await;
+}
+
+#[tokio::test]
+async fn the_documented_clients_pass_a_preflight_of_every_route() {
+    let app = TestApp::start().await;
+    let origin = "http://localhost:3000";
+    for (method, path) in ROUTES {
+        for headers in ["token", "authorization", "content-type", "content-type,token", "authorization,content-type"] {
+            let answer = preflight(&app, path, origin, method, headers).await;
+            let name = format!("{method} {path} with {headers}");
+            assert!(answer.status.is_success(), "{name}");
+            assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{name}");
+            let (methods, allowed) =
+                (list(&answer, "access-control-allow-methods"), list(&answer, "access-control-allow-headers"));
+            assert!(methods.contains(&method.to_ascii_lowercase()), "{name}");
+            assert!(headers.split(',').all(|header| allowed.contains(&header.to_owned())), "{name}");
+            assert_eq!(
+                (answer.header("token"), answer.header("access-control-expose-headers")),
+                (None, None),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_allowed_page_may_read_a_refusal_but_is_promised_no_token() {
+    let app = TestApp::start().await;
+    let origin = "http://localhost:3000";
+    let expected = [("access-control-allow-credentials", "true"), ("access-control-allow-origin", origin)];
+    for (method, path) in ROUTES {
+        let headers = [("origin", origin), ("content-type", "application/json")];
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = app.send(request(method, path, &headers, Body::from("{}"))).await;
+        assert!(answer.status.is_client_error(), "{path}");
+        assert_eq!((access_control(&answer), answer.header("token")), (expected.into(), None), "{path}");
+    }
+    let answer = app.get("/nowhere", &[("origin", origin)]).await;
+    assert_eq!((answer.status.as_u16(), access_control(&answer)), (404, expected.into()), "unknown paths too");
+    let stranger = app.get("/nowhere", &[("origin", "https://evil.com")]).await;
+    assert_eq!((stranger.status.as_u16(), access_control(&stranger)), (404, vec![]));
+}
+
+#[tokio::test]
+async fn success_without_authentication_promises_no_token_either() {
+    let app = TestApp::start().await;
+    let origin = "http://localhost:3000";
+    let expected = [("access-control-allow-credentials", "true"), ("access-control-allow-origin", origin)];
+    let alice = json!({ "username": "alice", "password": PASSWORD });
+    let ada = json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada", "firm_name": "Engines" });
+    for (path, body) in
+        [("/api/auth/register", &alice), ("/api/auth/login", &alice), ("/auth/register", &ada), ("/auth/login", &ada)]
+    {
+        let answer = app.post_with(path, &[("origin", origin)], body).await;
+        assert!(answer.status.is_success(), "{path}");
+        assert_eq!((access_control(&answer), answer.header("token")), (expected.into(), None), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn grpc_web_shows_the_token_and_the_status_to_allowed_pages_only() {
+    let app = TestApp::start().await;
+    let token = app.sign_in_username("alice").await;
+    let handle = Some(login_request::Handle::Username("alice".to_owned()));
+    let login = LoginRequest { handle, password: "n0t her pass".to_owned() };
+    let service = "/countersign.v1.AuthService";
+    for (name, path, message, status) in [
+        ("a success", format!("{service}/Me"), Vec::new(), None),
+        ("a failure", format!("{service}/Login"), login.encode_to_vec(), Some("16")),
+    ] {
+        let mut frame = vec![0];
+        frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+        frame.extend(message);
+        let call = async |origin: &str| {
+            let headers = [
+                ("origin", origin),
+                ("content-type", "application/grpc-web+proto"),
+                ("x-grpc-web", "1"),
+                ("token", &token),
+            ];
+            app.send(request(Method::POST, &path, &headers, Body::from(frame.clone()))).await
+        };
+        let answer = call("http://localhost:3000").await;
+        assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, status), "{name}");
+        assert_eq!(answer.header("token").is_some(), status.is_none(), "{name}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("http://localhost:3000"), "{name}");
+        let exposed = list(&answer, "access-control-expose-headers");
+        assert_eq!(exposed, ["grpc-message", "grpc-status", "grpc-status-details-bin", "token"], "{name}");
+        assert_eq!(access_control(&call("https://evil.com").await), [], "{name}");
+        let preflight = preflight(&app, &path, "http://localhost:3000", "POST", "content-type,token,x-grpc-web").await;
+        let allowed = list(&preflight, "access-control-allow-headers");
+        for header in ["content-type", "token", "authorization", "x-grpc-web", "x-user-agent", "grpc-timeout"] {
+            assert!(allowed.contains(&header.to_owned()), "{name}: {header}");
+        }
+    }
+}
