@@ -25,18 +25,19 @@ struct Live {
 }
 
 impl Revocations {
-    /// Takes note of a revocation, needed until `until`. Saying it twice changes nothing.
-    pub fn insert(&self, revocation: Revocation, until: OffsetDateTime) {
+    /// Takes note of a revocation, needed until `until`, and tells whether it was news. Saying it twice changes nothing.
+    pub fn insert(&self, revocation: Revocation, until: OffsetDateTime) -> bool {
         let mut live = self.write();
         match revocation {
-            Revocation::Session(id) => {
-                let entry = live.sessions.entry(id).or_insert(until);
-                *entry = until.max(*entry);
-            }
-            Revocation::Account { id, epoch } => {
-                let entry = live.accounts.entry(id).or_insert((epoch, until));
-                *entry = (epoch.max(entry.0), until.max(entry.1));
-            }
+            Revocation::Session(id) => live.sessions.insert(id, until).is_none(),
+            Revocation::Account { id, epoch } => match live.accounts.get_mut(&id) {
+                None => live.accounts.insert(id, (epoch, until)).is_none(),
+                Some(known) => {
+                    let is_news = epoch > known.0;
+                    *known = (epoch.max(known.0), until.max(known.1));
+                    is_news
+                }
+            },
         }
     }
 
@@ -102,8 +103,8 @@ mod tests {
     #[test]
     fn an_account_entry_kills_the_epochs_before_it_and_never_shrinks() {
         let (set, session, account) = (Revocations::default(), Uuid::from_u128(1), Uuid::from_u128(2));
-        set.insert(Revocation::Account { id: account, epoch: 3 }, at(100));
-        set.insert(Revocation::Account { id: account, epoch: 2 }, at(50));
+        assert!(set.insert(Revocation::Account { id: account, epoch: 3 }, at(100)));
+        assert!(!set.insert(Revocation::Account { id: account, epoch: 2 }, at(50)));
         set.purge(at(60));
         assert!(set.contains(session, account, 2));
         assert!(!set.contains(session, account, 3));

@@ -51,6 +51,11 @@ async fn wrong_method(request: Request) -> Response {
     refuse(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
 }
 
+/// The answer to an HTTP/1.1 request without exactly one `Host` (RFC 9112 section 3.2).
+pub fn no_host(path: &str) -> Response {
+    refuse(path, StatusCode::BAD_REQUEST, "bad_request", "an HTTP/1.1 request needs exactly one Host header")
+}
+
 /// In the dialect that the path belongs to.
 fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str) -> Response {
     if path == "/auth" || path.starts_with("/auth/") {

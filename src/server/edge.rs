@@ -96,7 +96,10 @@ async fn trace(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip().to_string());
     let span = tracing::info_span!("request", request_id = id, peer);
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = match peer_host(&request) {
+        Host::Fine => next.run(request).instrument(span).await,
+        Host::Wrong => rest::no_host(request.uri().path()),
+    };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -37,9 +37,12 @@ impl Feed {
         clock: Arc<dyn Clock>,
         health: HealthReporter,
     ) -> Result<Self, StoreError> {
-        let mut feed = Self { store, revocations, clock, health, seq: 0 };
-        feed.read().await?;
-        Ok(feed)
+        let mut seq = 0;
+        for stored in store.revocations_after(seq, clock.now()).await? {
+            seq = stored.seq;
+            revocations.insert(stored.revocation, stored.until);
+        }
+        Ok(Self { store, revocations, clock, health, seq })
     }
 
     /// Reads what is new, for ever.
@@ -72,8 +75,10 @@ impl Feed {
 
     async fn read(&mut self) -> Result<(), StoreError> {
         for stored in self.store.revocations_after(self.seq, self.clock.now()).await? {
-            self.revocations.insert(stored.revocation, stored.until);
             self.seq = stored.seq;
+            if self.revocations.insert(stored.revocation, stored.until) {
+                tracing::info!(event = "revoke", by = "another process", revocation = ?stored.revocation);
+            }
         }
         Ok(())
     }

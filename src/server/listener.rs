@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -161,12 +161,6 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 }
 
 async fn answer(app: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
-    // RFC 9112 section 3.2: an HTTP/1.1 request without exactly one Host is answered with 400.
-    if request.version() == Version::HTTP_11 && request.headers().get_all(http::header::HOST).iter().count() != 1 {
-        let mut response = Response::new(Body::from("an HTTP/1.1 request needs exactly one Host header\n"));
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        return Ok(response);
-    }
     request.extensions_mut().insert(Peer(peer));
     app.oneshot(request.map(Body::new)).await
 }
