@@ -13,7 +13,7 @@ use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::server::{App, Limits};
 use http::{Method, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -24,6 +24,9 @@ use super::{Answer, SECRET};
 
 /// When every test begins: 2027-01-15T08:00:00Z.
 pub const START: i64 = 1_800_000_000;
+
+/// What every account of the tests signs in with.
+pub const PASSWORD: &str = "s3cur3pass";
 
 /// An app with a database of its own and registration open.
 pub struct TestApp {
@@ -96,6 +99,23 @@ impl TestApp {
     pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         self.send(request(Method::POST, path, &headers, Body::from(body.to_string()))).await
+    }
+
+    /// Registers a username account, which signs it in, and gives its token.
+    pub async fn sign_in_username(&self, name: &str) -> String {
+        let answer = self.post("/api/auth/register", &json!({ "username": name, "password": PASSWORD })).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Registers an email account, signs it in, and gives its token.
+    pub async fn sign_in_email(&self, email: &str) -> String {
+        let new = json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace", "firm_name": "Analytical" });
+        let answer = self.post("/auth/register", &new).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let answer = self.post("/auth/login", &json!({ "email": email, "password": PASSWORD })).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
     /// Serves on a free port with the product's limits.
