@@ -188,6 +188,22 @@ async fn a_full_password_lane_says_when_to_come_back_and_holds_up_no_token_check
 }
 
 #[tokio::test]
+async fn an_answer_with_a_token_in_its_body_is_for_no_cache() {
+    let app = TestApp::start().await;
+    let username = "alice".to_owned();
+    let message = register(register_request::Handle::Username(username.clone()), "", "").encode_to_vec();
+    let registered = wire::call(&app, "/countersign.v1.AuthService/Register", &[], &message).await;
+    let handle = Some(login_request::Handle::Username(username));
+    let message = LoginRequest { handle, password: PASSWORD.to_owned() }.encode_to_vec();
+    let login = wire::call(&app, wire::LOGIN, &[], &message).await;
+    for (name, reply) in [("Register", registered), ("Login", login)] {
+        assert_eq!(reply.code(), Code::Ok, "{name}");
+        let cache_control = reply.headers.get("cache-control").map(|value| value.to_str().unwrap());
+        assert_eq!(cache_control, Some("no-store"), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_over_64_kibibytes_is_refused() {
     let app = TestApp::start().await;
     for (name, bytes, code) in [

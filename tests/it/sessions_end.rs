@@ -252,3 +252,18 @@ async fn a_token_that_slid_while_its_logout_waited_for_the_database_stays_dead_u
     let app = app.restart(&[]).await;
     assert_eq!(Face::Grpc.slide(&app, &slid).await, Err("TOKEN_INVALID".to_owned()), "it has two seconds left");
 }
+
+#[tokio::test]
+async fn a_session_whose_token_claims_to_live_for_ever_can_be_ended_too() {
+    let app = TestApp::start().await;
+    let mut claims = forge::claims(&app.sign_in_username("alice").await);
+    // Of another service that holds the secret; the ceiling ends it all the same.
+    claims["exp"] = json!(i64::MAX);
+    let token = forge::token(&claims);
+    let slid = Face::Grpc.slide(&app, &token).await.unwrap();
+    let reply = wire::call(&app, wire::LOGOUT, &[("token", &token)], &[]).await;
+    assert_eq!((reply.code(), reply.token()), (Code::Ok, None));
+    assert_dead(&app, "at once", &[token.clone(), slid.clone()]).await;
+    let app = app.restart(&[]).await;
+    assert_dead(&app, "after a restart", &[token, slid]).await;
+}
