@@ -98,7 +98,8 @@ fn what_is_forbidden_would_be_found() {
         use crate::{first::{A, B}, second};
         use super::super::climbed::Thing;
         use super::sibling;
-        pub(crate) fn f<'a>(text: &'a str) { crate::called::g("crate::quoted", r#"crate::raw"#, '"'); tonic::Status::ok() }
+        pub(crate) fn f<'a>(text: &'a str) { crate::called::g("crate::quoted", r#"crate::raw"#, '"') }
+        fn g() { tonic::Status::ok() }
         /* crate::blocked /* nested */ crate::blocked */
         #[cfg(test)]
         mod tests { use crate::tested; fn f() { axum::serve() } }

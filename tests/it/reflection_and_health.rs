@@ -80,7 +80,7 @@ async fn health_is_told_per_service_and_overall() {
 }
 
 #[tokio::test]
-async fn who_watches_health_is_told_of_a_shutdown_and_is_not_waited_for() {
+async fn who_watches_health_is_told_of_a_shutdown_and_is_waited_for_no_longer_than_the_drain() {
     let mut app = TestApp::start().await;
     let drain = Duration::from_millis(300);
     let served = app.serve_with(Limits { drain, ..Limits::default() }).await;
@@ -94,13 +94,14 @@ async fn who_watches_health_is_told_of_a_shutdown_and_is_not_waited_for() {
     }
     assert_eq!(app.get("/readyz", &[]).await.status, 200);
     let stopping = tokio::spawn(served.stop());
-    for mut watch in watches {
+    for watch in &mut watches {
         assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     }
     let answer = app.get("/readyz", &[]).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (503, json!({ "status": "not ready" })));
     assert_eq!(app.get("/healthz", &[]).await.status, 200, "the process lives");
     tokio::time::timeout(drain + Duration::from_millis(500), stopping).await.expect("the drain deadline").unwrap();
+    drop(watches);
 }
 
 #[tokio::test]

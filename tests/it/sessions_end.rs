@@ -1,5 +1,5 @@
-//! Sessions that end before their tokens do: by logout, disable and delete. No token that ever slid from one comes back,
-//! whoever raced whom, and not after a restart either.
+//! Sessions that end before their tokens do: by logout, disable and delete. No token that ever slid from one comes
+//! back, whoever raced whom, and not after a restart either.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -56,7 +56,7 @@ async fn whoever_is_not_authenticated_is_told_so_before_anything_else_is_judged(
     assert_eq!((public.code(), public.token()), (Code::InvalidArgument, None));
 }
 
-/// A clock that panics when it is asked for the `n`th time: authentication asks once, and then whoever handles the call.
+/// A clock that panics when it is asked for the `n`th time: first by authentication, then by whoever handles the call.
 #[derive(Clone, Default)]
 struct FragileClock(Arc<AtomicI64>);
 
