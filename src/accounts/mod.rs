@@ -23,6 +23,9 @@ use crate::token::{IssuedToken, MintError, NewSession, Profile, Tokens};
 
 pub use operator::Operator;
 
+/// More than any write may wait: a call is given up after 30 seconds, and its write soon after.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
 /// How long sessions and tokens live, and who may register.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -171,10 +174,12 @@ impl Accounts {
         }
     }
 
-    /// Ends a session, durably and at once. `token_lifetime` is that of the token it is asked with: no token of the
-    /// session that exists by now is good for longer.
+    /// Ends a session, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all its
+    /// tokens.
     pub async fn logout(&self, session_id: Uuid, token_lifetime: Duration) -> Result<(), AuthError> {
-        let until = self.clock.now() + token_lifetime;
+        // While this waits for the database the session may slide once more: hence longer than one lifetime.
+        let remembered = token_lifetime.saturating_add(LONGEST_WAIT).min(self.rules.session_max_lifetime);
+        let until = self.clock.now() + remembered;
         let (store, revocations) = (Arc::clone(&self.store), Arc::clone(&self.revocations));
         uninterrupted(async move {
             store.end_session(session_id, until).await?;

@@ -7,9 +7,10 @@
 //! The order of the layers, from the outside in, each with its because; `tests/it/stack.rs` asserts it:
 //!
 //! 1. panics, outside everything, because a panic in any layer below must become one INTERNAL and not a lost connection;
-//! 2. authentication, outside the deadline, because a call that ran out of time was authenticated all the same, and its
-//!    answer carries a fresh token;
-//! 3. the deadline, around the handler only.
+//! 2. authentication, outside what follows, because a call that panicked or ran out of time was authenticated all the
+//!    same, and its answer carries a fresh token;
+//! 3. panics of the handler;
+//! 4. the deadline, around the handler only.
 
 mod auth_service;
 mod convert;
@@ -39,11 +40,10 @@ use crate::token::Tokens;
 const MAX_MESSAGE_BYTES: usize = 64 * 1_024;
 
 /// What anyone may call. Everything else needs a token, including what does not exist yet.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 6] = [
     "/countersign.v1.AuthService/Register",
     "/countersign.v1.AuthService/Login",
     "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/List",
     "/grpc.health.v1.Health/Watch",
     REFLECTION_V1,
     REFLECTION_V1ALPHA,
@@ -98,6 +98,7 @@ where
 {
     services
         .layer(axum::middleware::from_fn(deadline::enforce))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(auth)
         .layer(CatchPanicLayer::custom(panicked))
         .into()

@@ -65,18 +65,15 @@ fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str
     }
 }
 
-/// `/package.Service/Method`, which no path of the JSON APIs looks like.
+/// `/package.Service/Method…`, which no path of the JSON APIs looks like, nor `/robots.txt` or `/.well-known/…`.
 pub fn is_grpc_path(path: &str) -> bool {
-    let mut segments = path.split('/').skip(1);
-    match (segments.next(), segments.next(), segments.next()) {
-        (Some(service), Some(method), None) => service.contains('.') && !service.starts_with('.') && !method.is_empty(),
-        _ => false,
-    }
+    let service = path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(service, _)| service);
+    service.is_some_and(|service| service.contains('.') && !service.starts_with('.'))
 }
 
 /// A request for a gRPC path that is no gRPC request; those never come here.
 fn not_grpc(request: &Request) -> Response {
-    let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+    let is_grpc = |value: &HeaderValue| value == "application/grpc" || value == "application/grpc+proto";
     let (status, text, header) = if request.method() != Method::POST {
         (StatusCode::METHOD_NOT_ALLOWED, "a gRPC method takes POST only", Some((ALLOW, "POST")))
     } else if request.headers().get(http::header::CONTENT_TYPE).is_some_and(is_grpc)

@@ -14,7 +14,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION,
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
 };
 use http::{Method, Version};
 use tonic::service::Routes;
@@ -40,6 +40,8 @@ pub(super) fn router(routes: Routes, origins: &[Origin]) -> Router {
             if is_grpc(&request) {
                 let web = is_grpc_web(request.headers());
                 let mut response = grpc.oneshot(request).await?.map(axum::body::Body::new);
+                // The answers to Register and Login carry a token in their body.
+                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 if web {
                     response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, GRPC_WEB_EXPOSED);
                 }
@@ -96,14 +98,22 @@ async fn trace(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
     let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip().to_string());
     let span = tracing::info_span!("request", request_id = id, peer);
-    let mut response = match peer_host(&request) {
-        Host::Fine => next.run(request).instrument(span).await,
-        Host::Wrong => rest::no_host(request.uri().path()),
+    let mut response = if lacks_host(&request) {
+        rest::no_host(request.uri().path())
+    } else {
+        next.run(request).instrument(span).await
     };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// Whether it came over HTTP/1.1 without exactly one `Host`. A request made in process needs none.
+fn lacks_host(request: &Request) -> bool {
+    request.version() == Version::HTTP_11
+        && request.extensions().get::<Peer>().is_some()
+        && request.headers().get_all(HOST).iter().count() != 1
 }
 
 fn cors(origins: &[Origin]) -> CorsLayer {

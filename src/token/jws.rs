@@ -48,7 +48,8 @@ impl<'a> Unverified<'a> {
             return None;
         }
         let header = URL_SAFE_NO_PAD.decode(header).ok()?;
-        let header: Header<'_> = serde_json::from_slice(&header).ok()?;
+        // Serde would fill a struct from an array, too.
+        let header: Header<'_> = serde_json::from_slice(&header).ok().filter(|_| header.starts_with(b"{"))?;
         // The key decides the algorithm (RFC 8725 section 3.1); the header may only agree with it.
         let agreed = header.alg == "HS256"
             && header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"))

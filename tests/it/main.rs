@@ -2,8 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod support;
-
+mod arrows;
 mod bad_requests;
 mod canary;
 mod command_line;
@@ -11,10 +10,25 @@ mod cors;
 mod crash;
 mod email_api;
 mod email_refusals;
+mod enumeration;
+mod every_rpc;
+mod forge;
+mod grpc;
 mod http2;
+mod layer;
+mod reflection_and_health;
+mod refresh;
+mod sessions_end;
 mod settings;
 mod shutdown;
 mod sockets;
+mod sqlite;
+mod stack;
+mod store;
+mod support;
+mod token;
+mod token_claims;
 mod transport;
 mod username_api;
 mod username_refusals;
+mod wire;

@@ -1,0 +1,132 @@
+//! Who is refused at login learns nothing of why, and costs the same: exactly one hash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use countersign::accounts::Operator;
+use countersign::domain::{AccountStatus, Handle};
+use countersign::pb::{LoginRequest, login_request};
+use countersign::store::SqliteStore;
+use http::HeaderMap;
+use prost::Message as _;
+use serde_json::json;
+
+use crate::support::app::PASSWORD;
+use crate::support::{Answer, TestApp};
+use crate::wire;
+
+/// An app with an account of each kind and a disabled one of each kind.
+async fn app() -> TestApp {
+    let app = TestApp::start().await;
+    for name in ["alice", "disabled"] {
+        app.sign_in_username(name).await;
+        app.sign_in_email(&format!("{name}@example.com")).await;
+    }
+    let store = SqliteStore::open(&format!("sqlite:{}", app.database().display())).await.unwrap();
+    let operator = Operator::new(Arc::new(store), Arc::new(app.clock.clone()), Duration::from_secs(2_592_000));
+    for handle in ["disabled", "disabled@example.com"] {
+        let account = operator.find(&Handle::parse(handle).unwrap()).await.unwrap().unwrap();
+        operator.set_status(account.id, AccountStatus::Inactive).await.unwrap();
+    }
+    app
+}
+
+/// Who is refused: the account, without its domain, and the password.
+const REFUSED: [(&str, &str, &str); 5] = [
+    ("unknown account", "nobody", PASSWORD),
+    ("wrong password", "alice", "s3cur3pasS"),
+    ("disabled account", "disabled", PASSWORD),
+    ("disabled account and wrong password", "disabled", "s3cur3pasS"),
+    ("unknown account and long password", "nobody", LONG),
+];
+
+const LONG: &str = "long long long long long long long long long long long long long long long long long password";
+
+/// All but what differs from answer to answer anyway.
+fn comparable(mut headers: HeaderMap) -> HeaderMap {
+    assert!(headers.remove("request-id").is_some());
+    headers
+}
+
+#[tokio::test]
+async fn over_grpc_every_refusal_is_the_same_and_costs_one_hash() {
+    let app = app().await;
+    for domain in ["", "@example.com"] {
+        let mut answers = Vec::new();
+        for (name, who, password) in REFUSED {
+            let handle = format!("{who}{domain}");
+            let handle = if domain.is_empty() {
+                login_request::Handle::Username(handle)
+            } else {
+                login_request::Handle::Email(handle)
+            };
+            let message = LoginRequest { handle: Some(handle), password: password.to_owned() }.encode_to_vec();
+            let before = app.hasher.runs();
+            let reply = wire::call(&app, wire::LOGIN, &[], &message).await;
+            assert_eq!(app.hasher.runs() - before, 1, "{name}{domain}");
+            assert_eq!(reply.reason(), "INVALID_CREDENTIALS", "{name}{domain}");
+            assert_eq!(reply.code(), tonic::Code::Unauthenticated, "{name}{domain}");
+            assert_eq!(reply.token(), None, "{name}{domain}");
+            let details = Bytes::copy_from_slice(reply.status.details());
+            answers.push((name, reply.status.message().to_owned(), details, comparable(reply.headers), reply.message));
+        }
+        let (_, message, details, headers, body) = &answers[0];
+        for (name, other_message, other_details, other_headers, other_body) in &answers[1..] {
+            assert_eq!(
+                (message, details, headers, body),
+                (other_message, other_details, other_headers, other_body),
+                "{name}{domain}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn over_both_dialects_every_refusal_is_the_same_and_costs_one_hash() {
+    let app = app().await;
+    for (path, status, domain) in [("/api/auth/login", 401, ""), ("/auth/login", 400, "@example.com")] {
+        let mut answers: Vec<(&str, Answer)> = Vec::new();
+        for (name, who, password) in REFUSED {
+            let handle = format!("{who}{domain}");
+            let field = if domain.is_empty() { "username" } else { "email" };
+            let before = app.hasher.runs();
+            let answer = app.post(path, &json!({ field: handle, "password": password })).await;
+            assert_eq!(app.hasher.runs() - before, 1, "{name} at {path}");
+            assert_eq!(answer.status, status, "{name} at {path}");
+            answers.push((name, answer));
+        }
+        let first = comparable(answers[0].1.headers.clone());
+        for (name, answer) in &answers[1..] {
+            assert_eq!(answer.body, answers[0].1.body, "{name} at {path}");
+            assert_eq!(comparable(answer.headers.clone()), first, "{name} at {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_good_login_costs_one_hash_too_and_so_does_a_registration_taken_or_not() {
+    let app = app().await;
+    for (name, path, body, status) in [
+        ("login", "/api/auth/login", json!({ "username": "alice", "password": PASSWORD }), 200),
+        ("free name", "/api/auth/register", json!({ "username": "bobby", "password": PASSWORD }), 200),
+        ("taken name", "/api/auth/register", json!({ "username": "ALICE", "password": PASSWORD }), 409),
+    ] {
+        let before = app.hasher.runs();
+        let answer = app.post(path, &body).await;
+        assert_eq!((answer.status.as_u16(), app.hasher.runs() - before), (status, 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_as_malformed_costs_no_hash() {
+    let app = app().await;
+    let before = app.hasher.runs();
+    for (name, body) in [
+        ("too short a name", json!({ "username": "al", "password": PASSWORD })),
+        ("over 1024 bytes of password", json!({ "username": "alice", "password": "x".repeat(1_025) })),
+    ] {
+        assert_eq!(app.post("/api/auth/login", &body).await.status, 422, "{name}");
+        assert_eq!(app.hasher.runs(), before, "{name}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What the service tells of itself: its descriptors to grpcurl and its like, its health to balancers, and the probes.
+
+use std::time::Duration;
+
+use countersign::server::Limits;
+use prost::Message as _;
+use serde_json::json;
+use tonic::Code;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::support::TestApp;
+use crate::wire;
+
+/// A test of one version of the protocol; the versions differ in their package only.
+macro_rules! reflects {
+    ($test:ident, $version:ident, $path:literal) => {
+        #[tokio::test]
+        async fn $test() {
+            use tonic_reflection::pb::$version::server_reflection_request::MessageRequest;
+            use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
+            use tonic_reflection::pb::$version::{ServerReflectionRequest, ServerReflectionResponse};
+            let ask = async |app: &TestApp, question| {
+                let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
+                let reply = wire::call(app, $path, &[], &request.encode_to_vec()).await;
+                let answer = reply.message.map(|message| ServerReflectionResponse::decode(message).unwrap());
+                (reply.status.code(), answer.and_then(|answer| answer.message_response))
+            };
+            let app = TestApp::start().await;
+            let (_, answer) = ask(&app, MessageRequest::ListServices(String::new())).await;
+            let Some(MessageResponse::ListServicesResponse(list)) = answer else { panic!("{answer:?}") };
+            let mut names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+            names.retain(|name| !name.starts_with("grpc.reflection."));
+            names.sort_unstable();
+            assert_eq!(names, ["countersign.v1.AuthService", "grpc.health.v1.Health"]);
+
+            for symbol in ["AuthService", "AuthService.Login", "Account", "ErrorReason"] {
+                let question = MessageRequest::FileContainingSymbol(format!("countersign.v1.{symbol}"));
+                let (_, answer) = ask(&app, question).await;
+                let found = matches!(answer, Some(MessageResponse::FileDescriptorResponse(_)));
+                assert!(found, "{symbol}: {answer:?}");
+            }
+
+            let app = TestApp::with(&["--grpc-reflection=false"]).await;
+            let (code, answer) = ask(&app, MessageRequest::ListServices(String::new())).await;
+            assert_eq!((code, answer), (Code::Unimplemented, None), "switched off");
+        }
+    };
+}
+
+reflects!(
+    reflection_v1_lists_and_describes_the_services_unless_switched_off,
+    v1,
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+);
+reflects!(
+    reflection_v1alpha_lists_and_describes_the_services_unless_switched_off,
+    v1alpha,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+);
+
+fn of(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest { service: service.to_owned() }
+}
+
+#[tokio::test]
+async fn health_is_told_per_service_and_overall() {
+    let app = TestApp::start().await;
+    let mut health = HealthClient::new(app.service.clone());
+    for service in ["", "countersign.v1.AuthService"] {
+        let status = health.check(of(service)).await.unwrap().into_inner().status();
+        assert_eq!(status, ServingStatus::Serving, "{service:?}");
+    }
+    for service in ["countersign.v1.NoSuchService", "countersign.v1", "grpc.health.v1.Health"] {
+        let status = health.check(of(service)).await.unwrap_err();
+        assert_eq!(status.code(), Code::NotFound, "{service:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_watches_health_is_told_of_a_shutdown_and_is_waited_for_no_longer_than_the_drain() {
+    let mut app = TestApp::start().await;
+    let drain = Duration::from_millis(300);
+    let served = app.serve_with(Limits { drain, ..Limits::default() }).await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    let mut watches = Vec::new();
+    for service in ["", "countersign.v1.AuthService"] {
+        let mut watch = health.watch(of(service)).await.unwrap().into_inner();
+        assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving, "{service:?}");
+        watches.push(watch);
+    }
+    assert_eq!(app.get("/readyz", &[]).await.status, 200);
+    let stopping = tokio::spawn(served.stop());
+    for watch in &mut watches {
+        assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    }
+    let answer = app.get("/readyz", &[]).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (503, json!({ "status": "not ready" })));
+    assert_eq!(app.get("/healthz", &[]).await.status, 200, "the process lives");
+    tokio::time::timeout(drain + Duration::from_millis(500), stopping).await.expect("the drain deadline").unwrap();
+    drop(watches);
+}
+
+#[tokio::test]
+async fn the_probes_answer_without_a_token_and_take_get_only() {
+    let app = TestApp::start().await;
+    for (path, body) in [("/healthz", json!({ "status": "alive" })), ("/readyz", json!({ "status": "ready" }))] {
+        let answer = app.get(path, &[("token", "garbage")]).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, body), "{path}");
+        assert_eq!((answer.header("token"), answer.header("cache-control")), (None, Some("no-store")), "{path}");
+        let answer = app.post(path, &json!({})).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("GET,HEAD")), "{path}");
+        assert_eq!(app.get(&format!("{path}/"), &[]).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_no_more_needed_for_health_than_it_is_read() {
+    let app = TestApp::start().await;
+    let token = app.sign_in_username("alice").await;
+    let reply = wire::call(&app, "/grpc.health.v1.Health/Check", &[("token", &token)], &[]).await;
+    assert_eq!((reply.code(), reply.token()), (Code::Ok, None));
+}

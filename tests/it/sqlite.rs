@@ -1,0 +1,176 @@
+//! Opening a SQLite database: its rights, its one server, and the sentence that an operator reads when it fails.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use argon2::Params;
+use clap::Parser as _;
+use countersign::clock::ManualClock;
+use countersign::config::Cli;
+use countersign::server::App;
+use countersign::store::{OpenError, SqliteStore};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Executor as _};
+use tempfile::TempDir;
+
+fn url(dir: &TempDir) -> String {
+    format!("sqlite:{}", dir.path().join("test.db").display())
+}
+
+async fn behind_its_back(dir: &TempDir) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(dir.path().join("test.db")).connect().await.unwrap()
+}
+
+async fn sentence(url: &str) -> String {
+    let opened = SqliteStore::open(url).await.map(|_| ()).map_err(|error| error.to_string());
+    let serving = SqliteStore::open_for_serving(url).await.map(|_| ()).map_err(|error| error.to_string());
+    let opened = opened.unwrap_err();
+    assert_eq!(opened.replace("test.db-lock", "test.db"), serving.unwrap_err().replace("test.db-lock", "test.db"));
+    opened
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn every_file_of_a_server_is_its_owners_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = format!("--database-url={}", url(&dir));
+    // Without a secret it makes one.
+    let settings = Cli::try_parse_from(["countersign", &database]).unwrap().settings;
+    let cheapest = Params::new(8, 1, 1, None).unwrap();
+    let app = App::build(&settings, Arc::new(ManualClock::at(0)), cheapest).await.unwrap();
+    for file in ["test.db", "test.db-wal", "test.db-shm", "test.db-lock", "test.db-secret"] {
+        assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
+    }
+    let files = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(files, 5, "and there is no other");
+
+    // The secret is made once.
+    let secret = fs::read(dir.path().join("test.db-secret")).unwrap();
+    drop(app);
+    let cheapest = Params::new(8, 1, 1, None).unwrap();
+    App::build(&settings, Arc::new(ManualClock::at(0)), cheapest).await.unwrap();
+    assert_eq!(fs::read(dir.path().join("test.db-secret")).unwrap(), secret);
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_file_is_refused_and_the_command_line_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = SqliteStore::open_for_serving(&url(&dir)).await.unwrap();
+    let path = dir.path().join("test.db");
+    let error = SqliteStore::open_for_serving(&url(&dir)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Served(_)));
+    let expected =
+        format!("another server is serving {}; stop that one first (the command line works beside it)", path.display());
+    assert_eq!(error.to_string(), expected);
+    SqliteStore::open(&url(&dir)).await.unwrap();
+    drop(first);
+    SqliteStore::open_for_serving(&url(&dir)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_names_no_file_is_refused() {
+    for url in [
+        "sqlite::memory:",
+        "sqlite://:memory:",
+        "sqlite:",
+        "sqlite://",
+        "",
+        "countersign.db",
+        "postgres://localhost/x",
+        "file:countersign.db",
+        "sqlite:test.db?mode=memory",
+        "sqlite:test.db?mode=ro",
+        "sqlite:/",
+        "sqlite:..",
+    ] {
+        let expected = "DATABASE_URL must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`";
+        assert_eq!(sentence(url).await, expected, "{url:?}");
+        assert!(!Path::new("test.db").exists(), "{url:?} made a file");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_is_missing_or_closed_is_named_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let closed = dir.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o500)).unwrap();
+    let mut folders = vec![dir.path().join("missing"), file];
+    if fs::write(closed.join("probe"), "").is_err() {
+        folders.push(closed);
+    } else {
+        eprintln!("skipped: a read-only folder stops no superuser");
+    }
+    for folder in folders {
+        let sentence = sentence(&format!("sqlite:{}", folder.join("test.db").display())).await;
+        assert!(sentence.starts_with(&format!("cannot write the database {}", folder.display())), "{sentence}");
+        let advice = "; check that its folder exists and that this user may write there";
+        assert!(sentence.ends_with(advice), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_in_place_of_the_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("test.db")).unwrap();
+    let sentence = sentence(&url(&dir)).await;
+    assert!(sentence.starts_with("cannot write the database "), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "a letter to my grandmother, and not a database at all. ".repeat(100);
+    fs::write(dir.path().join("test.db"), &text).unwrap();
+    let sentence = sentence(&url(&dir)).await;
+    assert!(sentence.starts_with("cannot open the database "), "{sentence}");
+    assert!(sentence.contains("file is not a database"), "{sentence}");
+    assert_eq!(fs::read_to_string(dir.path().join("test.db")).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(&url(&dir)).await.unwrap());
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                 values (99999999999999, 'from the future', true, x'00', 0)";
+    behind_its_back(&dir).await.execute(newer).await.unwrap();
+    let path = dir.path().join("test.db");
+    let expected = format!(
+        "the database {} was written by a newer version of countersign; start that version or a later one",
+        path.display()
+    );
+    assert_eq!(sentence(&url(&dir)).await, expected);
+}
+
+#[tokio::test]
+async fn a_database_whose_migrations_were_modified_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(&url(&dir)).await.unwrap());
+    behind_its_back(&dir).await.execute("update _sqlx_migrations set checksum = x'00'").await.unwrap();
+    let sentence = sentence(&url(&dir)).await;
+    assert!(sentence.starts_with("migration 1 of the database "), "{sentence}");
+    let advice = " differs from this version's; it was made by a modified build: restore that build or a backup";
+    assert!(sentence.ends_with(advice), "{sentence}");
+}
+
+#[tokio::test]
+async fn opening_again_changes_nothing_and_the_settings_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        drop(SqliteStore::open(&url(&dir)).await.unwrap());
+    }
+    let mut connection = behind_its_back(&dir).await;
+    let journal: String = sqlx::query_scalar("pragma journal_mode").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(journal, "wal");
+    let migrations: i64 =
+        sqlx::query_scalar("select count(*) from _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(migrations, 1);
+}

@@ -1,0 +1,325 @@
+//! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
+//! exception for one of them would stand here, with its reason; there is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign::domain::{
+    Account, AccountStatus, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash, PersonName, Revocation,
+    Role, Session, Username,
+};
+use countersign::store::{AccountStore, SqliteStore, StoreError};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+type Store = Arc<dyn AccountStore>;
+
+/// Makes a test of each function for each engine.
+macro_rules! on_every_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let dir = tempfile::tempdir().unwrap();
+                    let url = format!("sqlite:{}", dir.path().join("store.db").display());
+                    super::$test(std::sync::Arc::new(super::SqliteStore::open(&url).await.unwrap())).await;
+                }
+            )+
+        }
+    };
+}
+
+on_every_engine!(
+    an_account_is_found_as_it_was_stored,
+    nobody_is_found_in_an_empty_store,
+    a_name_is_taken_once_and_nothing_of_the_second_is_stored,
+    of_many_registrations_of_one_name_exactly_one_wins,
+    many_writers_wait_for_each_other_and_none_is_turned_away,
+    accounts_are_listed_in_pages_in_the_order_of_registration,
+    a_hash_is_replaced_only_if_it_is_still_the_old_one,
+    a_session_opens_only_for_an_active_account_in_its_own_epoch,
+    a_login_that_raced_a_disable_loses_whoever_comes_first,
+    disabling_counts_the_epoch_and_enabling_does_not,
+    deleting_takes_the_firm_with_its_last_account,
+    revocations_are_told_in_order_from_where_one_stopped_until_they_expire,
+    purging_forgets_what_has_expired_and_never_reuses_a_place,
+);
+
+const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";
+const OTHER: &str = "$argon2id$v=19$m=16,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";
+
+fn at(second: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_800_000_000 + second).unwrap()
+}
+
+fn hash(phc: &str) -> PasswordHash {
+    PasswordHash::parse(phc).unwrap()
+}
+
+fn username(id: u128, name: &str) -> NewAccount {
+    let identity = Identity::Username(Username::parse(name).unwrap());
+    NewAccount { id: Uuid::from_u128(id), identity, password_hash: hash(HASH), created_at: at(0) }
+}
+
+fn email(id: u128, address: &str, firm: u128) -> NewAccount {
+    let identity = Identity::Email {
+        email: Email::parse(address).unwrap(),
+        name: PersonName::parse("Ada Lovelace").unwrap(),
+        firm: Firm { id: Uuid::from_u128(firm), name: FirmName::parse("Analytical").unwrap() },
+        role: Role::Admin,
+    };
+    NewAccount { id: Uuid::from_u128(id), identity, password_hash: hash(HASH), created_at: at(0) }
+}
+
+fn session(id: u128, account: &NewAccount, epoch: i64) -> Session {
+    Session {
+        id: Uuid::from_u128(id),
+        account_id: account.id,
+        epoch,
+        created_at: at(0),
+        expires_at: at(100),
+        token_lifetime: Duration::from_secs(10),
+    }
+}
+
+fn stored(new: &NewAccount) -> Account {
+    Account {
+        id: new.id,
+        identity: new.identity.clone(),
+        status: AccountStatus::Active,
+        epoch: 0,
+        created_at: new.created_at,
+    }
+}
+
+async fn revocations(store: &Store, after: i64, now: i64) -> Vec<Revocation> {
+    store.revocations_after(after, at(now)).await.unwrap().into_iter().map(|stored| stored.revocation).collect()
+}
+
+async fn an_account_is_found_as_it_was_stored(store: Store) {
+    for new in [username(1, "alice"), email(2, "ada@example.com", 7), username(3, "ma\u{f1}ana 🦀")] {
+        store.insert_account(&new, None).await.unwrap();
+        let expected = stored(&new);
+        assert_eq!(store.find_account(new.id).await.unwrap().as_ref(), Some(&expected));
+        let credentials = store.find_credentials(&new.identity.handle()).await.unwrap().unwrap();
+        assert_eq!(credentials.account, expected);
+        assert_eq!(*credentials.password_hash.unwrap().to_phc(), *HASH);
+    }
+}
+
+async fn nobody_is_found_in_an_empty_store(store: Store) {
+    let (id, until) = (Uuid::from_u128(1), at(100));
+    for handle in ["alice", "ada@example.com"] {
+        assert!(store.find_credentials(&Handle::parse(handle).unwrap()).await.unwrap().is_none());
+    }
+    assert!(store.find_account(id).await.unwrap().is_none());
+    assert!(store.list_accounts(None, 10).await.unwrap().is_empty());
+    assert!(!store.replace_hash(id, &hash(HASH), &hash(OTHER)).await.unwrap());
+    assert!(!store.open_session(&session(9, &username(1, "alice"), 0)).await.unwrap());
+    for status in [AccountStatus::Active, AccountStatus::Inactive] {
+        assert_eq!(store.set_status(id, status, until).await.unwrap(), None);
+    }
+    assert_eq!(store.delete_account(id, until).await.unwrap(), None);
+    assert_eq!(revocations(&store, 0, 0).await, [], "nothing of that ended anything");
+    store.purge(at(0)).await.unwrap();
+}
+
+async fn a_name_is_taken_once_and_nothing_of_the_second_is_stored(store: Store) {
+    store.insert_account(&username(1, "alice"), None).await.unwrap();
+    store.insert_account(&email(2, "ada@example.com", 7), None).await.unwrap();
+    for second in [username(3, "alice"), email(4, "ada@example.com", 8)] {
+        let session = session(9, &second, 0);
+        let error = store.insert_account(&second, Some(&session)).await.unwrap_err();
+        assert!(matches!(error, StoreError::HandleTaken), "{error:?}");
+        assert!(store.find_account(second.id).await.unwrap().is_none());
+    }
+    // Its firm is not there either, or it could not be stored now.
+    store.insert_account(&email(5, "bo@example.com", 8), None).await.unwrap();
+    // An id that is taken is no name that is taken.
+    let error = store.insert_account(&username(1, "bobby"), None).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+}
+
+async fn of_many_registrations_of_one_name_exactly_one_wins(store: Store) {
+    for (round, make) in [
+        (0, &(|id| username(id, "alice")) as &(dyn Fn(u128) -> NewAccount + Sync)),
+        (1, &|id| email(id, "ada@example.com", id)),
+    ] {
+        let racers: Vec<_> = (1..=64)
+            .map(|id| {
+                let (store, new) = (Arc::clone(&store), make(1_000 * round + id));
+                tokio::spawn(async move { store.insert_account(&new, None).await.map(|()| new.id) })
+            })
+            .collect();
+        let mut winners = Vec::new();
+        for racer in racers {
+            match racer.await.unwrap() {
+                Ok(id) => winners.push(id),
+                Err(error) => assert!(matches!(error, StoreError::HandleTaken), "{error:?}"),
+            }
+        }
+        let [winner] = winners[..] else { panic!("{} won", winners.len()) };
+        let found = store.find_credentials(&make(1).identity.handle()).await.unwrap().unwrap();
+        assert_eq!(found.account.id, winner);
+    }
+}
+
+async fn many_writers_wait_for_each_other_and_none_is_turned_away(store: Store) {
+    let writers: Vec<_> = (1..=64)
+        .map(|writer: u128| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for turn in 0..4 {
+                    let id = 10 * writer + turn;
+                    let new = username(id, &format!("writer {id}"));
+                    store.insert_account(&new, Some(&session(id, &new, 0))).await?;
+                    assert!(store.open_session(&session(10_000 + id, &new, 0)).await?);
+                    store.end_session(Uuid::from_u128(id), at(100)).await?;
+                    assert!(store.find_account(new.id).await?.is_some());
+                }
+                Ok::<_, StoreError>(())
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap().unwrap();
+    }
+    assert_eq!(store.list_accounts(None, 1_000).await.unwrap().len(), 256);
+    assert_eq!(revocations(&store, 0, 0).await.len(), 256);
+}
+
+async fn accounts_are_listed_in_pages_in_the_order_of_registration(store: Store) {
+    let all: Vec<_> = (1..=5).map(|id| username(id, &format!("name {id}"))).collect();
+    for new in all.iter().rev() {
+        store.insert_account(new, None).await.unwrap();
+    }
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.list_accounts(after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        pages.push(page);
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(pages.concat(), all.iter().map(stored).collect::<Vec<_>>());
+}
+
+async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, None).await.unwrap();
+    assert!(!store.replace_hash(new.id, &hash(OTHER), &hash(OTHER)).await.unwrap(), "it was another");
+    assert!(store.replace_hash(new.id, &hash(HASH), &hash(OTHER)).await.unwrap());
+    assert!(!store.replace_hash(new.id, &hash(HASH), &hash(HASH)).await.unwrap(), "it is no longer the old one");
+    let found = store.find_credentials(&new.identity.handle()).await.unwrap().unwrap();
+    assert_eq!(*found.password_hash.unwrap().to_phc(), *OTHER);
+}
+
+async fn a_session_opens_only_for_an_active_account_in_its_own_epoch(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    assert!(store.open_session(&session(11, &new, 0)).await.unwrap());
+    assert!(!store.open_session(&session(12, &new, 1)).await.unwrap(), "an epoch that has not begun");
+    store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
+    for epoch in [0, 1] {
+        assert!(!store.open_session(&session(13, &new, epoch)).await.unwrap(), "inactive, epoch {epoch}");
+    }
+    store.set_status(new.id, AccountStatus::Active, at(100)).await.unwrap();
+    assert!(!store.open_session(&session(14, &new, 0)).await.unwrap(), "read before it was disabled");
+    assert!(store.open_session(&session(15, &new, 1)).await.unwrap());
+    store.delete_account(new.id, at(100)).await.unwrap();
+    assert!(!store.open_session(&session(16, &new, 1)).await.unwrap(), "deleted");
+}
+
+async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
+    for round in 1..=32 {
+        let new = username(round, &format!("name {round}"));
+        store.insert_account(&new, None).await.unwrap();
+        let (logging_in, opening) = (Arc::clone(&store), session(1_000 + round, &new, 0));
+        let login = tokio::spawn(async move { logging_in.open_session(&opening).await.unwrap() });
+        let epoch = store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
+        // Either it was not opened, or its epoch is over: both times its token is dead.
+        login.await.unwrap();
+        assert_eq!(epoch, Some(1));
+        assert!(revocations(&store, 0, 0).await.contains(&Revocation::Account { id: new.id, epoch: 1 }));
+    }
+}
+
+async fn disabling_counts_the_epoch_and_enabling_does_not(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, None).await.unwrap();
+    use AccountStatus::{Active, Inactive};
+    for (status, expected) in [
+        (Active, None),
+        (Inactive, Some(1)),
+        (Inactive, None),
+        (Active, Some(1)),
+        (Inactive, Some(2)),
+        (Active, Some(2)),
+    ] {
+        assert_eq!(store.set_status(new.id, status, at(100)).await.unwrap(), expected);
+        assert_eq!(store.find_account(new.id).await.unwrap().unwrap().status, status);
+    }
+    assert_eq!(store.find_account(new.id).await.unwrap().unwrap().epoch, 2);
+    let ended = [1, 2].map(|epoch| Revocation::Account { id: new.id, epoch });
+    assert_eq!(revocations(&store, 0, 0).await, ended, "one for each time that it was disabled");
+    assert_eq!(store.delete_account(new.id, at(100)).await.unwrap(), Some(3), "the first epoch never used");
+    assert_eq!(revocations(&store, 0, 0).await[2], Revocation::Account { id: new.id, epoch: 3 });
+}
+
+async fn deleting_takes_the_firm_with_its_last_account(store: Store) {
+    let first = email(1, "ada@example.com", 7);
+    store.insert_account(&first, Some(&session(10, &first, 0))).await.unwrap();
+    assert!(
+        matches!(store.insert_account(&email(2, "bo@example.com", 7), None).await, Err(StoreError::Corrupt(_))),
+        "nobody joins a firm by its id"
+    );
+    assert_eq!(store.delete_account(first.id, at(100)).await.unwrap(), Some(1));
+    assert!(store.find_account(first.id).await.unwrap().is_none());
+    assert!(store.find_credentials(&first.identity.handle()).await.unwrap().is_none());
+    assert_eq!(store.delete_account(first.id, at(100)).await.unwrap(), None, "once");
+    // Name and firm are free again, for an account that is another.
+    store.insert_account(&email(2, "ada@example.com", 7), None).await.unwrap();
+}
+
+async fn revocations_are_told_in_order_from_where_one_stopped_until_they_expire(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    let [first, second] = [10, 11].map(Uuid::from_u128);
+    store.end_session(first, at(20)).await.unwrap();
+    store.set_status(new.id, AccountStatus::Inactive, at(30)).await.unwrap();
+    store.end_session(second, at(10)).await.unwrap();
+    store.end_session(first, at(20)).await.unwrap();
+
+    let account = Revocation::Account { id: new.id, epoch: 1 };
+    let [first, second] = [first, second].map(Revocation::Session);
+    let all = store.revocations_after(0, at(0)).await.unwrap();
+    let told: Vec<_> = all.iter().map(|stored| stored.revocation).collect();
+    assert_eq!(told[..3], [first, account, second]);
+    assert!(told[3..].iter().all(|again| *again == first), "saying it twice changes nothing more");
+    assert_eq!(all[..3].iter().map(|stored| stored.until).collect::<Vec<_>>(), [at(20), at(30), at(10)]);
+    assert!(all.is_sorted_by(|one, next| one.seq < next.seq));
+    assert_eq!(revocations(&store, all[1].seq, 0).await[0], second);
+    assert_eq!(revocations(&store, all.last().unwrap().seq, 0).await, []);
+    assert_eq!(revocations(&store, 0, 9).await[..3], told[..3]);
+    assert_eq!(revocations(&store, 0, 10).await[..2], [first, account], "needed until, and not at");
+    assert_eq!(revocations(&store, 0, 20).await, [account]);
+    assert_eq!(revocations(&store, 0, 30).await, []);
+}
+
+async fn purging_forgets_what_has_expired_and_never_reuses_a_place(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    for (id, until) in [(11, 20), (12, 30)] {
+        store.end_session(Uuid::from_u128(id), at(until)).await.unwrap();
+    }
+    let last = store.revocations_after(0, at(0)).await.unwrap()[1].seq;
+    store.purge(at(20)).await.unwrap();
+    assert_eq!(revocations(&store, 0, 0).await, [Revocation::Session(Uuid::from_u128(12))]);
+    store.purge(at(30)).await.unwrap();
+    assert_eq!(revocations(&store, 0, 0).await, []);
+    assert!(store.find_account(new.id).await.unwrap().is_some(), "an account is never forgotten");
+    store.end_session(Uuid::from_u128(13), at(40)).await.unwrap();
+    let next = store.revocations_after(last, at(0)).await.unwrap();
+    assert_eq!(next.len(), 1, "a reader that stopped at the last place hears of the next one");
+}

@@ -1,0 +1,96 @@
+//! gRPC taken apart: calls over the app in process as no generated client would make them, and their answers whole. And
+//! waiting, for what another task does.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Version};
+use http_body_util::BodyExt as _;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tower::ServiceExt as _;
+
+use crate::support::{TestApp, app};
+
+pub const ME: &str = "/countersign.v1.AuthService/Me";
+pub const LOGIN: &str = "/countersign.v1.AuthService/Login";
+pub const LOGOUT: &str = "/countersign.v1.AuthService/Logout";
+
+/// Headers of a request, in order.
+pub type Headers<'a> = &'a [(&'a str, &'a str)];
+
+/// A whole answer to a gRPC call.
+#[derive(Debug)]
+pub struct Reply {
+    /// The initial metadata.
+    pub headers: HeaderMap,
+    /// From the headers when it failed at once, otherwise from the trailers.
+    pub status: Status,
+    /// The message, when there is one.
+    pub message: Option<Bytes>,
+}
+
+impl Reply {
+    pub fn code(&self) -> Code {
+        self.status.code()
+    }
+
+    /// The reason of the `ErrorInfo`; empty when there is none.
+    pub fn reason(&self) -> String {
+        self.status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+    }
+
+    /// The fresh token.
+    pub fn token(&self) -> Option<&str> {
+        self.headers.get("token").map(|token| token.to_str().unwrap())
+    }
+}
+
+/// A gRPC call as HTTP/2 carries it.
+pub fn request(path: &str, headers: &[(&str, &str)], message: &[u8]) -> Request<Body> {
+    let headers = [&[("content-type", "application/grpc"), ("te", "trailers")], headers].concat();
+    let mut request = app::request(Method::POST, path, &headers, Body::from(frame(message)));
+    *request.version_mut() = Version::HTTP_2;
+    request
+}
+
+/// A message behind its five bytes: not compressed, and its length.
+pub fn frame(message: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(message.len()).unwrap();
+    [&[0][..], &length.to_be_bytes(), message].concat()
+}
+
+/// Makes a call and reads the whole answer, which must be a unary one.
+pub async fn call(app: &TestApp, path: &str, headers: &[(&str, &str)], message: &[u8]) -> Reply {
+    send(app, request(path, headers, message)).await
+}
+
+/// As [`call`], of a request with whatever body.
+pub async fn send(app: &TestApp, request: Request<Body>) -> Reply {
+    let response = app.service.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200, "of a gRPC answer, whatever came of the call");
+    let (parts, body) = response.into_parts();
+    let collected = body.collect().await.unwrap();
+    let trailers = collected.trailers().cloned().unwrap_or_default();
+    let status = Status::from_header_map(&parts.headers).or_else(|| Status::from_header_map(&trailers));
+    let status = status.expect("a grpc-status in the headers or in the trailers");
+    let body = collected.to_bytes();
+    let message = (body.len() >= 5).then(|| body.slice(5..));
+    Reply { headers: parts.headers, status, message }
+}
+
+/// `Me` with headers.
+pub async fn me(app: &TestApp, headers: &[(&str, &str)]) -> Reply {
+    call(app, ME, headers, &[]).await
+}
+
+/// Asks again until it is so, for `limit` at most. Tells whether it came to be.
+pub async fn eventually(limit: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    let asking = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(limit, asking).await.is_ok()
+}
