@@ -65,10 +65,13 @@ fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str
     }
 }
 
-/// `/package.Service/Method…`, which no path of the JSON APIs looks like, nor `/robots.txt` or `/.well-known/…`.
-pub fn is_grpc_path(path: &str) -> bool {
-    let service = path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(service, _)| service);
-    service.is_some_and(|service| service.contains('.') && !service.starts_with('.'))
+/// `/package.Service/Method`, which no path of the JSON APIs looks like, nor `/robots.txt` or `/.well-known/…`.
+fn is_grpc_path(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some(service), Some(method), None) => service.contains('.') && !service.starts_with('.') && !method.is_empty(),
+        _ => false,
+    }
 }
 
 /// A request for a gRPC path that is no gRPC request; those never come here.

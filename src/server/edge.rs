@@ -4,7 +4,7 @@
 //! 1. the request's span, outside everything, because every log line below carries its id;
 //! 2. CORS, before the paths, because a browser asks it of every path alike, and before authentication, because a
 //!    preflight carries no token;
-//! 3. dispatch: a gRPC call goes to the stack itself, everything else to the projections of it.
+//! 3. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
 
 use std::sync::Arc;
 
@@ -65,11 +65,10 @@ pub(super) fn router(routes: Routes, origins: &[Origin]) -> Router {
 const GRPC_WEB_EXPOSED: HeaderValue =
     HeaderValue::from_static("Token, grpc-status, grpc-message, grpc-status-details-bin");
 
-/// A gRPC call: POST to a path of that form, one of gRPC's content types, and HTTP/2 where the type needs it. Anything
-/// else is answered as the mistake it is, by `rest`.
+/// A gRPC call, whatever its path: POST, one of gRPC's content types, and HTTP/2 where the type needs it. Anything else
+/// about a gRPC path is answered as the mistake it is, by `rest`.
 fn is_grpc(request: &Request) -> bool {
     request.method() == Method::POST
-        && rest::is_grpc_path(request.uri().path())
         && match content_type(request.headers()) {
             "application/grpc" | "application/grpc+proto" => request.version() == Version::HTTP_2,
             _ => is_grpc_web(request.headers()),
