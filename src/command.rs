@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::config::{AccountCommand, Settings};
 use crate::domain::{Account, AccountStatus, AuthError, FirmName, Handle, NewPassword, Password, PersonName};
 use crate::hashing::{HashError, PasswordHasher};
-use crate::store::{OpenError, SqliteStore};
+use crate::store::{AccountStore, OpenError, SqliteStore};
 
 /// Why a command did not do it. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +44,20 @@ pub enum CommandError {
 /// Runs one command.
 pub async fn account(settings: &Settings, command: AccountCommand) -> Result<(), CommandError> {
     let store = Arc::new(SqliteStore::open(&settings.database_url).await?);
-    let operator = Operator::new(store, Arc::new(SystemClock), settings.session_max_lifetime);
+    let operator = Operator::new(Arc::clone(&store) as Arc<dyn AccountStore>, Arc::new(SystemClock));
+    let result = run(&operator, command).await;
+    store.close().await;
+    result
+}
+
+async fn run(operator: &Operator, command: AccountCommand) -> Result<(), CommandError> {
     match command {
-        AccountCommand::Create { handle, name, firm_name } => create(&operator, &handle, &name, &firm_name).await,
-        AccountCommand::List => list(&operator).await,
-        AccountCommand::Disable { handle } => set_status(&operator, &handle, AccountStatus::Inactive).await,
-        AccountCommand::Enable { handle } => set_status(&operator, &handle, AccountStatus::Active).await,
+        AccountCommand::Create { handle, name, firm_name } => create(operator, &handle, &name, &firm_name).await,
+        AccountCommand::List => list(operator).await,
+        AccountCommand::Disable { handle } => set_status(operator, &handle, AccountStatus::Inactive).await,
+        AccountCommand::Enable { handle } => set_status(operator, &handle, AccountStatus::Active).await,
         AccountCommand::Delete { handle } => {
-            let account = find(&operator, &handle).await?;
+            let account = find(operator, &handle).await?;
             operator.delete(account.id).await?;
             say(&format!("deleted {}", account.identity.handle()))
         }

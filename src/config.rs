@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+use crate::token::MAX_LIFETIME;
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
 #[derive(Debug, Parser)]
@@ -78,7 +81,7 @@ pub struct Settings {
 
     /// What tokens are signed with, 32 bytes or more [default: made once and kept beside the database]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_file")]
-    pub jwt_secret: Option<String>,
+    pub jwt_secret: Option<SecretString>,
 
     /// A file that holds JWT_SECRET
     #[arg(long, env, global = true)]
@@ -86,7 +89,7 @@ pub struct Settings {
 
     /// The secret before this one: its tokens are still accepted
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_previous_file")]
-    pub jwt_secret_previous: Option<String>,
+    pub jwt_secret_previous: Option<SecretString>,
 
     /// A file that holds JWT_SECRET_PREVIOUS
     #[arg(long, env, global = true)]
@@ -97,11 +100,11 @@ pub struct Settings {
     pub allow_registration: String,
 
     /// How long a token of a username sign-in lives
-    #[arg(long, env, global = true, default_value = "1h", value_parser = duration)]
+    #[arg(long, env, global = true, default_value = "1h", value_parser = token_lifetime)]
     pub username_token_lifetime: Duration,
 
     /// How long a token of an email sign-in lives
-    #[arg(long, env, global = true, default_value = "24h", value_parser = duration)]
+    #[arg(long, env, global = true, default_value = "24h", value_parser = token_lifetime)]
     pub email_token_lifetime: Duration,
 
     /// How long after a sign-in its last token expires, however often it was refreshed
@@ -201,6 +204,12 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     }
     let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
     if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
+}
+
+/// A [`duration`] that a token may live.
+fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
+    let lifetime = duration(text)?;
+    if lifetime <= MAX_LIFETIME { Ok(lifetime) } else { Err("a token may live for at most 90d") }
 }
 
 /// `localhost`, `*`, or `scheme://host[:port]` without a path.

@@ -12,35 +12,38 @@ use countersign::{command, server, telemetry};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A setting or a start that cannot work; the same code that clap ends with.
-const USAGE: u8 = 2;
+const CANNOT_START: u8 = 2;
+
+/// A command that did not do it.
+const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     // Ends the process by itself on a wrong value, with a message that names it.
     let cli = Cli::parse();
     let environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     if let Err(error) = cli.settings.check(environment) {
-        return fail(&error);
+        return fail(CANNOT_START, &error);
     }
     telemetry::start(cli.settings.log_format == LogFormat::Json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(CANNOT_START, &error),
     };
     let result = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => runtime.block_on(server::run(&cli.settings)).map_err(|error| error.to_string()),
+        Command::Serve => runtime.block_on(server::run(&cli.settings)).map_err(|error| fail(CANNOT_START, &error)),
         Command::Account(account) => {
-            runtime.block_on(command::account(&cli.settings, account)).map_err(|error| error.to_string())
+            runtime.block_on(command::account(&cli.settings, account)).map_err(|error| fail(FAILED, &error))
         }
     };
     // Whatever outlasted the drain is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(code) => code,
     }
 }
 
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("countersign: {error}");
-    ExitCode::from(USAGE)
+    ExitCode::from(code)
 }

@@ -29,7 +29,13 @@ impl Revocations {
     pub fn insert(&self, revocation: Revocation, until: OffsetDateTime) -> bool {
         let mut live = self.write();
         match revocation {
-            Revocation::Session(id) => live.sessions.insert(id, until).is_none(),
+            Revocation::Session(id) => match live.sessions.get_mut(&id) {
+                None => live.sessions.insert(id, until).is_none(),
+                Some(known) => {
+                    *known = until.max(*known);
+                    false
+                }
+            },
             Revocation::Account { id, epoch } => match live.accounts.get_mut(&id) {
                 None => live.accounts.insert(id, (epoch, until)).is_none(),
                 Some(known) => {

@@ -2,13 +2,14 @@
 //! only place where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
-//! runs as a task of its own from the first write to the in-memory revocation ([`uninterrupted`]).
+//! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
 mod operator;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -19,7 +20,7 @@ use crate::domain::{
 use crate::hashing::{HashError, PasswordHasher};
 use crate::revocations::Revocations;
 use crate::store::{AccountStore, Credentials, StoreError};
-use crate::token::{IssuedToken, MintError, NewSession, Profile, Tokens};
+use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use operator::Operator;
 
@@ -154,13 +155,19 @@ impl Accounts {
 
         let session = self.new_session(&account);
         let (store, opening) = (Arc::clone(&self.store), session.clone());
-        if !uninterrupted(async move { Ok(store.open_session(&opening).await?) }).await? {
+        let opened = uninterrupted(async move {
+            let opened = store.open_session(&opening).await?;
+            if opened {
+                tracing::info!(event = "login", result = "ok", account = %opening.account_id, session = %opening.id);
+            }
+            Ok(opened)
+        });
+        if !opened.await? {
             return refused("account ended meanwhile", Some(account.id));
         }
         if verdict.outdated {
             self.rehash(account.id, password_hash, password.clone());
         }
-        tracing::info!(event = "login", result = "ok", account = %account.id, session = %session.id);
         let token = self.first_token(&session, &account)?;
         Ok((account, token))
     }
@@ -178,8 +185,7 @@ impl Accounts {
     /// tokens.
     pub async fn logout(&self, session_id: Uuid, token_lifetime: Duration) -> Result<(), AuthError> {
         // While this waits for the database the session may slide once more: hence longer than one lifetime.
-        let remembered = token_lifetime.saturating_add(LONGEST_WAIT).min(self.rules.session_max_lifetime);
-        let until = self.clock.now() + remembered;
+        let until = self.clock.now() + token_lifetime.min(MAX_LIFETIME) + LONGEST_WAIT;
         let (store, revocations) = (Arc::clone(&self.store), Arc::clone(&self.revocations));
         uninterrupted(async move {
             store.end_session(session_id, until).await?;
@@ -215,13 +221,14 @@ impl Accounts {
     /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it.
     fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
         let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
-        tokio::spawn(async move {
+        let rehash = async move {
             let done = match hasher.hash(&password).await {
                 Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
                 Err(_) => false,
             };
             tracing::info!(event = "rehash", result = if done { "ok" } else { "put off" }, account = %id);
-        });
+        };
+        tokio::spawn(rehash.instrument(Span::current()));
     }
 }
 
@@ -264,9 +271,9 @@ pub fn profile(identity: &Identity) -> Profile {
 async fn uninterrupted<T: Send + 'static>(
     change: impl Future<Output = Result<T, AuthError>> + Send + 'static,
 ) -> Result<T, AuthError> {
-    let span = tracing::Span::current();
-    let task = tokio::spawn(tracing::Instrument::instrument(change, span));
-    task.await.unwrap_or_else(|panic| Err(AuthError::Internal(panic.into())))
+    tokio::spawn(change.instrument(Span::current()))
+        .await
+        .unwrap_or_else(|panic| Err(AuthError::Internal(panic.into())))
 }
 
 impl From<StoreError> for AuthError {

@@ -5,15 +5,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Registration, new_account};
+use super::{LONGEST_WAIT, Registration, new_account};
 use crate::clock::Clock;
 use crate::domain::{Account, AccountStatus, AuthError, Handle, NewPassword};
 use crate::hashing::PasswordHasher;
 use crate::store::{AccountStore, StoreError};
+use crate::token::MAX_LIFETIME;
 
 /// How many accounts a listing reads at once.
 const PAGE: u32 = 500;
@@ -22,13 +23,12 @@ const PAGE: u32 = 500;
 pub struct Operator {
     store: Arc<dyn AccountStore>,
     clock: Arc<dyn Clock>,
-    session_max_lifetime: Duration,
 }
 
 impl Operator {
-    /// `session_max_lifetime` is the server's: so long the end of an account's sessions is remembered.
-    pub fn new(store: Arc<dyn AccountStore>, clock: Arc<dyn Clock>, session_max_lifetime: Duration) -> Self {
-        Self { store, clock, session_max_lifetime }
+    /// On the database of a server, whose settings it need not know.
+    pub fn new(store: Arc<dyn AccountStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
     }
 
     /// The account that signs in with `handle`.
@@ -67,8 +67,9 @@ impl Operator {
         Ok(self.store.delete_account(id, self.until()).await?.is_some())
     }
 
-    fn until(&self) -> time::OffsetDateTime {
-        self.clock.now() + self.session_max_lifetime
+    /// By when no token lives that was minted until now, whatever the server's settings are or were.
+    fn until(&self) -> OffsetDateTime {
+        self.clock.now() + MAX_LIFETIME + LONGEST_WAIT
     }
 }
 

@@ -30,7 +30,7 @@ pub enum AuthError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The database is out of reach; nothing was changed.
+    /// The database is out of reach.
     #[error("the database is out of reach")]
     Unavailable(#[source] Source),
     /// A defect.

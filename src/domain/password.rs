@@ -4,7 +4,7 @@
 use std::fmt;
 
 use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, MIN_SALT_LEN, Params, Version};
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
@@ -79,7 +79,7 @@ pub struct PasswordHash {
 /// A stored text that is no hash this service would verify.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordHashError {
-    /// Not a PHC string, or lacks a salt or an output of 32 bytes.
+    /// Not a PHC string, or without a salt of at least 8 or an output of 32 bytes.
     #[error("not a password hash in PHC format")]
     Malformed,
     /// Not argon2id, version 19.
@@ -97,7 +97,9 @@ impl PasswordHash {
         if phc.algorithm.as_str() != Algorithm::Argon2id.as_str() || phc.version != Some(Version::V0x13.into()) {
             return Err(PasswordHashError::UnknownAlgorithm);
         }
-        if phc.salt.is_none() || phc.hash.as_ref().map(phc::Output::len) != Some(32) {
+        if phc.salt.as_ref().is_none_or(|salt| salt.len() < MIN_SALT_LEN)
+            || phc.hash.as_ref().map(phc::Output::len) != Some(32)
+        {
             return Err(PasswordHashError::Malformed);
         }
         let params = Params::try_from(&phc).map_err(|_| PasswordHashError::Malformed)?;
@@ -127,11 +129,6 @@ impl PasswordHash {
     /// Whether less memory or fewer passes went into it than `params` would take.
     pub fn is_weaker_than(&self, params: &Params) -> bool {
         self.params.m_cost() < params.m_cost() || self.params.t_cost() < params.t_cost()
-    }
-
-    /// Ready to run with the stored parameters.
-    pub fn argon2(&self) -> Argon2<'static> {
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
     }
 
     /// The salt.

@@ -15,7 +15,7 @@
 //! 6. **The refusal is a response**, made by the closure given at construction: a gRPC service answers with a status, an
 //!    HTTP one with 401.
 //!
-//! ```
+//! ```no_run
 //! use std::{sync::Arc, time::Duration};
 //! use axum::{Extension, Router, http::StatusCode, response::IntoResponse, routing::get};
 //! use countersign::clock::SystemClock;
@@ -24,7 +24,7 @@
 //! use countersign::token::{Keyring, Secret, Tokens};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let secret = Secret::parse("the secret that both services share, from a file".to_owned())?;
+//! let secret = Secret::parse(std::fs::read_to_string("/run/secrets/jwt")?)?;
 //! let month = Duration::from_secs(30 * 24 * 3600);
 //! let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), month);
 //! let auth = AuthLayer::new(tokens, Arc::new(Revocations::default()), ["/healthz"], |refusal| {
@@ -37,9 +37,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # Caveat
+//! # Caveats
 //!
-//! The layer must see the request with its full path: under axum's `nest`, which strips a prefix, no public path would
+//! The layer refuses what the set of [`Revocations`](crate::revocations::Revocations) holds. A service that leaves the
+//! set empty, as this example does, accepts a token until it expires, whoever has logged out meanwhile.
+//!
+//! It must see the request with its full path: under axum's `nest`, which strips a prefix, no public path would
 //! match (which fails closed).
 
 mod caller;

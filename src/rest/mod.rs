@@ -2,7 +2,7 @@
 //! process, over the same [`Routes`] that the network is served, and translates what comes back. Nothing here decides
 //! anything about accounts or tokens.
 //!
-//! [`username`] and [`email`] are the dialects: `/api/auth/…` and `/auth/…`. `call` and `body` are what they share.
+//! `username` and `email` are the dialects: `/api/auth/…` and `/auth/…`. `call` and `body` are what they share.
 //! Source: the two contracts, quoted where they decide something.
 
 mod body;

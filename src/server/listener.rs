@@ -154,7 +154,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         // Guards against rapid reset and its kin; hyper's own defaults, stated so that none is lost by passing `None`.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(1_024)
-        // One message of the largest size a stream; sixteen of them a connection.
+        // What a stream may send before it is read: one message of the largest size.
         .initial_stream_window_size(64 * 1_024)
         .initial_connection_window_size(1_024 * 1_024);
     builder

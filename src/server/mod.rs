@@ -14,6 +14,7 @@ mod secret;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use argon2::Params;
 use axum::Router;
@@ -37,6 +38,9 @@ pub use secret::SecretSourceError;
 
 /// Passwords that may wait for a thread. Two threads hash some 60 a second, so the last one waits about two seconds.
 const HASH_QUEUE: usize = 128;
+
+/// Until the database is closed, after the drain.
+const TIME_TO_CLOSE: Duration = Duration::from_millis(300);
 
 /// Why the server did not start, or stopped. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -78,20 +82,21 @@ pub struct App {
 /// Serves by the machine's clock until SIGTERM or SIGINT.
 pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     let app = App::build(settings, Arc::new(SystemClock), Params::default()).await?;
+    raise_descriptor_limit();
     let address = settings.listen_addr;
     let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(address, cause))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
 
-    let url = format!("http://{}", listener.local_addr().unwrap_or(address));
-    let registration = if settings.registration_open() { "open" } else { "closed" };
-    tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
         tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
     }
     if settings.cors_allowed_origins.contains(&Origin::Any) {
         tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
     }
+    let url = format!("http://{}", listener.local_addr().unwrap_or(address));
+    let registration = if settings.registration_open() { "open" } else { "closed" };
+    tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -137,10 +142,23 @@ impl App {
         let stop = async move {
             stop.await;
             following.abort();
+            // Waited for, so that it cannot say SERVING after this has said the opposite.
+            let _ = following.await;
             set_health(&health, ServingStatus::NotServing).await;
         };
         listener::serve(listener, self.service, stop, limits).await;
-        self.store.close().await;
+        // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
+        let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
+    }
+}
+
+/// As many connections as the system lets this process have: the usual limit of 1,024 is for programs that use `select`.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(cause = &error as &dyn std::error::Error, "the limit of open files stays as it is");
     }
 }
 

@@ -1,15 +1,16 @@
 //! Where the signing secret comes from: the setting, a file, or made once and kept beside the database.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Settings;
-use crate::store::{OpenError, SqliteStore};
+use crate::store::{OpenError, SqliteStore, beside};
 use crate::token::{Secret, SecretError};
 
 /// Why there is no secret. The messages name the setting and never its value.
@@ -63,11 +64,11 @@ pub(super) fn find(settings: &Settings) -> Result<(Secret, Option<Secret>), Secr
 
 fn given(
     setting: &'static str,
-    text: Option<&String>,
+    text: Option<&SecretString>,
     file: Option<&Path>,
 ) -> Result<Option<Secret>, SecretSourceError> {
     let text = match (text, file) {
-        (Some(text), _) => text.clone(),
+        (Some(text), _) => text.expose_secret().to_owned(),
         (None, Some(path)) => {
             read(path).map_err(|cause| SecretSourceError::Unreadable { setting, path: path.to_owned(), cause })?
         }
@@ -78,29 +79,34 @@ fn given(
 
 /// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only.
 fn generated(database_url: &str) -> Result<Secret, SecretSourceError> {
-    let mut path = SqliteStore::path(database_url)?.into_os_string();
-    path.push("-secret");
-    let path = PathBuf::from(path);
-    let keep = || -> io::Result<String> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)?;
-        let text = URL_SAFE_NO_PAD.encode(bytes);
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()?;
-                Ok(text)
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(&path),
-            Err(error) => Err(error),
-        }
-    };
-    let text = keep().map_err(|cause| SecretSourceError::Generated { path: path.clone(), cause })?;
-    // Too short when a crash cut the first start off half-way.
-    Secret::parse(text).map_err(|_| SecretSourceError::Generated {
-        path,
-        cause: io::Error::other("it does not hold 32 bytes; delete it (all tokens become invalid)"),
-    })
+    let path = beside(&SqliteStore::path(database_url)?, "-secret");
+    let failed = |cause| SecretSourceError::Generated { path: path.clone(), cause };
+    // Only the process that serves the database comes here, so nobody makes another one meanwhile.
+    if !path.try_exists().map_err(failed)? {
+        make(&path).map_err(failed)?;
+    }
+    let rights = std::fs::metadata(&path).map_err(failed)?.permissions().mode();
+    if rights & 0o077 != 0 {
+        return Err(failed(io::Error::other("others may read it: chmod 600")));
+    }
+    let text = read(&path).map_err(failed)?;
+    Secret::parse(text)
+        .map_err(|_| failed(io::Error::other("it holds no secret; delete it (all tokens become invalid)")))
+}
+
+/// Makes a secret, whole or not at all: a crash must not leave half of one behind.
+fn make(path: &Path) -> io::Result<()> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    let unfinished = beside(path, ".new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(URL_SAFE_NO_PAD.encode(bytes).as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// A file's text without the line break that editors end it with.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Session};
 
-pub use sqlite::{OpenError, SqliteStore};
+pub use sqlite::{OpenError, SqliteStore, beside};
 
 /// What the use cases need of a database.
 #[async_trait]
@@ -90,7 +90,7 @@ pub enum StoreError {
     /// Another account has this username or email.
     #[error("the username or email is taken")]
     HandleTaken,
-    /// The database is out of reach, full, or too busy; nothing was changed.
+    /// The database is out of reach, full, or too busy. Nothing was changed, unless it was lost in the act of commiting.
     #[error("the database is out of reach")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// A row that this service cannot have written, or a statement that cannot be right.

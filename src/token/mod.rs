@@ -13,4 +13,4 @@ mod service;
 
 pub use claims::{Claims, Profile};
 pub use keyring::{Keyring, Secret, SecretError};
-pub use service::{IssuedToken, MintError, NewSession, Token, TokenError, Tokens};
+pub use service::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Token, TokenError, Tokens};

@@ -16,6 +16,9 @@ use crate::clock::Clock;
 /// `{"alg":"HS256","typ":"JWT"}` in base64url: every token begins with it.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
+/// The longest that a token may live, whatever is set: by then every revocation can be forgotten.
+pub const MAX_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+
 /// A minted token. Printed only where it is meant to go, through [`Token::as_str`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
@@ -107,12 +110,15 @@ impl Tokens {
     /// that is given, and what `claims` shows otherwise.
     pub fn refresh(&self, claims: &Claims, profile: Option<Profile>) -> Result<IssuedToken, MintError> {
         let now = self.now();
-        let lifetime = claims.exp.saturating_sub(claims.iat);
         self.mint(Claims {
+            sub: claims.sub,
+            sid: claims.sid,
+            epoch: claims.epoch,
+            auth_time: claims.auth_time,
             iat: now,
-            exp: now.saturating_add(lifetime),
+            exp: now.saturating_add(claims.exp.saturating_sub(claims.iat)),
+            nbf: None,
             profile: profile.unwrap_or_else(|| claims.profile.clone()),
-            ..claims.clone()
         })
     }
 
@@ -127,6 +133,7 @@ impl Tokens {
 
         let now = self.now();
         let in_order = claims.auth_time <= claims.iat && claims.iat <= now && claims.iat < claims.exp;
+        let in_order = in_order && claims.exp.saturating_sub(claims.iat) <= seconds(MAX_LIFETIME);
         if !in_order || claims.nbf.is_some_and(|nbf| nbf > now) {
             return Err(TokenError::Invalid);
         }

@@ -18,12 +18,9 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("accounts", &["domain", "store", "hashing", "token", "revocations", "clock"]),
     ("grpc", &["accounts", "layer", "token", "revocations", "domain", "pb"]),
     ("rest", &["pb"]),
-    ("config", &[]),
+    ("config", &["token"]),
     ("telemetry", &[]),
-    (
-        "server",
-        &["config", "telemetry", "grpc", "rest", "accounts", "store", "hashing", "token", "revocations", "clock", "pb"],
-    ),
+    ("server", &["config", "grpc", "rest", "accounts", "store", "hashing", "token", "revocations", "clock", "pb"]),
     ("command", &["accounts", "clock", "config", "domain", "hashing", "store"]),
     ("main", &["config", "command", "server", "telemetry"]),
 ];

@@ -1,13 +1,8 @@
 //! Who is refused at login learns nothing of why, and costs the same: exactly one hash.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
-use countersign::accounts::Operator;
 use countersign::domain::{AccountStatus, Handle};
 use countersign::pb::{LoginRequest, login_request};
-use countersign::store::SqliteStore;
 use http::HeaderMap;
 use prost::Message as _;
 use serde_json::json;
@@ -23,8 +18,7 @@ async fn app() -> TestApp {
         app.sign_in_username(name).await;
         app.sign_in_email(&format!("{name}@example.com")).await;
     }
-    let store = SqliteStore::open(&format!("sqlite:{}", app.database().display())).await.unwrap();
-    let operator = Operator::new(Arc::new(store), Arc::new(app.clock.clone()), Duration::from_secs(2_592_000));
+    let operator = app.operator().await;
     for handle in ["disabled", "disabled@example.com"] {
         let account = operator.find(&Handle::parse(handle).unwrap()).await.unwrap().unwrap();
         operator.set_status(account.id, AccountStatus::Inactive).await.unwrap();

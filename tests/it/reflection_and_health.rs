@@ -100,7 +100,7 @@ async fn who_watches_health_is_told_of_a_shutdown_and_is_waited_for_no_longer_th
     let answer = app.get("/readyz", &[]).await;
     assert_eq!((answer.status.as_u16(), answer.json()), (503, json!({ "status": "not ready" })));
     assert_eq!(app.get("/healthz", &[]).await.status, 200, "the process lives");
-    tokio::time::timeout(drain + Duration::from_millis(500), stopping).await.expect("the drain deadline").unwrap();
+    tokio::time::timeout(drain + Duration::from_secs(5), stopping).await.expect("the drain deadline").unwrap();
     drop(watches);
 }
 

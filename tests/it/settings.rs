@@ -33,7 +33,7 @@ fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
     let (output, took) = ended(command);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{name}: {said}");
-    assert!(took < Duration::from_secs(2), "{name}: {took:?}");
+    assert!(took < Duration::from_secs(5), "{name}: {took:?}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{name}");
     for part in parts {
         assert!(said.contains(part), "{name}: no {part} in: {said}");
@@ -117,7 +117,7 @@ fn an_unfit_secret_stops_the_start_and_is_never_shown() {
         let (output, took) = ended(&mut command);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}: {said}");
-        assert!(took < Duration::from_secs(2), "{name}: {took:?}");
+        assert!(took < Duration::from_secs(5), "{name}: {took:?}");
         assert!(said.contains(part), "{name}: no {part} in: {said}");
         for secret in [SECRET, published, "tooshort"] {
             assert!(!said.contains(secret), "{name}: {said}");

@@ -65,8 +65,10 @@ async fn times_are_judged_to_the_second() {
         ("at the ceiling of its session", START - 2_592_000, START - 60, START + 3_540, None, "TOKEN_EXPIRED"),
         ("a second below it", START - 2_591_999, START - 60, START + 3_540, None, ""),
         ("before time began", -62_135_596_800, START, START + 3_600, None, "TOKEN_EXPIRED"),
-        ("at the end of integers", i64::MIN, i64::MIN, i64::MAX, None, "TOKEN_EXPIRED"),
-        ("for ever", START, START, i64::MAX, None, ""),
+        ("at the end of integers", i64::MIN, i64::MIN, i64::MAX, None, "TOKEN_INVALID"),
+        ("for as long as any may", START, START, START + 7_776_000, None, ""),
+        ("for a second longer", START, START, START + 7_776_001, None, "TOKEN_INVALID"),
+        ("for ever", START, START, i64::MAX, None, "TOKEN_INVALID"),
     ] {
         let mut claims = claims.clone();
         claims["auth_time"] = json!(auth_time);

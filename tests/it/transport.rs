@@ -47,7 +47,7 @@ async fn a_peer_that_does_not_say_enough_is_hung_up_on() {
         let begun = Instant::now();
         Raw::saying(served.address, said).await.until_closed(SOON).await;
         let took = begun.elapsed();
-        assert!(took >= SHORT - Duration::from_millis(20) && took < 15 * SHORT, "{name}: {took:?}");
+        assert!(took >= SHORT - Duration::from_millis(20) && took < 50 * SHORT, "{name}: {took:?}");
     }
     is_alive(served.address).await;
 }

@@ -18,7 +18,7 @@ use super::{AccountStore, Credentials, StoreError, StoredRevocation};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Session};
 use rows::{AccountRow, RevocationRow, failure, millis};
 
-pub use open::OpenError;
+pub use open::{OpenError, beside};
 
 /// A store in one SQLite file.
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! Opening a database file: created with the rights of a secret, migrated, and served by one process at a time. Apart
 //! from the statements because everything here happens once and fails with a sentence for the operator.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -54,7 +55,7 @@ pub enum OpenError {
         version: i64,
     },
     /// SQLite would not.
-    #[error("cannot open the database {path}: {cause}")]
+    #[error("cannot open the database {path}: {cause}; check that it is a database and that this user may write it")]
     Failed {
         /// Of the database.
         path: PathBuf,
@@ -67,9 +68,6 @@ impl SqliteStore {
     /// Opens or creates the database of `url` (`sqlite:FILE`) and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let path = Self::path(url)?;
-        // Made here, for SQLite would make it readable to all; its `-wal` and `-shm` take over these rights.
-        create_private(&path)?;
-
         let failed = |cause: sqlx::Error| OpenError::Failed { path: path.clone(), cause: cause.into() };
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -77,9 +75,29 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
-        let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(WAIT_FOR_A_CONNECTION);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
-        MIGRATIONS.run(&writer).await.map_err(|error| match error {
+        // Connections stay open: reopening one needs a file descriptor at a time when there may be none.
+        let pool = |size| {
+            SqlitePoolOptions::new()
+                .min_connections(size)
+                .max_connections(size)
+                .acquire_timeout(WAIT_FOR_A_CONNECTION)
+                .max_lifetime(None)
+                .idle_timeout(None)
+        };
+        let writer = pool(1)
+            // A full disk or an I/O error makes SQLite roll back by itself, and sqlx believe that the transaction is
+            // still open, for good. Such a connection is replaced.
+            .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
+            .connect_with(options.clone())
+            .await
+            .map_err(failed)?;
+        // Two processes that start on a new file at once may both begin to migrate it. The one that comes second finds,
+        // when it looks again, that there is nothing left to do.
+        let migrated = match MIGRATIONS.run(&writer).await {
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => MIGRATIONS.run(&writer).await,
+            result => result,
+        };
+        migrated.map_err(|error| match error {
             MigrateError::VersionMissing(_) => OpenError::Newer(path.clone()),
             MigrateError::VersionMismatch(version) => OpenError::Changed { path: path.clone(), version },
             other => OpenError::Failed { path: path.clone(), cause: other.into() },
@@ -92,32 +110,48 @@ impl SqliteStore {
     /// first one's revocations in time.
     pub async fn open_for_serving(url: &str) -> Result<Self, OpenError> {
         let path = Self::path(url)?;
-        let mut lock = path.clone().into_os_string();
-        lock.push("-lock");
-        let served = create_private(Path::new(&lock))?;
+        let lock = beside(&path, "-lock");
+        let failed = |cause| OpenError::CannotWrite { path: lock.clone(), cause };
+        let served = private().create(true).append(true).open(&lock).map_err(failed)?;
         match served.try_lock() {
             Ok(()) => Ok(Self { _served: Some(served), ..Self::open(url).await? }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Served(path)),
-            Err(TryLockError::Error(cause)) => Err(OpenError::CannotWrite { path: lock.into(), cause }),
+            Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
     }
 
-    /// The file that `url` names.
+    /// The file that `url` names, made if missing, with the rights of a secret, which its `-wal` and `-shm` take over.
+    /// Symbolic links are resolved, as SQLite does: whatever lies beside the file lies beside the one real file.
     pub fn path(url: &str) -> Result<PathBuf, OpenError> {
-        // `:memory:` would be one database for every connection of the pools.
-        let is_file = url.starts_with("sqlite:") && !url.contains(":memory:") && !url.contains('?');
+        // `:memory:` would be one database for every connection of the pools; so would a `file:` address that says so.
+        let is_file =
+            url.strip_prefix("sqlite:").is_some_and(|rest| !rest.trim_start_matches('/').starts_with("file:"));
         let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl)?;
         let path = options.get_filename();
-        if is_file && path.file_name().is_some() { Ok(path.to_owned()) } else { Err(OpenError::BadUrl) }
+        if !is_file || url.contains(":memory:") || url.contains('?') || path.file_name().is_none() {
+            return Err(OpenError::BadUrl);
+        }
+        let failed = |cause| OpenError::CannotWrite { path: path.to_owned(), cause };
+        match private().create_new(true).write(true).open(path) {
+            Ok(_) => {}
+            // Not opened: to close it again would let go of the locks that SQLite holds on it in this process.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {}
+            Err(error) => return Err(failed(error)),
+        }
+        path.canonicalize().map_err(failed)
     }
 }
 
-/// Opens a file for its owner only, made if missing.
-fn create_private(path: &Path) -> Result<File, OpenError> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|cause| OpenError::CannotWrite { path: path.to_owned(), cause })
+/// The path of a file that belongs to a database, as SQLite names its own.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// For a file that only its owner may read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
 }

@@ -123,9 +123,9 @@ pub(super) fn insert_failure(error: sqlx::Error) -> StoreError {
     if taken { StoreError::HandleTaken } else { failure(error) }
 }
 
-/// Whether SQLite's (extended) result code speaks of the moment rather than of the statement: busy, locked, read-only,
-/// I/O error, full, cannot open. Source: sqlite.org/rescode.html.
+/// Whether SQLite's (extended) result code speaks of the moment rather than of the statement: busy, locked, no memory,
+/// read-only, interrupted, I/O error, full, cannot open, locking protocol. Source: sqlite.org/rescode.html.
 fn is_transient(code: Option<&str>) -> bool {
     let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|extended| extended & 0xff);
-    matches!(primary, Some(5 | 6 | 8 | 10 | 13 | 14))
+    matches!(primary, Some(5..=10 | 13..=15))
 }

@@ -125,7 +125,7 @@ impl TestApp {
     /// What the operator does from the command line, on this app's database.
     pub async fn operator(&self) -> Operator {
         let store = SqliteStore::open(&self.settings.database_url).await.unwrap();
-        Operator::new(Arc::new(store), Arc::new(self.clock.clone()), self.settings.session_max_lifetime)
+        Operator::new(Arc::new(store), Arc::new(self.clock.clone()))
     }
 
     /// Serves on a free port with the product's limits.
