@@ -8,6 +8,7 @@ mod canary;
 mod command_line;
 mod cors;
 mod crash;
+mod disk;
 mod email_api;
 mod email_refusals;
 mod enumeration;

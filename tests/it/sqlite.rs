@@ -15,6 +15,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Executor as _};
 use tempfile::TempDir;
 
+use crate::support::TestApp;
+
 fn url(dir: &TempDir) -> String {
     format!("sqlite:{}", dir.path().join("test.db").display())
 }
@@ -173,4 +175,14 @@ async fn opening_again_changes_nothing_and_the_settings_hold() {
     let migrations: i64 =
         sqlx::query_scalar("select count(*) from _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
     assert_eq!(migrations, 1);
+}
+
+#[tokio::test]
+async fn a_symbolic_link_is_the_file_that_it_leads_to() {
+    let app = TestApp::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(app.database(), dir.path().join("test.db")).unwrap();
+    let refused = SqliteStore::open_for_serving(&url(&dir)).await.map(|_| ()).unwrap_err().to_string();
+    assert!(refused.starts_with("another server is serving "), "{refused}");
+    assert_eq!(SqliteStore::path(&url(&dir)).unwrap(), app.database().canonicalize().unwrap());
 }
