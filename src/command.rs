@@ -1,6 +1,6 @@
 //! `countersign account …`: what an operator does from the command line.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::sync::Arc;
 
 use argon2::Params;
@@ -123,7 +123,8 @@ fn parse(handle: &str) -> Result<Handle, CommandError> {
 fn read_password() -> io::Result<String> {
     if !io::stdin().is_terminal() {
         let mut line = String::new();
-        io::stdin().lock().read_line(&mut line)?;
+        // More than any password; whatever follows is not read.
+        io::stdin().lock().take(8 * 1_024).read_line(&mut line)?;
         let length = line.trim_end_matches(['\n', '\r']).len();
         line.truncate(length);
         return Ok(line);

@@ -1,5 +1,6 @@
 //! The process: parse the command line, start telemetry, run, map the result to an exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("countersign: {error}");
+    // Where nobody listens, nothing is said; `eprintln!` would panic.
+    let _ = writeln!(std::io::stderr(), "countersign: {error}");
     ExitCode::from(code)
 }

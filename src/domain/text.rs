@@ -2,6 +2,7 @@
 //! people and firms share it.
 
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as _};
 
 /// Trimmed and in Unicode's composed form (NFC).
@@ -9,35 +10,46 @@ pub(super) fn normalise(text: &str) -> String {
     text.trim().nfc().collect()
 }
 
-/// [`normalise`]d and in lower case. Composed again after lower-casing, which can decompose (`İ` becomes `i` and a
-/// combining dot): the result is what uniqueness is judged on, so it must be the same however the name was typed.
+/// [`normalise`]d and in lower case, by way of upper case and letter by letter: so `ſ` and `s`, `ς` and `σ` are one letter,
+/// as they are in capitals. Composed again after that, which can decompose (`İ` becomes `i` and a combining dot): the
+/// result is what uniqueness is judged on, so it must be the same however the name was typed.
 pub(super) fn canonical(text: &str) -> String {
-    normalise(text).to_lowercase().nfc().collect()
+    normalise(text).chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
+}
+
+/// Whether `text` has an `@`, or a character that is one in another width.
+pub(super) fn has_at_sign(text: &str) -> bool {
+    text.nfkc().any(|c| c == '@')
 }
 
 /// Whether `text` has a character that cannot be seen, or that makes others be seen as what they are not: controls,
-/// NUL, bidirectional and zero-width marks, unassigned and private code points, spaces other than U+0020. Databases
+/// NUL, bidirectional and zero-width marks, unassigned and private code points, spaces other than U+0020 and two of those
+/// in a row, a mark that combines with what stands before the text. Databases
 /// disagree about some of them (SQLite keeps a NUL, PostgreSQL refuses it), and people cannot tell such names apart.
 pub(super) fn has_unprintable(text: &str) -> bool {
-    text.chars().any(|c| match c.general_category() {
-        Category::Control
-        | Category::Format
-        | Category::Surrogate
-        | Category::PrivateUse
-        | Category::Unassigned
-        | Category::LineSeparator
-        | Category::ParagraphSeparator => true,
-        Category::SpaceSeparator => c != ' ',
-        _ => is_blank(c),
-    })
+    let begins_with_mark = text.chars().next().is_some_and(is_combining_mark);
+    begins_with_mark
+        || text.contains("  ")
+        || text.chars().any(|c| match c.general_category() {
+            Category::Control
+            | Category::Format
+            | Category::Surrogate
+            | Category::PrivateUse
+            | Category::Unassigned
+            | Category::LineSeparator
+            | Category::ParagraphSeparator => true,
+            Category::SpaceSeparator => c != ' ',
+            _ => is_blank(c),
+        })
 }
 
-/// Unicode's `Default_Ignorable_Code_Point`s that are letters or marks by category, and the blank braille pattern:
-/// none of them shows anything.
+/// Unicode's `Default_Ignorable_Code_Point`s that are letters or marks by category, and the blanks of braille, music,
+/// hieroglyphs and Khitan: none of them shows anything.
 fn is_blank(c: char) -> bool {
     matches!(c,
         '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{2800}'
-        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{E0100}'..='\u{E01EF}')
+        | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FFA0}' | '\u{13441}' | '\u{13442}' | '\u{16FE4}' | '\u{1D159}'
+        | '\u{E0100}'..='\u{E01EF}')
 }
 
 /// A name for people to read: trimmed, composed, 1 to 100 code points, every one of them visible.

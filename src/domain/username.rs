@@ -23,7 +23,7 @@ impl Username {
             0 => Err("is required"),
             1..3 => Err("must have at least 3 characters"),
             16.. => Err("must have at most 15 characters"),
-            _ if canonical.contains('@') => Err("must not contain @: an email address goes into the field email"),
+            _ if text::has_at_sign(&canonical) => Err("must not contain @: an email address goes into the field email"),
             _ if text::has_unprintable(&canonical) => Err("must not contain control or invisible characters"),
             _ => Ok(Self(canonical)),
         }
@@ -67,6 +67,10 @@ mod tests {
             ("no-break space", "ali\u{A0}ce", Err("must not contain control or invisible characters")),
             ("Hangul filler", "ali\u{3164}ce", Err("must not contain control or invisible characters")),
             ("variation selector", "ali\u{FE0F}ce", Err("must not contain control or invisible characters")),
+            ("case-folded", "ΟΔΟΣ ſTRAßE", Ok("οδοσ strasse")),
+            ("a mark without a letter", "\u{301}bobb", Err("must not contain control or invisible characters")),
+            ("two spaces", "two  sp", Err("must not contain control or invisible characters")),
+            ("a wide at sign", "a＠b.cd", Err("must not contain @: an email address goes into the field email")),
             ("an email", "a@b.cd", Err("must not contain @: an email address goes into the field email")),
         ] {
             assert_eq!(Username::parse(input).as_ref().map(Username::as_str), expected.as_ref().copied(), "{name}");

@@ -10,7 +10,8 @@
 //! 2. authentication, outside what follows, because a call that panicked or ran out of time was authenticated all the
 //!    same, and its answer carries a fresh token;
 //! 3. panics of the handler;
-//! 4. the deadline, around the handler only.
+//! 4. the deadline, around the handler and the reading of its message;
+//! 5. blame, next to the library that reads messages, because what it says of one that it cannot read is not ours.
 
 mod auth_service;
 mod convert;
@@ -97,6 +98,7 @@ where
     R: Fn(Refusal) -> Response<Body> + Send + Sync + 'static,
 {
     services
+        .layer(axum::middleware::map_response(status::blame_whom_it_concerns))
         .layer(axum::middleware::from_fn(deadline::enforce))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(auth)

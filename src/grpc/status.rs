@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use axum::response::Response;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -45,10 +46,25 @@ impl From<Failure<AuthError>> for Status {
     }
 }
 
+/// What a client is told of a defect.
+const INTERNAL: &str = "internal error: it has been logged";
+
 /// A defect: fixed text for the client, the cause for the log.
 pub(super) fn internal(cause: Box<dyn Error + Send + Sync>) -> Status {
     tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "internal error");
-    Status::internal("internal error: it has been logged")
+    Status::internal(INTERNAL)
+}
+
+/// Bytes that are no message of the method, or not even framed as one, are the client's mistake; the library answers them
+/// with INTERNAL and a text of its own. Whatever says INTERNAL and is not [`internal`] is that.
+pub(super) async fn blame_whom_it_concerns(response: Response) -> Response {
+    match response.extensions().get::<Status>() {
+        Some(status) if status.code() == Code::Internal && status.message() != INTERNAL => {
+            let text = "the request is not one message of the type that this method takes";
+            with_reason(Code::InvalidArgument, ErrorReason::Validation, text, ErrorDetails::new()).into_http()
+        }
+        _ => response,
+    }
 }
 
 /// The caller's own time limit, or ours, passed.

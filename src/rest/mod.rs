@@ -76,7 +76,10 @@ fn is_grpc_path(path: &str) -> bool {
 
 /// A request for a gRPC path that is no gRPC request; those never come here.
 fn not_grpc(request: &Request) -> Response {
-    let is_grpc = |value: &HeaderValue| value == "application/grpc" || value == "application/grpc+proto";
+    let is_grpc = |value: &HeaderValue| {
+        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        ["application/grpc", "application/grpc+proto"].iter().any(|grpc| essence.eq_ignore_ascii_case(grpc))
+    };
     let (status, text, header) = if request.method() != Method::POST {
         (StatusCode::METHOD_NOT_ALLOWED, "a gRPC method takes POST only", Some((ALLOW, "POST")))
     } else if request.headers().get(http::header::CONTENT_TYPE).is_some_and(is_grpc)

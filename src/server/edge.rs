@@ -7,8 +7,10 @@
 //! 3. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
@@ -21,12 +23,16 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::timeout::TimeoutBody;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::listener::Peer;
 use crate::config::Origin;
 use crate::rest;
+
+/// How long the sender of a gRPC message, or of a stream of them, may pause. A unary call has its deadline besides.
+const SILENCE: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -39,7 +45,8 @@ pub(super) fn router(routes: Routes, origins: &[Origin]) -> Router {
         async move {
             if is_grpc(&request) {
                 let web = is_grpc_web(request.headers());
-                let mut response = grpc.oneshot(request).await?.map(axum::body::Body::new);
+                let request = request.map(|body| Body::new(TimeoutBody::new(SILENCE, body)));
+                let mut response = grpc.oneshot(request).await?.map(Body::new);
                 // The answers to Register and Login carry a token in their body.
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 if web {
@@ -69,7 +76,7 @@ const GRPC_WEB_EXPOSED: HeaderValue =
 /// about a gRPC path is answered as the mistake it is, by `rest`.
 fn is_grpc(request: &Request) -> bool {
     request.method() == Method::POST
-        && match content_type(request.headers()) {
+        && match content_type(request.headers()).as_str() {
             "application/grpc" | "application/grpc+proto" => request.version() == Version::HTTP_2,
             _ => is_grpc_web(request.headers()),
         }
@@ -77,7 +84,7 @@ fn is_grpc(request: &Request) -> bool {
 
 fn is_grpc_web(headers: &HeaderMap) -> bool {
     matches!(
-        content_type(headers),
+        content_type(headers).as_str(),
         "application/grpc-web"
             | "application/grpc-web+proto"
             | "application/grpc-web-text"
@@ -85,8 +92,10 @@ fn is_grpc_web(headers: &HeaderMap) -> bool {
     )
 }
 
-fn content_type(headers: &HeaderMap) -> &str {
-    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+/// Without parameters, in lower case.
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn is_preflight(headers: &HeaderMap) -> bool {
@@ -132,7 +141,7 @@ fn cors(origins: &[Origin]) -> CorsLayer {
             HeaderName::from_static("x-user-agent"),
             HeaderName::from_static("grpc-timeout"),
         ])
-        .max_age(std::time::Duration::from_secs(3_600))
+        .max_age(Duration::from_secs(3_600))
 }
 
 fn is_allowed(origin: &HeaderValue, allowed: &[Origin]) -> bool {
@@ -146,8 +155,7 @@ fn is_allowed(origin: &HeaderValue, allowed: &[Origin]) -> bool {
             origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).is_some_and(|authority| {
                 let port = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|host| authority.strip_prefix(host));
                 port.is_some_and(|port| {
-                    port.is_empty()
-                        || port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+                    port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
                 })
             })
         }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -162,5 +163,10 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
 
 async fn answer(app: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
     request.extensions_mut().insert(Peer(peer));
-    app.oneshot(request.map(Body::new)).await
+    let mut response = app.oneshot(request.map(Body::new)).await?;
+    if response.status() == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6 forbids it; axum gives one to the answer of every HEAD.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    Ok(response)
 }

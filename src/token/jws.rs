@@ -1,14 +1,13 @@
 //! The strict reading of a JWS in compact form (RFC 7515 section 7.1), before any claim is believed. Apart from
 //! verification because most of what arrives here is hostile, and each rule wants its reason beside it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// More than ten times what this service ever mints; longer is refused before anything is parsed.
 const MAX_BYTES: usize = 8 * 1_024;
@@ -61,13 +60,13 @@ impl<'a> Unverified<'a> {
     pub fn claims(&self) -> Option<Value> {
         let payload = URL_SAFE_NO_PAD.decode(self.payload).ok()?;
         let Unique(claims) = serde_json::from_slice(&payload).ok()?;
-        Some(Value::Object(claims.into_iter().collect()))
+        Some(Value::Object(claims))
     }
 }
 
 /// A JSON object in which no name stands twice (RFC 7515 section 4: either reject or take the last; two readers that
 /// choose differently can be played against each other).
-struct Unique(BTreeMap<String, Value>);
+struct Unique(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -81,7 +80,7 @@ impl<'de> Deserialize<'de> for Unique {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
-                let mut names = BTreeMap::new();
+                let mut names = Map::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
                     if names.insert(name, value).is_some() {
                         return Err(A::Error::custom("a name stands twice"));

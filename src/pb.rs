@@ -1,8 +1,6 @@
 //! The generated protobuf types, and what every user of them needs: the descriptors, and `Debug` that shows no secret.
 //! Separate because both faces, `grpc` and `rest`, speak it and neither owns it.
 
-mod codec;
-
 use std::fmt;
 
 #[expect(clippy::all, clippy::allow_attributes, reason = "generated; the protos carry the documentation")]
@@ -10,7 +8,6 @@ mod generated {
     tonic::include_proto!("countersign.v1");
 }
 
-pub use codec::MessageCodec;
 pub use generated::*;
 
 /// The descriptors of every served proto file, as protox encoded them.
