@@ -19,7 +19,12 @@ pub(super) fn canonical(text: &str) -> String {
 /// NUL, bidirectional and zero-width marks, unassigned and private code points, spaces other than U+0020. Databases
 /// disagree about some of them (SQLite keeps a NUL, PostgreSQL refuses it), and people cannot tell such names apart.
 pub(super) fn has_unprintable(text: &str) -> bool {
-    text.chars().any(|c| match c.general_category() {
+    text.chars().any(is_unprintable)
+}
+
+/// Whether it is one of the characters of [`has_unprintable`].
+pub(super) fn is_unprintable(c: char) -> bool {
+    match c.general_category() {
         Category::Control
         | Category::Format
         | Category::Surrogate
@@ -29,7 +34,7 @@ pub(super) fn has_unprintable(text: &str) -> bool {
         | Category::ParagraphSeparator => true,
         Category::SpaceSeparator => c != ' ',
         _ => is_blank(c),
-    })
+    }
 }
 
 /// Unicode's `Default_Ignorable_Code_Point`s that are letters or marks by category, and the blank braille pattern:
