@@ -33,7 +33,8 @@ impl Activity {
 
     /// Takes note that a session has been given a token just now.
     pub fn note(&self, session_id: Uuid) {
-        let now = self.clock.now();
+        // As the store keeps it: what was told must not go back when it is written.
+        let now = self.clock.now().truncate_to_millisecond();
         let mut stripe = self.stripe(session_id);
         let has_room = stripe.len() < SESSIONS_PER_STRIPE;
         if let Some(last) = stripe.get_mut(&session_id) {

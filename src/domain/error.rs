@@ -25,7 +25,7 @@ pub enum AuthError {
     #[error("the account of this token is gone")]
     AccountGone,
     /// There is no such account or session, or it is not the caller's to see: never told apart.
-    #[error("there is nothing with this id that you may see")]
+    #[error("there is no such session or account")]
     NotFound,
     /// Too many sign-ins are waiting already.
     #[error("too many sign-ins are waiting")]

@@ -14,7 +14,7 @@ use crate::pb::session_service_server::SessionService;
 /// Sessions on a page, unless the request says how many.
 const PAGE: u32 = 50;
 
-/// A page of these is some 100 KiB at most.
+/// A page of these is under 200 KiB, however long the labels.
 const LONGEST_PAGE: u32 = 200;
 
 pub(super) struct Sessions {

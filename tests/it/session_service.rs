@@ -1,6 +1,8 @@
 //! `SessionService/ListSessions`: what is listed, whose, in which order and pages, and how its times move. Ending
 //! sessions is in `session_revocation`, where they came from in `session_clients`.
 
+use std::time::Duration;
+
 use axum::Router;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::pb::{ListSessionsRequest, ListSessionsResponse, Session};
@@ -9,6 +11,7 @@ use serde_json::json;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt as _;
 
+use crate::refresh::database;
 use crate::support::app::{PASSWORD, START};
 use crate::support::{SECRET, TestApp};
 use crate::{forge, wire};
@@ -252,6 +255,24 @@ async fn the_time_of_the_last_token_moves_with_every_call_and_survives_a_restart
     served.stop().await;
     let app = app.restart(&[]).await;
     assert_eq!(last(&app, &asking).await, after_start(120), "written when the server stopped");
+}
+
+#[tokio::test]
+async fn the_time_of_the_last_token_is_written_while_the_server_runs() {
+    let mut app = TestApp::start().await;
+    let token = app.sign_in_username("alice").await;
+    app.clock.advance(60);
+    assert!(wire::me(&app, &[("token", &token)]).await.token().is_some());
+    let mut other = database(&app).await;
+    let mut written = async || {
+        let query = sqlx::query_scalar::<_, i64>("select last_token_at from sessions");
+        query.fetch_one(&mut other).await.unwrap() / 1_000 - START
+    };
+    assert_eq!(written().await, 0, "no call writes");
+    // The first batch is written at once, the next ones every ten seconds.
+    let served = app.serve().await;
+    assert!(wire::eventually(Duration::from_secs(5), async || written().await == 60).await);
+    served.stop().await;
 }
 
 #[tokio::test]
