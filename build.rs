@@ -9,7 +9,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=migrations");
 
-    let protos = ["auth_service", "account", "error_reason"].map(|name| format!("proto/countersign/v1/{name}.proto"));
+    let protos = ["auth_service", "session_service", "account", "error_reason"]
+        .map(|name| format!("proto/countersign/v1/{name}.proto"));
     // Encoded by protox itself: a round trip through prost's types would drop custom options.
     let bytes = protox::Compiler::new(["proto"])?
         .include_imports(true)

@@ -8,7 +8,9 @@ use argon2::Params;
 use crate::accounts::{Operator, Registration};
 use crate::clock::SystemClock;
 use crate::config::{AccountCommand, Settings};
-use crate::domain::{Account, AccountStatus, AuthError, FirmName, Handle, NewPassword, Password, PersonName};
+use crate::domain::{
+    Account, AccountStatus, AuthError, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role,
+};
 use crate::hashing::{HashError, PasswordHasher};
 use crate::store::{AccountStore, OpenError, SqliteStore};
 
@@ -30,6 +32,9 @@ pub enum CommandError {
     /// An argument of the other kind of account.
     #[error("a username account has no name and no firm: leave --name and --firm-name out")]
     NotAnEmailAccount,
+    /// Has no firm to have a role in.
+    #[error("{0} is a username account, which has no role: only email accounts have one")]
+    NoRole(Handle),
     /// Nobody signs in with it.
     #[error("there is no account {0}")]
     Unknown(Handle),
@@ -56,6 +61,7 @@ async fn run(operator: &Operator, command: AccountCommand) -> Result<(), Command
         AccountCommand::List => list(operator).await,
         AccountCommand::Disable { handle } => set_status(operator, &handle, AccountStatus::Inactive).await,
         AccountCommand::Enable { handle } => set_status(operator, &handle, AccountStatus::Active).await,
+        AccountCommand::Role { handle, role } => set_role(operator, &handle, &role).await,
         AccountCommand::Delete { handle } => {
             let account = find(operator, &handle).await?;
             operator.delete(account.id).await?;
@@ -108,6 +114,17 @@ async fn set_status(operator: &Operator, handle: &str, status: AccountStatus) ->
     let changed = operator.set_status(account.id, status).await?;
     let already = if changed { "" } else { "already " };
     say(&format!("{} is {already}{}", account.identity.handle(), status.as_str()))
+}
+
+async fn set_role(operator: &Operator, handle: &str, role: &str) -> Result<(), CommandError> {
+    let role = Role::parse(role).ok_or(CommandError::Invalid("role", "must be admin, user or viewer"))?;
+    let account = find(operator, handle).await?;
+    if matches!(account.identity, Identity::Username(_)) {
+        return Err(CommandError::NoRole(account.identity.handle()));
+    }
+    let changed = operator.set_role(account.id, role).await?;
+    let already = if changed { "" } else { " already" };
+    say(&format!("{}{already} has the role {}", account.identity.handle(), role.as_str()))
 }
 
 async fn find(operator: &Operator, handle: &str) -> Result<Account, CommandError> {

@@ -60,6 +60,14 @@ pub enum AccountCommand {
         /// A username or an email address
         handle: String,
     },
+    /// Change what an email account may do within its firm and end all its sessions
+    Role {
+        /// An email address
+        handle: String,
+        /// The new role
+        #[arg(value_parser = ["admin", "user", "viewer"])]
+        role: String,
+    },
     /// Delete an account for good and end all its sessions
     Delete {
         /// A username or an email address

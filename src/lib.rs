@@ -11,6 +11,7 @@
 //! | [`pb`] | the generated messages |
 //! | [`token`] | JWTs: keys, claims, minting, strict reading |
 //! | [`revocations`] | the sessions that ended early, in memory |
+//! | [`activity`] | when sessions were last given a token, until it is written |
 //! | [`hashing`] | the password lane |
 //! | [`store`] | the database |
 //! | [`layer`] | the tower middleware that other services can use |
@@ -20,6 +21,7 @@
 //! | [`config`], [`telemetry`], [`server`], [`command`] | the process |
 
 pub mod accounts;
+pub mod activity;
 pub mod clock;
 pub mod command;
 pub mod config;

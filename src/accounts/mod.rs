@@ -1,10 +1,11 @@
-//! The use cases: register, sign in, tell who is calling, sign out; and, in `operator`, what the command line does. The
-//! only place where store, hashing, tokens and revocations meet.
+//! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; and, in
+//! `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
 mod operator;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +13,20 @@ use std::time::Duration;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
+use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AuthError, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword, Password,
-    PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Account, AccountStatus, AuthError, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
+    Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
 };
 use crate::hashing::{HashError, PasswordHasher};
 use crate::revocations::Revocations;
 use crate::store::{AccountStore, Credentials, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
+pub use crate::store::StoredSession;
 pub use operator::Operator;
+pub use sessions::{Actor, SessionList};
 
 /// More than any write may wait: a call is given up after 30 seconds, and its write soon after.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -56,6 +60,7 @@ pub struct Accounts {
     hasher: PasswordHasher,
     tokens: Tokens,
     revocations: Arc<Revocations>,
+    activity: Arc<Activity>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
 }
@@ -84,10 +89,11 @@ impl Accounts {
         hasher: PasswordHasher,
         tokens: Tokens,
         revocations: Arc<Revocations>,
+        activity: Arc<Activity>,
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Self {
-        Self { store, hasher, tokens, revocations, clock, rules: Arc::new(rules) }
+        Self { store, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
@@ -104,6 +110,7 @@ impl Accounts {
         &self,
         registration: Registration,
         password: NewPassword,
+        client: Client,
     ) -> Result<(Account, Option<IssuedToken>), AuthError> {
         self.require_open_registration()?;
         let signed_in = matches!(registration, Registration::Username(_));
@@ -117,7 +124,7 @@ impl Accounts {
             epoch: 0,
             created_at: new.created_at,
         };
-        let session = signed_in.then(|| self.new_session(&account));
+        let session = signed_in.then(|| self.new_session(&account, client));
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
             let stored = store.insert_account(&new, opening.as_ref()).await;
@@ -135,7 +142,12 @@ impl Accounts {
     }
 
     /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash.
-    pub async fn login(&self, handle: &Handle, password: &Password) -> Result<(Account, IssuedToken), AuthError> {
+    pub async fn login(
+        &self,
+        handle: &Handle,
+        password: &Password,
+        client: Client,
+    ) -> Result<(Account, IssuedToken), AuthError> {
         let found = self.store.find_credentials(handle).await?;
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify(password, stored).await?;
@@ -153,7 +165,7 @@ impl Accounts {
             return refused("inactive account", Some(account.id));
         }
 
-        let session = self.new_session(&account);
+        let session = self.new_session(&account, client);
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         let opened = uninterrupted(async move {
             let opened = store.open_session(&opening).await?;
@@ -196,7 +208,7 @@ impl Accounts {
         .await
     }
 
-    fn new_session(&self, account: &Account) -> Session {
+    fn new_session(&self, account: &Account, client: Client) -> Session {
         let now = self.clock.now();
         Session {
             id: new_id(&*self.clock),
@@ -205,6 +217,7 @@ impl Accounts {
             created_at: now,
             expires_at: now + self.rules.session_max_lifetime,
             token_lifetime: self.rules.token_lifetime(&account.identity),
+            client,
         }
     }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{LONGEST_WAIT, Registration, new_account};
 use crate::clock::Clock;
-use crate::domain::{Account, AccountStatus, AuthError, Handle, NewPassword};
+use crate::domain::{Account, AccountStatus, AuthError, Handle, NewPassword, Role};
 use crate::hashing::PasswordHasher;
 use crate::store::{AccountStore, StoreError};
 use crate::token::MAX_LIFETIME;
@@ -60,6 +60,11 @@ impl Operator {
     /// Lets an account sign in, or not; the latter ends all its sessions. Tells whether that changed anything.
     pub async fn set_status(&self, id: Uuid, status: AccountStatus) -> Result<bool, AuthError> {
         Ok(self.store.set_status(id, status, self.until()).await?.is_some())
+    }
+
+    /// Gives an email account a role; a change ends all its sessions. Tells whether that changed anything.
+    pub async fn set_role(&self, id: Uuid, role: Role) -> Result<bool, AuthError> {
+        Ok(self.store.set_role(id, role, self.until()).await?.is_some())
     }
 
     /// Deletes an account for good and ends all its sessions. Tells whether there was one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Email, Handle, PasswordHash, Username, text};
+use super::{Client, Email, Handle, PasswordHash, Username, text};
 
 /// An account as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +169,8 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
     /// How long each of its tokens lives.
     pub token_lifetime: Duration,
+    /// Where the sign-in came from.
+    pub client: Client,
 }
 
 /// The end of one session, or of all sessions of an account that began before an epoch.

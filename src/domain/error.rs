@@ -24,6 +24,9 @@ pub enum AuthError {
     /// The token verified, but its account is no longer there or no longer active.
     #[error("the account of this token is gone")]
     AccountGone,
+    /// There is no such account or session, or it is not the caller's to see: never told apart.
+    #[error("there is no such session or account")]
+    NotFound,
     /// Too many sign-ins are waiting already.
     #[error("too many sign-ins are waiting")]
     Overloaded {

@@ -28,19 +28,22 @@ pub(super) fn has_at_sign(text: &str) -> bool {
 /// disagree about some of them (SQLite keeps a NUL, PostgreSQL refuses it), and people cannot tell such names apart.
 pub(super) fn has_unprintable(text: &str) -> bool {
     let begins_with_mark = text.chars().next().is_some_and(is_combining_mark);
-    begins_with_mark
-        || text.contains("  ")
-        || text.chars().any(|c| match c.general_category() {
-            Category::Control
-            | Category::Format
-            | Category::Surrogate
-            | Category::PrivateUse
-            | Category::Unassigned
-            | Category::LineSeparator
-            | Category::ParagraphSeparator => true,
-            Category::SpaceSeparator => c != ' ',
-            _ => is_blank(c),
-        })
+    begins_with_mark || text.contains("  ") || text.chars().any(is_unprintable)
+}
+
+/// Whether it is one of the characters of [`has_unprintable`].
+pub(super) fn is_unprintable(c: char) -> bool {
+    match c.general_category() {
+        Category::Control
+        | Category::Format
+        | Category::Surrogate
+        | Category::PrivateUse
+        | Category::Unassigned
+        | Category::LineSeparator
+        | Category::ParagraphSeparator => true,
+        Category::SpaceSeparator => c != ' ',
+        _ => is_blank(c),
+    }
 }
 
 /// Unicode's `Default_Ignorable_Code_Point`s that are letters or marks by category, and the blanks of braille, music,

@@ -26,8 +26,9 @@ impl Auth {
 impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
         self.accounts.require_open_registration().map_err(Failure)?;
+        let client = convert::client(&request);
         let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.register(registration, password).await.map_err(Failure)?;
+        let (account, token) = self.accounts.register(registration, password, client).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {
             account: Some(convert::account(account)),
             expires_in: token.as_ref().map_or(0, expires_in),
@@ -36,8 +37,9 @@ impl AuthService for Auth {
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
+        let client = convert::client(&request);
         let (handle, password) = convert::login(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.login(&handle, &password).await.map_err(Failure)?;
+        let (account, token) = self.accounts.login(&handle, &password, client).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&token),
             token: token.token.as_str().to_owned(),
@@ -64,7 +66,7 @@ impl AuthService for Auth {
 }
 
 /// Who calls. Only a method that was made public by mistake has none.
-fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
+pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     request.extensions().get().ok_or_else(|| status::internal("a guarded method was called without a caller".into()))
 }
 

@@ -1,12 +1,23 @@
 //! Messages into the domain's types and back. The only place where a string of a request becomes a name or a password.
 
-use crate::accounts::Registration;
+use std::net::IpAddr;
+
+use time::OffsetDateTime;
+use tonic::Request;
+use uuid::Uuid;
+
+use crate::accounts::{Registration, StoredSession};
 use crate::domain::{
-    Account, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role, Username,
+    Account, AuthError, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role, Username,
     Violations,
 };
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
+
+/// The address of the client that a call is made for, in the request's extensions, which no header reaches: whoever
+/// accepts connections puts it there, and the JSON APIs pass it on.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
 
 /// What a request that names neither a username nor an email is told.
 const NO_HANDLE: &str = "is required: send a username or an email";
@@ -59,6 +70,28 @@ pub(super) fn login(request: pb::LoginRequest) -> Result<(Handle, Password), Aut
     handle.zip(password).ok_or(AuthError::Validation(bad))
 }
 
+/// Where a call comes from, as far as it tells.
+pub(super) fn client<T>(request: &Request<T>) -> Client {
+    let user_agent =
+        request.metadata().get("user-agent").map(|value| String::from_utf8_lossy(value.as_encoded_bytes()));
+    let address = request.extensions().get().map(|&ClientAddress(address)| address);
+    Client::new(&user_agent.unwrap_or_default(), address)
+}
+
+/// A session as a client sees it; `current` is the one that asks.
+pub(super) fn session(stored: StoredSession, current: Uuid) -> pb::Session {
+    let session = stored.session;
+    pb::Session {
+        id: session.id.to_string(),
+        account_id: session.account_id.to_string(),
+        create_time: Some(timestamp(session.created_at)),
+        last_token_time: Some(timestamp(stored.last_token_at)),
+        client_label: session.client.label().to_owned(),
+        client_address: session.client.address.map(|address| address.to_string()).unwrap_or_default(),
+        current: session.id == current,
+    }
+}
+
 /// An account as a client sees it.
 pub(super) fn account(account: Account) -> pb::Account {
     let identity = match account.identity {
@@ -81,9 +114,10 @@ pub(super) fn account(account: Account) -> pb::Account {
     pb::Account {
         id: account.id.to_string(),
         identity: Some(identity),
-        create_time: Some(prost_types::Timestamp {
-            seconds: account.created_at.unix_timestamp(),
-            nanos: account.created_at.nanosecond().try_into().unwrap_or(0),
-        }),
+        create_time: Some(timestamp(account.created_at)),
     }
+}
+
+fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.unix_timestamp(), nanos: time.nanosecond().try_into().unwrap_or(0) }
 }

@@ -16,6 +16,7 @@
 mod auth_service;
 mod convert;
 mod deadline;
+mod session_service;
 mod status;
 
 use std::any::Any;
@@ -31,11 +32,15 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::accounts::Accounts;
-use crate::layer::{AuthLayer, InvalidPath, Refusal};
+use crate::activity::Activity;
+use crate::layer::{AuthLayer, Caller, InvalidPath, Refusal};
 use crate::pb;
 use crate::pb::auth_service_server::AuthServiceServer;
+use crate::pb::session_service_server::SessionServiceServer;
 use crate::revocations::Revocations;
 use crate::token::Tokens;
+
+pub use convert::ClientAddress;
 
 /// No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE_BYTES: usize = 64 * 1_024;
@@ -69,13 +74,16 @@ pub fn routes(
     accounts: Accounts,
     tokens: Tokens,
     revocations: Arc<Revocations>,
+    activity: Arc<Activity>,
     health: HealthReporter,
     reflection: bool,
 ) -> Result<Routes, StackError> {
+    let sessions = SessionServiceServer::new(session_service::Sessions::new(accounts.clone()))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let health =
         HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let mut routes = Routes::new(auth).add_service(health);
+    let mut routes = Routes::new(auth).add_service(sessions).add_service(health);
     if reflection {
         let describe = || {
             tonic_reflection::server::Builder::configure()
@@ -89,7 +97,9 @@ pub fn routes(
             .add_service(describe().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE_BYTES));
     }
     let refuse = |refusal: Refusal| Status::from(status::Failure(refusal)).into_http::<Body>();
-    Ok(stack(routes.into_axum_router(), AuthLayer::new(tokens, revocations, PUBLIC, refuse)?))
+    let auth = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
+        .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
+    Ok(stack(routes.into_axum_router(), auth))
 }
 
 /// Innermost first, for each layer wraps what is there.

@@ -34,6 +34,7 @@ impl From<Failure<AuthError>> for Status {
             AuthError::HandleTaken => (Code::AlreadyExists, ErrorReason::HandleTaken),
             AuthError::RegistrationClosed => (Code::PermissionDenied, ErrorReason::RegistrationClosed),
             AuthError::InvalidCredentials => (Code::Unauthenticated, ErrorReason::InvalidCredentials),
+            AuthError::NotFound => (Code::NotFound, ErrorReason::NotFound),
             AuthError::AccountGone => return Failure(Refusal::TokenInvalid).into(),
             AuthError::Overloaded { retry_after } => return overloaded(retry_after),
             AuthError::Unavailable(cause) => {

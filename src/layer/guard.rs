@@ -26,12 +26,30 @@ pub enum Refusal {
     TokenExpired,
 }
 
+/// Hears that a caller has been given a fresh token.
+pub(super) type OnFreshToken = dyn Fn(&Caller) + Send + Sync;
+
 /// What every clone of the middleware shares.
 pub(super) struct Guard<R> {
     pub tokens: Tokens,
     pub revocations: Arc<Revocations>,
     pub public: HashSet<String>,
-    pub refuse: R,
+    pub refuse: Arc<R>,
+    /// Told of every fresh token.
+    pub on_fresh_token: Option<Arc<OnFreshToken>>,
+}
+
+// By hand, for a derived one would want `R: Clone`.
+impl<R> Clone for Guard<R> {
+    fn clone(&self) -> Self {
+        Self {
+            tokens: self.tokens.clone(),
+            revocations: Arc::clone(&self.revocations),
+            public: self.public.clone(),
+            refuse: Arc::clone(&self.refuse),
+            on_fresh_token: self.on_fresh_token.clone(),
+        }
+    }
 }
 
 impl<R> Guard<R> {
@@ -70,6 +88,9 @@ impl<R> Guard<R> {
                     value.set_sensitive(true);
                     response.headers_mut().insert(TOKEN, value);
                     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                    if let Some(tell) = &self.on_fresh_token {
+                        tell(caller);
+                    }
                 }
             }
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no fresh token"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tower::Layer;
 
+use super::caller::Caller;
 use super::guard::{Guard, Refusal};
 use super::service::Auth;
 use crate::revocations::Revocations;
@@ -39,7 +40,16 @@ impl<R> AuthLayer<R> {
                 if exact { Ok(path) } else { Err(InvalidPath(path)) }
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { guard: Arc::new(Guard { tokens, revocations, public, refuse }) })
+        let guard = Guard { tokens, revocations, public, refuse: Arc::new(refuse), on_fresh_token: None };
+        Ok(Self { guard: Arc::new(guard) })
+    }
+
+    /// Calls `tell` whenever an answer is given a fresh token. It stands in the way of that answer, so it must be quick
+    /// and must not block; where the news goes is not the layer's to know.
+    #[must_use]
+    pub fn on_fresh_token(mut self, tell: impl Fn(&Caller) + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.guard).on_fresh_token = Some(Arc::new(tell));
+        self
     }
 }
 

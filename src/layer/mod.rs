@@ -14,6 +14,8 @@
 //!    reaches, and is made from verified claims only. The credential headers are taken off the request.
 //! 6. **The refusal is a response**, made by the closure given at construction: a gRPC service answers with a status, an
 //!    HTTP one with 401.
+//! 7. **Who wants to know of fresh tokens** is told by the closure of [`AuthLayer::on_fresh_token`], after the answer has
+//!    been given one.
 //!
 //! ```no_run
 //! use std::{sync::Arc, time::Duration};

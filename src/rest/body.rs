@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
@@ -91,21 +92,24 @@ impl Fields {
     }
 }
 
-/// Reads the fields of a JSON object. Of JSON that is no object, every field is missing.
-pub(super) async fn read(request: Request) -> Result<Fields, Unreadable> {
-    let is_json = request
-        .headers()
+/// Reads the fields of a JSON object, and gives back the rest of the request. Of JSON that is no object, every field is
+/// missing.
+pub(super) async fn read(request: Request) -> Result<(Parts, Fields), Unreadable> {
+    let (parts, body) = request.into_parts();
+    let is_json = parts
+        .headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok()?.split(';').next())
         .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
     if !is_json {
         return Err(NOT_JSON);
     }
-    let bytes = collect(request.into_body()).await?;
-    match serde_json::from_slice(&bytes).map_err(|_| MALFORMED)? {
-        Value::Object(map) => Ok(Fields { map, problems: Vec::new() }),
-        _ => Ok(Fields::default()),
-    }
+    let bytes = collect(body).await?;
+    let fields = match serde_json::from_slice(&bytes).map_err(|_| MALFORMED)? {
+        Value::Object(map) => Fields { map, problems: Vec::new() },
+        _ => Fields::default(),
+    };
+    Ok((parts, fields))
 }
 
 async fn collect(body: Body) -> Result<bytes::Bytes, Unreadable> {

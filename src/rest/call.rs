@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use axum::response::Response;
 use http::header::{
-    ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT, WWW_AUTHENTICATE,
 };
+use http::request::Parts;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Code, Request, Status};
@@ -19,17 +20,25 @@ pub(super) type Client = AuthServiceClient<Routes>;
 
 const TOKEN: HeaderName = HeaderName::from_static("token");
 
-/// A message with the credentials of `headers`: both carriers, as often as they were sent, for the stack to judge.
-pub(super) fn with_credentials<T>(headers: &HeaderMap, message: T) -> Request<T> {
-    let mut credentials = HeaderMap::new();
-    for name in [TOKEN, AUTHORIZATION] {
-        for value in headers.get_all(&name) {
-            credentials.append(&name, value.clone());
+/// A message on behalf of whoever sent the request of `parts`: with what its client calls itself, and with the request's
+/// extensions, whatever they are. Whoever accepted the connection put them there; no header reaches them.
+pub(super) fn on_behalf<T>(parts: &Parts, message: T) -> Request<T> {
+    with_headers(parts, &[USER_AGENT], message)
+}
+
+/// As [`on_behalf`], with the credentials: both carriers, as often as they were sent, for the stack to judge.
+pub(super) fn with_credentials<T>(parts: &Parts, message: T) -> Request<T> {
+    with_headers(parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
+}
+
+fn with_headers<T>(parts: &Parts, names: &[HeaderName], message: T) -> Request<T> {
+    let mut headers = HeaderMap::new();
+    for name in names {
+        for value in parts.headers.get_all(name) {
+            headers.append(name, value.clone());
         }
     }
-    let mut request = Request::new(message);
-    *request.metadata_mut() = MetadataMap::from_headers(credentials);
-    request
+    Request::from_parts(MetadataMap::from_headers(headers), parts.extensions.clone(), message)
 }
 
 /// The fresh token that an answer carries.

@@ -7,7 +7,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::body::{self, Fields, Problem, Unreadable};
@@ -30,12 +31,13 @@ pub(super) fn routes(client: Client) -> Router {
 }
 
 async fn login(State(mut client): State<Client>, request: Request) -> Response {
-    let mut fields = match body::read(request).await {
-        Ok(fields) => fields,
+    let (parts, mut fields) = match body::read(request).await {
+        Ok(read) => read,
         Err(unreadable) => return refuse_unreadable(&unreadable),
     };
     let handle = Some(login_request::Handle::Email(fields.text("email")));
-    match client.login(LoginRequest { handle, password: fields.text("password") }).await {
+    let message = LoginRequest { handle, password: fields.text("password") };
+    match client.login(call::on_behalf(&parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             let Some((id, _, identity)) = email_account(login.account) else {
@@ -56,8 +58,8 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
 }
 
 async fn register(State(mut client): State<Client>, request: Request) -> Response {
-    let mut fields = match body::read(request).await {
-        Ok(fields) => fields,
+    let (parts, mut fields) = match body::read(request).await {
+        Ok(read) => read,
         Err(unreadable) => return refuse_unreadable(&unreadable),
     };
     let message = RegisterRequest {
@@ -66,7 +68,7 @@ async fn register(State(mut client): State<Client>, request: Request) -> Respons
         name: fields.text("name"),
         firm_name: fields.text("firm_name"),
     };
-    match client.register(message).await {
+    match client.register(call::on_behalf(&parts, message)).await {
         Ok(response) => {
             let Some((id, _, identity)) = email_account(response.into_inner().account) else {
                 return refuse(Failure::defect(), &fields);
@@ -82,8 +84,8 @@ async fn register(State(mut client): State<Client>, request: Request) -> Respons
 }
 
 /// `Me` with the token moved into the body.
-async fn refresh(State(mut client): State<Client>, headers: HeaderMap) -> Response {
-    match client.me(call::with_credentials(&headers, MeRequest {})).await {
+async fn refresh(State(mut client): State<Client>, parts: Parts) -> Response {
+    match client.me(call::with_credentials(&parts, MeRequest {})).await {
         Ok(response) => {
             let fresh = call::fresh_token(response.metadata());
             let text = fresh.as_ref().and_then(|token| token.to_str().ok());
@@ -98,15 +100,15 @@ async fn refresh(State(mut client): State<Client>, headers: HeaderMap) -> Respon
     }
 }
 
-async fn logout(State(mut client): State<Client>, headers: HeaderMap) -> Response {
-    match client.logout(call::with_credentials(&headers, LogoutRequest {})).await {
+async fn logout(State(mut client): State<Client>, parts: Parts) -> Response {
+    match client.logout(call::with_credentials(&parts, LogoutRequest {})).await {
         Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
         Err(status) => refuse(status.into(), &Fields::default()),
     }
 }
 
-async fn me(State(mut client): State<Client>, headers: HeaderMap) -> Response {
-    match client.me(call::with_credentials(&headers, MeRequest {})).await {
+async fn me(State(mut client): State<Client>, parts: Parts) -> Response {
+    match client.me(call::with_credentials(&parts, MeRequest {})).await {
         Ok(response) => {
             let fresh = call::fresh_token(response.metadata());
             let answer = match email_account(response.into_inner().account) {
@@ -200,6 +202,8 @@ fn refuse(failure: Failure, fields: &Fields) -> Response {
         ErrorReason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is out of reach for the moment: try again")
         }
+        // No call of these routes answers it.
+        ErrorReason::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is no such thing"),
         ErrorReason::Unspecified => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error: it has been logged")
         }

@@ -5,7 +5,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
+use http::request::Parts;
 use serde_json::json;
 
 use super::body::{self, Fields, Unreadable};
@@ -28,13 +29,13 @@ pub(super) fn routes(client: Client) -> Router {
 }
 
 async fn login(State(mut client): State<Client>, request: Request) -> Response {
-    let mut fields = match body::read(request).await {
-        Ok(fields) => fields,
+    let (parts, mut fields) = match body::read(request).await {
+        Ok(read) => read,
         Err(unreadable) => return unreadable.into(),
     };
     let (username, password) = credentials(&mut fields);
     let message = LoginRequest { handle: Some(login_request::Handle::Username(username)), password };
-    match client.login(message).await {
+    match client.login(call::on_behalf(&parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             match login.account.and_then(|account| account.identity) {
@@ -49,20 +50,21 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
 }
 
 async fn register(State(mut client): State<Client>, request: Request) -> Response {
-    let mut fields = match body::read(request).await {
-        Ok(fields) => fields,
+    let (parts, mut fields) = match body::read(request).await {
+        Ok(read) => read,
         Err(unreadable) => return unreadable.into(),
     };
     let (username, password) = credentials(&mut fields);
     let handle = Some(register_request::Handle::Username(username));
-    match client.register(RegisterRequest { handle, password, ..RegisterRequest::default() }).await {
+    let message = RegisterRequest { handle, password, ..RegisterRequest::default() };
+    match client.register(call::on_behalf(&parts, message)).await {
         Ok(response) => Json(json!({ "token": response.into_inner().token })).into_response(),
         Err(status) => refuse(status.into(), &fields, &REGISTER_ORDER),
     }
 }
 
-async fn me(State(mut client): State<Client>, headers: HeaderMap) -> Response {
-    match client.me(call::with_credentials(&headers, MeRequest {})).await {
+async fn me(State(mut client): State<Client>, parts: Parts) -> Response {
+    match client.me(call::with_credentials(&parts, MeRequest {})).await {
         Ok(response) => {
             let mut answer = StatusCode::NO_CONTENT.into_response();
             call::attach(&mut answer, call::fresh_token(response.metadata()));
@@ -102,6 +104,8 @@ fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
         ErrorReason::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
         }
+        // No call of these routes answers it.
+        ErrorReason::NotFound => error(StatusCode::NOT_FOUND, "there is no such thing"),
         ErrorReason::Unspecified => error(StatusCode::INTERNAL_SERVER_ERROR, "internal error: it has been logged"),
     };
     failure.headers(response)

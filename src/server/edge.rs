@@ -1,7 +1,8 @@
 //! What happens to every request before it is either gRPC or REST: it gets an id, browsers' origins are judged, and it
 //! is sent to the one or the other. From the outside in, each with its because:
 //!
-//! 1. the request's span, outside everything, because every log line below carries its id;
+//! 1. the request's span, outside everything, because every log line below carries its id; and the client's address,
+//!    in the extensions, where no header reaches and both gRPC and REST find it;
 //! 2. CORS, before the paths, because a browser asks it of every path alike, and before authentication, because a
 //!    preflight carries no token;
 //! 3. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
@@ -29,6 +30,7 @@ use uuid::Uuid;
 
 use super::listener::Peer;
 use crate::config::Origin;
+use crate::grpc::ClientAddress;
 use crate::rest;
 
 /// How long the sender of a gRPC message, or of a stream of them, may pause. A unary call has its deadline besides.
@@ -102,10 +104,14 @@ fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-async fn trace(request: Request, next: Next) -> Response {
+async fn trace(mut request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
-    let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip().to_string());
-    let span = tracing::info_span!("request", request_id = id, peer);
+    let peer = request.extensions().get().map(|&Peer(address)| address.ip());
+    let span = tracing::info_span!("request", request_id = id, peer = peer.map(tracing::field::display));
+    if let Some(address) = peer {
+        // Of an IPv4 client of a socket that takes both, its IPv4 address.
+        request.extensions_mut().insert(ClientAddress(address.to_canonical()));
+    }
     let mut response = if lacks_host(&request) {
         rest::no_host(request.uri().path())
     } else {

@@ -1,14 +1,15 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
-//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `secret` where the signing
-//! secret comes from.
+//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `last_tokens` how the times of
+//! sessions are written, `secret` where the signing secret comes from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
 
 mod edge;
 mod feed;
 mod first_bytes;
+mod last_tokens;
 mod listener;
 mod secret;
 
@@ -24,11 +25,12 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::accounts::{Accounts, Rules};
+use crate::activity::Activity;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
-use crate::pb::auth_service_server;
+use crate::pb::{auth_service_server, session_service_server};
 use crate::revocations::Revocations;
 use crate::store::{AccountStore, OpenError, SqliteStore, StoreError};
 use crate::token::{Keyring, Tokens};
@@ -40,7 +42,7 @@ pub use secret::SecretSourceError;
 const HASH_QUEUE: usize = 128;
 
 /// Until the database is closed, after the drain.
-const TIME_TO_CLOSE: Duration = Duration::from_millis(300);
+const TIME_TO_CLOSE: Duration = Duration::from_millis(200);
 
 /// Why the server did not start, or stopped. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +78,7 @@ pub struct App {
     pub hasher: PasswordHasher,
     health: HealthReporter,
     feed: feed::Feed,
+    activity: Arc<Activity>,
     store: Arc<dyn AccountStore>,
 }
 
@@ -119,7 +122,7 @@ impl App {
         let hasher = PasswordHasher::start(params, cores, HASH_QUEUE)?;
         let revocations = Arc::new(Revocations::default());
         let health = HealthReporter::new();
-        health.set_service_status(auth_service_server::SERVICE_NAME, ServingStatus::Serving).await;
+        set_health(&health, ServingStatus::Serving).await;
         let feed =
             feed::Feed::load(Arc::clone(&store), Arc::clone(&revocations), Arc::clone(&clock), health.clone()).await?;
         let rules = Rules {
@@ -128,16 +131,27 @@ impl App {
             email_token_lifetime: settings.email_token_lifetime,
             session_max_lifetime: settings.session_max_lifetime,
         };
-        let accounts =
-            Accounts::new(Arc::clone(&store), hasher.clone(), tokens.clone(), Arc::clone(&revocations), clock, rules);
-        let routes = grpc::routes(accounts, tokens, revocations, health.clone(), settings.grpc_reflection)?;
-        Ok(Self { service: edge::router(routes, &settings.cors_allowed_origins), hasher, health, feed, store })
+        let activity = Arc::new(Activity::new(Arc::clone(&clock)));
+        let accounts = Accounts::new(
+            Arc::clone(&store),
+            hasher.clone(),
+            tokens.clone(),
+            Arc::clone(&revocations),
+            Arc::clone(&activity),
+            clock,
+            rules,
+        );
+        let noting = Arc::clone(&activity);
+        let routes = grpc::routes(accounts, tokens, revocations, noting, health.clone(), settings.grpc_reflection)?;
+        let service = edge::router(routes, &settings.cors_allowed_origins);
+        Ok(Self { service, hasher, health, feed, activity, store })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
     /// under way end or are cut off at the drain deadline.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>, limits: Limits) {
         let following = tokio::spawn(self.feed.follow());
+        let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
         let health = self.health;
         let stop = async move {
             stop.await;
@@ -147,6 +161,7 @@ impl App {
             set_health(&health, ServingStatus::NotServing).await;
         };
         listener::serve(listener, self.service, stop, limits).await;
+        last_tokens.finish().await;
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
     }
@@ -162,9 +177,9 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Of the service, and overall.
+/// Of each service, and overall.
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", auth_service_server::SERVICE_NAME] {
+    for service in ["", auth_service_server::SERVICE_NAME, session_service_server::SERVICE_NAME] {
         health.set_service_status(service, status).await;
     }
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Session};
+use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
 
 pub use sqlite::{OpenError, SqliteStore, beside};
 
@@ -62,6 +62,29 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Lets go of the database, tidily. Nothing may be asked of the store any more.
     async fn close(&self);
+
+    /// Gives an email account a role. On a change, all its sessions end, and the new epoch is answered; their tokens are
+    /// refused until `until`. `None` when there is no such email account or it has that role already.
+    async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError>;
+
+    /// A page of the live sessions of an account, the newest first.
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError>;
+
+    /// The session, unless it has ended.
+    async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError>;
+
+    /// Ends all sessions of an account but `except`, and tells which. Tokens of each are refused until one of them
+    /// minted as late as `from` has expired.
+    async fn end_sessions(
+        &self,
+        account_id: Uuid,
+        except: Option<Uuid>,
+        from: OffsetDateTime,
+    ) -> Result<Vec<EndedSession>, StoreError>;
+
+    /// Writes when sessions were last given a token. A time that is earlier than what is stored changes nothing, and
+    /// neither does a session that has ended.
+    async fn note_last_tokens(&self, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError>;
 }
 
 /// An account and what its password is checked against.
@@ -81,6 +104,37 @@ pub struct StoredRevocation {
     /// What ended.
     pub revocation: Revocation,
     /// Until when it must be remembered.
+    pub until: OffsetDateTime,
+}
+
+/// A session as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSession {
+    /// The session.
+    pub session: Session,
+    /// When its latest token was minted, as far as that has been written.
+    pub last_token_at: OffsetDateTime,
+}
+
+/// Which sessions of an account to list.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionPage {
+    /// Only those that come after the session of this time and id; `None` for the first page.
+    pub after: Option<(OffsetDateTime, Uuid)>,
+    /// At most so many.
+    pub limit: u32,
+    /// Only those whose longest time is not over.
+    pub now: OffsetDateTime,
+    /// Only those whose latest token expires after this.
+    pub tokens_since: OffsetDateTime,
+}
+
+/// A session that has just been ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedSession {
+    /// As it was.
+    pub stored: StoredSession,
+    /// Until when its end must be remembered.
     pub until: OffsetDateTime,
 }
 

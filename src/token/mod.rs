@@ -4,11 +4,12 @@
 //! slide the same tokens with this folder and [`layer`](crate::layer) alone.
 //!
 //! `claims` is what a token says, `keyring` who may say it, `jws` the strict reading of the three segments, `service`
-//! issuing, verifying and refreshing.
+//! issuing, verifying and refreshing, `seal` the same keys for what clients hold for us.
 
 mod claims;
 mod jws;
 mod keyring;
+mod seal;
 mod service;
 
 pub use claims::{Claims, Profile};

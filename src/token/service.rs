@@ -74,7 +74,7 @@ pub enum TokenError {
 /// A token could not be minted: a defect, for a keyring's key signs anything.
 #[derive(Debug, thiserror::Error)]
 #[error("the token could not be minted")]
-pub struct MintError(#[source] Box<dyn std::error::Error + Send + Sync>);
+pub struct MintError(#[source] pub(super) Box<dyn std::error::Error + Send + Sync>);
 
 /// Issues, verifies and refreshes tokens. Cheap to clone.
 #[derive(Clone)]
@@ -150,6 +150,10 @@ impl Tokens {
         let message = format!("{HEADER}.{}", URL_SAFE_NO_PAD.encode(payload));
         let signature = self.keyring.sign(&message).map_err(|error| MintError(error.into()))?;
         Ok(IssuedToken { token: Token(format!("{message}.{signature}")), expires_in })
+    }
+
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     fn ceiling(&self, claims: &Claims) -> i64 {

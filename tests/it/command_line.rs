@@ -130,6 +130,7 @@ fn what_cannot_be_done_is_refused_in_one_sentence() {
         (&["enable", "nobody"], "", "there is no account nobody"),
         (&["delete", "nobody@example.com"], "", "there is no account nobody@example.com"),
         (&["delete", "x"], "", "username"),
+        (&["role", "nobody@example.com", "user"], "", "there is no account nobody@example.com"),
     ] {
         let said = refused(dir.path(), args, input);
         assert!(said.contains(part), "{args:?}: {said}");
@@ -201,6 +202,42 @@ async fn a_running_server_honours_a_disable_within_a_second_and_tells_nobody_why
     let binary = serve(dir.path());
     assert_eq!(me(&binary, &old).await, StatusCode::UNAUTHORIZED, "nor after a restart");
     assert_eq!(me(&binary, &new).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_changed_role_ends_the_sessions_of_an_email_account_within_a_second() {
+    let dir = tempfile::tempdir().unwrap();
+    succeeds(dir.path(), &["create", "alice"], "s3cur3pass\n");
+    succeeds(dir.path(), &["create", "ann@example.com", "--name", "Ann", "--firm-name", "F"], "s3cur3pass\n");
+    let binary = serve(dir.path());
+    let login = async || {
+        let body = json!({ "email": "ann@example.com", "password": PASSWORD });
+        let answer = call(binary.address, Method::POST, "/auth/login", &[], &body).await.unwrap().json();
+        (answer["access_token"].as_str().unwrap().to_owned(), answer["user"]["role"].clone())
+    };
+    let (old, role) = login().await;
+    assert_eq!(role, "admin");
+    assert_eq!(
+        succeeds(dir.path(), &["role", "Ann@example.com", "admin"], ""),
+        "ann@example.com already has the role admin\n"
+    );
+    assert_eq!(me(&binary, &old).await, StatusCode::NO_CONTENT, "nothing changed");
+    assert_eq!(
+        succeeds(dir.path(), &["role", "ann@example.com", "viewer"], ""),
+        "ann@example.com has the role viewer\n"
+    );
+    dies(&binary, &old).await;
+    let (new, role) = login().await;
+    assert_eq!(role, "viewer");
+    assert_eq!(me(&binary, &new).await, StatusCode::NO_CONTENT);
+
+    let alice = token(&binary).await;
+    let said = refused(dir.path(), &["role", "alice", "admin"], "");
+    assert_eq!(said, "countersign: alice is a username account, which has no role: only email accounts have one\n");
+    assert_eq!(me(&binary, &alice).await, StatusCode::NO_CONTENT);
+    let Output { status, stderr, .. } = account(dir.path(), &["role", "ann@example.com", "root"], "");
+    let said = String::from_utf8(stderr).unwrap();
+    assert!(!status.success() && said.contains("[possible values: admin, user, viewer]"), "{said}");
 }
 
 /// Without the feed, which a server in process does not have until it serves: the database itself must be enough.

@@ -1,6 +1,6 @@
 //! The layer as another service would use it: around a plain axum app, with the token folder and nothing else of ours.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -26,6 +26,8 @@ struct Service {
     tokens: Tokens,
     clock: ManualClock,
     revocations: Arc<Revocations>,
+    /// The sessions that were given a fresh token, in order.
+    told: Arc<Mutex<Vec<Uuid>>>,
 }
 
 const ACCOUNT: Uuid = Uuid::from_u128(1);
@@ -45,6 +47,9 @@ impl Service {
                 (StatusCode::UNAUTHORIZED, [("x-refusal", format!("{refusal:?}"))], refusal.to_string()).into_response()
             },
         );
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let telling = Arc::clone(&told);
+        let auth = auth.unwrap().on_fresh_token(move |caller| telling.lock().unwrap().push(caller.session_id()));
         let ending = Arc::clone(&revocations);
         let router = Router::new()
             .route("/healthz", get(|| async { "ok" }))
@@ -63,8 +68,8 @@ impl Service {
                     ending.insert(Revocation::Session(SESSION), time::OffsetDateTime::UNIX_EPOCH);
                 }),
             )
-            .layer(auth.unwrap());
-        Self { router, tokens, clock, revocations }
+            .layer(auth);
+        Self { router, tokens, clock, revocations, told }
     }
 
     fn token(&self) -> String {
@@ -97,6 +102,30 @@ async fn promoted() -> Response {
 
 fn text(answer: &Answer) -> &str {
     std::str::from_utf8(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn who_wants_to_know_is_told_of_every_fresh_token_and_of_nothing_else() {
+    let service = Service::new();
+    let token = service.token();
+    for (path, tokens) in [
+        ("/who", 1),
+        ("/own-token", 2),
+        ("/broken", 3),
+        ("/grpc-failed", 4),
+        ("/nowhere", 5),
+        ("/healthz", 5),
+        ("/who/public", 5),
+        ("/refused", 5),
+        ("/grpc-refused", 5),
+        ("/end", 5),
+        ("/who", 5),
+    ] {
+        service.get(path, &[("token", &token)]).await;
+        service.get(path, &[]).await;
+        service.get(path, &[("token", "garbage")]).await;
+        assert_eq!(*service.told.lock().unwrap(), vec![SESSION; tokens], "{path}");
+    }
 }
 
 #[tokio::test]

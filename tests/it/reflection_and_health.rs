@@ -34,7 +34,8 @@ macro_rules! reflects {
             let mut names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
             names.retain(|name| !name.starts_with("grpc.reflection."));
             names.sort_unstable();
-            assert_eq!(names, ["countersign.v1.AuthService", "grpc.health.v1.Health"]);
+            let ours = ["countersign.v1.AuthService", "countersign.v1.SessionService", "grpc.health.v1.Health"];
+            assert_eq!(names, ours);
 
             for symbol in ["AuthService", "AuthService.Login", "Account", "ErrorReason"] {
                 let question = MessageRequest::FileContainingSymbol(format!("countersign.v1.{symbol}"));
@@ -69,7 +70,7 @@ fn of(service: &str) -> HealthCheckRequest {
 async fn health_is_told_per_service_and_overall() {
     let app = TestApp::start().await;
     let mut health = HealthClient::new(app.service.clone());
-    for service in ["", "countersign.v1.AuthService"] {
+    for service in ["", "countersign.v1.AuthService", "countersign.v1.SessionService"] {
         let status = health.check(of(service)).await.unwrap().into_inner().status();
         assert_eq!(status, ServingStatus::Serving, "{service:?}");
     }
@@ -87,7 +88,7 @@ async fn who_watches_health_is_told_of_a_shutdown_and_is_waited_for_no_longer_th
     let endpoint = Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
     let mut health = HealthClient::new(endpoint.connect().await.unwrap());
     let mut watches = Vec::new();
-    for service in ["", "countersign.v1.AuthService"] {
+    for service in ["", "countersign.v1.AuthService", "countersign.v1.SessionService"] {
         let mut watch = health.watch(of(service)).await.unwrap().into_inner();
         assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving, "{service:?}");
         watches.push(watch);

@@ -9,11 +9,14 @@ use argon2::Params;
 use clap::Parser as _;
 use countersign::clock::ManualClock;
 use countersign::config::Cli;
+use countersign::domain::{Client, Session};
 use countersign::server::App;
-use countersign::store::{OpenError, SqliteStore};
+use countersign::store::{AccountStore as _, OpenError, SqliteStore, StoredSession};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Executor as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::support::TestApp;
 
@@ -174,7 +177,46 @@ async fn opening_again_changes_nothing_and_the_settings_hold() {
     assert_eq!(journal, "wal");
     let migrations: i64 =
         sqlx::query_scalar("select count(*) from _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(migrations, 1);
+    assert_eq!(migrations, 2);
+}
+
+#[tokio::test]
+async fn a_database_of_before_session_details_keeps_its_sessions() {
+    let dir = tempfile::tempdir().unwrap();
+    let migrations = tempfile::tempdir().unwrap();
+    let first = "0001_accounts.sql";
+    fs::copy(Path::new("migrations/sqlite").join(first), migrations.path().join(first)).unwrap();
+    let mut before = SqliteConnectOptions::new()
+        .filename(dir.path().join("test.db"))
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap();
+    Migrator::new(migrations.path()).await.unwrap().run(&mut before).await.unwrap();
+    let account = "insert into accounts (id, username, password_hash, created_at)
+                   values (x'00000000000000000000000000000001', 'alice', '$argon2id$', 0)";
+    let session = "insert into sessions (id, account_id, epoch, created_at, expires_at, token_lifetime)
+                   values (x'00000000000000000000000000000002', x'00000000000000000000000000000001', 0, 5000, 9000, 700)";
+    for statement in [account, session] {
+        before.execute(statement).await.unwrap();
+    }
+    before.close().await.unwrap();
+
+    let store = SqliteStore::open(&url(&dir)).await.unwrap();
+    let at = |second| time::OffsetDateTime::from_unix_timestamp(second).unwrap();
+    let expected = StoredSession {
+        session: Session {
+            id: Uuid::from_u128(2),
+            account_id: Uuid::from_u128(1),
+            epoch: 0,
+            created_at: at(5),
+            expires_at: at(9),
+            token_lifetime: std::time::Duration::from_millis(700),
+            client: Client::default(),
+        },
+        last_token_at: at(5),
+    };
+    assert_eq!(store.find_session(Uuid::from_u128(2)).await.unwrap(), Some(expected));
 }
 
 #[tokio::test]

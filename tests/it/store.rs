@@ -1,16 +1,25 @@
 //! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
 //! exception for one of them would stand here, with its reason; there is none.
 
+mod sessions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::domain::{
-    Account, AccountStatus, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash, PersonName, Revocation,
-    Role, Session, Username,
+    Account, AccountStatus, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash, PersonName,
+    Revocation, Role, Session, Username,
 };
 use countersign::store::{AccountStore, SqliteStore, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+use sessions::{
+    a_changed_role_counts_the_epoch_and_ends_all_sessions, a_session_is_found_and_listed_as_it_was_stored,
+    a_session_is_listed_while_a_token_of_it_can_be_good, a_thousand_sessions_end_together,
+    all_sessions_of_an_account_but_one_end_together, sessions_are_listed_newest_first_from_where_a_page_ended,
+    the_time_of_a_last_token_only_moves_on,
+};
 
 type Store = Arc<dyn AccountStore>;
 
@@ -44,6 +53,13 @@ on_every_engine!(
     deleting_takes_the_firm_with_its_last_account,
     revocations_are_told_in_order_from_where_one_stopped_until_they_expire,
     purging_forgets_what_has_expired_and_never_reuses_a_place,
+    a_session_is_found_and_listed_as_it_was_stored,
+    sessions_are_listed_newest_first_from_where_a_page_ended,
+    a_session_is_listed_while_a_token_of_it_can_be_good,
+    the_time_of_a_last_token_only_moves_on,
+    all_sessions_of_an_account_but_one_end_together,
+    a_thousand_sessions_end_together,
+    a_changed_role_counts_the_epoch_and_ends_all_sessions,
 );
 
 const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";
@@ -80,6 +96,7 @@ fn session(id: u128, account: &NewAccount, epoch: i64) -> Session {
         created_at: at(0),
         expires_at: at(100),
         token_lifetime: Duration::from_secs(10),
+        client: Client::default(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod open;
 mod rows;
+mod sessions;
 
 use async_trait::async_trait;
 use sqlx::sqlite::Sqlite;
@@ -14,8 +15,8 @@ use sqlx::{SqlitePool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{AccountStore, Credentials, StoreError, StoredRevocation};
-use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Session};
+use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use rows::{AccountRow, RevocationRow, failure, millis};
 
 pub use open::{OpenError, beside};
@@ -211,13 +212,58 @@ impl AccountStore for SqliteStore {
         // The last connection to close writes the log back into the file and removes it.
         self.writer.close().await;
     }
+
+    async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
+        let mut tx = self.write().await?;
+        // A username account has no role: null differs from nothing.
+        let epoch: Option<i64> = sqlx::query_scalar(
+            "update accounts set role = ?2, epoch = epoch + 1 where id = ?1 and role <> ?2 returning epoch",
+        )
+        .bind(id)
+        .bind(role.as_str())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(failure)?;
+        if let Some(epoch) = epoch {
+            end_all_sessions(&mut tx, id, epoch, until).await?;
+        }
+        tx.commit().await.map_err(failure)?;
+        Ok(epoch)
+    }
+
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError> {
+        sessions::list(&self.readers, account_id, page).await
+    }
+
+    async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
+        sessions::find(&self.readers, id).await
+    }
+
+    async fn end_sessions(
+        &self,
+        account_id: Uuid,
+        except: Option<Uuid>,
+        from: OffsetDateTime,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let mut tx = self.write().await?;
+        let ended = sessions::end(&mut tx, account_id, except, from).await?;
+        tx.commit().await.map_err(failure)?;
+        Ok(ended)
+    }
+
+    async fn note_last_tokens(&self, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        sessions::note_tokens(&mut tx, times).await?;
+        tx.commit().await.map_err(failure)
+    }
 }
 
 /// Stores a session if its account is active and in the session's epoch, and tells whether it was.
 async fn insert_session(tx: &mut Transaction<'_, Sqlite>, session: &Session) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "insert into sessions (id, account_id, epoch, created_at, expires_at, token_lifetime)
-         select ?1, id, epoch, ?4, ?5, ?6 from accounts where id = ?2 and epoch = ?3 and status = 'active'",
+        "insert into sessions
+             (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
+         select ?1, id, epoch, ?4, ?5, ?6, ?7, ?8, ?4 from accounts where id = ?2 and epoch = ?3 and status = 'active'",
     )
     .bind(session.id)
     .bind(session.account_id)
@@ -225,6 +271,8 @@ async fn insert_session(tx: &mut Transaction<'_, Sqlite>, session: &Session) -> 
     .bind(millis(session.created_at))
     .bind(millis(session.expires_at))
     .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
+    .bind(session.client.label())
+    .bind(session.client.address.map(|address| address.to_string()))
     .execute(&mut **tx)
     .await
     .map_err(failure)?;

@@ -1,14 +1,17 @@
 //! Rows and errors of SQLite, translated into the domain's types and the store's errors. A row that this service cannot
 //! have written is an error that names table, column and row.
 
+use std::time::Duration;
+
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::domain::{
-    Account, AccountStatus, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role, Username,
+    Account, AccountStatus, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role,
+    Session, Username,
 };
-use crate::store::{Credentials, StoreError, StoredRevocation};
+use crate::store::{Credentials, StoreError, StoredRevocation, StoredSession};
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
 macro_rules! select_account {
@@ -85,6 +88,39 @@ impl RevocationRow {
         };
         let until = from_millis(self.expires_at).ok_or_else(|| impossible("revocations", "expires_at", self.seq))?;
         Ok(StoredRevocation { seq: self.seq, revocation, until })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct SessionRow {
+    id: Uuid,
+    account_id: Uuid,
+    epoch: i64,
+    created_at: i64,
+    expires_at: i64,
+    token_lifetime: i64,
+    client_label: String,
+    client_address: Option<String>,
+    last_token_at: i64,
+}
+
+impl SessionRow {
+    pub fn into_session(self) -> Result<StoredSession, StoreError> {
+        let impossible = |column| impossible("sessions", column, self.id);
+        let address = self.client_address.map(|text| text.parse()).transpose();
+        let session = Session {
+            id: self.id,
+            account_id: self.account_id,
+            epoch: self.epoch,
+            created_at: from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?,
+            expires_at: from_millis(self.expires_at).ok_or_else(|| impossible("expires_at"))?,
+            token_lifetime: u64::try_from(self.token_lifetime)
+                .map(Duration::from_millis)
+                .map_err(|_| impossible("token_lifetime"))?,
+            client: Client::new(&self.client_label, address.map_err(|_| impossible("client_address"))?),
+        };
+        let last_token_at = from_millis(self.last_token_at).ok_or_else(|| impossible("last_token_at"))?;
+        Ok(StoredSession { session, last_token_at })
     }
 }
 

@@ -1,0 +1,164 @@
+//! The sessions of an account, listed and ended: by whoever owns them, or by an administrator of the same firm. Apart
+//! from signing in and out because here one account may speak of another, and who may is decided in one place
+//! ([`Accounts::require_seen`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Accounts, LONGEST_WAIT, uninterrupted};
+use crate::domain::{Account, AuthError, Identity, Revocation, Role, Violations};
+use crate::store::{SessionPage, StoredSession};
+
+/// How much later than its token was minted a session's time may be written, with a margin: for so long a session is
+/// still listed that looks as if its last token had expired. Better than hiding one that lives.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(30);
+
+/// Who asks, as a verified token says: the account, the sign-in, and the account's epoch then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actor {
+    /// Whose token it is.
+    pub account_id: Uuid,
+    /// The session that asks.
+    pub session_id: Uuid,
+    /// Of the account at sign-in.
+    pub epoch: i64,
+}
+
+/// Sessions, the newest first, and where the next page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionList {
+    /// With the time of the latest token, as far as this process can know.
+    pub sessions: Vec<StoredSession>,
+    /// Empty on the last page.
+    pub next_page_token: String,
+}
+
+impl Accounts {
+    /// Up to `limit` live sessions of an account, `None` for the actor's own; from the beginning when `page_token` is
+    /// empty.
+    pub async fn list_sessions(
+        &self,
+        actor: &Actor,
+        account_id: Option<Uuid>,
+        limit: u32,
+        page_token: &str,
+    ) -> Result<SessionList, AuthError> {
+        let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id)).await?;
+        let after = if page_token.is_empty() { None } else { Some(self.open_position(account_id, page_token)?) };
+        let now = self.clock.now();
+        // One more than asked for tells whether there is another page.
+        let page = SessionPage { after, limit: limit.saturating_add(1), now, tokens_since: now - WRITTEN_WITHIN };
+        let mut sessions = self.store.list_sessions(account_id, &page).await?;
+        let is_last = sessions.len() <= limit as usize;
+        sessions.truncate(limit as usize);
+        let next_page_token = match sessions.last() {
+            Some(last) if !is_last => self.seal_position(last)?,
+            _ => String::new(),
+        };
+        for stored in &mut sessions {
+            stored.last_token_at = self.last_token_at(stored);
+        }
+        Ok(SessionList { sessions, next_page_token })
+    }
+
+    /// Ends a session of the actor, or of an account that the actor administers; durably and at once.
+    pub async fn revoke_session(&self, actor: &Actor, id: Uuid) -> Result<(), AuthError> {
+        let found = self.store.find_session(id).await?;
+        // The actor is looked at in any case: one who is gone is told so, whatever it asked for.
+        let owner = found.as_ref().map_or(Uuid::nil(), |found| found.session.account_id);
+        self.require_seen(actor, owner).await?;
+        let now = self.clock.now();
+        let session = found.ok_or(AuthError::NotFound)?.session;
+        if session.expires_at <= now {
+            return Err(AuthError::NotFound);
+        }
+        let until = now + LONGEST_WAIT + session.token_lifetime;
+        let (store, revocations, by) = (Arc::clone(&self.store), Arc::clone(&self.revocations), actor.account_id);
+        uninterrupted(async move {
+            store.end_session(id, until).await?;
+            revocations.insert(Revocation::Session(id), until);
+            tracing::info!(event = "revoke", result = "ok", account = %session.account_id, session = %id, %by);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends all sessions of the actor but the one that asks; or all of an account that the actor administers. Durably,
+    /// in one transaction, and at once; tells how many of them were live.
+    pub async fn revoke_other_sessions(&self, actor: &Actor, account_id: Option<Uuid>) -> Result<usize, AuthError> {
+        let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id)).await?;
+        let except = (account_id == actor.account_id).then_some(actor.session_id);
+        let (this, by) = (self.clone(), actor.account_id);
+        uninterrupted(async move {
+            let now = this.clock.now();
+            let ended = this.store.end_sessions(account_id, except, now + LONGEST_WAIT).await?;
+            for ended in &ended {
+                this.revocations.insert(Revocation::Session(ended.stored.session.id), ended.until);
+            }
+            let live = ended.iter().filter(|ended| this.is_live(&ended.stored, now)).count();
+            tracing::info!(event = "revoke", result = "ok", account = %account_id, sessions = live, %by);
+            Ok(live)
+        })
+        .await
+    }
+
+    /// Refuses unless the actor may see the sessions of `account_id`: its own, or, if the store says at this moment that
+    /// it is an administrator, those of its firm. Whatever else it asks for does not exist, as far as it is told.
+    async fn require_seen(&self, actor: &Actor, account_id: Uuid) -> Result<Uuid, AuthError> {
+        let own = self.find_active(actor.account_id, actor.epoch).await?;
+        if account_id == own.id {
+            return Ok(account_id);
+        }
+        match self.store.find_account(account_id).await? {
+            Some(other) if administers(&own, &other) => Ok(account_id),
+            _ => Err(AuthError::NotFound),
+        }
+    }
+
+    fn last_token_at(&self, stored: &StoredSession) -> OffsetDateTime {
+        self.activity.last(stored.session.id).unwrap_or(stored.last_token_at).max(stored.last_token_at)
+    }
+
+    /// What a listing shows, said of one session.
+    fn is_live(&self, stored: &StoredSession, now: OffsetDateTime) -> bool {
+        let last_expiry = self.last_token_at(stored) + stored.session.token_lifetime;
+        stored.session.expires_at > now && last_expiry > now - WRITTEN_WITHIN
+    }
+
+    /// Where a page ended, as the client keeps it: the time of a session in milliseconds, and its id. A position and not
+    /// a count, so that sessions that come and go shift nothing; sealed, so that every replica takes it and nobody makes
+    /// one; for one account, so that it tells nothing about another's.
+    fn seal_position(&self, last: &StoredSession) -> Result<String, AuthError> {
+        let millis = i64::try_from(last.session.created_at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
+        let payload = [&millis.to_be_bytes()[..], last.session.id.as_bytes()].concat();
+        Ok(self.tokens.seal(&purpose(last.session.account_id), &payload)?)
+    }
+
+    fn open_position(&self, account_id: Uuid, page_token: &str) -> Result<(OffsetDateTime, Uuid), AuthError> {
+        let open = || {
+            let payload = self.tokens.unseal(&purpose(account_id), page_token)?;
+            let (millis, id) = payload.split_first_chunk()?;
+            let nanos = i128::from(i64::from_be_bytes(*millis)) * 1_000_000;
+            Some((OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, Uuid::from_slice(id).ok()?))
+        };
+        open().ok_or_else(|| {
+            let mut violations = Violations::default();
+            violations.add("page_token", "must be empty or the next_page_token of a page of the same account");
+            AuthError::Validation(violations)
+        })
+    }
+}
+
+fn administers(own: &Account, other: &Account) -> bool {
+    match (&own.identity, &other.identity) {
+        (Identity::Email { firm, role: Role::Admin, .. }, Identity::Email { firm: theirs, .. }) => firm.id == theirs.id,
+        _ => false,
+    }
+}
+
+fn purpose(account_id: Uuid) -> String {
+    format!("sessions of {account_id}")
+}

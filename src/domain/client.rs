@@ -1,0 +1,50 @@
+//! Where a sign-in came from, so that its owner can tell one session from another.
+
+use std::net::IpAddr;
+
+use super::text;
+
+/// The program and the place that signed in. A claim and a hint, never a proof: nothing is decided by it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    label: String,
+    /// `None` when it did not come by the network.
+    pub address: Option<IpAddr>,
+}
+
+/// Real ones have under 200; the rest is somebody's joke, and every session would store it.
+const MAX_LABEL_CHARS: usize = 200;
+
+impl Client {
+    /// Takes what the client calls itself. Nothing is refused, for nobody is kept from signing in by it: characters that
+    /// cannot be seen are left out, and so is what is beyond 200 characters.
+    pub fn new(label: &str, address: Option<IpAddr>) -> Self {
+        let visible: String = label.chars().filter(|&c| !text::is_unprintable(c)).take(MAX_LABEL_CHARS).collect();
+        Self { label: visible.trim().to_owned(), address }
+    }
+
+    /// What the client calls itself: at most 200 characters, every one of them visible; possibly none.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Client;
+
+    #[test]
+    fn a_label_is_bounded_and_shows_what_it_holds() {
+        for (given, kept) in [
+            ("", ""),
+            ("grpc-go/1.75.0", "grpc-go/1.75.0"),
+            (" curl/8 \t", "curl/8"),
+            ("a\u{0}b\r\nc\u{1b}[31m", "abc[31m"),
+            ("evil\u{202e}txt\u{200b}", "eviltxt"),
+            ("ma\u{f1}ana 🦀", "ma\u{f1}ana 🦀"),
+        ] {
+            assert_eq!(Client::new(given, None).label(), kept, "{given:?}");
+        }
+        assert_eq!(Client::new(&"\u{e4}".repeat(500), None).label(), "\u{e4}".repeat(200));
+    }
+}

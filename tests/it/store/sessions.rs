@@ -1,0 +1,184 @@
+//! What every store promises of sessions: listing, ending several, when each was last given a token; and of roles, whose
+//! change ends them.
+
+use std::time::Duration;
+
+use countersign::domain::{AccountStatus, Client, NewAccount, Revocation, Role, Session};
+use countersign::store::{EndedSession, SessionPage, StoredSession};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Store, at, email, revocations, username};
+
+/// A session that began at `created`, lives until 1,000 and whose tokens live for 100.
+fn session(id: u128, account: &NewAccount, created: i64) -> Session {
+    Session {
+        created_at: at(created),
+        expires_at: at(1_000),
+        token_lifetime: Duration::from_secs(100),
+        ..super::session(id, account, 0)
+    }
+}
+
+/// The first page at that moment, without a margin.
+fn page(now: i64) -> SessionPage {
+    SessionPage { after: None, limit: 100, now: at(now), tokens_since: at(now) }
+}
+
+async fn listed(store: &Store, account: &NewAccount, page: &SessionPage) -> Vec<u128> {
+    let sessions = store.list_sessions(account.id, page).await.unwrap();
+    sessions.iter().map(|stored| stored.session.id.as_u128()).collect()
+}
+
+async fn last_token_at(store: &Store, id: u128) -> Option<OffsetDateTime> {
+    store.find_session(Uuid::from_u128(id)).await.unwrap().map(|stored| stored.last_token_at)
+}
+
+pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
+    let new = username(1, "alice");
+    let clients = [
+        Client::default(),
+        Client::new("Browser/1 (ma\u{f1}ana 🦀; 'x')", Some("203.0.113.7".parse().unwrap())),
+        Client::new(&"\u{4e16}".repeat(200), Some("2001:db8::1".parse().unwrap())),
+    ];
+    let first = Session { client: clients[0].clone(), ..session(10, &new, 0) };
+    store.insert_account(&new, Some(&first)).await.unwrap();
+    let mut all = vec![first];
+    for (id, client) in (11..).zip(&clients[1..]) {
+        // To the millisecond.
+        let created_at = at(0) + Duration::from_millis(1);
+        all.push(Session { client: client.clone(), created_at, ..session(id, &new, 0) });
+        assert!(store.open_session(all.last().unwrap()).await.unwrap());
+    }
+    let stored = |session: &Session| StoredSession { session: session.clone(), last_token_at: session.created_at };
+    for session in &all {
+        assert_eq!(store.find_session(session.id).await.unwrap(), Some(stored(session)));
+    }
+    let expected: Vec<_> = all.iter().rev().map(stored).collect();
+    assert_eq!(store.list_sessions(new.id, &page(1)).await.unwrap(), expected);
+    assert_eq!(store.find_session(Uuid::from_u128(99)).await.unwrap(), None);
+    assert_eq!(store.list_sessions(Uuid::from_u128(99), &page(1)).await.unwrap(), []);
+}
+
+pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Store) {
+    let (alice, bobby) = (username(1, "alice"), username(2, "bobby"));
+    store.insert_account(&alice, None).await.unwrap();
+    store.insert_account(&bobby, Some(&session(50, &bobby, 3))).await.unwrap();
+    // Neither in the order of ids nor in that of times; three in the same moment.
+    for (id, created) in [(30, 5), (12, 5), (40, 1), (11, 9), (20, 5)] {
+        assert!(store.open_session(&session(id, &alice, created)).await.unwrap());
+    }
+    let expected = [11, 30, 20, 12, 40];
+    assert_eq!(listed(&store, &alice, &page(10)).await, expected);
+    for limit in 1..=6 {
+        let (mut walked, mut after) = (Vec::new(), None);
+        loop {
+            let some = store.list_sessions(alice.id, &SessionPage { after, limit, ..page(10) }).await.unwrap();
+            let Some(last) = some.last() else { break };
+            after = Some((last.session.created_at, last.session.id));
+            assert!(some.len() <= limit as usize);
+            walked.extend(some.iter().map(|stored| stored.session.id.as_u128()));
+        }
+        assert_eq!(walked, expected, "{limit} at a time");
+    }
+    // From a place where none is any more.
+    let after = Some((at(5), Uuid::from_u128(25)));
+    assert_eq!(listed(&store, &alice, &SessionPage { after, ..page(10) }).await, [20, 12, 40]);
+}
+
+pub async fn a_session_is_listed_while_a_token_of_it_can_be_good(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    assert_eq!(listed(&store, &new, &page(99)).await, [10]);
+    assert!(listed(&store, &new, &page(100)).await.is_empty(), "its one token expires at this second");
+    let with_margin = SessionPage { tokens_since: at(99), ..page(129) };
+    assert_eq!(listed(&store, &new, &with_margin).await, [10]);
+    store.note_last_tokens(&[(Uuid::from_u128(10), at(950))]).await.unwrap();
+    assert_eq!(listed(&store, &new, &page(999)).await, [10]);
+    assert!(listed(&store, &new, &page(1_000)).await.is_empty(), "the ceiling");
+    store.end_session(Uuid::from_u128(10), at(1_000)).await.unwrap();
+    assert!(listed(&store, &new, &page(999)).await.is_empty());
+    assert_eq!(store.find_session(Uuid::from_u128(10)).await.unwrap(), None);
+}
+
+pub async fn the_time_of_a_last_token_only_moves_on(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    assert!(store.open_session(&session(11, &new, 0)).await.unwrap());
+    let ids = [10, 11, 99].map(Uuid::from_u128);
+    store.note_last_tokens(&[]).await.unwrap();
+    // The last one has ended meanwhile.
+    store.note_last_tokens(&ids.map(|id| (id, at(50)))).await.unwrap();
+    store.note_last_tokens(&[(ids[0], at(40)), (ids[1], at(60))]).await.unwrap();
+    assert_eq!(last_token_at(&store, 10).await, Some(at(50)));
+    assert_eq!(last_token_at(&store, 11).await, Some(at(60)));
+    assert_eq!(last_token_at(&store, 99).await, None);
+}
+
+pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
+    let (alice, bobby) = (username(1, "alice"), username(2, "bobby"));
+    store.insert_account(&alice, Some(&session(10, &alice, 0))).await.unwrap();
+    store.insert_account(&bobby, Some(&session(50, &bobby, 0))).await.unwrap();
+    let late = Session { expires_at: at(120), ..session(11, &alice, 7) };
+    for session in [&late, &session(12, &alice, 8)] {
+        assert!(store.open_session(session).await.unwrap());
+    }
+    let mut ended = store.end_sessions(alice.id, Some(Uuid::from_u128(12)), at(30)).await.unwrap();
+    ended.sort_by_key(|ended| ended.stored.session.id);
+    let expected = |session: Session, until: i64| {
+        let last_token_at = session.created_at;
+        EndedSession { stored: StoredSession { session, last_token_at }, until: at(until) }
+    };
+    // A token lifetime after the moment that was given, whatever the ceiling was at sign-in: a setting may have raised it.
+    assert_eq!(ended, [expected(session(10, &alice, 0), 130), expected(late, 130)]);
+    assert_eq!(listed(&store, &alice, &page(9)).await, [12]);
+    assert_eq!(listed(&store, &bobby, &page(9)).await, [50]);
+    let stored = store.revocations_after(0, at(0)).await.unwrap();
+    let mut stored: Vec<_> = stored.iter().map(|stored| (stored.revocation, stored.until)).collect();
+    stored.sort_by_key(|(revocation, _)| format!("{revocation:?}"));
+    let revocation = |id: u128, until: i64| (Revocation::Session(Uuid::from_u128(id)), at(until));
+    assert_eq!(stored, [revocation(10, 130), revocation(11, 130)]);
+
+    let ended = store.end_sessions(alice.id, None, at(30)).await.unwrap();
+    assert_eq!(ended.iter().map(|ended| ended.stored.session.id.as_u128()).collect::<Vec<_>>(), [12]);
+    for nobody in [alice.id, Uuid::from_u128(99)] {
+        assert_eq!(store.end_sessions(nobody, None, at(30)).await.unwrap(), []);
+    }
+    assert_eq!(revocations(&store, 0, 0).await.len(), 3);
+    assert!(store.open_session(&session(13, &alice, 9)).await.unwrap(), "the account signs in as before");
+}
+
+pub async fn a_thousand_sessions_end_together(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, None).await.unwrap();
+    for id in 1..=1_001 {
+        assert!(store.open_session(&session(id, &new, 0)).await.unwrap());
+    }
+    assert_eq!(store.end_sessions(new.id, None, at(0)).await.unwrap().len(), 1_001);
+    let mut ended = revocations(&store, 0, 0).await;
+    ended.sort_by_key(|revocation| if let Revocation::Session(id) = revocation { id.as_u128() } else { 0 });
+    assert_eq!(ended, (1..=1_001).map(|id| Revocation::Session(Uuid::from_u128(id))).collect::<Vec<_>>());
+}
+
+pub async fn a_changed_role_counts_the_epoch_and_ends_all_sessions(store: Store) {
+    let (ada, alice) = (email(1, "ada@example.com", 7), username(2, "alice"));
+    store.insert_account(&ada, Some(&session(10, &ada, 0))).await.unwrap();
+    store.insert_account(&alice, Some(&session(20, &alice, 0))).await.unwrap();
+    assert_eq!(store.set_role(ada.id, Role::Admin, at(100)).await.unwrap(), None, "it has it already");
+    assert_eq!(listed(&store, &ada, &page(9)).await, [10]);
+    for (role, epoch) in [(Role::Viewer, 1), (Role::User, 2), (Role::Admin, 3)] {
+        assert_eq!(store.set_role(ada.id, role, at(100)).await.unwrap(), Some(epoch));
+        let account = store.find_account(ada.id).await.unwrap().unwrap();
+        assert_eq!((account.epoch, account.status), (epoch, AccountStatus::Active));
+        let countersign::domain::Identity::Email { role: found, .. } = account.identity else { panic!() };
+        assert_eq!(found, role);
+    }
+    assert!(listed(&store, &ada, &page(9)).await.is_empty());
+    let ended = [1, 2, 3].map(|epoch| Revocation::Account { id: ada.id, epoch });
+    assert_eq!(revocations(&store, 0, 0).await, ended);
+    assert_eq!(revocations(&store, 0, 100).await, []);
+    for nobody in [alice.id, Uuid::from_u128(99)] {
+        assert_eq!(store.set_role(nobody, Role::Admin, at(100)).await.unwrap(), None);
+    }
+    assert_eq!(listed(&store, &alice, &page(9)).await, [20], "a username account has no role");
+}
