@@ -10,7 +10,7 @@ use crate::clock::SystemClock;
 use crate::config::{AccountCommand, Settings};
 use crate::domain::{Account, AccountStatus, AuthError, FirmName, Handle, NewPassword, Password, PersonName};
 use crate::hashing::{HashError, PasswordHasher};
-use crate::store::{OpenError, SqliteStore};
+use crate::store::{self, OpenError, Purpose};
 
 /// Why a command did not do it. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum CommandError {
 
 /// Runs one command.
 pub async fn account(settings: &Settings, command: AccountCommand) -> Result<(), CommandError> {
-    let store = Arc::new(SqliteStore::open(&settings.database_url).await?);
+    let store = store::open(&settings.database_url, Purpose::Operate).await?;
     let operator = Operator::new(store, Arc::new(SystemClock), settings.session_max_lifetime);
     match command {
         AccountCommand::Create { handle, name, firm_name } => create(&operator, &handle, &name, &firm_name).await,

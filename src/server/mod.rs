@@ -1,14 +1,15 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
-//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `secret` where the signing
-//! secret comes from.
+//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `health` what is said of it,
+//! `secret` where the signing secret comes from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
 
 mod edge;
 mod feed;
 mod first_bytes;
+mod health;
 mod listener;
 mod secret;
 
@@ -19,18 +20,17 @@ use argon2::Params;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
 use crate::accounts::{Accounts, Rules};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
-use crate::pb::auth_service_server;
 use crate::revocations::Revocations;
-use crate::store::{AccountStore, OpenError, SqliteStore, StoreError};
+use crate::store::{self, AccountStore, OpenError, Purpose, StoreError};
 use crate::token::{Keyring, Tokens};
+
+use health::Health;
 
 pub use listener::Limits;
 pub use secret::SecretSourceError;
@@ -70,7 +70,7 @@ pub struct App {
     pub service: Router,
     /// Counts hashes; for tests.
     pub hasher: PasswordHasher,
-    health: HealthReporter,
+    health: Health,
     feed: feed::Feed,
     store: Arc<dyn AccountStore>,
 }
@@ -106,15 +106,14 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
 impl App {
     /// Opens the database, reads the live revocations, and builds the one stack and what projects it.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
-        let store: Arc<dyn AccountStore> = Arc::new(SqliteStore::open_for_serving(&settings.database_url).await?);
+        let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let (current, previous) = secret::find(settings)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let hasher = PasswordHasher::start(params, cores, HASH_QUEUE)?;
-        let revocations = Arc::new(Revocations::default());
-        let health = HealthReporter::new();
-        health.set_service_status(auth_service_server::SERVICE_NAME, ServingStatus::Serving).await;
+        let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
+        let health = Health::serving().await;
         let feed =
             feed::Feed::load(Arc::clone(&store), Arc::clone(&revocations), Arc::clone(&clock), health.clone()).await?;
         let rules = Rules {
@@ -125,28 +124,22 @@ impl App {
         };
         let accounts =
             Accounts::new(Arc::clone(&store), hasher.clone(), tokens.clone(), Arc::clone(&revocations), clock, rules);
-        let routes = grpc::routes(accounts, tokens, revocations, health.clone(), settings.grpc_reflection)?;
+        let routes = grpc::routes(accounts, tokens, revocations, health.reporter(), settings.grpc_reflection)?;
         Ok(Self { service: edge::router(routes, &settings.cors_allowed_origins), hasher, health, feed, store })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
     /// under way end or are cut off at the drain deadline.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>, limits: Limits) {
+        // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
         let health = self.health;
         let stop = async move {
             stop.await;
-            following.abort();
-            set_health(&health, ServingStatus::NotServing).await;
+            health.drain().await;
         };
         listener::serve(listener, self.service, stop, limits).await;
+        following.abort();
         self.store.close().await;
-    }
-}
-
-/// Of the service, and overall.
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", auth_service_server::SERVICE_NAME] {
-        health.set_service_status(service, status).await;
     }
 }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::config::Settings;
-use crate::store::{OpenError, SqliteStore};
+use crate::store::{self, OpenError};
 use crate::token::{Secret, SecretError};
 
 /// Why there is no secret. The messages name the setting and never its value.
@@ -41,6 +41,12 @@ pub enum SecretSourceError {
         /// What the system said.
         cause: io::Error,
     },
+    /// Nowhere to keep one.
+    #[error(
+        "JWT_SECRET is not set: a database server has no folder to keep a generated one in; set JWT_SECRET or \
+         JWT_SECRET_FILE, the same on every replica, as from `openssl rand -base64 48`"
+    )]
+    NowhereToKeep,
     /// The database's address.
     #[error(transparent)]
     Database(#[from] OpenError),
@@ -78,7 +84,7 @@ fn given(
 
 /// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only.
 fn generated(database_url: &str) -> Result<Secret, SecretSourceError> {
-    let mut path = SqliteStore::path(database_url)?.into_os_string();
+    let mut path = store::file(database_url)?.ok_or(SecretSourceError::NowhereToKeep)?.into_os_string();
     path.push("-secret");
     let path = PathBuf::from(path);
     let keep = || -> io::Result<String> {

@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("pb", &[]),
     ("token", &["clock"]),
-    ("revocations", &["domain"]),
+    ("revocations", &["domain", "clock"]),
     ("hashing", &["domain"]),
     ("store", &["domain"]),
     ("layer", &["token", "revocations"]),
