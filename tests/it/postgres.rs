@@ -170,7 +170,7 @@ async fn a_database_that_cannot_be_opened_stops_the_start_with_what_to_do_and_wi
     let own = database.url_as("owner", "superuser").await;
     let wrong = own.replace(PASSWORD, "another hunter2hunter2");
     let elsewhere = format!("{}/nowhere", own.rsplit_once('/').unwrap().0);
-    let (before, after) = own.split_once('@').unwrap();
+    let (before, _) = own.split_once('@').unwrap();
     let closed_port = format!("{before}@127.0.0.1:1/x");
     let powerless = database.url_as("guest", "").await;
     // As it is from PostgreSQL 15 on.
@@ -181,21 +181,41 @@ async fn a_database_that_cannot_be_opened_stops_the_start_with_what_to_do_and_wi
         (wrong.as_str(), ["does not let", "check user and password in DATABASE_URL"]),
         (&elsewhere, ["there is no database nowhere at ", "create it"]),
         (&closed_port, ["cannot reach the database x at 127.0.0.1:1", "check DATABASE_URL"]),
-        (&format!("{before}@{after}?sslmod=require"), ["`sslmod`", "did you mean `sslmode`"]),
-        (&format!("{own}?sslmode=sometimes"), ["DATABASE_URL must be", "postgres://USER"]),
-        (&format!("{before}@{after}:port"), ["DATABASE_URL", "create it"]),
+        (&Database::with(&own, "sslmod=require"), ["`sslmod`", "did you mean `sslmode`"]),
+        (&Database::with(&own, "sslmode=sometimes"), ["DATABASE_URL must be", "postgres://USER"]),
         (before, ["DATABASE_URL must be", "%40"]),
         ("postgres://", ["DATABASE_URL must be", "postgres://USER"]),
         ("mysql://root@localhost/x", ["DATABASE_URL must begin with", "postgres://"]),
         (&powerless, ["may not write in the database", "make it the owner"]),
         (&read_only, ["is read-only", "primary"]),
-        (&format!("{own}?sslmode=require"), ["cannot open the database", "TLS"]),
     ] {
         let said = sentence(url);
         for part in parts {
             assert!(said.contains(part), "no {part} in: {said}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_a_server_is_believed_only_as_far_as_the_address_says() {
+    let Some(database) = Database::create().await else { return };
+    let Some(certificate) = database.certificate() else {
+        eprintln!("skipped: the server has no certificate that is known here");
+        return;
+    };
+    let url = database.url_as("owner", "superuser").await;
+    let root = format!("sslrootcert={}", certificate.display());
+    let verified = Database::with(&Database::with(&url, "sslmode=verify-full"), &root);
+    for url in [&Database::with(&url, "sslmode=require"), &verified] {
+        let store = open(url).await;
+        store.purge(at(0)).await.unwrap();
+        let encrypted = "select count(*) from pg_stat_ssl join pg_stat_activity using (pid)
+                         where datname = $1 and application_name = 'countersign' and ssl";
+        assert_eq!(count(&database, encrypted).await, 1, "{url}");
+        store.close().await;
+    }
+    let said = sentence(&Database::with(&url, "sslmode=verify-full"));
+    assert!(said.contains("cannot ") && said.contains("certificate"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ struct Server {
     url: String,
     /// Stops the server and removes its files when its standard input ends, as it does with this process.
     _watcher: Option<Child>,
+    certificate: Option<PathBuf>,
 }
 
 /// An empty database of its own, dropped at the end.
@@ -75,6 +76,17 @@ impl Database {
     /// The full name of a user, of which a server has one list for all databases.
     pub fn user(&self, user: &str) -> String {
         format!("{}_{user}", self.name)
+    }
+
+    /// The same, with a parameter more.
+    pub fn with(url: &str, parameter: &str) -> String {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{separator}{parameter}")
+    }
+
+    /// The certificate of a throw-away server, which signed itself; `None` when it has none.
+    pub fn certificate(&self) -> Option<PathBuf> {
+        Some(self.server.certificate.clone()?).filter(|file| file.exists())
     }
 
     /// Behind the store's back.
@@ -127,7 +139,7 @@ impl Drop for Database {
 impl Server {
     fn find() -> Option<Self> {
         if let Some(url) = var("TEST_POSTGRES_URL") {
-            return Some(Self { url, _watcher: None });
+            return Some(Self { url, _watcher: None, certificate: None });
         }
         let bin = bin()?;
         // The port is free when it is chosen, and another process may take it before the server does.
@@ -171,7 +183,10 @@ impl Server {
         let mut said = String::new();
         BufReader::new(watcher.stdout.take().unwrap()).read_line(&mut said).unwrap();
         let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
-        (said == "ready\n").then_some(Self { url, _watcher: Some(watcher) })
+        (said == "ready\n").then(|| {
+            let certificate = Some(dir.join("data/server.crt"));
+            Self { url, _watcher: Some(watcher), certificate }
+        })
     }
 }
 
@@ -183,6 +198,13 @@ trap 'rm -rf "$dir"' EXIT
 {
     "$bin/initdb" --pgdata="$dir/data" --username="$user" --pwfile="$dir/password" --auth=scram-sha-256 \
         --encoding=UTF8 --no-locale --no-sync &&
+    if command -v openssl >/dev/null; then
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+            -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:false \
+            -keyout "$dir/data/server.key" -out "$dir/data/server.crt" &&
+        chmod 600 "$dir/data/server.key" &&
+        echo "ssl = on" >>"$dir/data/postgresql.conf"
+    fi &&
     "$bin/pg_ctl" --pgdata="$dir/data" --wait --log="$dir/log" --options="-k '$dir' -p $port \
         -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300 -c shared_buffers=32MB" start
 } >"$dir/made" 2>&1 || { cat "$dir/made" "$dir/log" >&2; exit 1; }
