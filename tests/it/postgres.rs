@@ -1,7 +1,7 @@
 //! What PostgreSQL alone can get wrong: several processes at once, callers that hang up, locks that others hold; and the
 //! sentence that an operator reads when it cannot be opened, which never has the password in it.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,10 +154,36 @@ async fn a_lock_that_is_not_let_go_of_is_waited_for_a_while_and_nothing_is_chang
     assert_eq!(store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap(), Some(1));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_became_read_only_is_out_of_reach_for_readers_too() {
+    let Some(database) = Database::create().await else { return };
+    let store = open(&database.url_as("reader", "superuser").await).await;
+    assert!(store.revocations_after(0, at(0)).await.unwrap().is_empty());
+    database.admin(&format!("alter role {} set default_transaction_read_only = on", database.user("reader"))).await;
+    database.cut_off("reader").await;
+    database.let_in("reader").await;
+    // It might lag behind, and lack what was revoked.
+    let error = store.revocations_after(0, at(0)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    database.admin(&format!("alter role {} reset default_transaction_read_only", database.user("reader"))).await;
+    store.revocations_after(0, at(0)).await.unwrap();
+}
+
 /// What the real binary says when it does not start on `url`.
 fn sentence(url: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
-    let output = binary::run(binary::command(dir.path()).env("DATABASE_URL", url).env("JWT_SECRET", SECRET), "");
+    let mut command = binary::command(dir.path());
+    command.env("DATABASE_URL", url).env("JWT_SECRET", SECRET).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("it started; does the server ask for passwords at all?");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(!said.contains(PASSWORD) && !said.contains("panicked"), "{said}");

@@ -57,7 +57,7 @@ async fn a_logout_on_one_replica_is_a_refusal_on_the_other_in_a_moment() {
     took.sort();
     assert!(took[10] < Duration::from_secs(1), "{took:?}");
     // Announced: who only looked twice a second would take a quarter of one.
-    assert!(took[5] < Duration::from_millis(100), "{took:?}");
+    assert!(took[5] < Duration::from_millis(150), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,6 +138,29 @@ async fn a_replica_that_is_cut_off_refuses_tokens_after_the_bound_and_comes_back
         sleep(Duration::from_millis(5)).await;
     }
     until(&cut, "/readyz", "", StatusCode::OK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_stops_at_once_and_leaves_no_connection_whether_the_database_is_there_or_not() {
+    let Some(database) = Database::create().await else { return };
+    let url = database.url_as("one", "superuser").await;
+    for away in [false, true] {
+        let (app, served) = replica(&url).await;
+        app.sign_in_username(&format!("alice {away}")).await;
+        if away {
+            database.cut_off("one").await;
+            until(&app, "/readyz", "", StatusCode::SERVICE_UNAVAILABLE).await;
+        }
+        let begun = Instant::now();
+        served.stop().await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "{away}: {:?}", begun.elapsed());
+        let left = "select count(*) from pg_stat_activity where datname = $1 and application_name = 'countersign'";
+        let mut behind = database.connect().await;
+        while sqlx::query_scalar::<_, i64>(left).bind(&database.name).fetch_one(&mut behind).await.unwrap() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(8), "{away}: a connection is left");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 /// In both dialects and over gRPC, for a call that reads and one that writes; and no answer has a fresh token.

@@ -78,6 +78,7 @@ impl PostgresStore {
             PgPoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(WAIT_FOR_A_CONNECTION)
+                .after_connect(|connection, _| Box::pin(require_writable(connection)))
                 .connect_lazy_with(options.clone())
         };
         let (pool, feed) = (pool(CONNECTIONS), pool(FEED_CONNECTIONS));
@@ -99,6 +100,14 @@ fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
     }
     let named = options.get_application_name().is_some();
     Ok(if named { options } else { options.application_name("countersign") })
+}
+
+/// A standby lags behind: what is read there may lack a revocation that was acknowledged long ago. An address that leads to
+/// a primary at the start may lead to a standby after a failover.
+async fn require_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let read_only: bool =
+        sqlx::query_scalar("select current_setting('transaction_read_only')::bool").fetch_one(connection).await?;
+    if read_only { Err(sqlx::Error::Protocol("the server is read-only".to_owned())) } else { Ok(()) }
 }
 
 /// What may be told of a server.

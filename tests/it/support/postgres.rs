@@ -1,6 +1,6 @@
 //! A PostgreSQL server for the tests, and a database on it for each: the server of `TEST_POSTGRES_URL` (which must name a
-//! superuser), else a throw-away one, made once a test process with the machine's own `initdb`. Where there is neither, the tests that need one say
-//! loudly that they were skipped; in CI they fail.
+//! superuser, and ask for passwords), else a throw-away one, made once a test process with the machine's own `initdb`.
+//! Where there is neither, the tests that need one say loudly that they were skipped; in CI they fail.
 
 use std::env;
 use std::fs;
