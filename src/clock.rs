@@ -1,15 +1,20 @@
 //! The time, as an argument. Separate because everything that asks for it must be testable at any moment: tests hold
 //! a [`ManualClock`], and `clippy.toml` forbids asking the system anywhere but here.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-/// Tells the time in UTC.
+/// Tells the time in UTC, and how much of it has passed.
 pub trait Clock: Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> OffsetDateTime;
+
+    /// How long it is since some moment that never changes. Apart from [`Self::now`], which an operator or a time server
+    /// may set back: a bound on "how long ago" that is measured with that could stretch to any length.
+    fn elapsed(&self) -> Duration;
 }
 
 /// The machine's own clock.
@@ -21,27 +26,45 @@ impl Clock for SystemClock {
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }
+
+    fn elapsed(&self) -> Duration {
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        FIRST.elapsed()
+    }
 }
 
-/// A clock that stands still until it is moved. For tests, in this crate and in those that use its layer.
+/// A clock that stands still until it is moved, each hand by itself. For tests, in this crate and in those that use its
+/// layer.
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock {
+    now: Arc<AtomicI64>,
+    elapsed: Arc<AtomicU64>,
+}
 
 impl ManualClock {
     /// Stands at `seconds` after the Unix epoch.
     pub fn at(seconds: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(seconds)))
+        Self { now: Arc::new(AtomicI64::new(seconds)), elapsed: Arc::default() }
     }
 
-    /// Moves on by `seconds`; backwards when negative.
+    /// Moves [`Clock::now`] on by `seconds`; backwards when negative.
     pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        self.now.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// Lets `seconds` of [`Clock::elapsed`] pass.
+    pub fn elapse(&self, seconds: u64) {
+        self.elapsed.fetch_add(seconds, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> OffsetDateTime {
         // Out of range only after the year 9999, which no test visits.
-        OffsetDateTime::from_unix_timestamp(self.0.load(Ordering::SeqCst)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        OffsetDateTime::from_unix_timestamp(self.now.load(Ordering::SeqCst)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(self.elapsed.load(Ordering::SeqCst))
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::{
     Account, AccountStatus, AuthError, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role,
 };
 use crate::hashing::{HashError, PasswordHasher};
-use crate::store::{AccountStore, OpenError, SqliteStore};
+use crate::store::{self, OpenError, Purpose};
 
 /// Why a command did not do it. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +48,8 @@ pub enum CommandError {
 
 /// Runs one command.
 pub async fn account(settings: &Settings, command: AccountCommand) -> Result<(), CommandError> {
-    let store = Arc::new(SqliteStore::open(&settings.database_url).await?);
-    let operator = Operator::new(Arc::clone(&store) as Arc<dyn AccountStore>, Arc::new(SystemClock));
+    let store = store::open(&settings.database_url, Purpose::Operate).await?;
+    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
     let result = run(&operator, command).await;
     store.close().await;
     result

@@ -83,11 +83,11 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "127.0.0.1:3008")]
     pub listen_addr: SocketAddr,
 
-    /// The database, as sqlite:FILE
-    #[arg(long, env, global = true, default_value = "sqlite:countersign.db")]
+    /// The database, as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
     pub database_url: String,
 
-    /// What tokens are signed with, 32 bytes or more [default: made once and kept beside the database]
+    /// What tokens are signed with, 32 bytes or more [default: made once and kept beside the database, if that is a file]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_file")]
     pub jwt_secret: Option<SecretString>,
 
@@ -118,6 +118,10 @@ pub struct Settings {
     /// How long after a sign-in its last token expires, however often it was refreshed
     #[arg(long, env, global = true, default_value = "30d", value_parser = duration)]
     pub session_max_lifetime: Duration,
+
+    /// How long revocations may have gone unread before tokens are refused as UNAVAILABLE
+    #[arg(long, env, global = true, default_value = "5s", value_parser = duration)]
+    pub revocation_staleness: Duration,
 
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]

@@ -1,19 +1,32 @@
 //! The sessions that ended before their tokens did, in memory, so that asking costs no database read. Separate from the
 //! store, where they are durable, and from the layer, which asks: each entry arrives here by whoever ended the session
 //! in this process, or by the feed when another process did.
+//!
+//! A set that is fed may fall behind, and then a token that it does not hold may be dead all the same. So the feed
+//! [vouches](Revocations::vouch) for it each time it has read everything, and that is good for a bounded time: whoever
+//! judges tokens asks [`Revocations::is_stale`] **before** [`Revocations::contains`], for the feed vouches after it has
+//! inserted.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::clock::{Clock, SystemClock};
 use crate::domain::Revocation;
 
 /// The live revocations. An entry is live until the last token it concerns has expired by itself.
-#[derive(Debug, Default)]
 pub struct Revocations {
     live: RwLock<Live>,
+    clock: Arc<dyn Clock>,
+    staleness: Duration,
+    /// Nanoseconds of [`Clock::elapsed`] after which the set is stale. Its own atomic and not under the lock: every token
+    /// is judged by it.
+    vouched_until: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +37,37 @@ struct Live {
     accounts: HashMap<Uuid, (i64, OffsetDateTime)>,
 }
 
+impl Default for Revocations {
+    /// A set that nobody feeds: it holds what this process puts into it, and is never stale.
+    fn default() -> Self {
+        Self {
+            live: RwLock::default(),
+            clock: Arc::new(SystemClock),
+            staleness: Duration::MAX,
+            vouched_until: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
 impl Revocations {
+    /// A set that is stale until somebody vouches for it, and again when nobody has for longer than `staleness`. Measured
+    /// with [`Clock::elapsed`]: a process that was stopped for a while wakes up stale, whatever its tasks do first.
+    pub fn fed(clock: Arc<dyn Clock>, staleness: Duration) -> Self {
+        Self { clock, staleness, vouched_until: AtomicU64::new(0), ..Self::default() }
+    }
+
+    /// Says that the set holds everything that was stored until `read`, which is a time of [`Clock::elapsed`] from before
+    /// the reading began.
+    pub fn vouch(&self, read: Duration) {
+        self.vouched_until.store(nanos(read.saturating_add(self.staleness)), Ordering::Release);
+    }
+
+    /// Whether something may be missing that was stored longer ago than is tolerated.
+    pub fn is_stale(&self) -> bool {
+        let until = self.vouched_until.load(Ordering::Acquire);
+        until != u64::MAX && nanos(self.clock.elapsed()) >= until
+    }
+
     /// Takes note of a revocation, needed until `until`, and tells whether it was news. Saying it twice changes nothing.
     pub fn insert(&self, revocation: Revocation, until: OffsetDateTime) -> bool {
         let mut live = self.write();
@@ -82,12 +125,28 @@ impl Revocations {
     }
 }
 
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, stale) = (self.len(), self.is_stale());
+        f.debug_struct("Revocations").field("len", &len).field("stale", &stale).finish_non_exhaustive()
+    }
+}
+
+/// Half a millennium fits.
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use time::OffsetDateTime;
     use uuid::Uuid;
 
     use super::Revocations;
+    use crate::clock::{Clock as _, ManualClock};
     use crate::domain::Revocation;
 
     fn at(second: i64) -> OffsetDateTime {
@@ -116,5 +175,24 @@ mod tests {
         assert!(!set.contains(session, account, 3));
         assert!(!set.contains(session, Uuid::from_u128(9), 0));
         assert_eq!(set.len(), 1);
+    }
+
+    #[test]
+    fn a_set_is_stale_unless_somebody_vouched_for_it_a_moment_ago_and_one_that_is_not_fed_never_is() {
+        let clock = ManualClock::at(0);
+        let set = Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5));
+        assert!(set.is_stale(), "nobody has read anything yet");
+        set.vouch(clock.elapsed());
+        for (seconds, stale) in [(0, false), (4, false), (1, true), (1_000_000, true)] {
+            clock.elapse(seconds);
+            assert_eq!(set.is_stale(), stale, "{:?}", clock.elapsed());
+        }
+        // What counts is when the reading began.
+        set.vouch(clock.elapsed() - Duration::from_secs(5));
+        assert!(set.is_stale());
+        set.vouch(clock.elapsed());
+        clock.advance(1_000_000);
+        assert!(!set.is_stale(), "the time of day has no say in it");
+        assert!(!Revocations::default().is_stale());
     }
 }

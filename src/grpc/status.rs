@@ -17,12 +17,13 @@ pub(super) struct Failure<E>(pub E);
 
 impl From<Failure<Refusal>> for Status {
     fn from(Failure(refusal): Failure<Refusal>) -> Self {
-        let reason = match refusal {
-            Refusal::TokenMissing => ErrorReason::TokenMissing,
-            Refusal::TokenInvalid => ErrorReason::TokenInvalid,
-            Refusal::TokenExpired => ErrorReason::TokenExpired,
+        let (code, reason) = match refusal {
+            Refusal::TokenMissing => (Code::Unauthenticated, ErrorReason::TokenMissing),
+            Refusal::TokenInvalid => (Code::Unauthenticated, ErrorReason::TokenInvalid),
+            Refusal::TokenExpired => (Code::Unauthenticated, ErrorReason::TokenExpired),
+            Refusal::Unavailable => (Code::Unavailable, ErrorReason::Unavailable),
         };
-        with_reason(Code::Unauthenticated, reason, &refusal.to_string(), ErrorDetails::new())
+        with_reason(code, reason, &refusal.to_string(), ErrorDetails::new())
     }
 }
 

@@ -24,6 +24,10 @@ pub enum Refusal {
     /// The token was good once.
     #[error("the token has expired: sign in again")]
     TokenExpired,
+    /// The token may be good or revoked: what was revoked of late could not be read. Says nothing about the token, so it
+    /// must not look as if it did.
+    #[error("tokens cannot be checked at the moment: try again")]
+    Unavailable,
 }
 
 /// Hears that a caller has been given a fresh token.
@@ -65,19 +69,27 @@ impl<R> Guard<R> {
             TokenError::Expired => Refusal::TokenExpired,
         })?;
         let caller = Caller::new(claims);
-        if self.is_revoked(&caller) { Err(Refusal::TokenInvalid) } else { Ok(caller) }
+        self.refute(&caller).map_or(Ok(caller), Err)
     }
 
-    fn is_revoked(&self, caller: &Caller) -> bool {
-        self.revocations.contains(caller.session_id(), caller.account_id(), caller.claims().epoch)
+    /// What speaks against this caller now. A token that is known to be revoked stays so, whatever else is not known.
+    fn refute(&self, caller: &Caller) -> Option<Refusal> {
+        // Asked first. The other way round, the feed could come back between the two questions, and a revocation that it
+        // brought would go unseen.
+        let stale = self.revocations.is_stale();
+        if self.revocations.contains(caller.session_id(), caller.account_id(), caller.claims().epoch) {
+            Some(Refusal::TokenInvalid)
+        } else {
+            stale.then_some(Refusal::Unavailable)
+        }
     }
 
     /// Attaches a fresh token, unless the answer says that the caller is not authenticated after all, or the session has
-    /// ended meanwhile: by this very call, or by another that raced it.
+    /// ended meanwhile (by this very call, or by another that raced it), or nobody can tell whether it has.
     pub fn countersign<B>(&self, response: &mut Response<B>, caller: &Caller) {
         // A handler's own `token` header could only be a token that was not minted here.
         response.headers_mut().remove(TOKEN);
-        if is_unauthenticated(response) || self.is_revoked(caller) {
+        if is_unauthenticated(response) || self.refute(caller).is_some() {
             return;
         }
         let profile = response.extensions_mut().remove::<Profile>();

@@ -6,7 +6,7 @@
 //! 2. **Public by exact path**, given at construction. Everything else is guarded, including what does not exist yet.
 //! 3. **A fresh token on every answer** of an authenticated call, errors included, in the header `token` (with
 //!    `cache-control: no-store`). Two answers never carry one: an unauthenticated one (HTTP 401, or gRPC status 16 in
-//!    the headers), and one whose session is over by the time it leaves. So logging out needs no rule of its own.
+//!    the headers), and one whose session is over by the time it leaves, or may be. So logging out needs no rule of its own.
 //! 4. **A refresh keeps** the subject, the session, the sign-in time and the lifetime; a ceiling on the sign-in time ends
 //!    endless sliding. A handler that has just read the account puts a [`Profile`](crate::token::Profile) into the
 //!    *response* extensions, and the fresh token shows that.
@@ -16,12 +16,14 @@
 //!    HTTP one with 401.
 //! 7. **Who wants to know of fresh tokens** is told by the closure of [`AuthLayer::on_fresh_token`], after the answer has
 //!    been given one.
+//! 8. **Fail closed**: while the [set of revocations](crate::revocations) is stale, no token is accepted, and the refusal
+//!    is [`Refusal::Unavailable`]: the token may well be good, so the client must keep it and try again.
 //!
 //! ```no_run
 //! use std::{sync::Arc, time::Duration};
 //! use axum::{Extension, Router, http::StatusCode, response::IntoResponse, routing::get};
 //! use countersign::clock::SystemClock;
-//! use countersign::layer::{AuthLayer, Caller};
+//! use countersign::layer::{AuthLayer, Caller, Refusal};
 //! use countersign::revocations::Revocations;
 //! use countersign::token::{Keyring, Secret, Tokens};
 //!
@@ -30,7 +32,11 @@
 //! let month = Duration::from_secs(30 * 24 * 3600);
 //! let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), month);
 //! let auth = AuthLayer::new(tokens, Arc::new(Revocations::default()), ["/healthz"], |refusal| {
-//!     (StatusCode::UNAUTHORIZED, refusal.to_string()).into_response()
+//!     let status = match refusal {
+//!         Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+//!         _ => StatusCode::UNAUTHORIZED,
+//!     };
+//!     (status, refusal.to_string()).into_response()
 //! })?;
 //! let app: Router = Router::new()
 //!     .route("/healthz", get(|| async { "ok" }))

@@ -1,30 +1,29 @@
-//! How the ends of sessions that *another* process stored (the command line, for now) reach the set in memory: by asking
-//! the database for what is new, several times a second. The question also tells whether the database is there at all,
-//! which is what health reports.
+//! How the ends of sessions that *another* process stored (another replica, the command line) reach the set in memory: by
+//! asking the database for what is new whenever it may have changed. The question also tells whether the database is
+//! there at all, which is what health reports; and each answer vouches for the set. Without one for longer than the set
+//! tolerates, no token is accepted: a replica that is cut off refuses rather than guess.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
+use tokio::time::{Instant, timeout};
 
-use super::set_health;
+use super::health::Health;
 use crate::clock::Clock;
 use crate::revocations::Revocations;
 use crate::store::{AccountStore, StoreError};
 
-/// A disable from the command line must be honoured within a second.
-const PERIOD: Duration = Duration::from_millis(200);
+/// How long one question may take: milliseconds, unless the network swallows packets. Then the next one goes another way.
+const LONGEST_READ: Duration = Duration::from_secs(2);
 
-/// How many periods pass between two sweeps of what nobody needs any more.
-const SWEEP: u32 = 300;
+/// How often what nobody needs any more is swept out.
+const SWEEP: Duration = Duration::from_secs(60);
 
 pub(super) struct Feed {
     store: Arc<dyn AccountStore>,
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
-    health: HealthReporter,
+    health: Health,
     /// The last revocation seen.
     seq: i64,
 }
@@ -35,60 +34,64 @@ impl Feed {
         store: Arc<dyn AccountStore>,
         revocations: Arc<Revocations>,
         clock: Arc<dyn Clock>,
-        health: HealthReporter,
+        health: Health,
     ) -> Result<Self, StoreError> {
-        let mut seq = 0;
-        for stored in store.revocations_after(seq, clock.now()).await? {
-            seq = stored.seq;
-            revocations.insert(stored.revocation, stored.until);
-        }
-        Ok(Self { store, revocations, clock, health, seq })
+        let mut feed = Self { store, revocations, clock, health, seq: 0 };
+        feed.read(false).await?;
+        Ok(feed)
     }
 
     /// Reads what is new, for ever.
     pub async fn follow(mut self) {
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut serving = true;
-        let mut until_sweep = 0;
+        let mut swept: Option<Instant> = None;
         loop {
-            ticks.tick().await;
-            let read = self.read().await;
+            self.store.changed().await;
+            let read = self.read(true).await;
             if read.is_ok() != serving {
                 serving = read.is_ok();
                 match read {
                     Ok(()) => tracing::info!(event = "database", result = "back"),
-                    Err(error) => {
-                        tracing::error!(event = "database", result = "away", cause = cause(&error))
-                    }
+                    Err(error) => tracing::error!(event = "database", result = "away", cause = cause(&error)),
                 }
-                let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-                set_health(&self.health, status).await;
+                self.health.set(serving).await;
             }
-            if until_sweep == 0 && serving {
-                until_sweep = SWEEP;
-                self.sweep().await;
+            if serving && swept.is_none_or(|at| at.elapsed() >= SWEEP) {
+                swept = Some(Instant::now());
+                self.sweep();
             }
-            until_sweep = until_sweep.saturating_sub(1);
         }
     }
 
-    async fn read(&mut self) -> Result<(), StoreError> {
-        for stored in self.store.revocations_after(self.seq, self.clock.now()).await? {
+    /// Reads what is new. With `tell`, the log hears of it.
+    async fn read(&mut self, tell: bool) -> Result<(), StoreError> {
+        // Before the question: what is stored while it is answered may be missing from the answer.
+        let began = self.clock.elapsed();
+        let question = self.store.revocations_after(self.seq, self.clock.now());
+        let Ok(answer) = timeout(LONGEST_READ, question).await else {
+            return Err(StoreError::Unavailable(format!("no answer within {} s", LONGEST_READ.as_secs()).into()));
+        };
+        for stored in answer? {
             self.seq = stored.seq;
-            if self.revocations.insert(stored.revocation, stored.until) {
+            if self.revocations.insert(stored.revocation, stored.until) && tell {
                 tracing::info!(event = "revoke", by = "another process", revocation = ?stored.revocation);
             }
         }
+        // Last: from here on tokens are judged again, and by everything that was missed.
+        self.revocations.vouch(began);
         Ok(())
     }
 
-    async fn sweep(&self) {
+    /// In a task of its own: what waits for locks must not keep the feed from reading.
+    fn sweep(&self) {
         let now = self.clock.now();
         self.revocations.purge(now);
-        if let Err(error) = self.store.purge(now).await {
-            tracing::warn!(event = "sweep", result = "put off", cause = cause(&error));
-        }
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            if let Err(error) = store.purge(now).await {
+                tracing::warn!(event = "sweep", result = "put off", cause = cause(&error));
+            }
+        });
     }
 }
 

@@ -1,14 +1,15 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
-//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `last_tokens` how the times of
-//! sessions are written, `secret` where the signing secret comes from.
+//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `health` what is said of it,
+//! `last_tokens` how the times of sessions are written, `secret` where the signing secret comes from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
 
 mod edge;
 mod feed;
 mod first_bytes;
+mod health;
 mod last_tokens;
 mod listener;
 mod secret;
@@ -21,8 +22,6 @@ use argon2::Params;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
 
 use crate::accounts::{Accounts, Rules};
 use crate::activity::Activity;
@@ -30,10 +29,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
-use crate::pb::{auth_service_server, session_service_server};
 use crate::revocations::Revocations;
-use crate::store::{AccountStore, OpenError, SqliteStore, StoreError};
+use crate::store::{self, AccountStore, OpenError, Purpose, StoreError};
 use crate::token::{Keyring, Tokens};
+
+use health::Health;
 
 pub use listener::Limits;
 pub use secret::SecretSourceError;
@@ -76,7 +76,7 @@ pub struct App {
     pub service: Router,
     /// Counts hashes; for tests.
     pub hasher: PasswordHasher,
-    health: HealthReporter,
+    health: Health,
     feed: feed::Feed,
     activity: Arc<Activity>,
     store: Arc<dyn AccountStore>,
@@ -114,15 +114,14 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
 impl App {
     /// Opens the database, reads the live revocations, and builds the one stack and what projects it.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
-        let store: Arc<dyn AccountStore> = Arc::new(SqliteStore::open_for_serving(&settings.database_url).await?);
+        let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let (current, previous) = secret::find(settings)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let hasher = PasswordHasher::start(params, cores, HASH_QUEUE)?;
-        let revocations = Arc::new(Revocations::default());
-        let health = HealthReporter::new();
-        set_health(&health, ServingStatus::Serving).await;
+        let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
+        let health = Health::serving().await;
         let feed =
             feed::Feed::load(Arc::clone(&store), Arc::clone(&revocations), Arc::clone(&clock), health.clone()).await?;
         let rules = Rules {
@@ -142,7 +141,7 @@ impl App {
             rules,
         );
         let noting = Arc::clone(&activity);
-        let routes = grpc::routes(accounts, tokens, revocations, noting, health.clone(), settings.grpc_reflection)?;
+        let routes = grpc::routes(accounts, tokens, revocations, noting, health.reporter(), settings.grpc_reflection)?;
         let service = edge::router(routes, &settings.cors_allowed_origins);
         Ok(Self { service, hasher, health, feed, activity, store })
     }
@@ -150,17 +149,16 @@ impl App {
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
     /// under way end or are cut off at the drain deadline.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>, limits: Limits) {
+        // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
         let health = self.health;
         let stop = async move {
             stop.await;
-            following.abort();
-            // Waited for, so that it cannot say SERVING after this has said the opposite.
-            let _ = following.await;
-            set_health(&health, ServingStatus::NotServing).await;
+            health.drain().await;
         };
         listener::serve(listener, self.service, stop, limits).await;
+        following.abort();
         last_tokens.finish().await;
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
@@ -174,12 +172,5 @@ fn raise_descriptor_limit() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(cause = &error as &dyn std::error::Error, "the limit of open files stays as it is");
-    }
-}
-
-/// Of each service, and overall.
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for service in ["", auth_service_server::SERVICE_NAME, session_service_server::SERVICE_NAME] {
-        health.set_service_status(service, status).await;
     }
 }

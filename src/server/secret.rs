@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Settings;
-use crate::store::{OpenError, SqliteStore, beside};
+use crate::store::{self, OpenError, beside};
 use crate::token::{Secret, SecretError};
 
 /// Why there is no secret. The messages name the setting and never its value.
@@ -42,6 +42,12 @@ pub enum SecretSourceError {
         /// What the system said.
         cause: io::Error,
     },
+    /// Nowhere to keep one.
+    #[error(
+        "JWT_SECRET is not set: a database server has no folder to keep a generated one in; set JWT_SECRET or \
+         JWT_SECRET_FILE, the same on every replica, as from `openssl rand -base64 48`"
+    )]
+    NowhereToKeep,
     /// The database's address.
     #[error(transparent)]
     Database(#[from] OpenError),
@@ -79,7 +85,7 @@ fn given(
 
 /// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only.
 fn generated(database_url: &str) -> Result<Secret, SecretSourceError> {
-    let path = beside(&SqliteStore::path(database_url)?, "-secret");
+    let path = beside(&store::file(database_url)?.ok_or(SecretSourceError::NowhereToKeep)?, "-secret");
     let failed = |cause| SecretSourceError::Generated { path: path.clone(), cause };
     // Only the process that serves the database comes here, so nobody makes another one meanwhile.
     if !path.try_exists().map_err(failed)? {

@@ -1,9 +1,13 @@
 //! Where accounts, sessions and revocations are durable. The trait is what the use cases need, small on purpose; each
-//! engine is one file that implements it, and one suite (`tests/it/store.rs`) runs against all.
+//! engine is one folder that implements it, statement beside statement, and one suite (`tests/it/store.rs`) runs against
+//! both. `open` chooses the engine, `rows` is what their rows have in common.
 //!
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod open;
+mod postgres;
+mod rows;
 mod sqlite;
 
 use std::error::Error;
@@ -14,7 +18,9 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
 
-pub use sqlite::{OpenError, SqliteStore, beside};
+pub use open::{OpenError, Purpose, beside, file, open};
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;
 
 /// What the use cases need of a database.
 #[async_trait]
@@ -56,6 +62,10 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// The revocations stored after `seq` and still needed at `now`, in the order they were stored.
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
+
+    /// Waits until another process may have stored a revocation, but no longer than half a second: who asks for those
+    /// after the last one each time that this returns misses none, and hears of each as soon as the engine can tell.
+    async fn changed(&self);
 
     /// Forgets sessions and revocations that no living token needs any more.
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;

@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("pb", &[]),
     ("token", &["clock"]),
-    ("revocations", &["domain"]),
+    ("revocations", &["domain", "clock"]),
     ("activity", &["clock"]),
     ("hashing", &["domain"]),
     ("store", &["domain"]),

@@ -35,10 +35,13 @@ const SESSION: Uuid = Uuid::from_u128(2);
 
 impl Service {
     fn new() -> Self {
-        let clock = ManualClock::at(START);
+        Self::with(Revocations::default(), ManualClock::at(START))
+    }
+
+    fn with(revocations: Revocations, clock: ManualClock) -> Self {
         let keyring = Keyring::new(&Secret::parse(SECRET.to_owned()).unwrap(), None);
         let tokens = Tokens::new(keyring, Arc::new(clock.clone()), Duration::from_secs(2_592_000));
-        let revocations = Arc::new(Revocations::default());
+        let revocations = Arc::new(revocations);
         let auth = AuthLayer::new(
             tokens.clone(),
             Arc::clone(&revocations),
@@ -50,7 +53,7 @@ impl Service {
         let told = Arc::new(Mutex::new(Vec::new()));
         let telling = Arc::clone(&told);
         let auth = auth.unwrap().on_fresh_token(move |caller| telling.lock().unwrap().push(caller.session_id()));
-        let ending = Arc::clone(&revocations);
+        let (ending, cut_off) = (Arc::clone(&revocations), clock.clone());
         let router = Router::new()
             .route("/healthz", get(|| async { "ok" }))
             .route("/who", any(who))
@@ -62,6 +65,7 @@ impl Service {
             .route("/grpc-failed", get(|| async { [("grpc-status", "13")] }))
             .route("/own-token", get(|| async { ([("token", "of the handler"), ("cache-control", "public")], "") }))
             .route("/promoted", get(promoted))
+            .route("/cut-off", get(move || async move { cut_off.elapse(5) }))
             .route(
                 "/end",
                 get(move || async move {
@@ -279,4 +283,30 @@ async fn the_refusal_is_the_services_own_response() {
         assert_eq!(answer.header("token").is_some(), refusal.is_none(), "{name}");
         assert_eq!(answer.status == StatusCode::UNAUTHORIZED, refusal.is_some(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn while_the_revocations_are_stale_no_token_is_accepted_and_none_is_given() {
+    let clock = ManualClock::at(START);
+    let service = Service::with(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)), clock);
+    let token = service.token();
+    let refusal = async |path: &str, headers: &[(&str, &str)]| {
+        let answer = service.get(path, headers).await;
+        assert!(answer.header("token").is_none() || answer.header("x-refusal").is_none());
+        answer.header("x-refusal").map(str::to_owned)
+    };
+    let good = [("token", token.as_str())];
+    assert_eq!(refusal("/who", &good).await.as_deref(), Some("Unavailable"), "nothing was read yet");
+    service.revocations.vouch(Duration::ZERO);
+    assert_eq!(refusal("/who", &good).await, None);
+    let answer = service.get("/cut-off", &good).await;
+    assert_eq!((answer.status, answer.header("token")), (StatusCode::OK, None), "it became stale under way");
+    for (headers, expected) in
+        [(&good[..], "Unavailable"), (&[], "TokenMissing"), (&[("token", "forged")], "TokenInvalid")]
+    {
+        assert_eq!(refusal("/who", headers).await.as_deref(), Some(expected));
+    }
+    assert_eq!(refusal("/healthz", &good).await, None, "what is public asks nobody");
+    service.revocations.insert(Revocation::Session(SESSION), time::OffsetDateTime::UNIX_EPOCH);
+    assert_eq!(refusal("/who", &good).await.as_deref(), Some("TokenInvalid"), "what is known is final");
 }

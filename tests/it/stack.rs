@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use argon2::Params;
 use axum::Router;
@@ -70,6 +71,10 @@ impl Clock for FragileClock {
     fn now(&self) -> OffsetDateTime {
         assert_ne!(self.0.fetch_sub(1, Ordering::SeqCst), 1, "a panic of the tests, with a secret in it");
         OffsetDateTime::from_unix_timestamp(START).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

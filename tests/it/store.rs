@@ -10,7 +10,7 @@ use countersign::domain::{
     Account, AccountStatus, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash, PersonName,
     Revocation, Role, Session, Username,
 };
-use countersign::store::{AccountStore, SqliteStore, StoreError};
+use countersign::store::{self, AccountStore, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -32,7 +32,17 @@ macro_rules! on_every_engine {
                 async fn $test() {
                     let dir = tempfile::tempdir().unwrap();
                     let url = format!("sqlite:{}", dir.path().join("store.db").display());
-                    super::$test(std::sync::Arc::new(super::SqliteStore::open(&url).await.unwrap())).await;
+                    super::$test(super::open(&url).await).await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let Some(database) = crate::support::postgres::Database::create().await else { return };
+                    super::$test(super::open(&database.url()).await).await;
                 }
             )+
         }
@@ -61,6 +71,10 @@ on_every_engine!(
     a_thousand_sessions_end_together,
     a_changed_role_counts_the_epoch_and_ends_all_sessions,
 );
+
+async fn open(url: &str) -> Store {
+    store::open(url, Purpose::Serve).await.unwrap()
+}
 
 const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";
 const OTHER: &str = "$argon2id$v=19$m=16,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";

@@ -1,13 +1,15 @@
-//! SQLite, embedded: the default. `open` is how a database file is opened, `rows` how rows become domain types; here
-//! are the statements.
+//! SQLite, embedded: the default. `open` is how a database file is opened, `errors` what SQLite's mean; here are the
+//! statements.
 //!
 //! One writer connection beside a pool of readers: SQLite allows one writer anyway, and queueing for it here, fairly
 //! and with a time limit, keeps "database is locked" from ever reaching a client. Writes begin with `begin immediate`,
 //! for a transaction that reads first and upgrades later fails at once, whatever the busy timeout says.
 
+mod errors;
 mod open;
-mod rows;
 mod sessions;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::Sqlite;
@@ -15,11 +17,14 @@ use sqlx::{SqlitePool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::rows::{self, AccountRow, RevocationRow, millis};
 use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
-use rows::{AccountRow, RevocationRow, failure, millis};
+use errors::failure;
 
-pub use open::{OpenError, beside};
+/// How often the file is looked into for what another process (the command line) wrote: a disable must be honoured
+/// within a second.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A store in one SQLite file.
 #[derive(Debug)]
@@ -69,7 +74,7 @@ impl AccountStore for SqliteStore {
         .bind(millis(account.created_at))
         .execute(&mut *tx)
         .await
-        .map_err(rows::insert_failure)?;
+        .map_err(errors::insert_failure)?;
         if let Some(session) = session {
             insert_session(&mut tx, session).await?;
         }
@@ -195,6 +200,10 @@ impl AccountStore for SqliteStore {
         .await
         .map_err(failure)?;
         rows.into_iter().map(RevocationRow::into_revocation).collect()
+    }
+
+    async fn changed(&self) {
+        tokio::time::sleep(LOOK).await;
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {

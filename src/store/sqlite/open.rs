@@ -4,7 +4,7 @@
 use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::SqliteStore;
+use crate::store::{OpenError, beside};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -22,53 +23,12 @@ const READERS: u32 = 4;
 /// Longer than any transaction of ours, shorter than a client's patience.
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(3);
 
-/// Why a database could not be opened. Each message says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Not of the form `sqlite:FILE`.
-    #[error("DATABASE_URL must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`")]
-    BadUrl,
-    /// The file cannot be made or written.
-    #[error(
-        "cannot write the database {path}: {cause}; check that its folder exists and that this user may write there"
-    )]
-    CannotWrite {
-        /// Of the database, or of its lock.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Another server has it.
-    #[error("another server is serving {0}; stop that one first (the command line works beside it)")]
-    Served(PathBuf),
-    /// Written by a later version.
-    #[error("the database {0} was written by a newer version of countersign; start that version or a later one")]
-    Newer(PathBuf),
-    /// Its schema is not what this version believes.
-    #[error(
-        "migration {version} of the database {path} differs from this version's; it was made by a modified build: restore that build or a backup"
-    )]
-    Changed {
-        /// Of the database.
-        path: PathBuf,
-        /// Which migration.
-        version: i64,
-    },
-    /// SQLite would not.
-    #[error("cannot open the database {path}: {cause}; check that it is a database and that this user may write it")]
-    Failed {
-        /// Of the database.
-        path: PathBuf,
-        /// What SQLite said.
-        cause: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
 impl SqliteStore {
     /// Opens or creates the database of `url` (`sqlite:FILE`) and brings its schema up to date.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let path = Self::path(url)?;
-        let failed = |cause: sqlx::Error| OpenError::Failed { path: path.clone(), cause: cause.into() };
+        let database = path.display().to_string();
+        let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -97,11 +57,7 @@ impl SqliteStore {
             Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => MIGRATIONS.run(&writer).await,
             result => result,
         };
-        migrated.map_err(|error| match error {
-            MigrateError::VersionMissing(_) => OpenError::Newer(path.clone()),
-            MigrateError::VersionMismatch(version) => OpenError::Changed { path: path.clone(), version },
-            other => OpenError::Failed { path: path.clone(), cause: other.into() },
-        })?;
+        migrated.map_err(|error| OpenError::migrating(database.clone(), error))?;
         let readers = pool(READERS).connect_with(options.pragma("query_only", "on")).await.map_err(failed)?;
         Ok(Self { writer, readers, _served: None })
     }
@@ -140,13 +96,6 @@ impl SqliteStore {
         }
         path.canonicalize().map_err(failed)
     }
-}
-
-/// The path of a file that belongs to a database, as SQLite names its own.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// For a file that only its owner may read.

@@ -5,7 +5,8 @@ use sqlx::{QueryBuilder, SqlitePool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::rows::{SessionRow, failure, millis};
+use super::errors::failure;
+use crate::store::rows::{SessionRow, millis};
 use crate::store::{EndedSession, SessionPage, StoreError, StoredSession};
 
 /// Two parameters a row, and far below every engine's limit of them.

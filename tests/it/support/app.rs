@@ -13,7 +13,7 @@ use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::server::{App, Limits};
-use countersign::store::SqliteStore;
+use countersign::store::{self, Purpose};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -124,8 +124,8 @@ impl TestApp {
 
     /// What the operator does from the command line, on this app's database.
     pub async fn operator(&self) -> Operator {
-        let store = SqliteStore::open(&self.settings.database_url).await.unwrap();
-        Operator::new(Arc::new(store), Arc::new(self.clock.clone()))
+        let store = store::open(&self.settings.database_url, Purpose::Operate).await.unwrap();
+        Operator::new(store, Arc::new(self.clock.clone()))
     }
 
     /// Serves on a free port with the product's limits.

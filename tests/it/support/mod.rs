@@ -1,9 +1,10 @@
 //! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]),
-//! plain HTTP ([`http`]), and tokens, read and forged ([`token`]).
+//! plain HTTP ([`http`]), a PostgreSQL server ([`postgres`]), and tokens, read and forged ([`token`]).
 
 pub mod app;
 pub mod binary;
 pub mod http;
+pub mod postgres;
 pub mod token;
 
 pub use app::{PASSWORD, TestApp};

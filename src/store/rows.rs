@@ -1,5 +1,5 @@
-//! Rows and errors of SQLite, translated into the domain's types and the store's errors. A row that this service cannot
-//! have written is an error that names table, column and row.
+//! Rows, translated into the domain's types: the same of every engine, for each decodes its own columns into the types
+//! of the rows below. A row that this service cannot have written is an error that names table, column and row.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::{Credentials, StoreError, StoredRevocation, StoredSession};
 use crate::domain::{
     Account, AccountStatus, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role,
     Session, Username,
 };
-use crate::store::{Credentials, StoreError, StoredRevocation, StoredSession};
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
 macro_rules! select_account {
@@ -136,10 +136,11 @@ fn impossible(table: &str, column: &str, row: impl std::fmt::Display) -> StoreEr
     StoreError::Corrupt(format!("impossible value in {table}.{column} of row {row}").into())
 }
 
-/// An error of any statement but those that take a name.
-pub(super) fn failure(error: sqlx::Error) -> StoreError {
+/// An error of any statement but those that take a name. `is_transient` knows the engine's codes: whether one speaks of
+/// the moment rather than of the statement.
+pub(super) fn failure(error: sqlx::Error, is_transient: impl Fn(&str) -> bool) -> StoreError {
     match &error {
-        sqlx::Error::Database(database) if !is_transient(database.code().as_deref()) => {
+        sqlx::Error::Database(database) if !database.code().is_some_and(|code| is_transient(&code)) => {
             StoreError::Corrupt(error.into())
         }
         sqlx::Error::Decode(_)
@@ -148,20 +149,4 @@ pub(super) fn failure(error: sqlx::Error) -> StoreError {
         | sqlx::Error::Encode(_) => StoreError::Corrupt(error.into()),
         _ => StoreError::Unavailable(error.into()),
     }
-}
-
-/// An error of inserting an account: SQLite names the columns of a violated constraint rather than the constraint.
-pub(super) fn insert_failure(error: sqlx::Error) -> StoreError {
-    let taken = error.as_database_error().is_some_and(|database| {
-        database.is_unique_violation()
-            && ["accounts.username", "accounts.email"].iter().any(|column| database.message().ends_with(column))
-    });
-    if taken { StoreError::HandleTaken } else { failure(error) }
-}
-
-/// Whether SQLite's (extended) result code speaks of the moment rather than of the statement: busy, locked, no memory,
-/// read-only, interrupted, I/O error, full, cannot open, locking protocol. Source: sqlite.org/rescode.html.
-fn is_transient(code: Option<&str>) -> bool {
-    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|extended| extended & 0xff);
-    matches!(primary, Some(5..=10 | 13..=15))
 }

@@ -1,0 +1,95 @@
+//! How one process hears that another has stored a revocation: `listen`, on a connection of its own, which is made anew
+//! whenever it is lost. Nothing depends on it but speed: who waits here looks again after half a second anyway.
+
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::WAIT_FOR_A_CONNECTION;
+
+/// Announces every revocation, in the transaction that stores it.
+pub(super) const CHANNEL: &str = "countersign_revocations";
+
+/// How long nobody waits for an announcement that may have got lost.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Between two attempts to connect.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long the connection may be silent before it is asked for a sign of life. Middle-boxes forget silent connections
+/// after some minutes and tell neither side.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// The announcements of all processes on the database.
+#[derive(Debug)]
+pub(super) struct Announcements {
+    options: PgConnectOptions,
+    bell: Arc<Notify>,
+    /// Begun by the first who waits: the command line never does.
+    listening: OnceLock<JoinHandle<()>>,
+}
+
+impl Announcements {
+    pub fn new(options: PgConnectOptions) -> Self {
+        Self { options, bell: Arc::default(), listening: OnceLock::new() }
+    }
+
+    /// Returns at the next announcement, or at one since the last call, or after [`LOOK`].
+    pub async fn next(&self) {
+        self.listening.get_or_init(|| tokio::spawn(listen(self.options.clone(), Arc::clone(&self.bell))));
+        // The bell remembers one ring, so that none is lost between two calls. That time ran out is nothing to tell.
+        let _ = timeout(LOOK, self.bell.notified()).await;
+    }
+
+    pub fn stop(&self) {
+        if let Some(task) = self.listening.get() {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Announcements {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn listen(options: PgConnectOptions, bell: Arc<Notify>) {
+    loop {
+        let Err(cause) = listen_once(&options, &bell).await;
+        tracing::debug!(event = "listen", result = "lost", cause = &cause as &dyn std::error::Error);
+        sleep(PAUSE).await;
+    }
+}
+
+async fn listen_once(options: &PgConnectOptions, bell: &Notify) -> Result<Infallible, sqlx::Error> {
+    // A pool of one each time: the slot of a connection that hangs while it is given back would never be free again.
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .acquire_timeout(WAIT_FOR_A_CONNECTION)
+        .connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(CHANNEL).await?;
+    // For what was stored before anybody listened.
+    bell.notify_one();
+    loop {
+        match timeout(SILENCE, listener.try_recv()).await {
+            // A `None` says that the connection was lost and is there again: that rings, too.
+            Ok(received) => {
+                received?;
+                bell.notify_one();
+            }
+            Err(_silent) => {
+                let alive = timeout(WAIT_FOR_A_CONNECTION, sqlx::query("select 1").execute(&mut listener)).await;
+                alive.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            }
+        }
+    }
+}

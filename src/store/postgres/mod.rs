@@ -1,0 +1,386 @@
+//! PostgreSQL, for more than one machine. `open` is how a database is opened, `errors` what PostgreSQL's mean, `listen`
+//! how other processes' revocations are heard of; here are the statements, the same as `sqlite/`'s and in the same order.
+//!
+//! **Every transaction is a task of its own** ([`unit`]). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
+//! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
+
+mod errors;
+mod listen;
+mod open;
+mod sessions;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::Postgres;
+use sqlx::{PgPool, Transaction};
+use time::OffsetDateTime;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::rows::{self, AccountRow, RevocationRow, millis};
+use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
+use errors::failure;
+use listen::{Announcements, CHANNEL};
+
+/// Shorter than a client's patience; also for connecting, when no connection is there.
+const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(3);
+
+/// Longer than the server lets our statements take. Only a network that swallows packets makes one take as long.
+const LONGEST_UNIT: Duration = Duration::from_secs(20);
+
+/// Held from before a revocation gets its `seq` to its commit, which makes the order of `seq` that of commits. Otherwise
+/// a reader that has seen 8 could miss 7, whose transaction commits later. It costs no speed: `notify` makes PostgreSQL
+/// commit such transactions one after the other anyway. The number is `counters` in ASCII, and nothing else.
+const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
+
+/// A store in a database of a PostgreSQL server, beside others on the same one.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    /// Reads revocations, and nothing else.
+    feed: PgPool,
+    announcements: Announcements,
+}
+
+/// Runs a transaction to its end, whether or not whoever asked for it stays to hear of it.
+async fn unit<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let bounded = tokio::time::timeout(LONGEST_UNIT, work.in_current_span());
+    match tokio::spawn(bounded).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(elapsed)) => Err(StoreError::Unavailable(elapsed.into())),
+        Err(ended) if ended.is_cancelled() => Err(StoreError::Unavailable(ended.into())),
+        Err(panic) => Err(StoreError::Corrupt(panic.into())),
+    }
+}
+
+#[async_trait]
+impl AccountStore for PostgresStore {
+    async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError> {
+        let (pool, account, session) = (self.pool.clone(), account.clone(), session.cloned());
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let (username, email, name, firm, role) = match &account.identity {
+                Identity::Username(username) => (Some(username.as_str()), None, None, None, None),
+                Identity::Email { email, name, firm, role } => {
+                    (None, Some(email.as_str()), Some(name.as_str()), Some(firm), Some(role.as_str()))
+                }
+            };
+            if let Some(firm) = firm {
+                sqlx::query("insert into firms (id, name, created_at) values ($1, $2, $3)")
+                    .bind(firm.id)
+                    .bind(firm.name.as_str())
+                    .bind(millis(account.created_at))
+                    .execute(&mut *tx)
+                    .await
+                    .map_err(failure)?;
+            }
+            sqlx::query(
+                "insert into accounts (id, username, email, name, firm_id, role, password_hash, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(account.id)
+            .bind(username)
+            .bind(email)
+            .bind(name)
+            .bind(firm.map(|firm| firm.id))
+            .bind(role)
+            .bind(account.password_hash.to_phc())
+            .bind(millis(account.created_at))
+            .execute(&mut *tx)
+            .await
+            .map_err(errors::insert_failure)?;
+            if let Some(session) = &session {
+                insert_session(&mut tx, session).await?;
+            }
+            tx.commit().await.map_err(failure)
+        })
+        .await
+    }
+
+    async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError> {
+        let query = match handle {
+            Handle::Username(_) => {
+                concat!(rows::select_account!(), " where accounts.username = $1")
+            }
+            Handle::Email(_) => concat!(rows::select_account!(), " where accounts.email = $1"),
+        };
+        let row: Option<AccountRow> =
+            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&self.pool).await.map_err(failure)?;
+        row.map(AccountRow::into_credentials).transpose()
+    }
+
+    async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1"))
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failure)?;
+        row.map(AccountRow::into_account).transpose()
+    }
+
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        let rows: Vec<AccountRow> =
+            sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
+                .bind(after.unwrap_or(Uuid::nil()))
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+                .await
+                .map_err(failure)?;
+        rows.into_iter().map(AccountRow::into_account).collect()
+    }
+
+    async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
+        let (pool, old, new) = (self.pool.clone(), old.to_phc(), new.to_phc());
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let done = sqlx::query("update accounts set password_hash = $3 where id = $1 and password_hash = $2")
+                .bind(id)
+                .bind(old)
+                .bind(new)
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
+            tx.commit().await.map_err(failure)?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
+    }
+
+    async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
+        let (pool, session) = (self.pool.clone(), session.clone());
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let opened = insert_session(&mut tx, &session).await?;
+            tx.commit().await.map_err(failure)?;
+            Ok(opened)
+        })
+        .await
+    }
+
+    async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            sqlx::query("delete from sessions where id = $1").bind(id).execute(&mut *tx).await.map_err(failure)?;
+            announce(&mut tx).await?;
+            sqlx::query("insert into revocations (session_id, expires_at) values ($1, $2)")
+                .bind(id)
+                .bind(millis(until))
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
+            tx.commit().await.map_err(failure)
+        })
+        .await
+    }
+
+    async fn set_status(
+        &self,
+        id: Uuid,
+        status: AccountStatus,
+        until: OffsetDateTime,
+    ) -> Result<Option<i64>, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let epoch: Option<i64> = sqlx::query_scalar(
+                "update accounts set status = $2, epoch = epoch + ($2 = 'inactive')::int where id = $1 and status <> $2
+                 returning epoch",
+            )
+            .bind(id)
+            .bind(status.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failure)?;
+            if let (Some(epoch), AccountStatus::Inactive) = (epoch, status) {
+                end_all_sessions(&mut tx, id, epoch, until).await?;
+            }
+            tx.commit().await.map_err(failure)?;
+            Ok(epoch)
+        })
+        .await
+    }
+
+    async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let deleted: Option<(i64, Option<Uuid>)> =
+                sqlx::query_as("delete from accounts where id = $1 returning epoch + 1, firm_id")
+                    .bind(id)
+                    .fetch_optional(&mut *tx)
+                    .await
+                    .map_err(failure)?;
+            let Some((epoch, firm_id)) = deleted else {
+                return Ok(None);
+            };
+            end_all_sessions(&mut tx, id, epoch, until).await?;
+            sqlx::query("delete from firms where id = $1 and not exists (select 1 from accounts where firm_id = $1)")
+                .bind(firm_id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
+            tx.commit().await.map_err(failure)?;
+            Ok(Some(epoch))
+        })
+        .await
+    }
+
+    async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
+        let rows: Vec<RevocationRow> = sqlx::query_as(
+            "select seq, session_id, account_id, epoch, expires_at from revocations
+             where seq > $1 and expires_at > $2 order by seq",
+        )
+        .bind(seq)
+        .bind(millis(now))
+        .fetch_all(&self.feed)
+        .await
+        .map_err(failure)?;
+        rows.into_iter().map(RevocationRow::into_revocation).collect()
+    }
+
+    async fn changed(&self) {
+        self.announcements.next().await;
+    }
+
+    async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            for statement in
+                ["delete from sessions where expires_at <= $1", "delete from revocations where expires_at <= $1"]
+            {
+                sqlx::query(statement).bind(millis(now)).execute(&mut *tx).await.map_err(failure)?;
+            }
+            tx.commit().await.map_err(failure)
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        self.announcements.stop();
+        // A connection that hangs is the server's to end.
+        let _ = tokio::time::timeout(WAIT_FOR_A_CONNECTION, async {
+            self.feed.close().await;
+            self.pool.close().await;
+        })
+        .await;
+    }
+
+    async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            // A username account has no role: null differs from nothing.
+            let epoch: Option<i64> = sqlx::query_scalar(
+                "update accounts set role = $2, epoch = epoch + 1 where id = $1 and role <> $2 returning epoch",
+            )
+            .bind(id)
+            .bind(role.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failure)?;
+            if let Some(epoch) = epoch {
+                end_all_sessions(&mut tx, id, epoch, until).await?;
+            }
+            tx.commit().await.map_err(failure)?;
+            Ok(epoch)
+        })
+        .await
+    }
+
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError> {
+        sessions::list(&self.pool, account_id, page).await
+    }
+
+    async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
+        sessions::find(&self.pool, id).await
+    }
+
+    async fn end_sessions(
+        &self,
+        account_id: Uuid,
+        except: Option<Uuid>,
+        from: OffsetDateTime,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let pool = self.pool.clone();
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let ended = sessions::end(&mut tx, account_id, except, from).await?;
+            tx.commit().await.map_err(failure)?;
+            Ok(ended)
+        })
+        .await
+    }
+
+    async fn note_last_tokens(&self, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
+        let (pool, times) = (self.pool.clone(), times.to_vec());
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            sessions::note_tokens(&mut tx, &times).await?;
+            tx.commit().await.map_err(failure)
+        })
+        .await
+    }
+}
+
+/// Stores a session if its account is active and in the session's epoch, and tells whether it was. `for share`: SQLite has
+/// one writer, but here a disable at the same moment must wait for this to commit, or it would leave this session behind.
+async fn insert_session(tx: &mut Transaction<'_, Postgres>, session: &Session) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "insert into sessions
+             (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
+         select $1, id, epoch, $4, $5, $6, $7, $8, $4 from accounts where id = $2 and epoch = $3 and status = 'active'
+         for share",
+    )
+    .bind(session.id)
+    .bind(session.account_id)
+    .bind(session.epoch)
+    .bind(millis(session.created_at))
+    .bind(millis(session.expires_at))
+    .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
+    .bind(session.client.label())
+    .bind(session.client.address.map(|address| address.to_string()))
+    .execute(&mut **tx)
+    .await
+    .map_err(failure)?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn end_all_sessions(
+    tx: &mut Transaction<'_, Postgres>,
+    account_id: Uuid,
+    epoch: i64,
+    until: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("delete from sessions where account_id = $1")
+        .bind(account_id)
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    announce(tx).await?;
+    sqlx::query("insert into revocations (account_id, epoch, expires_at) values ($1, $2, $3)")
+        .bind(account_id)
+        .bind(epoch)
+        .bind(millis(until))
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    Ok(())
+}
+
+/// Goes before each insert of a revocation: makes its place the next in the order of commits, and tells all processes of
+/// it once it is committed.
+async fn announce(tx: &mut Transaction<'_, Postgres>) -> Result<(), StoreError> {
+    sqlx::query("select pg_advisory_xact_lock($1), pg_notify($2, '')")
+        .bind(COMMIT_ORDER)
+        .bind(CHANNEL)
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Opening a database on a PostgreSQL server: reached, recognised, migrated. Apart from the statements because everything
+//! here happens once and fails with a sentence for the operator.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::listen::Announcements;
+use super::{PostgresStore, WAIT_FOR_A_CONNECTION};
+use crate::store::OpenError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Connections for the statements of calls. Each takes about a millisecond of one, so these do thousands a second; a
+/// server lets 100 in by default, and there may be many replicas.
+const CONNECTIONS: u32 = 8;
+
+/// Connections that only the feed reads with: a rush of calls must not make it look stale. It needs one; while one hangs,
+/// another.
+const FEED_CONNECTIONS: u32 = 2;
+
+/// How long a server may take to answer at the start.
+const WAIT_FOR_AN_ANSWER: Duration = Duration::from_secs(5);
+
+/// What the server holds every statement of ours to: the slowest takes milliseconds. The last one is for a process that
+/// stops half-way through a transaction, whose locks would otherwise stop everybody else.
+const LIMITS: [(&str, &str); 3] =
+    [("statement_timeout", "5s"), ("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "10s")];
+
+/// A migration may take its time; a replica that waits for another's may not wait for ever.
+const MIGRATION_LIMITS: [(&str, &str); 3] = [
+    ("statement_timeout", "0"),
+    ("lock_timeout", "60s"),
+    // "… already exists, skipping" is news to nobody.
+    ("client_min_messages", "warning"),
+];
+
+/// What `DATABASE_URL` may say after its `?`; the driver would ignore anything else.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+impl PostgresStore {
+    /// Opens the database of `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings its schema up to date. Of
+    /// several that open it at once, one does that and the others wait.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = parse(url)?;
+        let server = Server::of(&options);
+        let mut connection = server.connect(options.clone().options(MIGRATION_LIMITS)).await?;
+        server.require_version(&mut connection).await?;
+        // Under an advisory lock that sqlx takes for the database.
+        MIGRATIONS.run(&mut connection).await.map_err(|error| server.not_migrated(error))?;
+        // It has done its work; how it ends changes nothing.
+        let _ = connection.close().await;
+
+        let options = options.options(LIMITS);
+        let pool = |size| {
+            PgPoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(WAIT_FOR_A_CONNECTION)
+                .after_connect(|connection, _| Box::pin(require_writable(connection)))
+                .connect_lazy_with(options.clone())
+        };
+        let (pool, feed) = (pool(CONNECTIONS), pool(FEED_CONNECTIONS));
+        Ok(Self { pool, feed, announcements: Announcements::new(options) })
+    }
+}
+
+/// Nothing of what the driver says about a bad address is passed on: it might quote the password.
+fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
+    for parameter in url.split_once('?').map_or("", |(_, query)| query).split('&').filter(|text| !text.is_empty()) {
+        let name = parameter.split('=').next().unwrap_or_default();
+        if !PARAMETERS.contains(&name) && !name.starts_with("options[") {
+            return Err(OpenError::UnknownParameter(name.to_owned()));
+        }
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadServerUrl)?;
+    if options.get_database().is_none() {
+        return Err(OpenError::BadServerUrl);
+    }
+    let named = options.get_application_name().is_some();
+    Ok(if named { options } else { options.application_name("countersign") })
+}
+
+/// A standby lags behind: what is read there may lack a revocation that was acknowledged long ago. An address that leads to
+/// a primary at the start may lead to a standby after a failover.
+async fn require_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let read_only: bool =
+        sqlx::query_scalar("select current_setting('transaction_read_only')::bool").fetch_one(connection).await?;
+    if read_only { Err(sqlx::Error::Protocol("the server is read-only".to_owned())) } else { Ok(()) }
+}
+
+/// What may be told of a server.
+struct Server {
+    /// `countersign at db.example.com:5432`
+    database: String,
+    user: String,
+}
+
+impl Server {
+    fn of(options: &PgConnectOptions) -> Self {
+        let name = options.get_database().unwrap_or_default();
+        let place = match options.get_socket() {
+            Some(folder) => folder.display().to_string(),
+            None => format!("{}:{}", options.get_host(), options.get_port()),
+        };
+        Self { database: format!("{name} at {place}"), user: options.get_username().to_owned() }
+    }
+
+    async fn connect(&self, options: PgConnectOptions) -> Result<PgConnection, OpenError> {
+        match tokio::time::timeout(WAIT_FOR_AN_ANSWER, options.connect()).await {
+            Ok(connected) => connected.map_err(|error| self.not_opened(error)),
+            Err(_elapsed) => {
+                let cause = format!("no answer within {} s", WAIT_FOR_AN_ANSWER.as_secs()).into();
+                Err(OpenError::Unreachable { database: self.database.clone(), cause })
+            }
+        }
+    }
+
+    async fn require_version(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
+        let (number, version): (i32, String) =
+            sqlx::query_as("select current_setting('server_version_num')::int, current_setting('server_version')")
+                .fetch_one(connection)
+                .await
+                .map_err(|error| self.not_opened(error))?;
+        if number >= 130_000 {
+            return Ok(());
+        }
+        Err(OpenError::TooOld { database: self.database.clone(), version })
+    }
+
+    fn not_migrated(&self, error: MigrateError) -> OpenError {
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.not_opened(error),
+            other => OpenError::migrating(self.database.clone(), other),
+        }
+    }
+
+    fn not_opened(&self, error: sqlx::Error) -> OpenError {
+        let (database, user) = (self.database.clone(), self.user.clone());
+        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        let cause = match error {
+            sqlx::Error::Io(cause) => return OpenError::Unreachable { database, cause: cause.into() },
+            sqlx::Error::Database(cause) => cause.message().to_owned().into(),
+            other => other.into(),
+        };
+        match code.as_str() {
+            "28000" | "28P01" => OpenError::Refused { database, user, cause },
+            "3D000" => OpenError::NoDatabase(database),
+            "42501" => OpenError::NotOwner { database, user, cause },
+            "25006" => OpenError::ReadOnly(database),
+            // Starting or stopping, full, or closed to everybody.
+            "57P01" | "57P02" | "57P03" | "53300" | "55000" => OpenError::Unreachable { database, cause },
+            _ => OpenError::Failed { database, cause },
+        }
+    }
+}

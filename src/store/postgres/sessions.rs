@@ -1,0 +1,111 @@
+//! The statements that list sessions and end several at once. Apart from the others for length only.
+
+use sqlx::postgres::Postgres;
+use sqlx::{PgPool, QueryBuilder, Transaction};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::announce;
+use super::errors::failure;
+use crate::store::rows::{SessionRow, millis};
+use crate::store::{EndedSession, SessionPage, StoreError, StoredSession};
+
+/// Two parameters a row, and far below every engine's limit of them.
+const ROWS_A_STATEMENT: usize = 500;
+
+/// What every look-up of a session begins with; the columns of [`SessionRow`].
+macro_rules! select_session {
+    () => {
+        "select id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, \
+         last_token_at from sessions"
+    };
+}
+
+pub(super) async fn list(
+    readers: &PgPool,
+    account_id: Uuid,
+    page: &SessionPage,
+) -> Result<Vec<StoredSession>, StoreError> {
+    // Before the first page comes what no session can be newer than.
+    let (before, before_id) = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
+    let rows: Vec<SessionRow> = sqlx::query_as(concat!(
+        select_session!(),
+        " where account_id = $1 and (created_at, id) < ($2, $3) and expires_at > $4 and last_token_at + token_lifetime > $5
+          order by created_at desc, id desc limit $6"
+    ))
+    .bind(account_id)
+    .bind(before)
+    .bind(before_id)
+    .bind(millis(page.now))
+    .bind(millis(page.tokens_since))
+    .bind(i64::from(page.limit))
+    .fetch_all(readers)
+    .await
+    .map_err(failure)?;
+    rows.into_iter().map(SessionRow::into_session).collect()
+}
+
+pub(super) async fn find(readers: &PgPool, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
+    let row: Option<SessionRow> = sqlx::query_as(concat!(select_session!(), " where id = $1"))
+        .bind(id)
+        .fetch_optional(readers)
+        .await
+        .map_err(failure)?;
+    row.map(SessionRow::into_session).transpose()
+}
+
+/// Ends them by deleting first: whichever rows that finds, and no others, are revoked, whoever opens one meanwhile.
+pub(super) async fn end(
+    tx: &mut Transaction<'_, Postgres>,
+    account_id: Uuid,
+    except: Option<Uuid>,
+    from: OffsetDateTime,
+) -> Result<Vec<EndedSession>, StoreError> {
+    let rows: Vec<SessionRow> = sqlx::query_as(
+        "delete from sessions where account_id = $1 and id <> $2
+         returning id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address,
+         last_token_at",
+    )
+    .bind(account_id)
+    .bind(except.unwrap_or(Uuid::nil()))
+    .fetch_all(&mut **tx)
+    .await
+    .map_err(failure)?;
+    // Late, for the lock that it takes is everybody's.
+    announce(tx).await?;
+    let ended = rows
+        .into_iter()
+        .map(|row| {
+            let stored = row.into_session()?;
+            let until = from + stored.session.token_lifetime;
+            Ok(EndedSession { stored, until })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    for some in ended.chunks(ROWS_A_STATEMENT) {
+        QueryBuilder::<Postgres>::new("insert into revocations (session_id, expires_at) ")
+            .push_values(some, |mut row, ended| {
+                row.push_bind(ended.stored.session.id).push_bind(millis(ended.until));
+            })
+            .build()
+            .execute(&mut **tx)
+            .await
+            .map_err(failure)?;
+    }
+    Ok(ended)
+}
+
+/// Never backwards: another replica may have written a later one.
+pub(super) async fn note_tokens(
+    tx: &mut Transaction<'_, Postgres>,
+    times: &[(Uuid, OffsetDateTime)],
+) -> Result<(), StoreError> {
+    for (id, at) in times {
+        sqlx::query("update sessions set last_token_at = $2 where id = $1 and last_token_at < $2")
+            .bind(id)
+            .bind(millis(*at))
+            .execute(&mut **tx)
+            .await
+            .map_err(failure)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! Two servers on one PostgreSQL: what one ends, the other refuses; and one that is cut off from the database refuses
+//! everything rather than guess, and comes back by itself.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tonic::{Code, Request};
+use tonic_health::ServingStatus;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
+
+use crate::support::TestApp;
+use crate::support::app::Served;
+use crate::support::postgres::Database;
+use countersign::pb::{LogoutRequest, MeRequest};
+
+/// A replica on a socket, so that its feed runs.
+async fn replica(url: &str) -> (TestApp, Served) {
+    let mut app = TestApp::with(&[&format!("--database-url={url}")]).await;
+    let served = app.serve().await;
+    (app, served)
+}
+
+async fn me(app: &TestApp, token: &str) -> StatusCode {
+    app.get("/api/auth/me", &[("token", token)]).await.status
+}
+
+/// Waits until `path` answers with `status`, and tells how long that took.
+async fn until(app: &TestApp, path: &str, token: &str, status: StatusCode) -> Duration {
+    let begun = Instant::now();
+    loop {
+        let answer = app.get(path, &[("token", token)]).await;
+        if answer.status == status {
+            return begun.elapsed();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{path} answers {}", answer.status);
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_on_one_replica_is_a_refusal_on_the_other_in_a_moment() {
+    let Some(database) = Database::create().await else { return };
+    let (here, _here) = replica(&database.url()).await;
+    let (there, _there) = replica(&database.url()).await;
+    let mut took = Vec::new();
+    for round in 0..11 {
+        let token = here.sign_in_username(&format!("alice {round}")).await;
+        assert_eq!(me(&there, &token).await, StatusCode::NO_CONTENT);
+        let answer = here.post_empty("/auth/logout", &[("token", &token)]).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        took.push(until(&there, "/api/auth/me", &token, StatusCode::UNAUTHORIZED).await);
+    }
+    took.sort();
+    assert!(took[10] < Duration::from_secs(1), "{took:?}");
+    // Announced: who only looked twice a second would take a quarter of one.
+    assert!(took[5] < Duration::from_millis(150), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disable_on_the_command_line_ends_sessions_on_every_replica() {
+    let Some(database) = Database::create().await else { return };
+    let (here, _here) = replica(&database.url()).await;
+    let (there, _there) = replica(&database.url()).await;
+    let token = here.sign_in_username("alice").await;
+    let operator = here.operator().await;
+    let account = operator.find(&countersign::domain::Handle::parse("alice").unwrap()).await.unwrap().unwrap();
+    assert!(operator.set_status(account.id, countersign::domain::AccountStatus::Inactive).await.unwrap());
+    for replica in [&here, &there] {
+        let took = until(replica, "/auth/me", &token, StatusCode::UNAUTHORIZED).await;
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_lost_its_connections_gets_new_ones() {
+    let Some(database) = Database::create().await else { return };
+    let url = database.url_as("one", "superuser").await;
+    let (here, _here) = replica(&url).await;
+    let (there, _there) = replica(&database.url()).await;
+    for round in 0..3 {
+        let token = there.sign_in_username(&format!("alice {round}")).await;
+        database.cut_off("one").await;
+        database.let_in("one").await;
+        there.post_empty("/auth/logout", &[("token", &token)]).await;
+        until(&here, "/api/auth/me", &token, StatusCode::UNAUTHORIZED).await;
+        until(&here, "/readyz", "", StatusCode::OK).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_is_cut_off_refuses_tokens_after_the_bound_and_comes_back_knowing_what_it_missed() {
+    let Some(database) = Database::create().await else { return };
+    let url = database.url_as("cut", "superuser").await;
+    let (cut, _cut) = replica(&url).await;
+    let (other, _other) = replica(&database.url()).await;
+    let [ended, kept] = [cut.sign_in_username("alice").await, cut.sign_in_username("bobby").await];
+    assert_eq!(me(&cut, &kept).await, StatusCode::NO_CONTENT);
+
+    database.cut_off("cut").await;
+    until(&cut, "/readyz", "", StatusCode::SERVICE_UNAVAILABLE).await;
+    // Within the bound the token is judged by what is known; the call fails for want of a database.
+    let answer = cut.get("/api/auth/me", &[("token", &kept)]).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.header("token").is_some(), "the token was found good");
+    assert_eq!(other.post_empty("/auth/logout", &[("token", &ended)]).await.status, StatusCode::OK);
+
+    cut.clock.elapse(5);
+    refuses_as_unavailable(&cut, &kept).await;
+    refuses_as_unavailable(&cut, &ended).await;
+    // What is wrong with a token by itself is still said.
+    for headers in [&[][..], &[("token", "forged")]] {
+        assert_eq!(cut.get("/api/auth/me", headers).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let mut health = HealthClient::new(cut.service.clone());
+    for service in ["", "countersign.v1.AuthService"] {
+        let check = HealthCheckRequest { service: service.to_owned() };
+        let status = health.check(check).await.unwrap().into_inner().status;
+        assert_eq!(status, i32::from(ServingStatus::NotServing as u8), "{service:?}");
+    }
+
+    database.let_in("cut").await;
+    let begun = Instant::now();
+    loop {
+        // Asked first, so that it cannot be the later one of the two that is answered by a set that has caught up.
+        let good = me(&cut, &kept).await;
+        let dead = cut.get("/api/auth/me", &[("token", &ended)]).await;
+        assert!(dead.header("token").is_none());
+        if good == StatusCode::NO_CONTENT {
+            assert_eq!(dead.status, StatusCode::UNAUTHORIZED, "it served before it had caught up");
+            break;
+        }
+        assert_eq!(good, StatusCode::SERVICE_UNAVAILABLE, "never an answer that makes a client forget its token");
+        assert!(begun.elapsed() < Duration::from_secs(5), "it does not come back");
+        sleep(Duration::from_millis(5)).await;
+    }
+    until(&cut, "/readyz", "", StatusCode::OK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_stops_at_once_and_leaves_no_connection_whether_the_database_is_there_or_not() {
+    let Some(database) = Database::create().await else { return };
+    let url = database.url_as("one", "superuser").await;
+    for away in [false, true] {
+        let (app, served) = replica(&url).await;
+        app.sign_in_username(&format!("alice {away}")).await;
+        if away {
+            database.cut_off("one").await;
+            until(&app, "/readyz", "", StatusCode::SERVICE_UNAVAILABLE).await;
+        }
+        let begun = Instant::now();
+        served.stop().await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "{away}: {:?}", begun.elapsed());
+        let left = "select count(*) from pg_stat_activity where datname = $1 and application_name = 'countersign'";
+        let mut behind = database.connect().await;
+        while sqlx::query_scalar::<_, i64>(left).bind(&database.name).fetch_one(&mut behind).await.unwrap() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(8), "{away}: a connection is left");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// In both dialects and over gRPC, for a call that reads and one that writes; and no answer has a fresh token.
+async fn refuses_as_unavailable(app: &TestApp, token: &str) {
+    let headers = [("token", token)];
+    let said = "tokens cannot be checked at the moment: try again";
+    for answer in [app.get("/api/auth/me", &headers).await, app.post_empty("/auth/logout", &headers).await] {
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.header("token").is_none() && answer.header("www-authenticate").is_none(), "{answer:?}");
+    }
+    let answer = app.get("/auth/me", &headers).await;
+    assert_eq!(
+        (answer.status, answer.json()["error"].clone()),
+        (StatusCode::SERVICE_UNAVAILABLE, json!("unavailable"))
+    );
+    assert_ne!(answer.json(), Value::Null);
+
+    let mut grpc = app.grpc();
+    let request = |token: &str| {
+        let mut request = Request::new(());
+        request.metadata_mut().insert("token", token.parse().unwrap());
+        request
+    };
+    for status in [
+        grpc.me(request(token).map(|()| MeRequest {})).await.unwrap_err(),
+        grpc.logout(request(token).map(|()| LogoutRequest {})).await.unwrap_err(),
+    ] {
+        assert_eq!((status.code(), status.message()), (Code::Unavailable, said));
+        assert_eq!(status.get_details_error_info().unwrap().reason, "UNAVAILABLE");
+        assert!(status.metadata().get("token").is_none());
+    }
+}

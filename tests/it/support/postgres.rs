@@ -1,0 +1,249 @@
+//! A PostgreSQL server for the tests, and a database on it for each: the server of `TEST_POSTGRES_URL` (which must name a
+//! superuser, and ask for passwords), else a throw-away one, made once a test process with the machine's own `initdb`.
+//! Where there is neither, the tests that need one say loudly that they were skipped; in CI they fail.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr as _;
+use std::sync::OnceLock;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use uuid::Uuid;
+
+/// The superuser of a throw-away server. It listens on this machine only, but other users may be on it.
+const USER: &str = "countersign";
+
+/// Of the users that [`Database::url_as`] makes.
+pub const PASSWORD: &str = "hunter2hunter2";
+
+static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+
+struct Server {
+    /// Of a database that is there already, and may not be written to.
+    url: String,
+    /// Stops the server and removes its files when its standard input ends, as it does with this process.
+    _watcher: Option<Child>,
+    certificate: Option<PathBuf>,
+}
+
+/// An empty database of its own, dropped at the end.
+pub struct Database {
+    pub name: String,
+    server: &'static Server,
+}
+
+impl Database {
+    /// `None` when there is no server: the test has been skipped, and says so.
+    pub async fn create() -> Option<Self> {
+        // In a thread that may wait.
+        let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(Server::find).as_ref()).await.unwrap();
+        let Some(server) = server else {
+            assert!(var("CI").is_none(), "PostgreSQL tests must not be skipped in CI: install initdb");
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            // Past the test harness, which would keep it to itself.
+            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is neither TEST_POSTGRES_URL nor initdb: {test}");
+            return None;
+        };
+        let name = format!("countersign_test_{}", Uuid::from_u128(random()).simple());
+        let database = Self { name, server };
+        database.admin(&format!("create database {}", database.name)).await;
+        Some(database)
+    }
+
+    /// As `DATABASE_URL` has it.
+    pub fn url(&self) -> String {
+        let (server, query) = self.server.url.split_once('?').unwrap_or((&self.server.url, ""));
+        let (address, _) = server.rsplit_once('/').unwrap();
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("{address}/{}{separator}{query}", self.name)
+    }
+
+    /// The same, as another user, who is made for it and may do what `attributes` say: `superuser`, or nothing much.
+    pub async fn url_as(&self, user: &str, attributes: &str) -> String {
+        let user = self.user(user);
+        self.admin(&format!("create role {user} login password '{PASSWORD}' {attributes}")).await;
+        let (_, rest) = self.url().split_once('@').map(|(_, rest)| ((), rest.to_owned())).unwrap();
+        format!("postgres://{user}:{PASSWORD}@{rest}")
+    }
+
+    /// The full name of a user, of which a server has one list for all databases.
+    pub fn user(&self, user: &str) -> String {
+        format!("{}_{user}", self.name)
+    }
+
+    /// The same, with a parameter more.
+    pub fn with(url: &str, parameter: &str) -> String {
+        let separator = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{separator}{parameter}")
+    }
+
+    /// The certificate of a throw-away server, which signed itself; `None` when it has none.
+    pub fn certificate(&self) -> Option<PathBuf> {
+        Some(self.server.certificate.clone()?).filter(|file| file.exists())
+    }
+
+    /// Behind the store's back.
+    pub async fn connect(&self) -> PgConnection {
+        PgConnectOptions::from_str(&self.url()).unwrap().connect().await.unwrap()
+    }
+
+    /// A statement of the server's superuser, who is connected to another database.
+    pub async fn admin(&self, statement: &str) {
+        let mut connection = PgConnectOptions::from_str(&self.server.url).unwrap().connect().await.unwrap();
+        connection.execute(AssertSqlSafe(statement)).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Ends every connection of a user and lets no new one in.
+    pub async fn cut_off(&self, user: &str) {
+        self.admin(&format!("alter role {} nologin", self.user(user))).await;
+        let user = self.user(user);
+        self.admin(&format!("select pg_terminate_backend(pid) from pg_stat_activity where usename = '{user}'")).await;
+    }
+
+    /// The end of [`Self::cut_off`].
+    pub async fn let_in(&self, user: &str) {
+        self.admin(&format!("alter role {} login", self.user(user))).await;
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Even of a test that failed; and `drop` is not async.
+        let (server, name) = (self.server, self.name.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut connection = PgConnectOptions::from_str(&server.url).unwrap().connect().await?;
+                connection.execute(AssertSqlSafe(format!("drop database {name} with (force)"))).await?;
+                let users = "select rolname::text from pg_roles where starts_with(rolname, $1)";
+                for user in sqlx::query_scalar::<_, String>(users).bind(&name).fetch_all(&mut connection).await? {
+                    connection.execute(AssertSqlSafe(format!("drop role {user}"))).await?;
+                }
+                Ok::<_, sqlx::Error>(())
+            })
+        });
+        if !matches!(dropping.join(), Ok(Ok(()))) {
+            eprintln!("the database {} was not dropped", self.name);
+        }
+    }
+}
+
+impl Server {
+    fn find() -> Option<Self> {
+        if let Some(url) = var("TEST_POSTGRES_URL") {
+            return Some(Self { url, _watcher: None, certificate: None });
+        }
+        let bin = bin()?;
+        // The port is free when it is chosen, and another process may take it before the server does.
+        (0..5).find_map(|_| Self::start(&bin)).or_else(|| panic!("a throw-away PostgreSQL server does not start"))
+    }
+
+    fn start(bin: &Path) -> Option<Self> {
+        let dir = env::temp_dir().join(format!("countersign-pg-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+        let password = Uuid::from_u128(random()).simple().to_string();
+        fs::write(dir.join("password"), &password).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+
+        // The server refuses to run as root, whose files it could not read anyway.
+        let postgres = (fs::metadata(&dir).unwrap().uid() == 0).then(|| user_id("postgres"));
+        let mut script = match postgres {
+            Some((uid, gid)) => {
+                for path in [&dir, &dir.join("password")] {
+                    chown(path, Some(uid), Some(gid)).unwrap();
+                }
+                let mut command = Command::new("setpriv");
+                command.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups", "sh"]);
+                command
+            }
+            None => Command::new("sh"),
+        };
+        // Standard input ends when this process does, however it ends. `process_group`: Ctrl-C is for the tests.
+        let mut watcher = script
+            .args(["-c", SCRIPT, "sh"])
+            .arg(bin)
+            .arg(&dir)
+            .args([&port.to_string(), USER])
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(watcher.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
+        (said == "ready\n").then(|| {
+            let certificate = Some(dir.join("data/server.crt"));
+            Self { url, _watcher: Some(watcher), certificate }
+        })
+    }
+}
+
+/// Makes the server, says when it is ready, waits for the end of standard input, and removes it. `fsync` is about machines
+/// that lose power.
+const SCRIPT: &str = r#"
+bin=$1 dir=$2 port=$3 user=$4
+trap 'rm -rf "$dir"' EXIT
+{
+    "$bin/initdb" --pgdata="$dir/data" --username="$user" --pwfile="$dir/password" --auth=scram-sha-256 \
+        --encoding=UTF8 --no-locale --no-sync &&
+    if command -v openssl >/dev/null; then
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+            -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:false \
+            -keyout "$dir/data/server.key" -out "$dir/data/server.crt" &&
+        chmod 600 "$dir/data/server.key" &&
+        echo "ssl = on" >>"$dir/data/postgresql.conf"
+    fi &&
+    "$bin/pg_ctl" --pgdata="$dir/data" --wait --log="$dir/log" --options="-k '$dir' -p $port \
+        -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300 -c shared_buffers=32MB" start
+} >"$dir/made" 2>&1 || { cat "$dir/made" "$dir/log" >&2; exit 1; }
+echo ready
+cat >/dev/null
+"$bin/pg_ctl" --pgdata="$dir/data" --mode=immediate stop >"$dir/made" 2>&1
+"#;
+
+/// Where the server's programs are: the newest of Debian's, or whatever is on the path.
+fn bin() -> Option<PathBuf> {
+    let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|bin| bin.join("initdb").exists())
+        .collect();
+    versions.sort_by_key(|bin| bin.iter().nth(4).and_then(|version| version.to_str()?.parse::<u32>().ok()));
+    let path = var("PATH").unwrap_or_default();
+    let on_path = || {
+        let linked = env::split_paths(&path).find(|folder| folder.join("initdb").exists())?.join("initdb");
+        Some(linked.canonicalize().ok()?.parent()?.to_owned())
+    };
+    versions.pop().or_else(on_path)
+}
+
+fn user_id(name: &str) -> (u32, u32) {
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let user = users.lines().find(|line| line.starts_with(&format!("{name}:")));
+    let fields: Vec<_> = user.unwrap_or_else(|| panic!("no user {name} to run a server as")).split(':').collect();
+    (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+}
+
+#[expect(clippy::disallowed_methods, reason = "which server to test with is no setting of the product")]
+fn var(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    u128::from_ne_bytes(bytes)
+}
