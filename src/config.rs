@@ -11,7 +11,8 @@ use secrecy::SecretString;
 use crate::token::MAX_LIFETIME;
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
-#[derive(Debug, Parser)]
+// No `Debug`: an address of a database may hold a password.
+#[derive(Parser)]
 #[command(name = "countersign", version, max_term_width = 100)]
 pub struct Cli {
     /// How it runs.
@@ -76,7 +77,7 @@ pub enum AccountCommand {
 }
 
 /// How it runs. Each setting is an environment variable and a flag; the flag wins.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
     /// Where to listen, as IP:PORT
@@ -120,7 +121,7 @@ pub struct Settings {
     pub session_max_lifetime: Duration,
 
     /// How long revocations may have gone unread before tokens are refused as UNAVAILABLE
-    #[arg(long, env, global = true, default_value = "5s", value_parser = duration)]
+    #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
     pub revocation_staleness: Duration,
 
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
@@ -222,6 +223,13 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
     let lifetime = duration(text)?;
     if lifetime <= MAX_LIFETIME { Ok(lifetime) } else { Err("a token may live for at most 90d") }
+}
+
+/// A [`duration`] that revocations may go unread: far below what one outlives its tokens by, for a replica that is cut off
+/// slides tokens until then.
+fn staleness(text: &str) -> Result<Duration, &'static str> {
+    let bound = duration(text)?;
+    if bound <= Duration::from_secs(60) { Ok(bound) } else { Err("revocations may go unread for at most 60s") }
 }
 
 /// `localhost`, `*`, or `scheme://host[:port]` without a path.

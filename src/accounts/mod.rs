@@ -28,7 +28,8 @@ pub use crate::store::StoredSession;
 pub use operator::Operator;
 pub use sessions::{Actor, SessionList};
 
-/// More than any write may wait: a call is given up after 30 seconds, and its write soon after.
+/// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica
+/// may slide tokens without having heard of a revocation (`REVOCATION_STALENESS` is 60 seconds at most).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How long sessions and tokens live, and who may register.

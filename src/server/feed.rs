@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::health::Health;
 use crate::clock::Clock;
 use crate::revocations::Revocations;
-use crate::store::{AccountStore, StoreError};
+use crate::store::{AccountStore, REVOCATIONS_AT_ONCE, StoreError};
 
 /// How long one question may take: milliseconds, unless the network swallows packets. Then the next one goes another way.
 const LONGEST_READ: Duration = Duration::from_secs(2);
@@ -47,6 +47,10 @@ impl Feed {
         let mut swept: Option<Instant> = None;
         loop {
             self.store.changed().await;
+            if !serving {
+                // From the beginning: what comes back may be a restored database, whose sequence is behind ours.
+                self.seq = 0;
+            }
             let read = self.read(true).await;
             if read.is_ok() != serving {
                 serving = read.is_ok();
@@ -67,14 +71,21 @@ impl Feed {
     async fn read(&mut self, tell: bool) -> Result<(), StoreError> {
         // Before the question: what is stored while it is answered may be missing from the answer.
         let began = self.clock.elapsed();
-        let question = self.store.revocations_after(self.seq, self.clock.now());
-        let Ok(answer) = timeout(LONGEST_READ, question).await else {
-            return Err(StoreError::Unavailable(format!("no answer within {} s", LONGEST_READ.as_secs()).into()));
-        };
-        for stored in answer? {
-            self.seq = stored.seq;
-            if self.revocations.insert(stored.revocation, stored.until) && tell {
-                tracing::info!(event = "revoke", by = "another process", revocation = ?stored.revocation);
+        loop {
+            let question = self.store.revocations_after(self.seq, self.clock.now());
+            let Ok(answer) = timeout(LONGEST_READ, question).await else {
+                return Err(StoreError::Unavailable(format!("no answer within {} s", LONGEST_READ.as_secs()).into()));
+            };
+            let answer = answer?;
+            let is_all = answer.len() < REVOCATIONS_AT_ONCE as usize;
+            for stored in answer {
+                self.seq = stored.seq;
+                if self.revocations.insert(stored.revocation, stored.until) && tell {
+                    tracing::info!(event = "revoke", by = "another process", revocation = ?stored.revocation);
+                }
+            }
+            if is_all {
+                break;
             }
         }
         // Last: from here on tokens are judged again, and by everything that was missed.

@@ -13,7 +13,7 @@ use crate::store::{AccountStore, StoreError};
 /// How late a stored time may be. A crash loses as much.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Sessions a transaction: it takes some 20 ms, so that a login which waits for its turn does not notice.
+/// Sessions a transaction: on SQLite it takes some 20 ms, so that a login which waits for its turn does not notice.
 const BATCH: usize = 500;
 
 /// What the last writing may take of a shutdown, when the drain may have used up all its time.
@@ -58,10 +58,7 @@ impl Writer {
 }
 
 async fn write(store: &dyn AccountStore, activity: &Activity) -> Result<(), StoreError> {
-    let mut times = activity.unwritten();
-    // In one order on every replica: two that write of the same sessions then wait for each other in turn, not in a ring.
-    times.sort_unstable_by_key(|(id, _)| *id);
-    for batch in times.chunks(BATCH) {
+    for batch in activity.unwritten().chunks(BATCH) {
         store.note_last_tokens(batch).await?;
         activity.written(batch);
     }

@@ -22,6 +22,9 @@ pub use open::{OpenError, Purpose, beside, file, open};
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
 
+/// How many revocations are read at once: enough for any second, and little enough to be read in one.
+pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
+
 /// What the use cases need of a database.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
@@ -60,7 +63,8 @@ pub trait AccountStore: Send + Sync + 'static {
     /// `until`. Answers the first epoch that was never used, or `None` when there is no such account.
     async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError>;
 
-    /// The revocations stored after `seq` and still needed at `now`, in the order they were stored.
+    /// The revocations stored after `seq` and still needed at `now`, in the order they were stored; at most
+    /// [`REVOCATIONS_AT_ONCE`], and fewer only when there are no more.
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
 
     /// Waits until another process may have stored a revocation, but no longer than half a second: who asks for those

@@ -19,6 +19,8 @@ pub struct Claims {
     pub iat: i64,
     /// When it stops being good: at this second it already is not.
     pub exp: i64,
+    /// The ceiling that was set at sign-in: when the session's row is gone, so are its tokens.
+    pub session_exp: i64,
     /// Not before, which this service never sends and honours when present.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,

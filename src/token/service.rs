@@ -101,6 +101,7 @@ impl Tokens {
             auth_time: now,
             iat: now,
             exp: now.saturating_add(seconds(session.token_lifetime)),
+            session_exp: now.saturating_add(self.session_max_lifetime),
             nbf: None,
             profile: session.profile,
         })
@@ -117,6 +118,7 @@ impl Tokens {
             auth_time: claims.auth_time,
             iat: now,
             exp: now.saturating_add(claims.exp.saturating_sub(claims.iat)),
+            session_exp: claims.session_exp,
             nbf: None,
             profile: profile.unwrap_or_else(|| claims.profile.clone()),
         })
@@ -156,8 +158,10 @@ impl Tokens {
         &self.keyring
     }
 
+    /// The one of the sign-in, or today's if that is lower: a lowered setting counts at once, a raised one from the next
+    /// sign-in on.
     fn ceiling(&self, claims: &Claims) -> i64 {
-        claims.auth_time.saturating_add(self.session_max_lifetime)
+        claims.session_exp.min(claims.auth_time.saturating_add(self.session_max_lifetime))
     }
 
     fn now(&self) -> i64 {

@@ -85,7 +85,10 @@ async fn a_token_says_who_signed_in_and_lives_for_twenty_four_hours() {
     assert_eq!(header(token), json!({ "alg": "HS256", "typ": "JWT" }));
     let said = claims(token);
     let names: BTreeSet<_> = said.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, BTreeSet::from(["auth_time", "email", "epoch", "exp", "firm_id", "iat", "role", "sid", "sub"]));
+    assert_eq!(
+        names,
+        BTreeSet::from(["auth_time", "email", "epoch", "exp", "firm_id", "iat", "role", "session_exp", "sid", "sub"])
+    );
     for (name, expected) in [
         ("sub", id),
         ("email", json!("ada@example.com")),

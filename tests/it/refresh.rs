@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tonic::Code;
@@ -225,4 +225,24 @@ async fn a_failed_call_slides_too() {
     app.clock.advance(HOUR / 2);
     assert_eq!(wire::me(&app, &[("token", &fresh)]).await.code(), Code::Ok);
     assert_eq!(wire::me(&app, &[("token", &token)]).await.reason(), "TOKEN_EXPIRED");
+}
+
+#[tokio::test]
+async fn a_raised_ceiling_counts_from_the_next_sign_in_and_a_lowered_one_at_once() {
+    let app = TestApp::with(&["--session-max-lifetime=2d"]).await;
+    let old = app.sign_in_email("ada@example.com").await;
+    let app = app.restart(&["--session-max-lifetime=30d"]).await;
+    app.clock.advance(86_000);
+    let slid = app.get("/auth/me", &[("token", &old)]).await.token();
+    app.clock.advance(86_000);
+    let last = app.get("/auth/me", &[("token", &slid)]).await.token();
+    app.clock.advance(800);
+    assert_eq!(app.get("/auth/me", &[("token", &last)]).await.json()["error_code"], "token_expired");
+
+    let fresh = app.post("/auth/login", &json!({ "email": "ada@example.com", "password": PASSWORD })).await.json();
+    let fresh = fresh["access_token"].as_str().unwrap();
+    app.clock.advance(90);
+    let app =
+        app.restart(&["--session-max-lifetime=1m", "--email-token-lifetime=1m", "--username-token-lifetime=1m"]).await;
+    assert_eq!(app.get("/auth/me", &[("token", fresh)]).await.json()["error_code"], "token_expired");
 }

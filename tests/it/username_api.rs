@@ -87,7 +87,7 @@ async fn a_token_says_who_signed_in_and_lives_for_one_hour() {
         (&json!("alice"), &json!(START), &json!(START + 3_600))
     );
     let names: BTreeSet<_> = said.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, BTreeSet::from(["auth_time", "epoch", "exp", "iat", "sid", "sub", "username"]));
+    assert_eq!(names, BTreeSet::from(["auth_time", "epoch", "exp", "iat", "session_exp", "sid", "sub", "username"]));
     for id in ["sub", "sid"] {
         assert!(said[id].as_str().unwrap().parse::<Uuid>().is_ok(), "{id}");
     }

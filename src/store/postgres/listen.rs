@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// The announcements of all processes on the database.
-#[derive(Debug)]
+// No `Debug`: the options hold a password.
 pub(super) struct Announcements {
     options: PgConnectOptions,
     bell: Arc<Notify>,

@@ -1,7 +1,7 @@
 //! PostgreSQL, for more than one machine. `open` is how a database is opened, `errors` what PostgreSQL's mean, `listen`
 //! how other processes' revocations are heard of; here are the statements, the same as `sqlite/`'s and in the same order.
 //!
-//! **Every transaction is a task of its own** ([`unit`]). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
+//! **Every transaction is a task of its own** (`unit`). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
 mod errors;
@@ -19,7 +19,10 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, RevocationRow, millis};
-use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use super::{
+    AccountStore, Credentials, EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation,
+    StoredSession,
+};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 use listen::{Announcements, CHANNEL};
@@ -36,7 +39,6 @@ const LONGEST_UNIT: Duration = Duration::from_secs(20);
 const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
 
 /// A store in a database of a PostgreSQL server, beside others on the same one.
-#[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
     /// Reads revocations, and nothing else.
@@ -94,7 +96,7 @@ impl AccountStore for PostgresStore {
             .await
             .map_err(errors::insert_failure)?;
             if let Some(session) = &session {
-                insert_session(&mut tx, session).await?;
+                sessions::insert(&mut tx, session).await?;
             }
             tx.commit().await.map_err(failure)
         })
@@ -154,7 +156,7 @@ impl AccountStore for PostgresStore {
         let (pool, session) = (self.pool.clone(), session.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let opened = insert_session(&mut tx, &session).await?;
+            let opened = sessions::insert(&mut tx, &session).await?;
             tx.commit().await.map_err(failure)?;
             Ok(opened)
         })
@@ -197,7 +199,7 @@ impl AccountStore for PostgresStore {
             .await
             .map_err(failure)?;
             if let (Some(epoch), AccountStatus::Inactive) = (epoch, status) {
-                end_all_sessions(&mut tx, id, epoch, until).await?;
+                sessions::end_all(&mut tx, id, epoch, until).await?;
             }
             tx.commit().await.map_err(failure)?;
             Ok(epoch)
@@ -209,6 +211,12 @@ impl AccountStore for PostgresStore {
         let pool = self.pool.clone();
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
+            // Before the cascade, which locks them in no order.
+            sqlx::query("select id from sessions where account_id = $1 order by id for update")
+                .bind(id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
             let deleted: Option<(i64, Option<Uuid>)> =
                 sqlx::query_as("delete from accounts where id = $1 returning epoch + 1, firm_id")
                     .bind(id)
@@ -218,7 +226,7 @@ impl AccountStore for PostgresStore {
             let Some((epoch, firm_id)) = deleted else {
                 return Ok(None);
             };
-            end_all_sessions(&mut tx, id, epoch, until).await?;
+            sessions::end_all(&mut tx, id, epoch, until).await?;
             sqlx::query("delete from firms where id = $1 and not exists (select 1 from accounts where firm_id = $1)")
                 .bind(firm_id)
                 .execute(&mut *tx)
@@ -233,10 +241,11 @@ impl AccountStore for PostgresStore {
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
         let rows: Vec<RevocationRow> = sqlx::query_as(
             "select seq, session_id, account_id, epoch, expires_at from revocations
-             where seq > $1 and expires_at > $2 order by seq",
+             where seq > $1 and expires_at > $2 order by seq limit $3",
         )
         .bind(seq)
         .bind(millis(now))
+        .bind(i64::from(REVOCATIONS_AT_ONCE))
         .fetch_all(&self.feed)
         .await
         .map_err(failure)?;
@@ -250,13 +259,21 @@ impl AccountStore for PostgresStore {
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let pool = self.pool.clone();
         unit(async move {
-            let mut tx = pool.begin().await.map_err(failure)?;
-            for statement in
-                ["delete from sessions where expires_at <= $1", "delete from revocations where expires_at <= $1"]
-            {
-                sqlx::query(statement).bind(millis(now)).execute(&mut *tx).await.map_err(failure)?;
+            let mut connection = pool.acquire().await.map_err(failure)?;
+            // A thousand at a time: a backlog is worked off, however long it is, and nobody waits for its locks.
+            for statement in [
+                "delete from sessions where id in
+                     (select id from sessions where expires_at <= $1 order by id limit 1000 for update skip locked)",
+                "delete from revocations where seq in
+                     (select seq from revocations where expires_at <= $1 order by seq limit 1000 for update skip locked)",
+            ] {
+                let mut purged = 1_000;
+                while purged == 1_000 {
+                    let done = sqlx::query(statement).bind(millis(now)).execute(&mut *connection).await;
+                    purged = done.map_err(failure)?.rows_affected();
+                }
             }
-            tx.commit().await.map_err(failure)
+            Ok(())
         })
         .await
     }
@@ -285,7 +302,7 @@ impl AccountStore for PostgresStore {
             .await
             .map_err(failure)?;
             if let Some(epoch) = epoch {
-                end_all_sessions(&mut tx, id, epoch, until).await?;
+                sessions::end_all(&mut tx, id, epoch, until).await?;
             }
             tx.commit().await.map_err(failure)?;
             Ok(epoch)
@@ -326,51 +343,6 @@ impl AccountStore for PostgresStore {
         })
         .await
     }
-}
-
-/// Stores a session if its account is active and in the session's epoch, and tells whether it was. `for share`: SQLite has
-/// one writer, but here a disable at the same moment must wait for this to commit, or it would leave this session behind.
-async fn insert_session(tx: &mut Transaction<'_, Postgres>, session: &Session) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "insert into sessions
-             (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
-         select $1, id, epoch, $4, $5, $6, $7, $8, $4 from accounts where id = $2 and epoch = $3 and status = 'active'
-         for share",
-    )
-    .bind(session.id)
-    .bind(session.account_id)
-    .bind(session.epoch)
-    .bind(millis(session.created_at))
-    .bind(millis(session.expires_at))
-    .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
-    .bind(session.client.label())
-    .bind(session.client.address.map(|address| address.to_string()))
-    .execute(&mut **tx)
-    .await
-    .map_err(failure)?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn end_all_sessions(
-    tx: &mut Transaction<'_, Postgres>,
-    account_id: Uuid,
-    epoch: i64,
-    until: OffsetDateTime,
-) -> Result<(), StoreError> {
-    sqlx::query("delete from sessions where account_id = $1")
-        .bind(account_id)
-        .execute(&mut **tx)
-        .await
-        .map_err(failure)?;
-    announce(tx).await?;
-    sqlx::query("insert into revocations (account_id, epoch, expires_at) values ($1, $2, $3)")
-        .bind(account_id)
-        .bind(epoch)
-        .bind(millis(until))
-        .execute(&mut **tx)
-        .await
-        .map_err(failure)?;
-    Ok(())
 }
 
 /// Goes before each insert of a revocation: makes its place the next in the order of commits, and tells all processes of

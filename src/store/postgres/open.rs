@@ -88,6 +88,12 @@ impl PostgresStore {
 
 /// Nothing of what the driver says about a bad address is passed on: it might quote the password.
 fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
+    // A raw `/`, `?` or `#` in a password ends what a URL's reader takes for the host, and the rest of the password would
+    // be told as a name of something.
+    let address = url.split_once("://").map_or("", |(_, rest)| rest);
+    if address.find(['/', '?', '#']).is_some_and(|end| address[end..].contains('@')) {
+        return Err(OpenError::BadServerUrl);
+    }
     for parameter in url.split_once('?').map_or("", |(_, query)| query).split('&').filter(|text| !text.is_empty()) {
         let name = parameter.split('=').next().unwrap_or_default();
         if !PARAMETERS.contains(&name) && !name.starts_with("options[") {

@@ -1,17 +1,17 @@
-//! The statements that list sessions and end several at once. Apart from the others for length only.
+//! The statements about sessions, several at once or in another's transaction. Apart from the others for length only.
+//!
+//! Whatever locks several sessions does so in the order of their ids: two transactions then wait in turn, not in a ring.
 
 use sqlx::postgres::Postgres;
-use sqlx::{PgPool, QueryBuilder, Transaction};
+use sqlx::{PgPool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::announce;
 use super::errors::failure;
+use crate::domain::Session;
 use crate::store::rows::{SessionRow, millis};
 use crate::store::{EndedSession, SessionPage, StoreError, StoredSession};
-
-/// Two parameters a row, and far below every engine's limit of them.
-const ROWS_A_STATEMENT: usize = 500;
 
 /// What every look-up of a session begins with; the columns of [`SessionRow`].
 macro_rules! select_session {
@@ -62,7 +62,8 @@ pub(super) async fn end(
     from: OffsetDateTime,
 ) -> Result<Vec<EndedSession>, StoreError> {
     let rows: Vec<SessionRow> = sqlx::query_as(
-        "delete from sessions where account_id = $1 and id <> $2
+        "delete from sessions where id in
+             (select id from sessions where account_id = $1 and id <> $2 order by id for update)
          returning id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address,
          last_token_at",
     )
@@ -81,16 +82,14 @@ pub(super) async fn end(
             Ok(EndedSession { stored, until })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
-    for some in ended.chunks(ROWS_A_STATEMENT) {
-        QueryBuilder::<Postgres>::new("insert into revocations (session_id, expires_at) ")
-            .push_values(some, |mut row, ended| {
-                row.push_bind(ended.stored.session.id).push_bind(millis(ended.until));
-            })
-            .build()
-            .execute(&mut **tx)
-            .await
-            .map_err(failure)?;
-    }
+    let (ids, untils): (Vec<Uuid>, Vec<i64>) =
+        ended.iter().map(|ended| (ended.stored.session.id, millis(ended.until))).unzip();
+    sqlx::query("insert into revocations (session_id, expires_at) select * from unnest($1::uuid[], $2::bigint[])")
+        .bind(ids)
+        .bind(untils)
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
     Ok(ended)
 }
 
@@ -99,13 +98,66 @@ pub(super) async fn note_tokens(
     tx: &mut Transaction<'_, Postgres>,
     times: &[(Uuid, OffsetDateTime)],
 ) -> Result<(), StoreError> {
-    for (id, at) in times {
-        sqlx::query("update sessions set last_token_at = $2 where id = $1 and last_token_at < $2")
-            .bind(id)
-            .bind(millis(*at))
-            .execute(&mut **tx)
-            .await
-            .map_err(failure)?;
-    }
+    let (ids, ats): (Vec<Uuid>, Vec<i64>) = times.iter().map(|(id, at)| (*id, millis(*at))).unzip();
+    sqlx::query(
+        "with due as materialized (
+             select id, at from sessions join unnest($1::uuid[], $2::bigint[]) as noted (id, at) using (id)
+             where last_token_at < at order by id for update of sessions
+         )
+         update sessions set last_token_at = due.at from due where sessions.id = due.id",
+    )
+    .bind(ids)
+    .bind(ats)
+    .execute(&mut **tx)
+    .await
+    .map_err(failure)?;
+    Ok(())
+}
+
+/// Stores a session if its account is active and in the session's epoch, and tells whether it was. `for share`: SQLite has
+/// one writer, but here a disable at the same moment must wait for this to commit, or it would leave this session behind.
+pub(super) async fn insert(tx: &mut Transaction<'_, Postgres>, session: &Session) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "insert into sessions
+             (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
+         select $1, id, epoch, $4, $5, $6, $7, $8, $4 from accounts where id = $2 and epoch = $3 and status = 'active'
+         for share",
+    )
+    .bind(session.id)
+    .bind(session.account_id)
+    .bind(session.epoch)
+    .bind(millis(session.created_at))
+    .bind(millis(session.expires_at))
+    .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
+    .bind(session.client.label())
+    .bind(session.client.address.map(|address| address.to_string()))
+    .execute(&mut **tx)
+    .await
+    .map_err(failure)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends all sessions of an account that began before `epoch`.
+pub(super) async fn end_all(
+    tx: &mut Transaction<'_, Postgres>,
+    account_id: Uuid,
+    epoch: i64,
+    until: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "delete from sessions where id in (select id from sessions where account_id = $1 order by id for update)",
+    )
+    .bind(account_id)
+    .execute(&mut **tx)
+    .await
+    .map_err(failure)?;
+    announce(tx).await?;
+    sqlx::query("insert into revocations (account_id, epoch, expires_at) values ($1, $2, $3)")
+        .bind(account_id)
+        .bind(epoch)
+        .bind(millis(until))
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
     Ok(())
 }

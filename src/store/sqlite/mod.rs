@@ -18,7 +18,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, RevocationRow, millis};
-use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use super::{
+    AccountStore, Credentials, EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation,
+    StoredSession,
+};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 
@@ -31,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Reads revocations, and nothing else: a rush of look-ups must not make it look as if the database were away.
+    feed: SqlitePool,
     /// Held while this process serves from the file; the system lets go of it when the process ends, however it ends.
     _served: Option<std::fs::File>,
 }
@@ -192,11 +197,12 @@ impl AccountStore for SqliteStore {
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
         let rows: Vec<RevocationRow> = sqlx::query_as(
             "select seq, session_id, account_id, epoch, expires_at from revocations
-             where seq > ?1 and expires_at > ?2 order by seq",
+             where seq > ?1 and expires_at > ?2 order by seq limit ?3",
         )
         .bind(seq)
         .bind(millis(now))
-        .fetch_all(&self.readers)
+        .bind(i64::from(REVOCATIONS_AT_ONCE))
+        .fetch_all(&self.feed)
         .await
         .map_err(failure)?;
         rows.into_iter().map(RevocationRow::into_revocation).collect()
@@ -217,6 +223,7 @@ impl AccountStore for SqliteStore {
     }
 
     async fn close(&self) {
+        self.feed.close().await;
         self.readers.close().await;
         // The last connection to close writes the log back into the file and removes it.
         self.writer.close().await;

@@ -58,8 +58,10 @@ impl SqliteStore {
             result => result,
         };
         migrated.map_err(|error| OpenError::migrating(database.clone(), error))?;
-        let readers = pool(READERS).connect_with(options.pragma("query_only", "on")).await.map_err(failed)?;
-        Ok(Self { writer, readers, _served: None })
+        let options = options.pragma("query_only", "on");
+        let readers = pool(READERS).connect_with(options.clone()).await.map_err(failed)?;
+        let feed = pool(1).connect_with(options).await.map_err(failed)?;
+        Ok(Self { writer, readers, feed, _served: None })
     }
 
     /// As [`Self::open`], and claims the database for serving: a second server on the same file would not hear of the
