@@ -67,6 +67,8 @@ async fn a_full_disk_refuses_what_it_cannot_keep_and_is_over_once_there_is_room(
     assert_eq!(app.get("/api/auth/me", &[("token", &token)]).await.status, StatusCode::NO_CONTENT);
     let logout = app.post_empty("/auth/logout", &[("token", &token)]).await;
     assert_eq!(logout.status, StatusCode::SERVICE_UNAVAILABLE, "no logout is acknowledged that cannot be kept");
+    let text = "the service is out of reach for the moment: try again";
+    assert_eq!(logout.json(), json!({ "detail": text, "error_code": "unavailable", "error": "unavailable" }));
     assert_eq!(app.get("/api/auth/me", &[("token", &token)]).await.status, StatusCode::NO_CONTENT);
 
     fs::remove_file(filler).unwrap();

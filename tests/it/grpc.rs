@@ -10,6 +10,7 @@ use countersign::pb::{
 };
 use http::{Method, StatusCode};
 use prost::Message as _;
+use serde_json::json;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -183,6 +184,24 @@ async fn a_full_password_lane_says_when_to_come_back_and_holds_up_no_token_check
     assert_reason(&status, Code::ResourceExhausted, "OVERLOADED");
     let delay = status.get_details_retry_info().unwrap().retry_delay.unwrap();
     assert!(delay.as_secs() >= 1 && delay.subsec_nanos() == 0, "{delay:?}");
+    let text = "too many sign-ins are waiting: try again after the time in Retry-After";
+    for (path, body, refused) in [
+        (
+            "/api/auth/login",
+            json!({ "username": "alice", "password": PASSWORD }),
+            json!({ "statusCode": 503, "error": "Service Unavailable", "message": text }),
+        ),
+        (
+            "/auth/login",
+            json!({ "email": "ada@example.com", "password": PASSWORD }),
+            json!({ "detail": text, "error_code": "overloaded", "error": "overloaded" }),
+        ),
+    ] {
+        let answer = app.post(path, &body).await;
+        let delay = answer.header("retry-after").expect("when to come back").to_owned();
+        assert!(delay.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{delay}");
+        answer.assert(path, 503, &[("retry-after", &delay)], &refused);
+    }
     assert_eq!(wire::me(&app, &[("token", &token)]).await.code(), Code::Ok);
     waiting.abort_all();
 }
