@@ -273,3 +273,22 @@ async fn the_log_is_json_or_for_people() {
     assert!(line.contains("INFO") && line.contains("event=\"start\"") && line.contains("url="), "{line}");
     assert!(!line.contains('\u{1b}'), "colours are for terminals: {line:?}");
 }
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_costs_no_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = command(dir.path()).env("ALLOW_REGISTRATION", "true").stderr(Stdio::piped()).spawn();
+    let mut child = settings.unwrap();
+    let mut line = String::new();
+    // The reader is gone after the first line: every later one fails to be written.
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    let start: Value = serde_json::from_str(&line).unwrap();
+    let address = start["url"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
+    let body = json!({ "username": "alice", "password": "s3cur3pass" });
+    let register = call(address, Method::POST, "/api/auth/register", &[], &body);
+    let register = tokio::time::timeout(Duration::from_secs(10), register).await;
+    // Ended before anything is asserted: a test that fails must leave nothing running.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(register.unwrap().unwrap().status, StatusCode::OK);
+}
