@@ -27,5 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         // `pb.rs` gives these a `Debug` that shows nothing.
         .skip_debug(with_secrets.map(|message| format!("countersign.v1.{message}")))
         .compile_fds(descriptors)?;
+
+    // Not in the binary: of `examples/guarded_service`, for cargo has no build script for examples alone.
+    let example = "examples/guarded_service";
+    println!("cargo:rerun-if-changed={example}/greeter.proto");
+    let descriptors = protox::compile(["greeter.proto"], [example])?;
+    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
     Ok(())
 }

@@ -104,6 +104,14 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub jwt_secret_previous_file: Option<PathBuf>,
 
+    /// Secrets of 32 bytes or more, separated by commas, one for each service that may watch revocations
+    #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "watch_credentials_file")]
+    pub watch_credentials: Option<SecretString>,
+
+    /// A file that holds WATCH_CREDENTIALS, one a line
+    #[arg(long, env, global = true)]
+    pub watch_credentials_file: Option<PathBuf>,
+
     /// Whether strangers may register: exactly `true` opens, anything else closes
     #[arg(long, env, global = true, default_value = "false")]
     pub allow_registration: String,
@@ -131,6 +139,10 @@ pub struct Settings {
     /// Whether the server describes its services to grpcurl and its like
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub grpc_reflection: bool,
+
+    /// Where to tell Prometheus how it is doing, as IP:PORT [default: nowhere]
+    #[arg(long, env, global = true)]
+    pub metrics_addr: Option<SocketAddr>,
 
     /// How log lines look
     #[arg(long, env, global = true, value_enum, default_value = "text")]

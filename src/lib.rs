@@ -15,6 +15,7 @@
 //! | [`hashing`] | the password lane |
 //! | [`store`] | the database |
 //! | [`layer`] | the tower middleware that other services can use |
+//! | [`watch`] | how such a service hears of revocations |
 //! | [`accounts`] | the use cases |
 //! | [`grpc`] | the gRPC services behind the one stack |
 //! | [`rest`] | the two JSON APIs, as projections of the RPCs |
@@ -36,3 +37,4 @@ pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+pub mod watch;

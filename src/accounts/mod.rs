@@ -1,11 +1,12 @@
-//! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; and, in
-//! `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
+//! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; in `watch`,
+//! telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
 mod operator;
 mod sessions;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, To
 pub use crate::store::StoredSession;
 pub use operator::Operator;
 pub use sessions::{Actor, SessionList};
+pub use watch::{Revoked, Watch, WatchEnd};
 
 /// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica
 /// may slide tokens without having heard of a revocation (`REVOCATION_STALENESS` is 60 seconds at most).
@@ -64,6 +66,8 @@ pub struct Accounts {
     activity: Arc<Activity>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
+    /// Held by the one watcher that reads what it missed.
+    resuming: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How a new account will sign in; its ids are not for the registrant to choose.
@@ -94,7 +98,7 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Self {
-        Self { store, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
+        Self { store, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules), resuming: Arc::default() }
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.

@@ -186,3 +186,12 @@ pub enum Revocation {
         epoch: i64,
     },
 }
+
+impl Revocation {
+    /// The session or account whose tokens are dead.
+    pub fn target(self) -> Uuid {
+        match self {
+            Self::Session(id) | Self::Account { id, .. } => id,
+        }
+    }
+}

@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 use tonic::Request;
 use uuid::Uuid;
 
-use crate::accounts::{Registration, StoredSession};
+use crate::accounts::{Registration, Revoked, StoredSession};
 use crate::domain::{
-    Account, AuthError, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role, Username,
-    Violations,
+    Account, AuthError, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Revocation, Role,
+    Username, Violations,
 };
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
@@ -89,6 +89,29 @@ pub(super) fn session(stored: StoredSession, current: Uuid) -> pb::Session {
         client_label: session.client.label().to_owned(),
         client_address: session.client.address.map(|address| address.to_string()).unwrap_or_default(),
         current: session.id == current,
+    }
+}
+
+/// Revocations as a watcher is told of them.
+pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
+    use pb::revocation::Target;
+    let revocations = revoked.entries.into_iter().map(|entry| pb::Revocation {
+        target: Some(match entry.revocation {
+            Revocation::Session(id) => Target::SessionId(id.to_string()),
+            Revocation::Account { id, epoch } => {
+                Target::Account(pb::AccountRevocation { account_id: id.to_string(), epoch })
+            }
+        }),
+        expire_time: Some(timestamp(entry.until)),
+    });
+    let duration = |time: time::Duration| prost_types::Duration {
+        seconds: time.whole_seconds(),
+        nanos: time.subsec_nanoseconds(),
+    };
+    pb::WatchRevocationsResponse {
+        revocations: revocations.collect(),
+        cursor: revoked.cursor,
+        complete_until: revoked.complete_until.map(duration),
     }
 }
 

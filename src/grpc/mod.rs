@@ -18,6 +18,7 @@ mod convert;
 mod deadline;
 mod session_service;
 mod status;
+mod watch;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use crate::pb;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::revocations::Revocations;
-use crate::token::Tokens;
+use crate::token::{Secret, Tokens};
 
 pub use convert::ClientAddress;
 
@@ -46,9 +47,11 @@ pub use convert::ClientAddress;
 const MAX_MESSAGE_BYTES: usize = 64 * 1_024;
 
 /// What anyone may call. Everything else needs a token, including what does not exist yet.
-const PUBLIC: [&str; 6] = [
+const PUBLIC: [&str; 7] = [
     "/countersign.v1.AuthService/Register",
     "/countersign.v1.AuthService/Login",
+    // Asks for a credential of its own.
+    "/countersign.v1.SessionService/WatchRevocations",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
     REFLECTION_V1,
@@ -68,7 +71,7 @@ pub enum StackError {
     Descriptors(#[from] tonic_reflection::server::Error),
 }
 
-/// Every service behind the one stack. With `reflection`, it describes itself to grpcurl and its like, in both versions
+/// Every service behind the one stack. Who presents one of `watch_credentials` may watch revocations. With `reflection`, it describes itself to grpcurl and its like, in both versions
 /// of that protocol.
 pub fn routes(
     accounts: Accounts,
@@ -76,9 +79,11 @@ pub fn routes(
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
     health: HealthReporter,
+    watch_credentials: Vec<Secret>,
     reflection: bool,
 ) -> Result<Routes, StackError> {
-    let sessions = SessionServiceServer::new(session_service::Sessions::new(accounts.clone()))
+    let watchers = watch::Watchers(watch_credentials);
+    let sessions = SessionServiceServer::new(session_service::Sessions::new(accounts.clone(), watchers))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let health =

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::auth_service::caller;
 use super::convert;
 use super::status::Failure;
+use super::watch::{self, Watchers};
 use crate::accounts::{Accounts, Actor};
 use crate::domain::{AuthError, Violations};
 use crate::pb;
@@ -19,16 +20,28 @@ const LONGEST_PAGE: u32 = 200;
 
 pub(super) struct Sessions {
     accounts: Accounts,
+    watchers: Watchers,
 }
 
 impl Sessions {
-    pub fn new(accounts: Accounts) -> Self {
-        Self { accounts }
+    pub fn new(accounts: Accounts, watchers: Watchers) -> Self {
+        Self { accounts, watchers }
     }
 }
 
 #[tonic::async_trait]
 impl SessionService for Sessions {
+    type WatchRevocationsStream = watch::Responses;
+
+    async fn watch_revocations(
+        &self,
+        request: Request<pb::WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        self.watchers.authorise(request.metadata()).map_err(Failure)?;
+        let watch = self.accounts.watch_revocations(&request.get_ref().cursor).await.map_err(Failure)?;
+        Ok(Response::new(watch::responses(watch)))
+    }
+
     async fn list_sessions(
         &self,
         request: Request<pb::ListSessionsRequest>,

@@ -8,6 +8,8 @@ use axum::response::Response;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::watch::CredentialError;
+use crate::accounts::WatchEnd;
 use crate::domain::{AuthError, Violations};
 use crate::layer::Refusal;
 use crate::pb::{ERROR_DOMAIN, ErrorReason};
@@ -24,6 +26,30 @@ impl From<Failure<Refusal>> for Status {
             Refusal::Unavailable => (Code::Unavailable, ErrorReason::Unavailable),
         };
         with_reason(code, reason, &refusal.to_string(), ErrorDetails::new())
+    }
+}
+
+impl From<Failure<CredentialError>> for Status {
+    fn from(Failure(error): Failure<CredentialError>) -> Self {
+        let reason = match error {
+            CredentialError::Missing => ErrorReason::TokenMissing,
+            CredentialError::Invalid => ErrorReason::TokenInvalid,
+        };
+        tracing::warn!(event = "watch", result = "refused", cause = %error);
+        with_reason(Code::Unauthenticated, reason, &error.to_string(), ErrorDetails::new())
+    }
+}
+
+impl From<Failure<WatchEnd>> for Status {
+    fn from(Failure(end): Failure<WatchEnd>) -> Self {
+        let message = end.to_string();
+        match end {
+            WatchEnd::Failed(error) => Failure(error).into(),
+            WatchEnd::Behind | WatchEnd::Interrupted | WatchEnd::Stale => {
+                tracing::info!(event = "watch", result = "ended", cause = message);
+                with_reason(Code::Unavailable, ErrorReason::Unavailable, &message, ErrorDetails::new())
+            }
+        }
     }
 }
 

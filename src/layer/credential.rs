@@ -7,15 +7,18 @@ pub(super) const TOKEN: HeaderName = HeaderName::from_static("token");
 
 /// What one carrier, or all of them together, presented.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Credential<'a> {
+pub enum Credential<'a> {
+    /// None.
     NotPresented,
+    /// One, not yet judged.
     Presented(&'a str),
+    /// Something that is none, or more than one.
     Malformed,
 }
 
 /// Reads both carriers. The same token in both is one credential; two different ones are [`Credential::Malformed`],
 /// for whoever put a proxy in between may not have meant the one we would choose.
-pub(super) fn read(headers: &HeaderMap) -> Credential<'_> {
+pub fn read(headers: &HeaderMap) -> Credential<'_> {
     use Credential::{Malformed, NotPresented, Presented};
     let token = carrier(headers, &TOKEN, Some);
     let bearer = carrier(headers, &AUTHORIZATION, bearer);

@@ -62,6 +62,7 @@ mod layer;
 mod service;
 
 pub use caller::Caller;
+pub use credential::{Credential, read as read_credential};
 pub use future::ResponseFuture;
 pub use guard::Refusal;
 pub use layer::{AuthLayer, InvalidPath};

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout};
 
 use super::health::Health;
 use crate::clock::Clock;
-use crate::revocations::Revocations;
-use crate::store::{AccountStore, REVOCATIONS_AT_ONCE, StoreError};
+use crate::revocations::{Batch, Entry, Position, Revocations};
+use crate::store::{AccountStore, REVOCATIONS_AT_ONCE, StoreError, StoredRevocation};
 
 /// How long one question may take: milliseconds, unless the network swallows packets. Then the next one goes another way.
 const LONGEST_READ: Duration = Duration::from_secs(2);
@@ -25,7 +25,9 @@ pub(super) struct Feed {
     clock: Arc<dyn Clock>,
     health: Health,
     /// The last revocation seen.
-    seq: i64,
+    position: Position,
+    /// Whether it reads from the beginning: then watchers cannot follow.
+    anew: bool,
 }
 
 impl Feed {
@@ -36,7 +38,7 @@ impl Feed {
         clock: Arc<dyn Clock>,
         health: Health,
     ) -> Result<Self, StoreError> {
-        let mut feed = Self { store, revocations, clock, health, seq: 0 };
+        let mut feed = Self { store, revocations, clock, health, position: Position::default(), anew: true };
         feed.read(false).await?;
         Ok(feed)
     }
@@ -49,7 +51,7 @@ impl Feed {
             self.store.changed().await;
             if !serving {
                 // From the beginning: what comes back may be a restored database, whose sequence is behind ours.
-                self.seq = 0;
+                (self.position, self.anew) = (Position::default(), true);
             }
             let read = self.read(true).await;
             if read.is_ok() != serving {
@@ -72,25 +74,38 @@ impl Feed {
         // Before the question: what is stored while it is answered may be missing from the answer.
         let began = self.clock.elapsed();
         loop {
-            let question = self.store.revocations_after(self.seq, self.clock.now());
+            let question = self.store.revocations_after(self.position.seq, self.clock.now());
             let Ok(answer) = timeout(LONGEST_READ, question).await else {
                 return Err(StoreError::Unavailable(format!("no answer within {} s", LONGEST_READ.as_secs()).into()));
             };
             let answer = answer?;
-            let is_all = answer.len() < REVOCATIONS_AT_ONCE as usize;
-            for stored in answer {
-                self.seq = stored.seq;
-                if self.revocations.insert(stored.revocation, stored.until) && tell {
-                    tracing::info!(event = "revoke", by = "another process", revocation = ?stored.revocation);
-                }
+            for some in answer.chunks(Batch::LARGEST) {
+                self.take(some, tell);
             }
-            if is_all {
+            if answer.len() < REVOCATIONS_AT_ONCE as usize {
                 break;
             }
+        }
+        if std::mem::take(&mut self.anew) {
+            self.revocations.news().begin(self.position);
         }
         // Last: from here on tokens are judged again, and by everything that was missed.
         self.revocations.vouch(began);
         Ok(())
+    }
+
+    /// Into the set first, so that whoever subscribes meanwhile finds it in the one or hears it from the other.
+    fn take(&mut self, some: &[StoredRevocation], tell: bool) {
+        for stored in some {
+            if self.revocations.insert(stored.revocation, stored.until) && tell {
+                tracing::info!(event = "revoke", by = "the feed", revocation = ?stored.revocation);
+            }
+            self.position = Position { seq: stored.seq, target: stored.revocation.target() };
+        }
+        if !self.anew {
+            let entries = some.iter().map(|&StoredRevocation { revocation, until, .. }| Entry { revocation, until });
+            self.revocations.news().publish(Batch { entries: entries.collect(), position: self.position });
+        }
     }
 
     /// In a task of its own: what waits for locks must not keep the feed from reading.

@@ -1,7 +1,7 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
-//! gRPC or REST, `feed` how the ends of sessions that other processes stored arrive here, `health` what is said of it,
+//! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here, `health` what is said of it,
 //! `last_tokens` how the times of sessions are written, `secret` where the signing secret comes from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
@@ -12,6 +12,7 @@ mod first_bytes;
 mod health;
 mod last_tokens;
 mod listener;
+mod metrics;
 mod secret;
 
 use std::io;
@@ -65,6 +66,9 @@ pub enum ServeError {
     /// The address.
     #[error("cannot listen on {0}: {1}; set LISTEN_ADDR to an address and port that are free")]
     Listen(std::net::SocketAddr, io::Error),
+    /// The address of the metrics.
+    #[error("cannot listen on {0}: {1}; set METRICS_ADDR to an address and port that are free")]
+    ListenForMetrics(std::net::SocketAddr, io::Error),
     /// The system gives no signals.
     #[error("cannot wait for signals: {0}")]
     Signal(io::Error),
@@ -78,6 +82,7 @@ pub struct App {
     pub hasher: PasswordHasher,
     health: Health,
     feed: feed::Feed,
+    revocations: Arc<Revocations>,
     activity: Arc<Activity>,
     store: Arc<dyn AccountStore>,
 }
@@ -100,6 +105,20 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     let url = format!("http://{}", listener.local_addr().unwrap_or(address));
     let registration = if settings.registration_open() { "open" } else { "closed" };
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
+    if let Some(address) = settings.metrics_addr {
+        let listener =
+            TcpListener::bind(address).await.map_err(|cause| ServeError::ListenForMetrics(address, cause))?;
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap_or(address));
+        tracing::info!(event = "metrics", url);
+        // To the last moment: the drain, too, is something to look at.
+        let forever = std::future::pending();
+        tokio::spawn(listener::serve(
+            listener,
+            metrics::router(Arc::clone(&app.revocations)),
+            forever,
+            Limits::default(),
+        ));
+    }
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -141,9 +160,17 @@ impl App {
             rules,
         );
         let noting = Arc::clone(&activity);
-        let routes = grpc::routes(accounts, tokens, revocations, noting, health.reporter(), settings.grpc_reflection)?;
+        let routes = grpc::routes(
+            accounts,
+            tokens,
+            Arc::clone(&revocations),
+            noting,
+            health.reporter(),
+            secret::watch_credentials(settings)?,
+            settings.grpc_reflection,
+        )?;
         let service = edge::router(routes, &settings.cors_allowed_origins);
-        Ok(Self { service, hasher, health, feed, activity, store })
+        Ok(Self { service, hasher, health, feed, revocations, activity, store })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -152,10 +179,12 @@ impl App {
         // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
-        let health = self.health;
+        let (health, revocations) = (self.health, self.revocations);
         let stop = async move {
             stop.await;
             health.drain().await;
+            // Watches have no end of their own that the drain could wait for.
+            revocations.news().close();
         };
         listener::serve(listener, self.service, stop, limits).await;
         following.abort();

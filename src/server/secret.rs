@@ -1,4 +1,4 @@
-//! Where the signing secret comes from: the setting, a file, or made once and kept beside the database.
+//! Where secrets come from: the setting, its file, or, of the one that signs, made once and kept beside the database.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -68,19 +68,43 @@ pub(super) fn find(settings: &Settings) -> Result<(Secret, Option<Secret>), Secr
     Ok((current, previous))
 }
 
+/// The services that may watch revocations, each by one of these; none when nothing is set.
+pub(super) fn watch_credentials(settings: &Settings) -> Result<Vec<Secret>, SecretSourceError> {
+    const SETTING: &str = "WATCH_CREDENTIALS";
+    let text = text(SETTING, settings.watch_credentials.as_ref(), settings.watch_credentials_file.as_deref())?;
+    let credentials = text.as_deref().unwrap_or_default().split([',', '\n']).map(str::trim);
+    credentials
+        .filter(|credential| !credential.is_empty())
+        .map(|credential| parse(SETTING, credential.to_owned()))
+        .collect()
+}
+
 fn given(
     setting: &'static str,
-    text: Option<&SecretString>,
+    value: Option<&SecretString>,
     file: Option<&Path>,
 ) -> Result<Option<Secret>, SecretSourceError> {
-    let text = match (text, file) {
-        (Some(text), _) => text.expose_secret().to_owned(),
-        (None, Some(path)) => {
-            read(path).map_err(|cause| SecretSourceError::Unreadable { setting, path: path.to_owned(), cause })?
-        }
-        (None, None) => return Ok(None),
-    };
-    Secret::parse(text).map(Some).map_err(|cause| SecretSourceError::Unfit { setting, cause })
+    text(setting, value, file)?.map(|text| parse(setting, text)).transpose()
+}
+
+fn parse(setting: &'static str, text: String) -> Result<Secret, SecretSourceError> {
+    Secret::parse(text).map_err(|cause| SecretSourceError::Unfit { setting, cause })
+}
+
+fn text(
+    setting: &'static str,
+    value: Option<&SecretString>,
+    file: Option<&Path>,
+) -> Result<Option<String>, SecretSourceError> {
+    match (value, file) {
+        (Some(value), _) => Ok(Some(value.expose_secret().to_owned())),
+        (None, Some(path)) => read(path).map(Some).map_err(|cause| SecretSourceError::Unreadable {
+            setting,
+            path: path.to_owned(),
+            cause,
+        }),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only.

@@ -5,6 +5,7 @@ use std::fmt;
 use jsonwebtoken::crypto;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
 
 /// Secrets of at least 32 bytes that stand in some documentation, ours included: whoever can read can sign.
 const PUBLISHED: [&str; 5] = [
@@ -40,6 +41,16 @@ impl Secret {
             return Err(SecretError::Published);
         }
         Ok(Self(SecretString::from(text)))
+    }
+
+    /// Whether `text` is this secret; in a time that does not tell where they differ.
+    pub fn is(&self, text: &str) -> bool {
+        self.0.expose_secret().as_bytes().ct_eq(text.as_bytes()).into()
+    }
+
+    /// As a header carries it (RFC 6750 section 2.1).
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.0.expose_secret())
     }
 }
 

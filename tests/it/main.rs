@@ -37,4 +37,6 @@ mod token_claims;
 mod transport;
 mod username_api;
 mod username_refusals;
+mod watch;
+mod watcher;
 mod wire;

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::Sqlite;
 use sqlx::{SqlitePool, Transaction};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, RevocationRow, millis};
@@ -36,6 +37,8 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// Reads revocations, and nothing else: a rush of look-ups must not make it look as if the database were away.
     feed: SqlitePool,
+    /// Rings when this process has ended a session.
+    bell: Notify,
     /// Held while this process serves from the file; the system lets go of it when the process ends, however it ends.
     _served: Option<std::fs::File>,
 }
@@ -43,6 +46,13 @@ pub struct SqliteStore {
 impl SqliteStore {
     async fn write(&self) -> Result<Transaction<'_, Sqlite>, StoreError> {
         self.writer.begin_with("begin immediate").await.map_err(failure)
+    }
+
+    /// Commits the end of sessions, which the feed need not wait for.
+    async fn commit_end(&self, tx: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
+        tx.commit().await.map_err(failure)?;
+        self.bell.notify_one();
+        Ok(())
     }
 }
 
@@ -147,7 +157,7 @@ impl AccountStore for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failure)?;
-        tx.commit().await.map_err(failure)
+        self.commit_end(tx).await
     }
 
     async fn set_status(
@@ -169,7 +179,7 @@ impl AccountStore for SqliteStore {
         if let (Some(epoch), AccountStatus::Inactive) = (epoch, status) {
             end_all_sessions(&mut tx, id, epoch, until).await?;
         }
-        tx.commit().await.map_err(failure)?;
+        self.commit_end(tx).await?;
         Ok(epoch)
     }
 
@@ -190,7 +200,7 @@ impl AccountStore for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failure)?;
-        tx.commit().await.map_err(failure)?;
+        self.commit_end(tx).await?;
         Ok(Some(epoch))
     }
 
@@ -209,7 +219,7 @@ impl AccountStore for SqliteStore {
     }
 
     async fn changed(&self) {
-        tokio::time::sleep(LOOK).await;
+        let _ = tokio::time::timeout(LOOK, self.bell.notified()).await;
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
@@ -243,7 +253,7 @@ impl AccountStore for SqliteStore {
         if let Some(epoch) = epoch {
             end_all_sessions(&mut tx, id, epoch, until).await?;
         }
-        tx.commit().await.map_err(failure)?;
+        self.commit_end(tx).await?;
         Ok(epoch)
     }
 
@@ -263,7 +273,7 @@ impl AccountStore for SqliteStore {
     ) -> Result<Vec<EndedSession>, StoreError> {
         let mut tx = self.write().await?;
         let ended = sessions::end(&mut tx, account_id, except, from).await?;
-        tx.commit().await.map_err(failure)?;
+        self.commit_end(tx).await?;
         Ok(ended)
     }
 

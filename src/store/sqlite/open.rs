@@ -11,6 +11,7 @@ use std::time::Duration;
 use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::Notify;
 
 use super::SqliteStore;
 use crate::store::{OpenError, beside};
@@ -61,7 +62,7 @@ impl SqliteStore {
         let options = options.pragma("query_only", "on");
         let readers = pool(READERS).connect_with(options.clone()).await.map_err(failed)?;
         let feed = pool(1).connect_with(options).await.map_err(failed)?;
-        Ok(Self { writer, readers, feed, _served: None })
+        Ok(Self { writer, readers, feed, bell: Notify::new(), _served: None })
     }
 
     /// As [`Self::open`], and claims the database for serving: a second server on the same file would not hear of the

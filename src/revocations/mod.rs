@@ -1,16 +1,19 @@
 //! The sessions that ended before their tokens did, in memory, so that asking costs no database read. Separate from the
 //! store, where they are durable, and from the layer, which asks: each entry arrives here by whoever ended the session
-//! in this process, or by the feed when another process did.
+//! in this process, or by a feed when another process did. `shard` is how they are kept; `news` is what the feed has
+//! just read, for those who watch.
 //!
 //! A set that is fed may fall behind, and then a token that it does not hold may be dead all the same. So the feed
 //! [vouches](Revocations::vouch) for it each time it has read everything, and that is good for a bounded time: whoever
 //! judges tokens asks [`Revocations::is_stale`] **before** [`Revocations::contains`], for the feed vouches after it has
 //! inserted.
 
-use std::collections::HashMap;
+mod news;
+mod shard;
+
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -18,33 +21,47 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::Revocation;
+use shard::Shard;
+
+pub use news::{Batch, News, Position, Subscription};
+
+/// Of the set, each behind a lock of its own: while one is swept, or moves to a larger table, the others answer. Of a
+/// million entries, a sixteenth is swept in about a millisecond.
+const SHARDS: usize = 16;
+
+/// Nobody has vouched yet.
+const NEVER: u64 = u64::MAX;
 
 /// The live revocations. An entry is live until the last token it concerns has expired by itself.
 pub struct Revocations {
-    live: RwLock<Live>,
+    shards: [Shard; SHARDS],
     clock: Arc<dyn Clock>,
-    staleness: Duration,
-    /// Nanoseconds of [`Clock::elapsed`] after which the set is stale. Its own atomic and not under the lock: every token
-    /// is judged by it.
-    vouched_until: AtomicU64,
+    /// `None` when nobody feeds it.
+    staleness: Option<Duration>,
+    /// The time of [`Clock::elapsed`], in nanoseconds, until which the set is known to be complete. Under no lock: every
+    /// token is judged by it.
+    complete_until: AtomicU64,
+    news: News,
 }
 
-#[derive(Debug, Default)]
-struct Live {
-    /// Session → until when the entry is needed.
-    sessions: HashMap<Uuid, OffsetDateTime>,
-    /// Account → first epoch that survives, and until when the entry is needed.
-    accounts: HashMap<Uuid, (i64, OffsetDateTime)>,
+/// A revocation, and until when it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// What ended.
+    pub revocation: Revocation,
+    /// When the last token that it concerns has expired.
+    pub until: OffsetDateTime,
 }
 
 impl Default for Revocations {
     /// A set that nobody feeds: it holds what this process puts into it, and is never stale.
     fn default() -> Self {
         Self {
-            live: RwLock::default(),
+            shards: Default::default(),
             clock: Arc::new(SystemClock),
-            staleness: Duration::MAX,
-            vouched_until: AtomicU64::new(u64::MAX),
+            staleness: None,
+            complete_until: AtomicU64::new(NEVER),
+            news: News::default(),
         }
     }
 }
@@ -53,61 +70,68 @@ impl Revocations {
     /// A set that is stale until somebody vouches for it, and again when nobody has for longer than `staleness`. Measured
     /// with [`Clock::elapsed`]: a process that was stopped for a while wakes up stale, whatever its tasks do first.
     pub fn fed(clock: Arc<dyn Clock>, staleness: Duration) -> Self {
-        Self { clock, staleness, vouched_until: AtomicU64::new(0), ..Self::default() }
+        Self { clock, staleness: Some(staleness), ..Self::default() }
     }
 
-    /// Says that the set holds everything that was stored until `read`, which is a time of [`Clock::elapsed`] from before
-    /// the reading began.
+    /// What staleness is measured with.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// What a feed that reads a database has read last.
+    pub fn news(&self) -> &News {
+        &self.news
+    }
+
+    /// Says that the set holds everything that was acknowledged until `read`, a time of [`Clock::elapsed`]: of a feed
+    /// that reads a database, from before the reading began.
     pub fn vouch(&self, read: Duration) {
-        self.vouched_until.store(nanos(read.saturating_add(self.staleness)), Ordering::Release);
+        self.complete_until.store(nanos(read), Ordering::Release);
     }
 
-    /// Whether something may be missing that was stored longer ago than is tolerated.
+    /// Until which time of [`Clock::elapsed`] the set is known to be complete; `None` before anybody has vouched for it.
+    pub fn complete_until(&self) -> Option<Duration> {
+        let nanos = self.complete_until.load(Ordering::Acquire);
+        (nanos != NEVER).then(|| Duration::from_nanos(nanos))
+    }
+
+    /// How long ago the set was known to be complete; `None` before anybody has vouched for it.
+    pub fn age(&self) -> Option<Duration> {
+        Some(self.clock.elapsed().saturating_sub(self.complete_until()?))
+    }
+
+    /// Whether something may be missing that was acknowledged longer ago than is tolerated.
     pub fn is_stale(&self) -> bool {
-        let until = self.vouched_until.load(Ordering::Acquire);
-        until != u64::MAX && nanos(self.clock.elapsed()) >= until
+        let Some(staleness) = self.staleness else {
+            return false;
+        };
+        self.age().is_none_or(|age| age >= staleness)
     }
 
     /// Takes note of a revocation, needed until `until`, and tells whether it was news. Saying it twice changes nothing.
     pub fn insert(&self, revocation: Revocation, until: OffsetDateTime) -> bool {
-        let mut live = self.write();
-        match revocation {
-            Revocation::Session(id) => match live.sessions.get_mut(&id) {
-                None => live.sessions.insert(id, until).is_none(),
-                Some(known) => {
-                    *known = until.max(*known);
-                    false
-                }
-            },
-            Revocation::Account { id, epoch } => match live.accounts.get_mut(&id) {
-                None => live.accounts.insert(id, (epoch, until)).is_none(),
-                Some(known) => {
-                    let is_news = epoch > known.0;
-                    *known = (epoch.max(known.0), until.max(known.1));
-                    is_news
-                }
-            },
-        }
+        self.shard(revocation.target()).insert(revocation, until)
     }
 
     /// Whether a token of this session, account and epoch is dead.
     pub fn contains(&self, session_id: Uuid, account_id: Uuid, epoch: i64) -> bool {
-        let live = self.read();
-        live.sessions.contains_key(&session_id)
-            || live.accounts.get(&account_id).is_some_and(|&(survivor, _)| epoch < survivor)
+        self.shard(session_id).has_session(session_id) || self.shard(account_id).has_account(account_id, epoch)
     }
 
     /// Forgets what no living token needs any more.
     pub fn purge(&self, now: OffsetDateTime) {
-        let mut live = self.write();
-        live.sessions.retain(|_, until| *until > now);
-        live.accounts.retain(|_, (_, until)| *until > now);
+        self.shards.iter().for_each(|shard| shard.purge(now));
+    }
+
+    /// All entries, in no order and some at a time, so that no lock is held for long. What is inserted meanwhile may be
+    /// among them or not.
+    pub fn entries(self: Arc<Self>) -> impl Iterator<Item = Vec<Entry>> + Send {
+        (0..SHARDS).map(move |index| self.shards[index].entries())
     }
 
     /// How many entries are live.
     pub fn len(&self) -> usize {
-        let live = self.read();
-        live.sessions.len() + live.accounts.len()
+        self.shards.iter().map(Shard::len).sum()
     }
 
     /// Whether none is.
@@ -115,13 +139,9 @@ impl Revocations {
         self.len() == 0
     }
 
-    // No code can panic while it holds the lock half-way through a change, so a poisoned one is as good as new.
-    fn read(&self) -> RwLockReadGuard<'_, Live> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Live> {
-        self.live.write().unwrap_or_else(PoisonError::into_inner)
+    /// By the last bits of an id, which are random in every version of UUID that is made of random bits.
+    fn shard(&self, id: Uuid) -> &Shard {
+        &self.shards[id.as_bytes()[15] as usize % SHARDS]
     }
 }
 
@@ -134,7 +154,7 @@ impl fmt::Debug for Revocations {
 
 /// Half a millennium fits.
 fn nanos(time: Duration) -> u64 {
-    time.as_nanos().try_into().unwrap_or(u64::MAX)
+    time.as_nanos().try_into().unwrap_or(NEVER - 1)
 }
 
 #[cfg(test)]

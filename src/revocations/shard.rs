@@ -1,0 +1,110 @@
+//! A part of the set behind one lock: the table of sessions and that of accounts. Separate because here alone one thinks of
+//! bytes: an entry of a session takes 21, and what a hash table leaves free, so 24 to 48.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::hash::Hash;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Entry;
+use crate::domain::Revocation;
+
+/// When an entry is no longer needed: seconds since the Unix epoch, rounded up, until the year 2106.
+type Until = u32;
+
+#[derive(Debug, Default)]
+pub(super) struct Shard(RwLock<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    sessions: HashMap<Uuid, Until>,
+    /// With the first epoch that survives.
+    accounts: HashMap<Uuid, (i64, Until)>,
+}
+
+impl Shard {
+    pub fn insert(&self, revocation: Revocation, until: OffsetDateTime) -> bool {
+        let (mut tables, until) = (self.write(), seconds(until));
+        match revocation {
+            Revocation::Session(id) => match tables.sessions.entry(id) {
+                Slot::Vacant(slot) => {
+                    slot.insert(until);
+                    true
+                }
+                Slot::Occupied(mut known) => {
+                    let longest = until.max(*known.get());
+                    known.insert(longest);
+                    false
+                }
+            },
+            Revocation::Account { id, epoch } => match tables.accounts.entry(id) {
+                Slot::Vacant(slot) => {
+                    slot.insert((epoch, until));
+                    true
+                }
+                Slot::Occupied(mut known) => {
+                    let (known_epoch, known_until) = *known.get();
+                    known.insert((epoch.max(known_epoch), until.max(known_until)));
+                    epoch > known_epoch
+                }
+            },
+        }
+    }
+
+    pub fn has_session(&self, id: Uuid) -> bool {
+        self.read().sessions.contains_key(&id)
+    }
+
+    pub fn has_account(&self, id: Uuid, epoch: i64) -> bool {
+        self.read().accounts.get(&id).is_some_and(|&(survivor, _)| epoch < survivor)
+    }
+
+    pub fn purge(&self, now: OffsetDateTime) {
+        let now = now.unix_timestamp();
+        let mut tables = self.write();
+        tables.sessions.retain(|_, until| i64::from(*until) > now);
+        shrink(&mut tables.sessions);
+        tables.accounts.retain(|_, (_, until)| i64::from(*until) > now);
+        shrink(&mut tables.accounts);
+    }
+
+    pub fn entries(&self) -> Vec<Entry> {
+        let tables = self.read();
+        let sessions = tables.sessions.iter().map(|(&id, &until)| (Revocation::Session(id), until));
+        let accounts = tables.accounts.iter().map(|(&id, &(epoch, until))| (Revocation::Account { id, epoch }, until));
+        sessions.chain(accounts).map(|(revocation, until)| Entry { revocation, until: time(until) }).collect()
+    }
+
+    pub fn len(&self) -> usize {
+        let tables = self.read();
+        tables.sessions.len() + tables.accounts.len()
+    }
+
+    // No code can panic while it holds the lock half-way through a change, so a poisoned one is as good as new.
+    fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives back the memory of a rush that is over, and keeps room for as many again as there are.
+fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+    if table.len() < table.capacity() / 4 {
+        table.shrink_to(table.len() * 2);
+    }
+}
+
+fn seconds(time: OffsetDateTime) -> Until {
+    let up = i64::from(time.nanosecond() > 0);
+    (time.unix_timestamp() + up).clamp(0, i64::from(Until::MAX)).try_into().unwrap_or(Until::MAX)
+}
+
+fn time(until: Until) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(i64::from(until)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

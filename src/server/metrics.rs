@@ -1,0 +1,72 @@
+//! What is measured, for Prometheus, on a listener of its own (`METRICS_ADDR`): who may call the service need not know how
+//! it is doing. Numbers only, and no names; each is read when it is asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::revocations::Revocations;
+
+/// `GET /metrics`, in OpenMetrics' text.
+pub(super) fn router(revocations: Arc<Revocations>) -> Router {
+    let mut registry = Registry::with_prefix("countersign");
+    registry.register_collector(Box::new(OfRevocations(revocations)));
+    let registry = Arc::new(registry);
+    Router::new().route("/metrics", get(async move || answer(&registry)))
+}
+
+fn answer(registry: &Registry) -> Response {
+    let mut body = String::new();
+    match text::encode(&mut body, registry) {
+        Ok(()) => {
+            let of = [
+                (CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+                (CACHE_CONTROL, "no-store"),
+            ];
+            (of, body).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[derive(Debug)]
+struct OfRevocations(Arc<Revocations>);
+
+impl Collector for OfRevocations {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let count = |number: usize| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+        let live = count(self.0.len());
+        live.encode(encoder.encode_descriptor(
+            "revocations",
+            "Live revocations in memory",
+            None,
+            live.metric_type(),
+        )?)?;
+        let watchers = count(self.0.news().watchers());
+        watchers.encode(encoder.encode_descriptor(
+            "revocation_watchers",
+            "Services that watch revocations",
+            None,
+            watchers.metric_type(),
+        )?)?;
+        if let Some(age) = self.0.age() {
+            let age = ConstGauge::new(age.as_secs_f64());
+            age.encode(encoder.encode_descriptor(
+                "revocations_age",
+                "Time since the revocations in memory were known to be complete",
+                Some(&Unit::Seconds),
+                age.metric_type(),
+            )?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! The client's side of `WatchRevocations`: a set that another service asks, kept up to date over a real socket, and what it
+//! believes of a server that is late, silent, or gone.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::clock::{Clock as _, ManualClock, SystemClock};
+use countersign::pb::session_service_server::{SessionService, SessionServiceServer};
+use countersign::pb::{self, WatchRevocationsRequest, WatchRevocationsResponse};
+use countersign::revocations::Revocations;
+use countersign::token::Secret;
+use countersign::watch::Watcher;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tonic::codegen::BoxStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::forge;
+use crate::support::{Binary, binary};
+use crate::watch::CREDENTIAL;
+use crate::wire::eventually;
+
+const SOON: Duration = Duration::from_secs(10);
+
+fn channel(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+}
+
+/// A set that is fed from `address`.
+fn follow(address: SocketAddr, credential: &str) -> (Arc<Revocations>, JoinHandle<std::convert::Infallible>) {
+    let set = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
+    let credential = Secret::parse(credential.to_owned()).unwrap();
+    let watcher = Watcher::new(channel(address), &credential, Arc::clone(&set)).unwrap();
+    (set, tokio::spawn(watcher.follow()))
+}
+
+fn ids(token: &str) -> (Uuid, Uuid, i64) {
+    let claims = forge::claims(token);
+    let id = |name: &str| claims[name].as_str().unwrap().parse().unwrap();
+    (id("sid"), id("sub"), claims["epoch"].as_i64().unwrap())
+}
+
+fn is_dead(set: &Revocations, token: &str) -> bool {
+    let (session, account, epoch) = ids(token);
+    set.contains(session, account, epoch)
+}
+
+async fn register(address: SocketAddr, username: &str) -> String {
+    let handle = Some(pb::register_request::Handle::Username(username.to_owned()));
+    let request = pb::RegisterRequest { handle, password: "s3cur3pass".to_owned(), ..Default::default() };
+    let mut client = pb::auth_service_client::AuthServiceClient::new(channel(address));
+    client.register(request).await.unwrap().into_inner().token
+}
+
+async fn log_out(address: SocketAddr, token: &str) {
+    let mut request = Request::new(pb::LogoutRequest {});
+    request.metadata_mut().insert("token", token.parse().unwrap());
+    pb::auth_service_client::AuthServiceClient::new(channel(address)).logout(request).await.unwrap();
+}
+
+/// The real binary, at an address that it can be started at again.
+fn server(dir: &std::path::Path, address: Option<SocketAddr>) -> Binary {
+    let mut command = binary::command(dir);
+    command.env("ALLOW_REGISTRATION", "true").env("WATCH_CREDENTIALS", CREDENTIAL);
+    if let Some(address) = address {
+        command.env("LISTEN_ADDR", address.to_string());
+    }
+    Binary::spawn(&mut command)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_is_known_to_another_service_within_a_second_and_also_one_that_it_slept_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = server(dir.path(), None);
+    let address = running.address;
+    let [first, second, kept] =
+        [register(address, "alice").await, register(address, "bobby").await, register(address, "carol").await];
+    let (set, following) = follow(address, CREDENTIAL);
+    assert!(set.is_stale(), "until it has caught up, nobody is let in");
+    assert!(eventually(SOON, async || !set.is_stale()).await);
+    assert!(!is_dead(&set, &first));
+
+    log_out(address, &first).await;
+    let acknowledged = Instant::now();
+    assert!(eventually(SOON, async || is_dead(&set, &first)).await);
+    assert!(acknowledged.elapsed() < Duration::from_secs(1), "{:?}", acknowledged.elapsed());
+
+    // It is cut off; what ends meanwhile, on a server that it has not seen, it hears when it is back.
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    let elsewhere = server(dir.path(), None);
+    log_out(elsewhere.address, &second).await;
+    drop(elsewhere);
+    assert!(!is_dead(&set, &second));
+    let _back = server(dir.path(), Some(address));
+    assert!(eventually(SOON, async || is_dead(&set, &second)).await);
+    assert!(!is_dead(&set, &kept));
+    following.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_wrong_credential_the_set_stays_stale() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = server(dir.path(), None);
+    let (set, following) = follow(running.address, "not the credential of any service here");
+    let refused = async || running.log.lock().unwrap().contains("WATCH_CREDENTIALS");
+    assert!(eventually(SOON, refused).await);
+    assert!(set.is_stale() && set.complete_until().is_none());
+    following.abort();
+}
+
+/// A server that says what the test has it say.
+struct Scripted(mpsc::UnboundedSender<(String, mpsc::Sender<Result<WatchRevocationsResponse, Status>>)>);
+
+#[tonic::async_trait]
+impl SessionService for Scripted {
+    type WatchRevocationsStream = BoxStream<WatchRevocationsResponse>;
+
+    async fn watch_revocations(
+        &self,
+        request: Request<WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        let (say, said) = mpsc::channel(8);
+        self.0.send((request.into_inner().cursor, say)).unwrap();
+        let stream = futures_util::stream::unfold(said, async |mut said| Some((said.recv().await?, said)));
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn list_sessions(
+        &self,
+        _: Request<pb::ListSessionsRequest>,
+    ) -> Result<Response<pb::ListSessionsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_session(
+        &self,
+        _: Request<pb::RevokeSessionRequest>,
+    ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_other_sessions(
+        &self,
+        _: Request<pb::RevokeOtherSessionsRequest>,
+    ) -> Result<Response<pb::RevokeOtherSessionsResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+fn heartbeat(cursor: &str, seconds: i64) -> Result<WatchRevocationsResponse, Status> {
+    let complete_until = Some(prost_types::Duration { seconds, nanos: 0 });
+    Ok(WatchRevocationsResponse { revocations: Vec::new(), cursor: cursor.to_owned(), complete_until })
+}
+
+#[tokio::test]
+async fn a_heartbeat_is_believed_for_when_it_was_said_and_a_lost_watch_is_resumed_from_the_last_cursor() {
+    let (calls, mut called) = mpsc::unbounded_channel();
+    let clock = ManualClock::at(0);
+    clock.elapse(100);
+    let set = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
+    let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
+    let service = SessionServiceServer::new(Scripted(calls));
+    let following = tokio::spawn(Watcher::new(service, &credential, Arc::clone(&set)).unwrap().follow());
+
+    let (cursor, say) = called.recv().await.unwrap();
+    assert_eq!(cursor, "");
+    say.send(heartbeat("one", 0)).await.unwrap();
+    assert!(eventually(SOON, async || !set.is_stale()).await);
+    // What comes now was said three seconds into the call, and was seven seconds on its way.
+    clock.elapse(10);
+    assert!(set.is_stale());
+    say.send(heartbeat("two", 3)).await.unwrap();
+    assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(103))).await);
+    assert!(set.is_stale(), "what it says is too old to judge by");
+    // Of a server that had read its database before the call.
+    say.send(heartbeat("", -200)).await.unwrap();
+    assert!(eventually(SOON, async || set.complete_until() == Some(Duration::ZERO)).await);
+
+    say.send(Err(Status::unavailable("this watch fell behind"))).await.unwrap();
+    let (cursor, say) = called.recv().await.unwrap();
+    assert_eq!(cursor, "two", "an empty one means that it has not changed");
+    assert_eq!(clock.elapsed(), Duration::from_secs(110));
+    say.send(heartbeat("three", 1)).await.unwrap();
+    assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(111))).await);
+    // An end without a status is an end, too.
+    drop(say);
+    assert_eq!(called.recv().await.unwrap().0, "three");
+    following.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_falls_silent_is_left() {
+    let (calls, mut called) = mpsc::unbounded_channel();
+    let set = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
+    let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
+    let service = SessionServiceServer::new(Scripted(calls));
+    let following = tokio::spawn(Watcher::new(service, &credential, set).unwrap().follow());
+    let (_, _kept_open) = called.recv().await.unwrap();
+    // Time passes by itself when nobody has anything to do.
+    let (_, _again) = called.recv().await.unwrap();
+    following.abort();
+}
