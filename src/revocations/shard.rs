@@ -108,3 +108,47 @@ fn seconds(time: OffsetDateTime) -> Until {
 fn time(until: Until) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(i64::from(until)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::Shard;
+    use crate::domain::Revocation;
+
+    #[test]
+    fn an_entry_is_kept_to_the_end_of_its_last_second_and_never_for_less_long_than_was_said() {
+        let shard = Shard::default();
+        let half_past = OffsetDateTime::from_unix_timestamp_nanos(100_500_000_000).unwrap();
+        shard.insert(Revocation::Session(Uuid::nil()), half_past);
+        shard.insert(Revocation::Session(Uuid::nil()), OffsetDateTime::UNIX_EPOCH);
+        shard.purge(half_past);
+        assert!(shard.has_session(Uuid::nil()));
+        shard.purge(OffsetDateTime::from_unix_timestamp(101).unwrap());
+        assert_eq!(shard.len(), 0);
+    }
+
+    #[test]
+    fn times_that_nobody_meant_do_no_harm() {
+        let shard = Shard::default();
+        for (id, year) in [(1, -4_000_i64), (2, 9_000)] {
+            let time = OffsetDateTime::from_unix_timestamp(year * 31_556_952 - 62_167_219_200).unwrap();
+            shard.insert(Revocation::Session(Uuid::from_u128(id)), time);
+        }
+        shard.purge(OffsetDateTime::from_unix_timestamp(4_000_000_000).unwrap());
+        assert!(!shard.has_session(Uuid::from_u128(1)) && shard.has_session(Uuid::from_u128(2)));
+        assert_eq!(shard.entries().len(), 1);
+    }
+
+    #[test]
+    fn a_table_gives_back_the_room_of_a_rush() {
+        let shard = Shard::default();
+        for id in 0..10_000 {
+            shard.insert(Revocation::Session(Uuid::from_u128(id)), OffsetDateTime::UNIX_EPOCH);
+        }
+        let full = shard.read().sessions.capacity();
+        shard.purge(OffsetDateTime::UNIX_EPOCH);
+        assert!(shard.read().sessions.capacity() < full / 100);
+    }
+}

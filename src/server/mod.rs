@@ -1,8 +1,8 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
-//! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here, `health` what is said of it,
-//! `last_tokens` how the times of sessions are written, `secret` where the signing secret comes from.
+//! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
+//! `health` what is said of it, `last_tokens` how the times of sessions are written, `secret` where secrets come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
 
@@ -16,6 +16,7 @@ mod metrics;
 mod secret;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,12 +64,9 @@ pub enum ServeError {
     /// A defect.
     #[error(transparent)]
     Stack(#[from] grpc::StackError),
-    /// The address.
-    #[error("cannot listen on {0}: {1}; set LISTEN_ADDR to an address and port that are free")]
-    Listen(std::net::SocketAddr, io::Error),
-    /// The address of the metrics.
-    #[error("cannot listen on {0}: {1}; set METRICS_ADDR to an address and port that are free")]
-    ListenForMetrics(std::net::SocketAddr, io::Error),
+    /// An address, of the setting that is named first.
+    #[error("cannot listen on {1}: {2}; set {0} to an address and port that are free")]
+    Listen(&'static str, SocketAddr, io::Error),
     /// The system gives no signals.
     #[error("cannot wait for signals: {0}")]
     Signal(io::Error),
@@ -91,34 +89,25 @@ pub struct App {
 pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     let app = App::build(settings, Arc::new(SystemClock), Params::default()).await?;
     raise_descriptor_limit();
-    let address = settings.listen_addr;
-    let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(address, cause))?;
+    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
 
+    if let Some(address) = settings.metrics_addr {
+        let (listener, url) = listen("METRICS_ADDR", address).await?;
+        tracing::info!(event = "metrics", url = format!("{url}/metrics"));
+        let metrics = metrics::router(Arc::clone(&app.revocations));
+        // To the last moment: the drain, too, is something to look at.
+        tokio::spawn(listener::serve(listener, metrics, std::future::pending(), Limits::default()));
+    }
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
         tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
     }
     if settings.cors_allowed_origins.contains(&Origin::Any) {
         tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
     }
-    let url = format!("http://{}", listener.local_addr().unwrap_or(address));
     let registration = if settings.registration_open() { "open" } else { "closed" };
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
-    if let Some(address) = settings.metrics_addr {
-        let listener =
-            TcpListener::bind(address).await.map_err(|cause| ServeError::ListenForMetrics(address, cause))?;
-        let url = format!("http://{}/metrics", listener.local_addr().unwrap_or(address));
-        tracing::info!(event = "metrics", url);
-        // To the last moment: the drain, too, is something to look at.
-        let forever = std::future::pending();
-        tokio::spawn(listener::serve(
-            listener,
-            metrics::router(Arc::clone(&app.revocations)),
-            forever,
-            Limits::default(),
-        ));
-    }
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -192,6 +181,12 @@ impl App {
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
     }
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, String), ServeError> {
+    let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(setting, address, cause))?;
+    let url = format!("http://{}", listener.local_addr().unwrap_or(address));
+    Ok((listener, url))
 }
 
 /// As many connections as the system lets this process have: the usual limit of 1,024 is for programs that use `select`.

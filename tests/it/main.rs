@@ -17,6 +17,7 @@ mod forge;
 mod grpc;
 mod http2;
 mod layer;
+mod metrics;
 mod postgres;
 mod reflection_and_health;
 mod refresh;

@@ -99,14 +99,9 @@ async fn a_watch_begins_with_all_that_is_live_and_goes_on_with_each_new_one_as_i
 
     log_out(&app, &second).await;
     let acknowledged = Instant::now();
-    let (told, _) = loop {
-        let heard = until_heartbeat(&mut watched).await;
-        if !heard.0.is_empty() {
-            break heard;
-        }
-    };
-    assert_eq!(targets(&told), [session(&second)]);
-    assert!(acknowledged.elapsed() < Duration::from_secs(3), "{:?}", acknowledged.elapsed());
+    // Something may be said twice, so the first one may come again.
+    while !targets(&watched.message().await.unwrap().unwrap().revocations).contains(&session(&second)) {}
+    assert!(acknowledged.elapsed() < Duration::from_secs(1), "{:?}", acknowledged.elapsed());
 }
 
 #[tokio::test]

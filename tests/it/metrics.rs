@@ -1,0 +1,51 @@
+//! The metrics: on a listener of their own, off by default, numbers and no names.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::app::request;
+use crate::support::http::over_socket;
+use crate::support::{Answer, Binary, PASSWORD, SECRET, binary};
+
+async fn get(address: SocketAddr, path: &str) -> Answer {
+    over_socket(address, request(Method::GET, path, &[], Body::empty())).await
+}
+
+#[tokio::test]
+async fn the_size_and_the_age_of_the_set_are_told_on_an_address_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("JWT_SECRET", SECRET), ("ALLOW_REGISTRATION", "true"), ("METRICS_ADDR", "127.0.0.1:0")];
+    let server = Binary::spawn(binary::command(dir.path()).envs(settings));
+    let events: Vec<Value> =
+        server.log.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let url = events.iter().find(|event| event["event"] == "metrics").unwrap()["url"].as_str().unwrap().to_owned();
+    let metrics = url.trim_start_matches("http://").trim_end_matches("/metrics").parse().unwrap();
+
+    let account = Body::from(json!({ "username": "alice", "password": PASSWORD }).to_string());
+    let json = [("content-type", "application/json")];
+    let registered = over_socket(server.address, request(Method::POST, "/api/auth/register", &json, account)).await;
+    let token = registered.json()["token"].as_str().unwrap().to_owned();
+    over_socket(server.address, request(Method::POST, "/auth/logout", &[("token", &token)], Body::empty())).await;
+
+    let answer = get(metrics, "/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let value = |name: &str| {
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name)).expect(name);
+        line.split(' ').nth(1).unwrap().parse::<f64>().unwrap()
+    };
+    assert!(value("countersign_revocations") >= 1.0);
+    assert!((value("countersign_revocation_watchers")).abs() < 0.5);
+    assert!((0.0..5.0).contains(&value("countersign_revocations_age_seconds")));
+    assert!(!text.contains("alice"));
+
+    // Nothing else is there, and it is nowhere else.
+    for (address, path) in [(metrics, "/healthz"), (metrics, "/auth/me"), (server.address, "/metrics")] {
+        let answer = get(address, path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
