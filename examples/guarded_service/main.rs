@@ -9,6 +9,8 @@
 //!
 //! `COUNTERSIGN_URL` says where, if not at `http://127.0.0.1:3008`.
 
+#![expect(clippy::disallowed_methods, reason = "a process of its own, with settings of its own")]
+
 use std::env;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -31,6 +33,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
+#[expect(clippy::allow_attributes, reason = "generated")]
 mod greeter {
     tonic::include_proto!("greeter.v1");
 }
