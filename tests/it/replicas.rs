@@ -3,18 +3,25 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Executor as _;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Request};
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
+use tower::ServiceExt as _;
 
 use crate::support::TestApp;
-use crate::support::app::Served;
+use crate::support::app::{self, Served};
 use crate::support::postgres::Database;
+use crate::wire::eventually;
 use countersign::pb::{LogoutRequest, MeRequest};
 
 /// A replica on a socket, so that its feed runs.
@@ -138,6 +145,86 @@ async fn a_replica_that_is_cut_off_refuses_tokens_after_the_bound_and_comes_back
         sleep(Duration::from_millis(5)).await;
     }
     until(&cut, "/readyz", "", StatusCode::OK).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_forgets_connections_to_a_host_that_has_vanished() {
+    let Some(database) = Database::create().await else { return };
+    let network = Network::before(&database.url()).await;
+    let (app, _served) = replica(&network.url).await;
+    let token = app.sign_in_username("alice").await;
+    assert_eq!(me(&app, &token).await, StatusCode::NO_CONTENT);
+
+    // Every connection is in the middle of a question when nothing comes back any more; then the callers hang up.
+    let mut behind = database.connect().await;
+    behind.execute("begin; lock table accounts in access exclusive mode").await.unwrap();
+    let calls = (0..8).map(|_| {
+        let (service, token) = (app.service.clone(), token.clone());
+        tokio::spawn(async move {
+            let me = app::request(Method::GET, "/api/auth/me", &[("token", &token)], Body::empty());
+            service.oneshot(me).await.unwrap().status()
+        })
+    });
+    let calls: Vec<_> = calls.collect();
+    // On a connection of its own: within a transaction, this is always as it was at first.
+    let mut watching = database.connect().await;
+    let waiting = "select count(*) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'";
+    let all_wait = async || {
+        sqlx::query_scalar::<_, i64>(waiting).bind(&database.name).fetch_one(&mut watching).await.unwrap() == 8
+    };
+    assert!(eventually(Duration::from_secs(2), all_wait).await);
+    network.swallow();
+    for call in calls {
+        call.abort();
+    }
+    behind.execute("rollback").await.unwrap();
+    // The host is there again, and has never heard of the old connections.
+    network.connect_anew();
+    let took = until(&app, "/api/auth/me", &token, StatusCode::NO_CONTENT).await;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+/// What lies between a replica and its database: passes everything on, until it swallows everything.
+struct Network {
+    url: String,
+    /// How many times it has changed. What was connected before a change is never passed on again; in an odd state,
+    /// nothing is.
+    state: watch::Sender<u32>,
+}
+
+impl Network {
+    async fn before(url: &str) -> Self {
+        let server = url.split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = url.replace(&server, &listener.local_addr().unwrap().to_string());
+        let (state, seen) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let (mut seen, server) = (seen.clone(), server.clone());
+                tokio::spawn(async move {
+                    if *seen.borrow_and_update() % 2 == 0 {
+                        let mut server = TcpStream::connect(server).await.unwrap();
+                        tokio::select! {
+                            _ = copy_bidirectional(&mut client, &mut server) => return,
+                            _ = seen.changed() => {}
+                        }
+                    }
+                    // Open and deaf.
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        Self { url, state }
+    }
+
+    fn swallow(&self) {
+        self.state.send_modify(|state| *state += 1);
+    }
+
+    fn connect_anew(&self) {
+        self.state.send_modify(|state| *state += 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

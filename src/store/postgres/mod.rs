@@ -1,5 +1,6 @@
-//! PostgreSQL, for more than one machine. `open` is how a database is opened, `errors` what PostgreSQL's mean, `listen`
-//! how other processes' revocations are heard of; here are the statements, the same as `sqlite/`'s and in the same order.
+//! PostgreSQL, for more than one machine. `open` is how a database is opened, `pools` the connections, `errors` what
+//! PostgreSQL's mean, `listen` how other processes' revocations are heard of; here are the statements, the same as
+//! `sqlite/`'s and in the same order.
 //!
 //! **Every transaction is a task of its own** (`unit`). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
@@ -7,13 +8,14 @@
 mod errors;
 mod listen;
 mod open;
+mod pools;
 mod sessions;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::Transaction;
 use sqlx::postgres::Postgres;
-use sqlx::{PgPool, Transaction};
 use time::OffsetDateTime;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -26,6 +28,7 @@ use super::{
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 use listen::{Announcements, CHANNEL};
+use pools::Pools;
 
 /// Shorter than a client's patience; also for connecting, when no connection is there.
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(3);
@@ -40,9 +43,7 @@ const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
 
 /// A store in a database of a PostgreSQL server, beside others on the same one.
 pub struct PostgresStore {
-    pool: PgPool,
-    /// Reads revocations, and nothing else.
-    feed: PgPool,
+    pools: Pools,
     announcements: Announcements,
 }
 
@@ -62,7 +63,7 @@ async fn unit<T: Send + 'static>(
 #[async_trait]
 impl AccountStore for PostgresStore {
     async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError> {
-        let (pool, account, session) = (self.pool.clone(), account.clone(), session.cloned());
+        let (pool, account, session) = (self.pools.calls(), account.clone(), session.cloned());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let (username, email, name, firm, role) = match &account.identity {
@@ -111,14 +112,14 @@ impl AccountStore for PostgresStore {
             Handle::Email(_) => concat!(rows::select_account!(), " where accounts.email = $1"),
         };
         let row: Option<AccountRow> =
-            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&self.pool).await.map_err(failure)?;
+            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&self.pools.calls()).await.map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()
     }
 
     async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1"))
             .bind(id)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.pools.calls())
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_account).transpose()
@@ -129,14 +130,14 @@ impl AccountStore for PostgresStore {
             sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
                 .bind(after.unwrap_or(Uuid::nil()))
                 .bind(i64::from(limit))
-                .fetch_all(&self.pool)
+                .fetch_all(&self.pools.calls())
                 .await
                 .map_err(failure)?;
         rows.into_iter().map(AccountRow::into_account).collect()
     }
 
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
-        let (pool, old, new) = (self.pool.clone(), old.to_phc(), new.to_phc());
+        let (pool, old, new) = (self.pools.calls(), old.to_phc(), new.to_phc());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let done = sqlx::query("update accounts set password_hash = $3 where id = $1 and password_hash = $2")
@@ -153,7 +154,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
-        let (pool, session) = (self.pool.clone(), session.clone());
+        let (pool, session) = (self.pools.calls(), session.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let opened = sessions::insert(&mut tx, &session).await?;
@@ -164,7 +165,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.pools.calls();
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             sqlx::query("delete from sessions where id = $1").bind(id).execute(&mut *tx).await.map_err(failure)?;
@@ -186,7 +187,7 @@ impl AccountStore for PostgresStore {
         status: AccountStatus,
         until: OffsetDateTime,
     ) -> Result<Option<i64>, StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.pools.calls();
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let epoch: Option<i64> = sqlx::query_scalar(
@@ -208,7 +209,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.pools.calls();
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             // Before the cascade, which locks them in no order.
@@ -239,6 +240,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
+        let (feed, question) = self.pools.feed();
         let rows: Vec<RevocationRow> = sqlx::query_as(
             "select seq, session_id, account_id, epoch, expires_at from revocations
              where seq > $1 and expires_at > $2 order by seq limit $3",
@@ -246,9 +248,10 @@ impl AccountStore for PostgresStore {
         .bind(seq)
         .bind(millis(now))
         .bind(i64::from(REVOCATIONS_AT_ONCE))
-        .fetch_all(&self.feed)
+        .fetch_all(&feed)
         .await
         .map_err(failure)?;
+        question.answered();
         rows.into_iter().map(RevocationRow::into_revocation).collect()
     }
 
@@ -257,7 +260,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.pools.calls();
         unit(async move {
             let mut connection = pool.acquire().await.map_err(failure)?;
             // A thousand at a time: a backlog is worked off, however long it is, and nobody waits for its locks.
@@ -281,15 +284,11 @@ impl AccountStore for PostgresStore {
     async fn close(&self) {
         self.announcements.stop();
         // A connection that hangs is the server's to end.
-        let _ = tokio::time::timeout(WAIT_FOR_A_CONNECTION, async {
-            self.feed.close().await;
-            self.pool.close().await;
-        })
-        .await;
+        let _ = tokio::time::timeout(WAIT_FOR_A_CONNECTION, self.pools.close()).await;
     }
 
     async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.pools.calls();
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             // A username account has no role: null differs from nothing.
@@ -311,11 +310,11 @@ impl AccountStore for PostgresStore {
     }
 
     async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError> {
-        sessions::list(&self.pool, account_id, page).await
+        sessions::list(&self.pools.calls(), account_id, page).await
     }
 
     async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
-        sessions::find(&self.pool, id).await
+        sessions::find(&self.pools.calls(), id).await
     }
 
     async fn end_sessions(
@@ -324,7 +323,7 @@ impl AccountStore for PostgresStore {
         except: Option<Uuid>,
         from: OffsetDateTime,
     ) -> Result<Vec<EndedSession>, StoreError> {
-        let pool = self.pool.clone();
+        let pool = self.pools.calls();
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let ended = sessions::end(&mut tx, account_id, except, from).await?;
@@ -335,7 +334,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn note_last_tokens(&self, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
-        let (pool, times) = (self.pool.clone(), times.to_vec());
+        let (pool, times) = (self.pools.calls(), times.to_vec());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             sessions::note_tokens(&mut tx, &times).await?;

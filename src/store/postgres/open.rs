@@ -5,22 +5,15 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::PostgresStore;
 use super::listen::Announcements;
-use super::{PostgresStore, WAIT_FOR_A_CONNECTION};
+use super::pools::Pools;
 use crate::store::OpenError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
-
-/// Connections for the statements of calls. Each takes about a millisecond of one, so these do thousands a second; a
-/// server lets 100 in by default, and there may be many replicas.
-const CONNECTIONS: u32 = 8;
-
-/// Connections that only the feed reads with: a rush of calls must not make it look stale. It needs one; while one hangs,
-/// another.
-const FEED_CONNECTIONS: u32 = 2;
 
 /// How long a server may take to answer at the start.
 const WAIT_FOR_AN_ANSWER: Duration = Duration::from_secs(5);
@@ -74,15 +67,7 @@ impl PostgresStore {
         let _ = connection.close().await;
 
         let options = options.options(LIMITS);
-        let pool = |size| {
-            PgPoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(WAIT_FOR_A_CONNECTION)
-                .after_connect(|connection, _| Box::pin(require_writable(connection)))
-                .connect_lazy_with(options.clone())
-        };
-        let (pool, feed) = (pool(CONNECTIONS), pool(FEED_CONNECTIONS));
-        Ok(Self { pool, feed, announcements: Announcements::new(options) })
+        Ok(Self { pools: Pools::new(options.clone()), announcements: Announcements::new(options) })
     }
 }
 
@@ -106,14 +91,6 @@ fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
     }
     let named = options.get_application_name().is_some();
     Ok(if named { options } else { options.application_name("countersign") })
-}
-
-/// A standby lags behind: what is read there may lack a revocation that was acknowledged long ago. An address that leads to
-/// a primary at the start may lead to a standby after a failover.
-async fn require_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let read_only: bool =
-        sqlx::query_scalar("select current_setting('transaction_read_only')::bool").fetch_one(connection).await?;
-    if read_only { Err(sqlx::Error::Protocol("the server is read-only".to_owned())) } else { Ok(()) }
 }
 
 /// What may be told of a server.

@@ -1,0 +1,99 @@
+//! The connections, and what becomes of them when the database was lost. A host that vanishes answers nothing, not even
+//! that a connection is over, and the driver waits without limit for the last answer on each that was in use: the pool
+//! would be short of them until the system gives them up, after a quarter of an hour. So the pools are made anew.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+
+use super::WAIT_FOR_A_CONNECTION;
+
+/// For the statements of calls. Each takes about a millisecond of one, so these do thousands a second; a server lets 100
+/// in by default, and there may be many replicas.
+const CONNECTIONS: u32 = 8;
+
+/// That only the feed reads with: a rush of calls must not make it look stale. It needs one; while one hangs, another.
+const FEED_CONNECTIONS: u32 = 2;
+
+// No `Debug`: the options hold a password.
+pub(super) struct Pools {
+    options: PgConnectOptions,
+    calls: RwLock<PgPool>,
+    feed: RwLock<PgPool>,
+    /// Since the feed's last question was not answered.
+    lost: AtomicBool,
+}
+
+/// A question of the feed. Dropped unanswered, it means that the database is lost.
+pub(super) struct Question<'a> {
+    pools: &'a Pools,
+    answered: bool,
+}
+
+impl Pools {
+    pub fn new(options: PgConnectOptions) -> Self {
+        let (calls, feed) = (pool(&options, CONNECTIONS), pool(&options, FEED_CONNECTIONS));
+        Self { options, calls: RwLock::new(calls), feed: RwLock::new(feed), lost: AtomicBool::new(false) }
+    }
+
+    /// For the statements of a call.
+    pub fn calls(&self) -> PgPool {
+        get(&self.calls)
+    }
+
+    /// For one question of the feed.
+    pub fn feed(&self) -> (PgPool, Question<'_>) {
+        (get(&self.feed), Question { pools: self, answered: false })
+    }
+
+    pub async fn close(&self) {
+        get(&self.feed).close().await;
+        get(&self.calls).close().await;
+    }
+
+    /// Whoever uses the pool that was there keeps it until then.
+    fn renew(&self, which: &RwLock<PgPool>, size: u32) {
+        *which.write().unwrap_or_else(PoisonError::into_inner) = pool(&self.options, size);
+    }
+}
+
+impl Question<'_> {
+    /// The database is there; if it was not, calls begin with connections that have never been lost.
+    pub fn answered(mut self) {
+        self.answered = true;
+        if self.pools.lost.swap(false, Ordering::Relaxed) {
+            self.pools.renew(&self.pools.calls, CONNECTIONS);
+        }
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.pools.lost.store(true, Ordering::Relaxed);
+            self.pools.renew(&self.pools.feed, FEED_CONNECTIONS);
+        }
+    }
+}
+
+fn get(which: &RwLock<PgPool>) -> PgPool {
+    which.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn pool(options: &PgConnectOptions, size: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(WAIT_FOR_A_CONNECTION)
+        .after_connect(|connection, _| Box::pin(require_writable(connection)))
+        .connect_lazy_with(options.clone())
+}
+
+/// A standby lags behind: what is read there may lack a revocation that was acknowledged long ago. An address that leads to
+/// a primary at the start may lead to a standby after a failover.
+async fn require_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let read_only: bool =
+        sqlx::query_scalar("select current_setting('transaction_read_only')::bool").fetch_one(connection).await?;
+    if read_only { Err(sqlx::Error::Protocol("the server is read-only".to_owned())) } else { Ok(()) }
+}
