@@ -21,8 +21,10 @@ pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError
         Ok::<_, io::Error>(())
     };
     let Backup { source, counts, bytes } = tokio::select! {
-        done = store::backup(&settings.database_url, file) => done?,
+        // First to be polled: nothing is made before a signal is heard.
+        biased;
         stopped = stopped => return Err(stopped.map_or_else(CommandError::from, |()| CommandError::Stopped)),
+        done = store::backup(&settings.database_url, file) => done?,
     };
     say(&format!("copied {} to {}", source.display(), file.display()))?;
     say(&format!("accounts     {}", counts.accounts))?;

@@ -102,6 +102,9 @@ pub enum OpenError {
         "the database {0} is not of this version: start this version's server on it once, which brings it up to date"
     )]
     Outdated(String),
+    /// By the command line, or by replicas.
+    #[error("somebody else is writing to the database {0}; stop them first, or try again")]
+    InUse(String),
     /// The file cannot be made or written.
     #[error(
         "cannot write the database {path}: {cause}; check that its folder exists and that this user may write there"

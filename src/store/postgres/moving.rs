@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use uuid::Uuid;
 
 use super::errors::failure;
@@ -18,6 +18,9 @@ const LIMITS: [(&str, &str); 3] =
 /// The SQLSTATE of a statement about a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
 
+/// The SQLSTATE of a lock that somebody else holds.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 pub(in crate::store) struct PostgresEnd {
     server: Server,
     identity: String,
@@ -29,7 +32,7 @@ impl PostgresEnd {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let options = open::parse(url)?;
         let server = Server::of(&options);
-        let mut connection = server.connect(options.options(LIMITS)).await?;
+        let mut connection = server.connect(options.options(LIMITS).disable_statement_logging()).await?;
         server.require_version(&mut connection).await?;
         let applied = sqlx::query_as(APPLIED).fetch_all(&mut connection).await.map_err(|error| {
             let code = error.as_database_error().and_then(|error| error.code());
@@ -41,7 +44,8 @@ impl PostgresEnd {
         })?;
         require_current(&server.database, &MIGRATIONS, &applied)?;
         let identity = sqlx::query_scalar(
-            "select system_identifier::text || '/' || oid from pg_control_system(), pg_database
+            // Of the running server, however it was reached, and the database on it.
+            "select extract(epoch from pg_postmaster_start_time())::text || '/' || oid from pg_database
              where datname = current_database()",
         )
         .fetch_one(&mut connection)
@@ -66,7 +70,14 @@ impl End for PostgresEnd {
             }
         };
         let begun = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.connection).await;
-        begun.map_err(|error| self.server.not_opened(error))?;
+        begun.map_err(|error| {
+            let code = error.as_database_error().and_then(|error| error.code());
+            if code.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+                OpenError::InUse(self.server.database.clone())
+            } else {
+                self.server.not_opened(error)
+            }
+        })?;
         Ok(())
     }
 

@@ -90,7 +90,7 @@ impl SqliteStore {
         let cannot_open = |cause: sqlx::Error| {
             BackupError::Open(OpenError::Failed { database: source.display().to_string(), cause: cause.into() })
         };
-        let mut connection = options(&source).connect().await.map_err(cannot_open)?;
+        let mut connection = options(&source).disable_statement_logging().connect().await.map_err(cannot_open)?;
         // Asked first, so that what fails below is the writing.
         count(&mut connection).await.map_err(cannot_open)?;
         // Into the file that is there, and empty: that is allowed, and it has the right mode.
@@ -99,6 +99,7 @@ impl SqliteStore {
         let _ = connection.close().await;
 
         let options = SqliteConnectOptions::new().filename(&unfinished.path).read_only(true).immutable(true);
+        let options = options.disable_statement_logging();
         let damaged = |problem| BackupError::Damaged { database: source.clone(), problem };
         let checked = async {
             let mut copy = options.connect().await?;

@@ -16,6 +16,9 @@ use crate::store::{OpenError, StoreError};
 /// The result code of a statement about a table that is not there.
 const SQLITE_ERROR: &str = "1";
 
+/// The result code when somebody else is writing.
+const SQLITE_BUSY: &str = "5";
+
 pub(in crate::store) struct SqliteEnd {
     path: PathBuf,
     identity: String,
@@ -30,7 +33,7 @@ impl SqliteEnd {
         let path = SqliteStore::existing(url)?;
         let database = path.display().to_string();
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
-        let mut connection = open::options(&path).connect().await.map_err(failed)?;
+        let mut connection = open::options(&path).disable_statement_logging().connect().await.map_err(failed)?;
         let applied = sqlx::query_as(APPLIED).fetch_all(&mut connection).await.map_err(|error| {
             let code = error.as_database_error().and_then(|error| error.code());
             if code.as_deref() == Some(SQLITE_ERROR) { OpenError::Outdated(database.clone()) } else { failed(error) }
@@ -50,7 +53,15 @@ impl End for SqliteEnd {
         self.served = Some(open::claim(&self.path)?);
         // Also of a source: what the command line would write there meanwhile would be lost.
         let begun = sqlx::raw_sql("begin immediate").execute(&mut self.connection).await;
-        begun.map_err(|cause| OpenError::Failed { database: self.identity.clone(), cause: cause.into() })?;
+        begun.map_err(|error| {
+            let code = error.as_database_error().and_then(|error| error.code());
+            let database = self.identity.clone();
+            if code.as_deref() == Some(SQLITE_BUSY) {
+                OpenError::InUse(database)
+            } else {
+                OpenError::Failed { database, cause: error.into() }
+            }
+        })?;
         Ok(())
     }
 
