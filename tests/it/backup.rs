@@ -202,17 +202,35 @@ async fn what_cannot_be_a_backup_is_refused_in_one_sentence_and_nothing_is_made_
     assert_eq!((files(dir.path()), fs::read(database(dir.path())).unwrap()), before);
     assert_eq!(fs::read_to_string(dir.path().join("letter")).unwrap(), "to my grandmother");
 
+    // A connection to a server is not even tried.
     let postgres = "postgres://app:hunter2hunter2@127.0.0.1:1/x";
     let said = complaint(run(command(dir.path()).args(["backup", "copy.db"]).env("DATABASE_URL", postgres), ""));
     assert!(said.contains("use `pg_dump`") && !said.contains("hunter2"), "{said}");
+}
 
-    // Whatever it is a copy of, it must be sound.
+#[tokio::test]
+async fn a_database_that_is_damaged_is_told_of_and_its_copy_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    made(dir.path()).await;
+    let before = files(dir.path());
     let dangling = "insert into sessions (id, account_id, epoch, created_at, expires_at, token_lifetime)
                     values (x'01', x'02', 0, 0, 0, 0)";
     behind(&database(dir.path())).await.execute(dangling).await.unwrap();
     let said = refused(dir.path(), "copy.db");
     assert!(said.ends_with("was not kept: a row refers to one that is not there; restore an earlier backup"), "{said}");
-    assert_eq!(files(dir.path()), before.0);
+    assert_eq!(files(dir.path()), before);
+
+    let page = "select (rootpage - 1) * 4096 from sqlite_schema where name = 'firms'";
+    let at: i64 = sqlx::query_scalar(page).fetch_one(&mut behind(&database(dir.path())).await).await.unwrap();
+    let mut bytes = fs::read(database(dir.path())).unwrap();
+    bytes[at as usize..][..4096].fill(0xff);
+    fs::write(database(dir.path()), bytes).unwrap();
+    let said = refused(dir.path(), "copy.db");
+    assert!(
+        said.contains(" is damaged, so it was not kept: ") && said.ends_with("restore an earlier backup"),
+        "{said}"
+    );
+    assert_eq!(files(dir.path()), before);
 }
 
 #[tokio::test]

@@ -69,6 +69,9 @@ pub enum MoveError {
     /// While writing to the target, or reading back.
     #[error("--to: {}; nothing was moved", cause(.0))]
     Writing(#[source] StoreError),
+    /// While committing: the answer may have been lost.
+    #[error("--to: {}; either all was moved or nothing: try again, which is refused if all was", cause(.0))]
+    Committing(#[source] StoreError),
     /// Something on the way, or in the target, changed a row or left one out.
     #[error(
         "--to: what arrived is not what was sent; nothing was moved: look for triggers or rules of the target that change \
@@ -98,7 +101,9 @@ pub async fn migrate(from: &str, to: &str) -> Result<Content, MoveError> {
     if sent != arrived {
         return Err(MoveError::Differs);
     }
-    target.finish().await.map_err(MoveError::Writing)?;
+    target.finish().await.map_err(MoveError::Committing)?;
+    // It was only read; how it ends changes nothing.
+    let _ = source.finish().await;
     Ok(sent)
 }
 

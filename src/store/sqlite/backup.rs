@@ -95,12 +95,12 @@ impl SqliteStore {
         count(&mut connection).await.map_err(cannot_open)?;
         // Into the file that is there, and empty: that is allowed, and it has the right mode.
         let copied = sqlx::query("vacuum into ?1").bind(unfinished.name()).execute(&mut connection).await;
-        copied.map_err(|cause| failed(cause.into()))?;
+        let damaged = |problem| BackupError::Damaged { database: source.clone(), problem };
+        copied.map_err(|error| if is_damage(&error) { damaged(error.to_string()) } else { failed(error.into()) })?;
         let _ = connection.close().await;
 
         let options = SqliteConnectOptions::new().filename(&unfinished.path).read_only(true).immutable(true);
         let options = options.disable_statement_logging();
-        let damaged = |problem| BackupError::Damaged { database: source.clone(), problem };
         let checked = async {
             let mut copy = options.connect().await?;
             let problem = problem(&mut copy).await?;
@@ -118,6 +118,13 @@ impl SqliteStore {
         })?;
         Ok(Backup { source, counts, bytes })
     }
+}
+
+/// Whether an error of copying speaks of what is read rather than of what is written: a page that makes no sense, or rows
+/// that contradict a constraint. Source: sqlite.org/rescode.html.
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    matches!(code.map(|extended| extended & 0xff), Some(11 | 19))
 }
 
 /// The first thing that is wrong with a database.
@@ -168,11 +175,12 @@ impl Unfinished {
     /// Gives it its name, if nobody has that yet, and tells how long it is. On the disk before and after.
     fn keep_as(self, to: &Path) -> io::Result<u64> {
         self.file.sync_all()?;
+        let bytes = self.file.metadata()?.len();
+        let folder = File::open(self.path.parent().unwrap_or(Path::new("/")))?;
+        // Unlike `rename`, it never replaces a file.
         fs::hard_link(&self.path, to)?;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(self.file.metadata()?.len())
+        folder.sync_all().inspect_err(|_| drop(fs::remove_file(to)))?;
+        Ok(bytes)
     }
 }
 

@@ -83,10 +83,9 @@ impl SqliteStore {
     /// The same of a file that must be there.
     pub(super) fn existing(url: &str) -> Result<PathBuf, OpenError> {
         let path = named(url)?;
-        if path.is_file() {
-            path.canonicalize().map_err(|_| OpenError::Missing(path))
-        } else {
-            Err(OpenError::Missing(path))
+        match path.canonicalize() {
+            Ok(real) if real.is_file() => Ok(real),
+            _ => Err(OpenError::Missing(path)),
         }
     }
 }
