@@ -31,6 +31,22 @@ pub enum Command {
     /// Work with accounts, beside a running server or without one
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Copy everything into another, empty database, of the same engine or the other
+    ///
+    /// Stop the servers first. Both databases are given by their addresses, as in DATABASE_URL; `--from` is only read.
+    MigrateStore {
+        /// The database to copy
+        #[arg(long, value_name = "URL")]
+        from: SecretString,
+        /// The database to copy it to, which must hold nothing yet
+        #[arg(long, value_name = "URL")]
+        to: SecretString,
+    },
+    /// Copy the SQLite database of DATABASE_URL to a new file, beside a running server or without one
+    Backup {
+        /// The file to make
+        file: PathBuf,
+    },
 }
 
 /// What to do with accounts.

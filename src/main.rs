@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use countersign::command::CommandError;
 use countersign::config::{Cli, Command, LogFormat};
 use countersign::{command, server, telemetry};
 
@@ -30,11 +31,13 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(CANNOT_START, &error),
     };
+    let settings = &cli.settings;
+    let failed = |error: CommandError| fail(FAILED, &error);
     let result = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => runtime.block_on(server::run(&cli.settings)).map_err(|error| fail(CANNOT_START, &error)),
-        Command::Account(account) => {
-            runtime.block_on(command::account(&cli.settings, account)).map_err(|error| fail(FAILED, &error))
-        }
+        Command::Serve => runtime.block_on(server::run(settings)).map_err(|error| fail(CANNOT_START, &error)),
+        Command::Account(account) => runtime.block_on(command::account(settings, account)).map_err(failed),
+        Command::MigrateStore { from, to } => runtime.block_on(command::migrate_store(&from, &to)).map_err(failed),
+        Command::Backup { file } => runtime.block_on(command::backup(settings, &file)).map_err(failed),
     };
     // Whatever outlasted the drain is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));

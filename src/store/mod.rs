@@ -1,10 +1,11 @@
 //! Where accounts, sessions and revocations are durable. The trait is what the use cases need, small on purpose; each
 //! engine is one folder that implements it, statement beside statement, and one suite (`tests/it/store.rs`) runs against
-//! both. `open` chooses the engine, `rows` is what their rows have in common.
+//! both. `open` chooses the engine, `rows` is what their rows have in common, `moving` takes everything from one to another.
 //!
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod moving;
 mod open;
 mod postgres;
 mod rows;
@@ -18,9 +19,10 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
 
-pub use open::{OpenError, Purpose, beside, file, open};
+pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
+pub use open::{OpenError, Purpose, backup, beside, file, open};
 pub use postgres::PostgresStore;
-pub use sqlite::SqliteStore;
+pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 
 /// How many revocations are read at once: enough for any second, and little enough to be read in one.
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
@@ -158,7 +160,7 @@ pub enum StoreError {
     /// Another account has this username or email.
     #[error("the username or email is taken")]
     HandleTaken,
-    /// The database is out of reach, full, or too busy. Nothing was changed, unless it was lost in the act of commiting.
+    /// The database is out of reach, full, or too busy. Nothing was changed, unless it was lost in the act of committing.
     #[error("the database is out of reach")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// A row that this service cannot have written, or a statement that cannot be right.

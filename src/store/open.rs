@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 
-use super::{AccountStore, PostgresStore, SqliteStore};
+use super::moving::End;
+use super::postgres::PostgresEnd;
+use super::sqlite::SqliteEnd;
+use super::{AccountStore, Backup, BackupError, PostgresStore, SqliteStore};
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,28 @@ pub async fn open(url: &str, purpose: Purpose) -> Result<Arc<dyn AccountStore>, 
         // Replicas tell each other, so any number of processes may serve.
         (Engine::Postgres, _) => Arc::new(PostgresStore::open(url).await?),
     })
+}
+
+/// Brings the schema of a database up to date, which is made if it is a file and missing.
+pub(super) async fn migrated(url: &str) -> Result<(), OpenError> {
+    open(url, Purpose::Operate).await?.close().await;
+    Ok(())
+}
+
+/// Opens an existing database of this version's schema as an end of a move.
+pub(super) async fn end(url: &str) -> Result<Box<dyn End>, OpenError> {
+    Ok(match Engine::of(url)? {
+        Engine::Sqlite => Box::new(SqliteEnd::open(url).await?),
+        Engine::Postgres => Box::new(PostgresEnd::open(url).await?),
+    })
+}
+
+/// Copies the database of `url`, whoever is at work with it, to the new file `to`.
+pub async fn backup(url: &str, to: &Path) -> Result<Backup, BackupError> {
+    match Engine::of(url)? {
+        Engine::Sqlite => SqliteStore::backup(url, to).await,
+        Engine::Postgres => Err(BackupError::NoFile),
+    }
 }
 
 /// The file that `url` names; `None` when it names a server, which has no place for what this machine wants to keep.
@@ -69,6 +94,17 @@ pub enum OpenError {
     /// Not of the form `sqlite:FILE`.
     #[error("DATABASE_URL must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`")]
     BadUrl,
+    /// Nothing is made where something must be.
+    #[error("there is no database {0}; correct DATABASE_URL")]
+    Missing(PathBuf),
+    /// Not of this version, and not to be changed.
+    #[error(
+        "the database {0} is not of this version: start this version's server on it once, which brings it up to date"
+    )]
+    Outdated(String),
+    /// By the command line, or by replicas.
+    #[error("somebody else is writing to the database {0}; stop them first, or try again")]
+    InUse(String),
     /// The file cannot be made or written.
     #[error(
         "cannot write the database {path}: {cause}; check that its folder exists and that this user may write there"

@@ -98,7 +98,7 @@ async fn restarted(dir: &Path) -> Binary {
 }
 
 /// What the database says of itself.
-async fn is_sound(dir: &Path) {
+pub async fn is_sound(dir: &Path) {
     let options = SqliteConnectOptions::new().filename(database(dir)).read_only(true);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     let check: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&mut connection).await.unwrap();

@@ -11,22 +11,22 @@ use tempfile::TempDir;
 use crate::support::{PASSWORD, TestApp};
 
 /// A file system of a megabyte, in memory. Gone when dropped.
-struct SmallDisk(TempDir);
+pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
     /// `None` where this user may not mount one.
-    fn mount() -> Option<Self> {
+    pub fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(dir.path()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(dir))
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Takes all the room there is.
-    fn fill(&self) -> PathBuf {
+    pub fn fill(&self) -> PathBuf {
         let filler = self.path().join("filler");
         assert!(fs::write(&filler, vec![0; 2_000_000]).is_err(), "it holds a megabyte");
         filler

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod arrows;
+mod backup;
 mod bad_requests;
 mod canary;
 mod command_line;
@@ -18,6 +19,7 @@ mod grpc;
 mod http2;
 mod layer;
 mod metrics;
+mod moving;
 mod postgres;
 mod reflection_and_health;
 mod refresh;

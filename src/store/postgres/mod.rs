@@ -1,12 +1,13 @@
 //! PostgreSQL, for more than one machine. `open` is how a database is opened, `pools` the connections, `errors` what
-//! PostgreSQL's mean, `listen` how other processes' revocations are heard of; here are the statements, the same as
-//! `sqlite/`'s and in the same order.
+//! PostgreSQL's mean, `listen` how other processes' revocations are heard of, `moving` how all of it is copied at once;
+//! here are the statements, the same as `sqlite/`'s and in the same order.
 //!
 //! **Every transaction is a task of its own** (`unit`). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
 mod errors;
 mod listen;
+mod moving;
 mod open;
 mod pools;
 mod sessions;
@@ -29,6 +30,8 @@ use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, Passwo
 use errors::failure;
 use listen::{Announcements, CHANNEL};
 use pools::Pools;
+
+pub(super) use moving::PostgresEnd;
 
 /// Shorter than a client's patience; also for connecting, when no connection is there.
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(3);

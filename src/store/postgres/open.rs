@@ -13,7 +13,7 @@ use super::listen::Announcements;
 use super::pools::Pools;
 use crate::store::OpenError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long a server may take to answer at the start.
 const WAIT_FOR_AN_ANSWER: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ impl PostgresStore {
 }
 
 /// Nothing of what the driver says about a bad address is passed on: it might quote the password.
-fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
+pub(super) fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
     // A raw `/`, `?` or `#` in a password ends what a URL's reader takes for the host, and the rest of the password would
     // be told as a name of something.
     let address = url.split_once("://").map_or("", |(_, rest)| rest);
@@ -94,14 +94,14 @@ fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
 }
 
 /// What may be told of a server.
-struct Server {
+pub(super) struct Server {
     /// `countersign at db.example.com:5432`
-    database: String,
+    pub database: String,
     user: String,
 }
 
 impl Server {
-    fn of(options: &PgConnectOptions) -> Self {
+    pub fn of(options: &PgConnectOptions) -> Self {
         let name = options.get_database().unwrap_or_default();
         let place = match options.get_socket() {
             Some(folder) => folder.display().to_string(),
@@ -110,7 +110,7 @@ impl Server {
         Self { database: format!("{name} at {place}"), user: options.get_username().to_owned() }
     }
 
-    async fn connect(&self, options: PgConnectOptions) -> Result<PgConnection, OpenError> {
+    pub async fn connect(&self, options: PgConnectOptions) -> Result<PgConnection, OpenError> {
         match tokio::time::timeout(WAIT_FOR_AN_ANSWER, options.connect()).await {
             Ok(connected) => connected.map_err(|error| self.not_opened(error)),
             Err(_elapsed) => {
@@ -120,7 +120,7 @@ impl Server {
         }
     }
 
-    async fn require_version(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
+    pub async fn require_version(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
         let (number, version): (i32, String) =
             sqlx::query_as("select current_setting('server_version_num')::int, current_setting('server_version')")
                 .fetch_one(connection)
@@ -139,7 +139,7 @@ impl Server {
         }
     }
 
-    fn not_opened(&self, error: sqlx::Error) -> OpenError {
+    pub fn not_opened(&self, error: sqlx::Error) -> OpenError {
         let (database, user) = (self.database.clone(), self.user.clone());
         let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
         let cause = match error {

@@ -1,11 +1,13 @@
-//! SQLite, embedded: the default. `open` is how a database file is opened, `errors` what SQLite's mean; here are the
-//! statements.
+//! SQLite, embedded: the default. `open` is how a database file is opened, `errors` what SQLite's mean, `moving` and
+//! `backup` are how all of it is copied at once; here are the statements.
 //!
 //! One writer connection beside a pool of readers: SQLite allows one writer anyway, and queueing for it here, fairly
 //! and with a time limit, keeps "database is locked" from ever reaching a client. Writes begin with `begin immediate`,
 //! for a transaction that reads first and upgrades later fails at once, whatever the busy timeout says.
 
+mod backup;
 mod errors;
+mod moving;
 mod open;
 mod sessions;
 
@@ -25,6 +27,9 @@ use super::{
 };
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
+
+pub use backup::{Backup, BackupError, Counts};
+pub(super) use moving::SqliteEnd;
 
 /// How often the file is looked into for what another process (the command line) wrote: a disable must be honoured
 /// within a second.

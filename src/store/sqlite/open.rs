@@ -1,10 +1,10 @@
 //! Opening a database file: created with the rights of a secret, migrated, and served by one process at a time. Apart
 //! from the statements because everything here happens once and fails with a sentence for the operator.
 
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::SqliteStore;
 use crate::store::{OpenError, beside};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Readers that may be at work at once. Look-ups take microseconds and there are two or four cores.
 const READERS: u32 = 4;
@@ -30,12 +30,7 @@ impl SqliteStore {
         let path = Self::path(url)?;
         let database = path.display().to_string();
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
+        let options = options(&path).journal_mode(SqliteJournalMode::Wal);
         // Connections stay open: reopening one needs a file descriptor at a time when there may be none.
         let pool = |size| {
             SqlitePoolOptions::new()
@@ -68,30 +63,16 @@ impl SqliteStore {
     /// As [`Self::open`], and claims the database for serving: a second server on the same file would not hear of the
     /// first one's revocations in time.
     pub async fn open_for_serving(url: &str) -> Result<Self, OpenError> {
-        let path = Self::path(url)?;
-        let lock = beside(&path, "-lock");
-        let failed = |cause| OpenError::CannotWrite { path: lock.clone(), cause };
-        let served = private().create(true).append(true).open(&lock).map_err(failed)?;
-        match served.try_lock() {
-            Ok(()) => Ok(Self { _served: Some(served), ..Self::open(url).await? }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Served(path)),
-            Err(TryLockError::Error(cause)) => Err(failed(cause)),
-        }
+        let served = claim(&Self::path(url)?)?;
+        Ok(Self { _served: Some(served), ..Self::open(url).await? })
     }
 
     /// The file that `url` names, made if missing, with the rights of a secret, which its `-wal` and `-shm` take over.
     /// Symbolic links are resolved, as SQLite does: whatever lies beside the file lies beside the one real file.
     pub fn path(url: &str) -> Result<PathBuf, OpenError> {
-        // `:memory:` would be one database for every connection of the pools; so would a `file:` address that says so.
-        let is_file =
-            url.strip_prefix("sqlite:").is_some_and(|rest| !rest.trim_start_matches('/').starts_with("file:"));
-        let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl)?;
-        let path = options.get_filename();
-        if !is_file || url.contains(":memory:") || url.contains('?') || path.file_name().is_none() {
-            return Err(OpenError::BadUrl);
-        }
-        let failed = |cause| OpenError::CannotWrite { path: path.to_owned(), cause };
-        match private().create_new(true).write(true).open(path) {
+        let path = named(url)?;
+        let failed = |cause| OpenError::CannotWrite { path: path.clone(), cause };
+        match private().create_new(true).write(true).open(&path) {
             Ok(_) => {}
             // Not opened: to close it again would let go of the locks that SQLite holds on it in this process.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {}
@@ -99,10 +80,52 @@ impl SqliteStore {
         }
         path.canonicalize().map_err(failed)
     }
+
+    /// The same of a file that must be there.
+    pub(super) fn existing(url: &str) -> Result<PathBuf, OpenError> {
+        let path = named(url)?;
+        match path.canonicalize() {
+            Ok(real) if real.is_file() => Ok(real),
+            _ => Err(OpenError::Missing(path)),
+        }
+    }
+}
+
+/// The file of `sqlite:FILE`.
+fn named(url: &str) -> Result<PathBuf, OpenError> {
+    // `:memory:` would be one database for every connection of the pools; so would a `file:` address that says so.
+    let is_file = url.strip_prefix("sqlite:").is_some_and(|rest| !rest.trim_start_matches('/').starts_with("file:"));
+    let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::BadUrl)?;
+    let path = options.get_filename();
+    if !is_file || url.contains(":memory:") || url.contains('?') || path.file_name().is_none() {
+        return Err(OpenError::BadUrl);
+    }
+    Ok(path.to_owned())
+}
+
+/// Claims the database at `path` for as long as the file is held: of several processes, one serves.
+pub(super) fn claim(path: &Path) -> Result<File, OpenError> {
+    let lock = beside(path, "-lock");
+    let failed = |cause| OpenError::CannotWrite { path: lock.clone(), cause };
+    let served = private().create(true).append(true).open(&lock).map_err(failed)?;
+    match served.try_lock() {
+        Ok(()) => Ok(served),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Served(path.to_owned())),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
+}
+
+/// How every connection to a database that others may be at work with is made.
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
 }
 
 /// For a file that only its owner may read.
-fn private() -> OpenOptions {
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
     options

@@ -1,50 +1,17 @@
-//! `countersign account …`: what an operator does from the command line.
+//! `countersign account …`: what an operator does with accounts.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::sync::Arc;
 
 use argon2::Params;
 
+use super::{CommandError, say};
 use crate::accounts::{Operator, Registration};
 use crate::clock::SystemClock;
 use crate::config::{AccountCommand, Settings};
-use crate::domain::{
-    Account, AccountStatus, AuthError, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role,
-};
-use crate::hashing::{HashError, PasswordHasher};
-use crate::store::{self, OpenError, Purpose};
-
-/// Why a command did not do it. Each message says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// The database.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// A use case.
-    #[error("{}{}", .0, cause(.0))]
-    Auth(#[from] AuthError),
-    /// No thread or no memory to hash with.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// An argument.
-    #[error("the {0} {1}")]
-    Invalid(&'static str, &'static str),
-    /// An argument of the other kind of account.
-    #[error("a username account has no name and no firm: leave --name and --firm-name out")]
-    NotAnEmailAccount,
-    /// Has no firm to have a role in.
-    #[error("{0} is a username account, which has no role: only email accounts have one")]
-    NoRole(Handle),
-    /// Nobody signs in with it.
-    #[error("there is no account {0}")]
-    Unknown(Handle),
-    /// The terminal, or standard input.
-    #[error("cannot read the password: {0}")]
-    Password(io::Error),
-    /// Standard output.
-    #[error("cannot write: {0}")]
-    Output(#[from] io::Error),
-}
+use crate::domain::{Account, AccountStatus, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role};
+use crate::hashing::PasswordHasher;
+use crate::store::{self, Purpose};
 
 /// Runs one command.
 pub async fn account(settings: &Settings, command: AccountCommand) -> Result<(), CommandError> {
@@ -156,17 +123,4 @@ fn read_password() -> io::Result<String> {
 
 fn timestamp(time: time::OffsetDateTime) -> String {
     time.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
-}
-
-/// What a use case's error hides from clients, the operator may see.
-fn cause(error: &AuthError) -> String {
-    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
-}
-
-/// As `println!`, but for an output that is closed early: `countersign account list | head`.
-fn say(line: &str) -> Result<(), CommandError> {
-    match writeln!(io::stdout(), "{line}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
 }

@@ -1,0 +1,39 @@
+//! `countersign backup`: what the copy holds, and what it does not.
+
+use std::io;
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{CommandError, say};
+use crate::config::Settings;
+use crate::store::{self, Backup};
+
+/// Copies the database to a new file.
+pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError> {
+    // So that what is unfinished is removed.
+    let stopped = async {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok::<_, io::Error>(())
+    };
+    let Backup { source, counts, bytes } = tokio::select! {
+        // First to be polled: nothing is made before a signal is heard.
+        biased;
+        stopped = stopped => return Err(stopped.map_or_else(CommandError::from, |()| CommandError::Stopped)),
+        done = store::backup(&settings.database_url, file) => done?,
+    };
+    say(&format!("copied {} to {}", source.display(), file.display()))?;
+    say(&format!("accounts     {}", counts.accounts))?;
+    say(&format!("sessions     {}", counts.sessions))?;
+    say(&format!("revocations  {}", counts.revocations))?;
+    say(&format!("bytes        {bytes}"))?;
+    let secret = store::beside(&source, "-secret");
+    if secret.exists() {
+        say(&format!("The secret that tokens are signed with is not in it: keep {} too.", secret.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! What an operator does from the command line: `account` with accounts, `moving` and `backup` with all of a database.
+
+mod account;
+mod backup;
+mod moving;
+
+use std::io::{self, Write as _};
+
+use crate::domain::{AuthError, Handle};
+use crate::hashing::HashError;
+use crate::store::{BackupError, MoveError, OpenError};
+
+pub use account::account;
+pub use backup::backup;
+pub use moving::migrate_store;
+
+/// Why a command did not do it. Each message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A use case.
+    #[error("{}{}", .0, cause(.0))]
+    Auth(#[from] AuthError),
+    /// No thread or no memory to hash with.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// An argument.
+    #[error("the {0} {1}")]
+    Invalid(&'static str, &'static str),
+    /// An argument of the other kind of account.
+    #[error("a username account has no name and no firm: leave --name and --firm-name out")]
+    NotAnEmailAccount,
+    /// Has no firm to have a role in.
+    #[error("{0} is a username account, which has no role: only email accounts have one")]
+    NoRole(Handle),
+    /// Nobody signs in with it.
+    #[error("there is no account {0}")]
+    Unknown(Handle),
+    /// The terminal, or standard input.
+    #[error("cannot read the password: {0}")]
+    Password(io::Error),
+    /// Moving.
+    #[error(transparent)]
+    Move(#[from] MoveError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// Ctrl-C, or a service manager.
+    #[error("stopped before it was done; nothing was kept")]
+    Stopped,
+    /// Standard output.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// What a use case's error hides from clients, the operator may see.
+fn cause(error: &AuthError) -> String {
+    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
+}
+
+/// As `println!`, but for an output that is closed early: `countersign account list | head`.
+fn say(line: &str) -> Result<(), CommandError> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}

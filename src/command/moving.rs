@@ -1,0 +1,28 @@
+//! `countersign migrate-store`: what was moved, and what there is to do next.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{CommandError, say};
+use crate::store;
+
+/// Copies everything from one database to another.
+pub async fn migrate_store(from: &SecretString, to: &SecretString) -> Result<(), CommandError> {
+    let from = from.expose_secret();
+    let content = store::migrate(from, to.expose_secret()).await?;
+    say("table        rows")?;
+    for (table, rows) in content.rows {
+        say(&format!("{table:<11}  {rows}"))?;
+    }
+    say(&format!("sha256       {}", content.digest))?;
+    say("")?;
+    say("All of it was read back from --to and is the same. Now set DATABASE_URL to that address.")?;
+    let secret = store::file(from)?.map(|file| store::beside(&file, "-secret")).filter(|secret| secret.exists());
+    say(&match secret {
+        Some(path) => format!(
+            "Tokens were signed with the secret in {}, unless JWT_SECRET was set: set JWT_SECRET_FILE to a copy of that \
+             file, or everyone is signed out.",
+            path.display()
+        ),
+        None => "Keep JWT_SECRET as it was, or everyone is signed out.".to_owned(),
+    })
+}

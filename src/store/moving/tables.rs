@@ -1,0 +1,236 @@
+//! What is moved: every table with every column, and what a row is on its way from one engine to the other. Apart from
+//! the moving because a migration that adds a column adds it here; a test compares this with both engines' schemas.
+
+use sha2::{Digest as _, Sha256};
+use sqlx::{ColumnIndex, Decode, Type};
+use uuid::Uuid;
+
+use super::PAGE;
+
+/// A table that is moved.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name in every engine.
+    pub name: &'static str,
+    /// Its columns, the key first.
+    pub columns: &'static [Column],
+}
+
+/// A column that is moved.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name in every engine.
+    pub name: &'static str,
+    pub(in crate::store) kind: Kind,
+}
+
+/// What a column holds, if it is not null.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Kind {
+    Id,
+    Number,
+    Text,
+}
+
+/// Every table, each after those that it refers to.
+pub const TABLES: [Table; 4] = [
+    Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
+    Table {
+        name: "accounts",
+        columns: &[
+            id("id"),
+            text("username"),
+            text("email"),
+            text("name"),
+            id("firm_id"),
+            text("role"),
+            text("password_hash"),
+            text("status"),
+            number("epoch"),
+            number("created_at"),
+        ],
+    },
+    Table {
+        name: "sessions",
+        columns: &[
+            id("id"),
+            id("account_id"),
+            number("epoch"),
+            number("created_at"),
+            number("expires_at"),
+            number("token_lifetime"),
+            number("last_token_at"),
+            text("client_label"),
+            text("client_address"),
+        ],
+    },
+    Table {
+        name: "revocations",
+        columns: &[number("seq"), id("session_id"), id("account_id"), number("epoch"), number("expires_at")],
+    },
+];
+
+const fn id(name: &'static str) -> Column {
+    Column { name, kind: Kind::Id }
+}
+
+const fn number(name: &'static str) -> Column {
+    Column { name, kind: Kind::Number }
+}
+
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+
+impl Table {
+    /// The statement that reads a page, which every engine understands: the first, or the one after the key `$1`.
+    pub(in crate::store) fn select(&self, first: bool) -> String {
+        let key = self.columns[0].name;
+        let after = if first { String::new() } else { format!("where {key} > $1 ") };
+        format!("select {} from {} {after}order by {key} limit {PAGE}", self.names(), self.name)
+    }
+
+    /// How a statement that writes begins.
+    pub(in crate::store) fn insert(&self) -> String {
+        format!("insert into {} ({})", self.name, self.names())
+    }
+
+    fn names(&self) -> String {
+        self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A value as it is stored; a null still knows its kind.
+#[derive(Debug, Clone)]
+pub(in crate::store) enum Value {
+    Id(Option<Uuid>),
+    Number(Option<i64>),
+    Text(Option<String>),
+}
+
+impl Value {
+    pub fn id(&self) -> Option<Uuid> {
+        if let Self::Id(id) = self { *id } else { None }
+    }
+
+    pub fn number(&self) -> Option<i64> {
+        if let Self::Number(number) = self { *number } else { None }
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { text.as_deref() } else { None }
+    }
+}
+
+/// The values of a table's columns, in their order.
+pub(in crate::store) type Row = Vec<Value>;
+
+/// Takes a row of any engine apart.
+pub(in crate::store) fn decode<R: sqlx::Row>(table: &Table, row: &R) -> Result<Row, sqlx::Error>
+where
+    usize: ColumnIndex<R>,
+    for<'r> Uuid: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
+    for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let value = |(at, column): (usize, &Column)| {
+        Ok(match column.kind {
+            Kind::Id => Value::Id(row.try_get(at)?),
+            Kind::Number => Value::Number(row.try_get(at)?),
+            Kind::Text => Value::Text(row.try_get(at)?),
+        })
+    };
+    table.columns.iter().enumerate().map(value).collect()
+}
+
+/// What a database holds, in short: equal exactly when all of it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// How many rows each table has, in the order of [`TABLES`].
+    pub rows: Vec<(&'static str, u64)>,
+    /// SHA-256 of all rows in the order of their keys, in hexadecimal.
+    pub digest: String,
+}
+
+/// A [`Content`] in the making. Nothing in the digest can be read in two ways: a row and the end of a table begin with
+/// different bytes, a table has a fixed number of columns, a value says whether it is null, and a text how long it is.
+#[derive(Default)]
+pub(super) struct Tally {
+    rows: Vec<(&'static str, u64)>,
+    current: u64,
+    digest: Sha256,
+}
+
+impl Tally {
+    pub fn add(&mut self, page: &[Row]) {
+        for row in page {
+            self.digest.update([1]);
+            row.iter().for_each(|value| self.value(value));
+        }
+        self.current += page.len() as u64;
+    }
+
+    pub fn end(&mut self, table: &Table) {
+        self.digest.update([0]);
+        self.rows.push((table.name, std::mem::take(&mut self.current)));
+    }
+
+    pub fn content(self) -> Content {
+        let digest = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Content { rows: self.rows, digest }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Id(None) | Value::Number(None) | Value::Text(None) => self.digest.update([0]),
+            Value::Id(Some(id)) => self.some(id.as_bytes()),
+            Value::Number(Some(number)) => self.some(&number.to_be_bytes()),
+            Value::Text(Some(text)) => {
+                self.some(&(text.len() as u64).to_be_bytes());
+                self.digest.update(text);
+            }
+        }
+    }
+
+    fn some(&mut self, bytes: &[u8]) {
+        self.digest.update([1]);
+        self.digest.update(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, TABLES, Tally, Value};
+
+    fn digest(pages: &[&[Row]]) -> String {
+        let mut tally = Tally::default();
+        for (table, page) in TABLES.iter().zip(pages) {
+            tally.add(page);
+            tally.end(table);
+        }
+        tally.content().digest
+    }
+
+    #[test]
+    fn what_differs_anywhere_has_another_digest() {
+        let text = |text: &str| Value::Text(Some(text.to_owned()));
+        let row = |a: &str, b: &str| vec![text(a), text(b)];
+        let digests = [
+            digest(&[]),
+            digest(&[&[]]),
+            digest(&[&[], &[]]),
+            digest(&[&[row("ab", "c")], &[]]),
+            digest(&[&[], &[row("ab", "c")]]),
+            digest(&[&[row("a", "bc")], &[]]),
+            digest(&[&[row("", "abc")], &[]]),
+            digest(&[&[vec![Value::Text(None), text("abc")]], &[]]),
+            digest(&[&[vec![text("abc"), Value::Text(None)]], &[]]),
+            digest(&[&[row("ab", "c"), row("ab", "c")], &[]]),
+            digest(&[&[vec![Value::Number(Some(0)), text("")]], &[]]),
+            digest(&[&[vec![Value::Number(None), text("")]], &[]]),
+        ];
+        for (at, digest) in digests.iter().enumerate() {
+            assert!(!digests[..at].contains(digest), "{at}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! `countersign migrate-store` as the real binary, from each engine to each: everything arrives, as it was. What is
+//! refused, and what goes wrong half-way, is in `failing`.
+
+mod failing;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use countersign::domain::Revocation;
+use countersign::pb::ListSessionsRequest;
+use countersign::pb::session_service_client::SessionServiceClient;
+use countersign::store::{self, Purpose, TABLES};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
+use time::OffsetDateTime;
+use tonic::transport::Endpoint;
+use uuid::Uuid;
+
+use crate::session_service::with;
+use crate::sockets::call;
+use crate::support::binary::{command, database, run};
+use crate::support::postgres::Database;
+use crate::support::{Binary, PASSWORD, SECRET};
+
+/// As long as a username may be, in one letter of four bytes each.
+const LONGEST: &str = "🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀";
+
+fn sqlite(path: &Path) -> String {
+    format!("sqlite:{}", path.display())
+}
+
+fn copying(dir: &Path, from: &str, to: &str) -> Command {
+    let mut copying = command(dir);
+    copying.args(["migrate-store", "--from", from, "--to", to]);
+    copying
+}
+
+/// Moves everything; the table that it prints, and the advice.
+fn moves(dir: &Path, from: &str, to: &str) -> (String, String) {
+    let Output { status, stdout, stderr } = run(&mut copying(dir, from, to), "");
+    let (said, complaint) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert_eq!((status.code(), &*complaint), (Some(0), ""), "{said}");
+    let (table, advice) = said.split_once("\n\n").unwrap();
+    (table.to_owned(), advice.to_owned())
+}
+
+async fn behind(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).foreign_keys(false).connect().await.unwrap()
+}
+
+/// A database file of this version, with whatever `statements` put into it.
+async fn filled(dir: &Path, name: &str, statements: &[&'static str]) -> PathBuf {
+    let path = dir.join(name);
+    store::open(&sqlite(&path), Purpose::Operate).await.unwrap().close().await;
+    let mut connection = behind(&path).await;
+    for statement in statements {
+        connection.execute(*statement).await.unwrap();
+    }
+    path
+}
+
+/// Tables and columns as SQLite's own schema has them, but for what is not ours.
+async fn columns(connection: &mut SqliteConnection) -> Vec<(String, String)> {
+    sqlx::query_as(
+        "select tables.name, columns.name from sqlite_schema as tables join pragma_table_info(tables.name) as columns
+         where tables.type = 'table' and tables.name not in ('_sqlx_migrations', 'sqlite_sequence')",
+    )
+    .fetch_all(connection)
+    .await
+    .unwrap()
+}
+
+/// Every value of every column, in the order of the keys.
+async fn dump(path: &Path) -> Vec<(String, String, Vec<String>)> {
+    let mut connection = behind(path).await;
+    let mut dump = Vec::new();
+    for (table, column) in columns(&mut connection).await {
+        let key = if table == "revocations" { "seq" } else { "id" };
+        let select = format!("select quote({column}) from {table} order by {key}");
+        let values = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut connection).await.unwrap();
+        dump.push((table, column, values));
+    }
+    dump
+}
+
+/// A thousand and more of everything, with random ids and the oddest values.
+const MANY: [&str; 4] = [
+    "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1001)
+     insert into firms select randomblob(16), 'Firm ' || i, i from n",
+    "with recursive n(i) as (select 1 union all select i + 1 from n where i < 2345)
+     insert into accounts (id, username, password_hash, created_at, epoch)
+     select randomblob(16), 'user ' || i, '$argon2id$', -i, 9223372036854775807 from n",
+    "insert into sessions select randomblob(16), id, 3, 4, 5, 6, 7, '', null from accounts",
+    "insert into revocations (seq, session_id, expires_at) select 3 * rowid + 7, id, 4102444800000 from sessions",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_rows_arrive_page_by_page_and_the_places_of_revocations_go_on() {
+    let Some(database) = Database::create().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let [first, last] = [dir.path().join("first.db"), dir.path().join("last.db")];
+    filled(dir.path(), "first.db", &MANY).await;
+    let (there, _) = moves(dir.path(), &sqlite(&first), &database.url());
+    let (back, _) = moves(dir.path(), &database.url(), &sqlite(&last));
+    let lines: Vec<Vec<_>> = there.lines().map(|line| line.split_whitespace().collect()).collect();
+    let counts = [["table", "rows"], ["firms", "1001"], ["accounts", "2345"], ["sessions", "2345"]];
+    assert_eq!(lines[..4], counts);
+    assert_eq!((&lines[4][..], lines[5][0], lines[5][1].len()), (&["revocations", "2345"][..], "sha256", 64));
+    assert_eq!(there, back);
+    assert_eq!(dump(&first).await, dump(&last).await);
+
+    for url in [database.url(), sqlite(&last)] {
+        let store = store::open(&url, Purpose::Operate).await.unwrap();
+        let at = |second| OffsetDateTime::from_unix_timestamp(second).unwrap();
+        store.end_session(Uuid::from_u128(1), at(4_102_444_900)).await.unwrap();
+        let told = store.revocations_after(3 * 2_345 + 7, at(0)).await.unwrap();
+        assert_eq!(
+            told.iter().map(|told| told.revocation).collect::<Vec<_>>(),
+            [Revocation::Session(Uuid::from_u128(1))]
+        );
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_and_every_column_of_the_schema_is_moved() {
+    let moved: BTreeSet<_> = TABLES
+        .iter()
+        .flat_map(|table| table.columns.iter().map(|column| (table.name.to_owned(), column.name.to_owned())))
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path(), "empty.db", &[]).await;
+    assert_eq!(columns(&mut behind(&path).await).await.into_iter().collect::<BTreeSet<_>>(), moved);
+
+    let Some(database) = Database::create().await else { return };
+    store::open(&database.url(), Purpose::Operate).await.unwrap().close().await;
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "select table_name::text, column_name::text from information_schema.columns
+         where table_schema = current_schema() and table_name <> '_sqlx_migrations'",
+    )
+    .fetch_all(&mut database.connect().await)
+    .await
+    .unwrap();
+    assert_eq!(columns.into_iter().collect::<BTreeSet<_>>(), moved);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_advice_names_the_secret_beside_the_source_and_never_tells_it() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), "source.db", &[]).await;
+    let url = sqlite(&dir.path().join("source.db"));
+    let (_, advice) = moves(dir.path(), &url, &sqlite(&dir.path().join("a.db")));
+    assert!(advice.contains("set DATABASE_URL") && advice.contains("Keep JWT_SECRET"), "{advice}");
+
+    let secret = dir.path().canonicalize().unwrap().join("source.db-secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let (_, advice) = moves(dir.path(), &url, &sqlite(&dir.path().join("b.db")));
+    assert!(advice.contains(&format!("the secret in {},", secret.display())), "{advice}");
+    assert!(advice.contains("JWT_SECRET_FILE") && !advice.contains(SECRET), "{advice}");
+}
+
+/// Of each session the id, the address, and the time and the client.
+type Listed = Vec<(String, String, String)>;
+
+/// What a client sees of a server, before and after.
+struct Clients {
+    /// Signed in, and out.
+    out: String,
+    /// Everybody who is signed in, and the fields of `ListSessions` that do not move on.
+    signed_in: Vec<(String, Listed)>,
+}
+
+async fn post(binary: &Binary, path: &str, token: &str, body: &Value) -> (StatusCode, Value) {
+    let answer = call(binary.address, Method::POST, path, &[("token", token)], body).await.unwrap();
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
+}
+
+async fn me(binary: &Binary, token: &str) -> StatusCode {
+    call(binary.address, Method::GET, "/api/auth/me", &[("token", token)], &Value::Null).await.unwrap().status
+}
+
+async fn sessions(binary: &Binary, token: &str) -> Listed {
+    let endpoint = Endpoint::from_shared(format!("http://{}", binary.address)).unwrap();
+    let mut client = SessionServiceClient::new(endpoint.connect().await.unwrap());
+    let listed = client.list_sessions(with(token, ListSessionsRequest::default())).await.unwrap().into_inner();
+    let told = |session: countersign::pb::Session| {
+        (session.id, session.client_address, format!("{:?} {}", session.create_time, session.client_label))
+    };
+    listed.sessions.into_iter().map(told).collect()
+}
+
+impl Clients {
+    /// Accounts of both kinds, one of them disabled and one deleted; sessions, some of them ended.
+    async fn sign_in(binary: &Binary, dir: &Path) -> Self {
+        let mut tokens = Vec::new();
+        for name in ["alice", "mañana ß", LONGEST, "disabled", "deleted"] {
+            let body = json!({ "username": name, "password": PASSWORD });
+            let (status, answer) = post(binary, "/api/auth/register", "", &body).await;
+            assert_eq!(status, StatusCode::OK, "{name}: {answer}");
+            tokens.push(answer["token"].as_str().unwrap().to_owned());
+        }
+        for (email, role) in [("ada@example.com", "admin"), ("eve@example.com", "viewer")] {
+            let name = "Zoë 'the' \"first\"; --";
+            let body = json!({ "email": email, "password": PASSWORD, "name": name, "firm_name": format!("{role} 🦄") });
+            assert_eq!(post(binary, "/auth/register", "", &body).await.0, StatusCode::CREATED);
+            assert!(run(command(dir).args(["account", "role", email, role]), "").status.success());
+            let (_, answer) = post(binary, "/auth/login", "", &json!({ "email": email, "password": PASSWORD })).await;
+            tokens.push(answer["access_token"].as_str().unwrap().to_owned());
+        }
+        let (_, answer) =
+            post(binary, "/api/auth/login", "", &json!({ "username": "alice", "password": PASSWORD })).await;
+        let out = answer["token"].as_str().unwrap().to_owned();
+        assert_eq!(post(binary, "/auth/logout", &out, &Value::Null).await.0, StatusCode::OK);
+        for (verb, name) in [("disable", "disabled"), ("delete", "deleted")] {
+            assert!(run(command(dir).args(["account", verb, name]), "").status.success());
+        }
+        tokens.drain(3..5);
+        // As if a sign-in had come by no network, and all of it had taken longer than a second.
+        for statement in [
+            "update sessions set client_label = 'none', client_address = null where rowid = 1",
+            "update accounts set created_at = created_at - rowid",
+            "update firms set created_at = created_at - rowid",
+        ] {
+            behind(&database(dir)).await.execute(statement).await.unwrap();
+        }
+        let mut signed_in = Vec::new();
+        for token in tokens {
+            let sessions = sessions(binary, &token).await;
+            signed_in.push((token, sessions));
+        }
+        Self { out, signed_in }
+    }
+
+    /// That nothing has changed for anybody on a server that has the same secret.
+    async fn find_everything_on(&self, binary: &Binary) {
+        for (token, expected) in &self.signed_in {
+            assert_eq!(sessions(binary, token).await, *expected);
+            assert_eq!(me(binary, token).await, StatusCode::NO_CONTENT);
+        }
+        assert_eq!(me(binary, &self.out).await, StatusCode::UNAUTHORIZED);
+        for (name, status) in [
+            ("alice", StatusCode::OK),
+            ("MAÑANA ß", StatusCode::OK),
+            (LONGEST, StatusCode::OK),
+            ("disabled", StatusCode::UNAUTHORIZED),
+            ("deleted", StatusCode::UNAUTHORIZED),
+        ] {
+            let body = json!({ "username": name, "password": PASSWORD });
+            assert_eq!(post(binary, "/api/auth/login", "", &body).await.0, status, "{name}");
+        }
+        let body = json!({ "email": "eve@example.com", "password": PASSWORD });
+        let (_, answer) = post(binary, "/auth/login", "", &body).await;
+        assert_eq!(
+            (&answer["user"]["role"], &answer["user"]["name"]),
+            (&json!("viewer"), &json!("Zoë 'the' \"first\"; --"))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_stays_signed_in_who_was_and_nobody_else_on_the_other_engine_and_back() {
+    let Some(database) = Database::create().await else { return };
+    let [old, new] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [first, last] = [old.path().join("countersign.db"), new.path().join("countersign.db")];
+    let mut binary = Binary::start(old.path());
+    let clients = Clients::sign_in(&binary, old.path()).await;
+    binary.terminate();
+    binary.child.wait().unwrap();
+    for (table, column, values) in dump(&first).await {
+        assert!(
+            values.iter().any(|value| *value != values[0]),
+            "all of {table}.{column} are alike: that tests nothing"
+        );
+    }
+
+    let there = moves(old.path(), &sqlite(&first), &database.url()).0;
+    let back = moves(old.path(), &database.url(), &sqlite(&last)).0;
+    assert_eq!(there, back);
+    assert_eq!(dump(&first).await, dump(&last).await);
+    for url in [database.url(), sqlite(&last)] {
+        let binary = Binary::spawn(command(new.path()).env("JWT_SECRET", SECRET).env("DATABASE_URL", url));
+        clients.find_everything_on(&binary).await;
+    }
+}
