@@ -169,6 +169,12 @@ pub enum OpenError {
         /// As the server says it.
         version: String,
     },
+    /// Something that is like PostgreSQL in other ways.
+    #[error(
+        "the database {0} takes advisory locks and does not hold them, so revocations could be missed; DATABASE_URL must \
+         name a PostgreSQL server, or one that is as strict"
+    )]
+    NoLocks(String),
     /// Written by a later version.
     #[error("the database {0} was written by a newer version of countersign; start that version or a later one")]
     Newer(String),

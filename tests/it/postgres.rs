@@ -285,3 +285,20 @@ async fn without_a_secret_the_start_stops_and_the_command_line_needs_none() {
     let help = String::from_utf8(binary::run(&mut command(&["--help"]), "").stdout).unwrap();
     assert!(help.contains("DATABASE_URL") && !help.contains(&database.name), "{help}");
 }
+
+#[tokio::test]
+async fn a_database_that_only_pretends_to_hold_advisory_locks_stops_the_start() {
+    let Some(database) = Database::create().await else { return };
+    let mut behind = database.connect().await;
+    behind
+        .execute(
+            "create schema lax;
+             create function lax.pg_try_advisory_xact_lock(bigint) returns boolean language sql as 'select true'",
+        )
+        .await
+        .unwrap();
+    let lax = Database::with(&database.url(), "options=-c%20search_path%3Dlax,public,pg_catalog");
+    let refused = store::open(&lax, Purpose::Serve).await.map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("does not hold them"), "{refused}");
+    assert_eq!(count(&database, "select count(*) from pg_tables where schemaname = 'public'").await, 0);
+}

@@ -61,6 +61,7 @@ impl PostgresStore {
         let server = Server::of(&options);
         let mut connection = server.connect(options.clone().options(MIGRATION_LIMITS)).await?;
         server.require_version(&mut connection).await?;
+        server.require_locks(&mut connection, &options).await?;
         // Under an advisory lock that sqlx takes for the database.
         MIGRATIONS.run(&mut connection).await.map_err(|error| server.not_migrated(error))?;
         // It has done its work; how it ends changes nothing.
@@ -130,6 +131,23 @@ impl Server {
             return Ok(());
         }
         Err(OpenError::TooOld { database: self.database.clone(), version })
+    }
+
+    /// Some databases that speak PostgreSQL's protocol take its advisory locks and hold nothing: there, a revocation could
+    /// be missed, and nobody would ever notice.
+    async fn require_locks(&self, connection: &mut PgConnection, options: &PgConnectOptions) -> Result<(), OpenError> {
+        // Of this session only, so that two that start at once do not meet.
+        let key = "select pg_backend_pid()::bigint";
+        let failed = |error| self.not_opened(error);
+        let key: i64 = sqlx::query_scalar(key).fetch_one(&mut *connection).await.map_err(failed)?;
+        let mut other = self.connect(options.clone()).await?;
+        let mut tx = connection.begin().await.map_err(failed)?;
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(key).execute(&mut *tx).await.map_err(failed)?;
+        let try_too = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)");
+        let both: bool = try_too.bind(key).fetch_one(&mut other).await.map_err(failed)?;
+        tx.rollback().await.map_err(failed)?;
+        let _ = other.close().await;
+        if both { Err(OpenError::NoLocks(self.database.clone())) } else { Ok(()) }
     }
 
     fn not_migrated(&self, error: MigrateError) -> OpenError {
