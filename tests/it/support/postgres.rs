@@ -109,7 +109,12 @@ impl Database {
 
     /// Behind the store's back.
     pub async fn connect(&self) -> PgConnection {
-        PgConnectOptions::from_str(&self.url()).unwrap().connect().await.unwrap()
+        self.try_connect().await.unwrap()
+    }
+
+    /// As [`Self::connect`], of a server that may be away.
+    pub async fn try_connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnectOptions::from_str(&self.url()).unwrap().connect().await
     }
 
     /// A statement of the server's superuser, who is connected to another database.
