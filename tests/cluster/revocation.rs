@@ -14,8 +14,11 @@ use crate::replica::{Cluster, REPLICAS, Replica};
 use crate::runs::{Times, either, millis};
 use crate::support::token::claims;
 
-/// "p99 ≤ 100 ms".
+/// "p99 ≤ 100 ms": in the full form, of a release build on a machine of its own.
 const GOAL: Duration = Duration::from_millis(100);
+
+/// In the short form, a debug build beside whatever else runs: as long as a replica takes that missed the announcement.
+const SHORT_GOAL: Duration = Duration::from_millis(500);
 
 /// The product's own bound for a replica that hears of nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,7 +80,7 @@ pub async fn latency(cluster: &Cluster) {
     asking.join_all().await;
     println!("   asked again at the end: {} tokens, on {REPLICAS} replicas each: none accepted", dead.len());
     let p99 = all.quantile(0.99);
-    assert!(p99 <= GOAL, "p99 is {}", millis(p99));
+    assert!(p99 <= either(SHORT_GOAL, GOAL), "p99 is {}", millis(p99));
 }
 
 /// Sessions for the trials, opened beforehand: a login costs a hundred times what is measured.
