@@ -19,8 +19,8 @@ use crate::support::{PASSWORD, TestApp};
 /// "a disable … honours within a second".
 const SECOND: Duration = Duration::from_secs(1);
 
-/// By how many microseconds the winner's lead shrinks.
-const STEP: i64 = 100;
+/// By how many microseconds the winner's lead shrinks: by more and more while it wins on, by less when it does not.
+const STEPS: (i64, i64) = (50, 1_600);
 const LONGEST_DELAY: i64 = 20_000;
 
 /// One server, or two on one database: here one gives, there one takes away.
@@ -65,6 +65,7 @@ impl Place {
 #[derive(Default)]
 struct Race {
     delay: i64,
+    step: i64,
     gave: usize,
     took_away: usize,
 }
@@ -94,7 +95,10 @@ impl Race {
     /// Who wins begins later next time.
     fn note(&mut self, gave: bool) {
         *(if gave { &mut self.gave } else { &mut self.took_away }) += 1;
-        self.delay = (self.delay + if gave { STEP } else { -STEP }).clamp(-LONGEST_DELAY, LONGEST_DELAY);
+        let won_on = (self.step > 0) == gave;
+        let step = if won_on { self.step.abs() * 2 } else { self.step.abs() / 2 }.clamp(STEPS.0, STEPS.1);
+        self.step = if gave { step } else { -step };
+        self.delay = (self.delay + self.step).clamp(-LONGEST_DELAY, LONGEST_DELAY);
     }
 
     fn print(&self, place: &Place, gives: &str, takes_away: &str, slowest: Duration) {
@@ -106,7 +110,7 @@ impl Race {
             gave + took_away,
             millis(slowest)
         );
-        assert!(*gave.min(took_away) * 10 > gave + took_away, "it was no race");
+        assert!(*gave.min(took_away) * 20 > gave + took_away, "it was no race");
     }
 }
 
