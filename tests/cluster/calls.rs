@@ -131,7 +131,8 @@ pub mod rest {
         let answer = match call(address, method, path, headers, &body).await {
             Ok(answer) if answer.status.is_success() => return Ok(answer),
             Ok(answer) => answer,
-            Err(error) => return refused(Code::Unavailable, "", error.to_string(), false),
+            // Not UNAVAILABLE: only replicas that run are asked, and one that hangs up is at fault.
+            Err(error) => return refused(Code::Unknown, "", error.to_string(), false),
         };
         let (code, reason) = match answer.status {
             StatusCode::SERVICE_UNAVAILABLE if answer.header("retry-after").is_some() => {
