@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::crash::is_sound;
 use crate::disk::SmallDisk;
-use crate::sockets::call;
 use crate::support::binary::{command, database, run};
+use crate::support::crash::is_sound;
+use crate::support::http::call;
 use crate::support::{Binary, PASSWORD};
 
 const WRITERS: usize = 8;

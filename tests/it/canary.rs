@@ -11,8 +11,9 @@ use countersign::pb::{
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::sockets::{Raw, SOON, call};
+use crate::sockets::{Raw, SOON};
 use crate::support::binary::{command, run};
+use crate::support::http::call;
 use crate::support::{Answer, Binary};
 
 /// All secrets begin with it, so that one that was cut short is still found.
@@ -190,7 +191,7 @@ async fn no_secret_is_found_in_what_is_left_behind() {
     let mut found = left(dir.path(), &[]);
     assert!(found.iter().any(|(name, bytes)| name == "countersign.db-wal" && !bytes.is_empty()));
     binary.terminate();
-    assert!(binary.child.wait().unwrap().success());
+    assert!(binary.ended().success());
     let log = binary.log.lock().unwrap().clone();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let said = [

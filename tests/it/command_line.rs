@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::sockets::call;
 use crate::support::binary::{command, run};
+use crate::support::http::call;
 use crate::support::{Answer, Binary, SECRET, TestApp};
 
 const PASSWORD: &str = "s3cur3pass";

@@ -20,8 +20,8 @@ use tonic::transport::Endpoint;
 use uuid::Uuid;
 
 use crate::session_service::with;
-use crate::sockets::call;
 use crate::support::binary::{command, database, run};
+use crate::support::http::call;
 use crate::support::postgres::Database;
 use crate::support::{Binary, PASSWORD, SECRET};
 

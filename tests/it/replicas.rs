@@ -18,9 +18,9 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 
-use crate::support::TestApp;
 use crate::support::app::{self, Served};
 use crate::support::postgres::Database;
+use crate::support::{PASSWORD, TestApp};
 use crate::wire::eventually;
 use countersign::pb::{LogoutRequest, MeRequest};
 
@@ -96,6 +96,24 @@ async fn a_replica_that_lost_its_connections_gets_new_ones() {
         until(&here, "/api/auth/me", &token, StatusCode::UNAUTHORIZED).await;
         until(&here, "/readyz", "", StatusCode::OK).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_of_the_server_is_outlived_and_loses_nothing() {
+    let Some(database) = Database::create_alone().await else { return };
+    let (here, _here) = replica(&database.url()).await;
+    let (there, _there) = replica(&database.url()).await;
+    let [ended, kept] = [here.sign_in_username("alice").await, here.sign_in_username("bobby").await];
+    assert_eq!(here.post_empty("/auth/logout", &[("token", &ended)]).await.status, StatusCode::OK);
+    until(&there, "/api/auth/me", &ended, StatusCode::UNAUTHORIZED).await;
+    database.crash().await;
+    for replica in [&here, &there] {
+        until(replica, "/api/auth/me", &kept, StatusCode::NO_CONTENT).await;
+        assert_eq!(me(replica, &ended).await, StatusCode::UNAUTHORIZED);
+        until(replica, "/readyz", "", StatusCode::OK).await;
+    }
+    let answer = there.post("/api/auth/login", &json!({ "username": "alice", "password": PASSWORD })).await;
+    assert_eq!(answer.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 use tonic::transport::Endpoint;
 
 use crate::session_service::own;
-use crate::sockets::call;
 use crate::support::TestApp;
 use crate::support::app::{PASSWORD, request};
-use crate::support::http::over_socket;
+use crate::support::http::{call, over_socket};
 use crate::wire;
 
 /// What somebody might hope to be believed.

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::sockets::call;
 use crate::support::binary::{command, database};
+use crate::support::http::call;
 use crate::support::{Binary, SECRET};
 
 /// Runs what must end by itself, and soon.

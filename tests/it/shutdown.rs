@@ -11,8 +11,9 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::sockets::{Raw, SOON, call, post};
+use crate::sockets::{Raw, SOON, post};
 use crate::support::binary::database;
+use crate::support::http::call;
 use crate::support::{Binary, TestApp};
 
 /// The product's own drain, and what the exit itself may take.
@@ -23,7 +24,7 @@ const PROMPT: Duration = Duration::from_secs(6);
 /// Waits for the process to end, and how long that took since `begun`.
 async fn ended(mut binary: Binary, begun: Instant) -> (ExitStatus, Duration, String) {
     tokio::task::spawn_blocking(move || {
-        let status = binary.child.wait().unwrap();
+        let status = binary.ended();
         (status, begun.elapsed(), binary.log.lock().unwrap().clone())
     })
     .await

@@ -3,16 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::Answer;
-use crate::support::app::request;
+use crate::support::http::call;
 
 /// For what must come: longer than any answer takes on a busy machine, shorter than anybody's patience.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -114,26 +112,6 @@ pub fn post(path: &str, headers: &str, body: &Value) -> (String, String) {
         body.len()
     );
     (head, body)
-}
-
-/// One HTTP/1.1 call over a connection of its own; an error when the connection ends before its answer does.
-pub async fn call(
-    address: SocketAddr,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &Value,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-    let host = address.to_string();
-    let headers = [headers, &[("host", &*host), ("content-type", "application/json")]].concat();
-    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
-    let (parts, body) = sender.send_request(request(method, path, &headers, body)).await?.into_parts();
-    let body = http_body_util::BodyExt::collect(body).await?.to_bytes();
-    connection.abort();
-    Ok(Answer { status: parts.status, headers: parts.headers, body })
 }
 
 /// That the server still serves somebody else.

@@ -3,8 +3,9 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
@@ -16,6 +17,8 @@ pub struct Binary {
     pub child: Child,
     /// Everything it has logged so far, a JSON object a line.
     pub log: Arc<Mutex<String>>,
+    /// Reads the log.
+    reader: Option<JoinHandle<()>>,
 }
 
 /// The binary with a database in `dir`, and nothing of this process's environment that it could take for a setting.
@@ -67,20 +70,29 @@ impl Binary {
             }
         };
         let sink = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut line = String::new();
             while lines.read_line(&mut line).is_ok_and(|length| length > 0) {
                 sink.lock().unwrap().push_str(&line);
                 line.clear();
             }
         });
-        Self { address, child, log }
+        Self { address, child, log, reader: Some(reader) }
     }
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Waits until it has ended, and everything that it logged is in the log.
+    pub fn ended(&mut self) -> ExitStatus {
+        let status = self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status
     }
 
     /// What it wrote to standard output, once it has ended.

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use axum::body::Body;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
+
+use super::app::request;
 
 /// An answer with its whole body.
 #[derive(Debug)]
@@ -75,4 +77,24 @@ pub async fn over_socket(address: SocketAddr, mut request: Request<Body>) -> Ans
     let answer = Answer::read(sender.send_request(request).await.unwrap()).await;
     connection.abort();
     answer
+}
+
+/// One HTTP/1.1 call over a connection of its own; an error when the connection ends before its answer does.
+pub async fn call(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    let host = address.to_string();
+    let headers = [headers, &[("host", &*host), ("content-type", "application/json")]].concat();
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let (parts, body) = sender.send_request(request(method, path, &headers, body)).await?.into_parts();
+    let body = http_body_util::BodyExt::collect(body).await?.to_bytes();
+    connection.abort();
+    Ok(Answer { status: parts.status, headers: parts.headers, body })
 }

@@ -1,8 +1,10 @@
-//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]),
-//! plain HTTP ([`http`]), a PostgreSQL server ([`postgres`]), and tokens, read and forged ([`token`]).
+//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]) and
+//! what it must survive ([`crash`]), plain HTTP ([`http`]), a PostgreSQL server ([`postgres`]), and tokens, read and forged
+//! ([`token`]).
 
 pub mod app;
 pub mod binary;
+pub mod crash;
 pub mod http;
 pub mod postgres;
 pub mod token;

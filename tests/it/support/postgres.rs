@@ -9,9 +9,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::str::FromStr as _;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
@@ -23,32 +24,49 @@ const USER: &str = "countersign";
 /// Of the users that [`Database::url_as`] makes.
 pub const PASSWORD: &str = "hunter2hunter2";
 
-static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+static SERVER: OnceLock<Option<Arc<Server>>> = OnceLock::new();
 
 struct Server {
     /// Of a database that is there already, and may not be written to.
     url: String,
-    /// Stops the server and removes its files when its standard input ends, as it does with this process.
-    _watcher: Option<Child>,
+    /// `None` for a server that is not ours.
+    watcher: Option<Mutex<Watcher>>,
     certificate: Option<PathBuf>,
+}
+
+/// Restarts the server for every line that it is given. Stops it and removes its files when its standard input ends, as it
+/// does with the last who uses it, or with this process.
+struct Watcher {
+    child: Child,
+    says: BufReader<ChildStdout>,
 }
 
 /// An empty database of its own, dropped at the end.
 pub struct Database {
     pub name: String,
-    server: &'static Server,
+    server: Arc<Server>,
 }
 
 impl Database {
     /// `None` when there is no server: the test has been skipped, and says so.
     pub async fn create() -> Option<Self> {
         // In a thread that may wait.
-        let server = tokio::task::spawn_blocking(|| SERVER.get_or_init(Server::find).as_ref()).await.unwrap();
+        let find = || SERVER.get_or_init(|| Server::find().map(Arc::new)).clone();
+        Self::on(tokio::task::spawn_blocking(find).await.unwrap()).await
+    }
+
+    /// As [`Self::create`], on a throw-away server that nobody else uses, so that it can be [restarted](Self::crash).
+    pub async fn create_alone() -> Option<Self> {
+        let start = || Some(Arc::new(Server::start_one(&bin()?)));
+        Self::on(tokio::task::spawn_blocking(start).await.unwrap()).await
+    }
+
+    async fn on(server: Option<Arc<Server>>) -> Option<Self> {
         let Some(server) = server else {
             assert!(var("CI").is_none(), "PostgreSQL tests must not be skipped in CI: install initdb");
             let test = std::thread::current().name().unwrap_or_default().to_owned();
             // Past the test harness, which would keep it to itself.
-            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is neither TEST_POSTGRES_URL nor initdb: {test}");
+            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no PostgreSQL server and no initdb: {test}");
             return None;
         };
         let name = format!("countersign_test_{}", Uuid::from_u128(random()).simple());
@@ -91,7 +109,12 @@ impl Database {
 
     /// Behind the store's back.
     pub async fn connect(&self) -> PgConnection {
-        PgConnectOptions::from_str(&self.url()).unwrap().connect().await.unwrap()
+        self.try_connect().await.unwrap()
+    }
+
+    /// As [`Self::connect`], of a server that may be away.
+    pub async fn try_connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnectOptions::from_str(&self.url()).unwrap().connect().await
     }
 
     /// A statement of the server's superuser, who is connected to another database.
@@ -112,12 +135,24 @@ impl Database {
     pub async fn let_in(&self, user: &str) {
         self.admin(&format!("alter role {} login", self.user(user))).await;
     }
+
+    /// Crashes the server and starts it again: no connection outlives it, and it recovers from its log. Only of a server
+    /// that is used alone.
+    pub async fn crash(&self) {
+        let server = Arc::clone(&self.server);
+        let restarted = tokio::task::spawn_blocking(move || {
+            let mut watcher = server.watcher.as_ref().expect("a server of our own").lock().unwrap();
+            writeln!(watcher.child.stdin.as_ref().unwrap(), "restart").unwrap();
+            watcher.is_ready()
+        });
+        assert!(restarted.await.unwrap(), "the server did not come back");
+    }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         // Even of a test that failed; and `drop` is not async.
-        let (server, name) = (self.server, self.name.clone());
+        let (server, name) = (Arc::clone(&self.server), self.name.clone());
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -139,15 +174,21 @@ impl Drop for Database {
 impl Server {
     fn find() -> Option<Self> {
         if let Some(url) = var("TEST_POSTGRES_URL") {
-            return Some(Self { url, _watcher: None, certificate: None });
+            return Some(Self { url, watcher: None, certificate: None });
         }
-        let bin = bin()?;
-        // The port is free when it is chosen, and another process may take it before the server does.
-        (0..5).find_map(|_| Self::start(&bin)).or_else(|| panic!("a throw-away PostgreSQL server does not start"))
+        Some(Self::start_one(&bin()?))
+    }
+
+    /// The port is free when it is chosen, and another process may take it before the server does.
+    fn start_one(bin: &Path) -> Self {
+        let started = (0..5).find_map(|_| Self::start(bin));
+        started.unwrap_or_else(|| panic!("a throw-away PostgreSQL server does not start"))
     }
 
     fn start(bin: &Path) -> Option<Self> {
-        let dir = env::temp_dir().join(format!("countersign-pg-{}", std::process::id()));
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let dir = env::temp_dir().join(format!("countersign-pg-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir(&dir).unwrap();
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
@@ -169,7 +210,7 @@ impl Server {
             None => Command::new("sh"),
         };
         // Standard input ends when this process does, however it ends. `process_group`: Ctrl-C is for the tests.
-        let mut watcher = script
+        let mut child = script
             .args(["-c", SCRIPT, "sh"])
             .arg(bin)
             .arg(&dir)
@@ -180,18 +221,35 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = String::new();
-        BufReader::new(watcher.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        let says = BufReader::new(child.stdout.take().unwrap());
+        let mut watcher = Watcher { child, says };
         let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
-        (said == "ready\n").then(|| {
+        watcher.is_ready().then(|| {
             let certificate = Some(dir.join("data/server.crt"));
-            Self { url, _watcher: Some(watcher), certificate }
+            Self { url, watcher: Some(Mutex::new(watcher)), certificate }
         })
     }
 }
 
-/// Makes the server, says when it is ready, waits for the end of standard input, and removes it. `fsync` is about machines
-/// that lose power.
+impl Watcher {
+    /// Waits until it says so. `false` when it ended instead.
+    fn is_ready(&mut self) -> bool {
+        let mut said = String::new();
+        self.says.read_line(&mut said).unwrap();
+        said == "ready\n"
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        // Waits until everything is removed. Not of the server that all share: statics are not dropped.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes the server, says when it is ready, restarts it as often as it is told to, and removes it at the end of standard
+/// input. `fsync` is about machines that lose power.
 const SCRIPT: &str = r#"
 bin=$1 dir=$2 port=$3 user=$4
 trap 'rm -rf "$dir"' EXIT
@@ -209,7 +267,10 @@ trap 'rm -rf "$dir"' EXIT
         -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300 -c shared_buffers=32MB" start
 } >"$dir/made" 2>&1 || { cat "$dir/made" "$dir/log" >&2; exit 1; }
 echo ready
-cat >/dev/null
+while read -r restart; do
+    "$bin/pg_ctl" --pgdata="$dir/data" --mode=immediate --wait --log="$dir/log" restart >"$dir/made" 2>&1 &&
+        echo ready || exit 1
+done
 "$bin/pg_ctl" --pgdata="$dir/data" --mode=immediate stop >"$dir/made" 2>&1
 "#;
 

@@ -1,0 +1,116 @@
+//! The database crashes and recovers, again and again, while clients register, sign in, ask and sign out on all replicas.
+//! What was acknowledged stays true, whatever fails fails as UNAVAILABLE, and service is back soon.
+//!
+//! "True" of a logout: refused from the acknowledgement on by the replica that acknowledged it; by the others as soon as
+//! they hear of it, which a crash at that very moment puts off until the database is back. They may believe the token for
+//! `REVOCATION_STALENESS` at most, and how long they really did is printed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::calls::{login, logout, me, register};
+use crate::crash_load::{Kind, Load, STALENESS};
+use crate::replica::{Cluster, Replica};
+use crate::runs::{Times, either, millis};
+
+/// "≤ 5 s after".
+const BACK: Duration = Duration::from_secs(5);
+
+pub async fn rounds(cluster: &Cluster) {
+    for replica in cluster.replicas() {
+        replica.until_ready().await;
+        register(&replica.channel(), &probe(&replica)).await.unwrap();
+    }
+    let load = Load::start(cluster);
+    let (mut away, mut back) = (Times::default(), Times::default());
+    let mut checked = (0, 0);
+    for round in 1..=either(3, 20) {
+        load.goes_well_for(Duration::from_secs(2)).await;
+        let before = load.counts();
+        let up_since = up_since(cluster).await;
+        let begun = Instant::now();
+        let (accepts, ()) = tokio::join!(accepts_again(cluster, up_since), cluster.database.crash());
+        let mut probing = JoinSet::new();
+        for replica in cluster.replicas() {
+            probing.spawn(serves(replica, accepts));
+        }
+        let served = probing.join_all().await.into_iter().max().unwrap();
+        let after = load.counts();
+        away.push(accepts - begun);
+        back.push(served);
+        println!(
+            "   crash {round}: database away {}, all of it served on all replicas {} later; calls until then: {} OK, {} UNAVAILABLE",
+            millis(accepts - begun),
+            millis(served),
+            after.0 - before.0,
+            after.1 - before.1
+        );
+        assert!(served <= BACK, "back only after {}", millis(served));
+        checked = load.holds(cluster, checked).await;
+    }
+    load.stop().await;
+    // Everything once more, when nothing goes on.
+    let (accounts, dead) = load.facts.since((0, 0));
+    for replica in cluster.replicas() {
+        for dead in &dead {
+            assert!(me(&replica.channel(), &dead.token).await.unwrap_err().is_dead());
+        }
+    }
+    println!("   database away: {away}");
+    println!("   full service after that: {back}");
+    for kind in Kind::ALL {
+        let (ok, away) = load.count(kind);
+        println!("   {kind:?}: {ok} as they should be, {away} UNAVAILABLE");
+    }
+    println!("   {} accounts and {} logouts acknowledged: all true to the end", accounts.len(), dead.len());
+    let late = load.late();
+    println!("   ended tokens that another replica believed, and when after the acknowledgement: {late}");
+    assert!(late.quantile(1.0) <= STALENESS);
+}
+
+fn probe(replica: &Replica) -> String {
+    format!("probe {}", replica.index)
+}
+
+/// When the database server was started.
+async fn up_since(cluster: &Cluster) -> String {
+    started(cluster).await.expect("it is there")
+}
+
+async fn started(cluster: &Cluster) -> Option<String> {
+    let mut connection = cluster.database.try_connect().await.ok()?;
+    sqlx::query_scalar("select pg_postmaster_start_time()::text").fetch_one(&mut connection).await.ok()
+}
+
+/// When another server than the one before takes a connection.
+async fn accepts_again(cluster: &Cluster, before: String) -> Instant {
+    let begun = Instant::now();
+    loop {
+        if started(cluster).await.is_some_and(|now| now != before) {
+            return Instant::now();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "the database does not come back");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// How long after `accepts` this replica has served a login, its Me and its logout.
+async fn serves(replica: Arc<Replica>, accepts: Instant) -> Duration {
+    let channel = replica.channel();
+    loop {
+        let whole = async {
+            let token = login(&channel, &probe(&replica)).await?;
+            me(&channel, &token).await?;
+            logout(&channel, &token).await
+        };
+        match whole.await {
+            Ok(()) => return accepts.elapsed(),
+            Err(refused) => assert!(refused.is_away(), "{refused:?}"),
+        }
+        assert!(accepts.elapsed() < 4 * BACK, "replica {} does not serve again", replica.index);
+        sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,155 @@
+//! The replicas: three processes of the real binary, each with a user of its own on one database, so that each can be cut
+//! off alone.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::sleep;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::support::binary::command;
+use crate::support::http::call;
+use crate::support::postgres::Database;
+use crate::support::{Binary, SECRET};
+
+/// How many.
+pub const REPLICAS: usize = 3;
+
+/// The replicas, and what they share.
+pub struct Cluster {
+    pub database: Database,
+    replicas: [Arc<Replica>; REPLICAS],
+}
+
+/// A replica, running or not.
+pub struct Replica {
+    pub index: usize,
+    /// `DATABASE_URL`.
+    url: String,
+    /// The port is chosen by the first start, and kept.
+    address: Mutex<Option<SocketAddr>>,
+    binary: Mutex<Option<Binary>>,
+    channel: Mutex<Option<Channel>>,
+    dir: TempDir,
+}
+
+impl Cluster {
+    /// `None` when there is no PostgreSQL to make a server with. No replica runs yet.
+    pub async fn create() -> Option<Self> {
+        let database = Database::create_alone().await?;
+        let mut replicas = Vec::new();
+        for index in 0..REPLICAS {
+            let url = database.url_as(&user(index), "superuser").await;
+            let dir = tempfile::tempdir().unwrap();
+            let (address, binary, channel) = Default::default();
+            replicas.push(Arc::new(Replica { index, url, address, binary, channel, dir }));
+        }
+        Some(Self { database, replicas: replicas.try_into().ok().unwrap() })
+    }
+
+    pub fn replicas(&self) -> [Arc<Replica>; REPLICAS] {
+        self.replicas.clone()
+    }
+
+    pub fn any(&self) -> &Arc<Replica> {
+        &self.replicas[crate::runs::random(REPLICAS)]
+    }
+
+    /// Starts all at once.
+    pub async fn start(&self) {
+        let starting = self.replicas().map(|replica| tokio::spawn(async move { replica.start().await }));
+        for start in starting {
+            start.await.unwrap();
+        }
+    }
+
+    pub async fn stop(&self) {
+        for replica in &self.replicas {
+            replica.stop().await;
+        }
+    }
+
+    /// What an operator does, on the machine of one replica.
+    pub fn operator(&self, arguments: &[&str]) -> Command {
+        let replica = self.any();
+        let mut command = command(replica.dir.path());
+        command.env("DATABASE_URL", &replica.url).args(arguments);
+        command
+    }
+}
+
+/// The user of a replica, as the database calls it.
+pub fn user(index: usize) -> String {
+    format!("replica{index}")
+}
+
+impl Replica {
+    /// Starts it, where it was before, and waits until it listens.
+    pub async fn start(self: &Arc<Self>) {
+        let replica = Arc::clone(self);
+        let starting = tokio::task::spawn_blocking(move || {
+            let mut address = replica.address.lock().unwrap();
+            let mut command = command(replica.dir.path());
+            command.env("DATABASE_URL", &replica.url).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true");
+            if let Some(address) = *address {
+                command.env("LISTEN_ADDR", address.to_string());
+            }
+            let binary = Binary::spawn(&mut command);
+            *address = Some(binary.address);
+            *replica.binary.lock().unwrap() = Some(binary);
+        });
+        starting.await.unwrap();
+        // What one had to a process that ended finds the new one by itself, as a client's does.
+        let endpoint = self.endpoint();
+        self.channel.lock().unwrap().get_or_insert_with(|| endpoint.connect_lazy());
+    }
+
+    /// Asks it to end, and waits until it has: with exit code 0, and without having logged a defect.
+    pub async fn stop(&self) {
+        let Some(mut binary) = self.binary.lock().unwrap().take() else { return };
+        let ending = tokio::task::spawn_blocking(move || {
+            binary.terminate();
+            let status = binary.ended();
+            let log = binary.log.lock().unwrap().clone();
+            assert_eq!(status.code(), Some(0), "{log}");
+            for bad in ["internal error", "panicked"] {
+                let lines: Vec<_> = log.lines().filter(|line| line.contains(bad)).take(5).collect();
+                assert!(lines.is_empty(), "{lines:#?}");
+            }
+        });
+        ending.await.unwrap();
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address.lock().unwrap().expect("started")
+    }
+
+    /// One connection, which all calls of this run share.
+    pub fn channel(&self) -> Channel {
+        self.channel.lock().unwrap().clone().expect("started")
+    }
+
+    /// For connections of one's own.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::from_shared(format!("http://{}", self.address())).unwrap()
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        let answer = call(self.address(), Method::GET, "/readyz", &[], &Value::Null).await;
+        answer.is_ok_and(|answer| answer.status == StatusCode::OK)
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn until_ready(&self) {
+        let begun = Instant::now();
+        while !self.is_ready().await {
+            assert!(begun.elapsed() < Duration::from_secs(10), "replica {} is not ready", self.index);
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Two calls at the same moment of which one takes away what the other gives. Whoever is first, no token survives. The
+//! moment is moved until each side wins about as often as the other, and how often each did is printed: a race that one
+//! always wins would show nothing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign::accounts::Operator;
+use countersign::domain::{AccountStatus, Handle};
+use tokio::sync::Barrier;
+use tokio::time::sleep;
+
+use crate::grpc::{Client, dead};
+use crate::runs::{either, millis};
+use crate::support::app::Served;
+use crate::support::postgres::Database;
+use crate::support::{PASSWORD, TestApp};
+
+/// "a disable … honours within a second".
+const SECOND: Duration = Duration::from_secs(1);
+
+/// By how many microseconds the winner's lead shrinks: by more and more while it wins on, by less when it does not.
+const STEPS: (i64, i64) = (50, 1_600);
+const LONGEST_DELAY: i64 = 20_000;
+
+/// One server, or two on one database: here one gives, there one takes away.
+struct Place {
+    name: &'static str,
+    here: TestApp,
+    there: Option<TestApp>,
+    _served: Vec<Served>,
+    _database: Option<Database>,
+}
+
+/// SQLite, and PostgreSQL if there is one.
+async fn places() -> Vec<Place> {
+    let mut places = Vec::new();
+    let mut here = TestApp::start().await;
+    let served = here.serve().await;
+    places.push(Place { name: "SQLite", here, there: None, _served: vec![served], _database: None });
+    if let Some(database) = Database::create().await {
+        let flag = format!("--database-url={}", database.url());
+        let (mut here, mut there) = (TestApp::with(&[&flag]).await, TestApp::with(&[&flag]).await);
+        let served = vec![here.serve().await, there.serve().await];
+        let name = "PostgreSQL, on two replicas";
+        places.push(Place { name, here, there: Some(there), _served: served, _database: Some(database) });
+    }
+    places
+}
+
+impl Place {
+    /// Who gives, and who takes away.
+    fn clients(&self) -> (Client, Client) {
+        let here = Client::new(&self.here);
+        let there = self.there.as_ref().map_or_else(|| here.clone(), Client::new);
+        (here, there)
+    }
+
+    async fn operator(&self) -> Operator {
+        self.there.as_ref().unwrap_or(&self.here).operator().await
+    }
+}
+
+/// Who won, and by how much later who gives begins next time, in microseconds; if negative, who takes away does.
+#[derive(Default)]
+struct Race {
+    delay: i64,
+    step: i64,
+    gave: usize,
+    took_away: usize,
+}
+
+impl Race {
+    /// Has both done at once, by tasks of their own.
+    async fn run<G: Send + 'static, T: Send + 'static>(
+        &self,
+        give: impl Future<Output = G> + Send + 'static,
+        take_away: impl Future<Output = T> + Send + 'static,
+    ) -> (G, T) {
+        let (both, delay) = (Arc::new(Barrier::new(2)), self.delay);
+        let ready = Arc::clone(&both);
+        let giving = tokio::spawn(async move {
+            ready.wait().await;
+            spin(delay);
+            give.await
+        });
+        let taking = tokio::spawn(async move {
+            both.wait().await;
+            spin(-delay);
+            take_away.await
+        });
+        (giving.await.unwrap(), taking.await.unwrap())
+    }
+
+    /// Who wins begins later next time.
+    fn note(&mut self, gave: bool) {
+        *(if gave { &mut self.gave } else { &mut self.took_away }) += 1;
+        let won_on = (self.step > 0) == gave;
+        let step = if won_on { self.step.abs() * 2 } else { self.step.abs() / 2 }.clamp(STEPS.0, STEPS.1);
+        self.step = if gave { step } else { -step };
+        self.delay = (self.delay + self.step).clamp(-LONGEST_DELAY, LONGEST_DELAY);
+    }
+
+    fn print(&self, place: &Place, gives: &str, takes_away: &str, slowest: Duration) {
+        let Self { gave, took_away, .. } = self;
+        println!(
+            "   {}: {} rounds; {gives} first {gave} times, {takes_away} first {took_away} times; tokens that survived: 0; \
+             dead on all replicas {} after the acknowledgement at the latest",
+            place.name,
+            gave + took_away,
+            millis(slowest)
+        );
+        assert!(*gave.min(took_away) * 20 > gave + took_away, "it was no race");
+    }
+}
+
+/// The shortest sleep of a timer is a millisecond, longer than most of these races.
+fn spin(micros: i64) {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_micros(micros.try_into().unwrap_or(0)) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Asks until a token is dead, for Me and for a call of the other service. How long that took since `since`.
+async fn until_dead(client: &Client, token: &str, since: Instant) -> Duration {
+    loop {
+        let answers = (client.me(token).await.err(), client.list(token).await.err());
+        if answers == (Some(dead()), Some(dead())) {
+            return since.elapsed();
+        }
+        assert!(since.elapsed() < SECOND, "a token survived: {answers:?}");
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+pub async fn me_and_logout() {
+    for place in places().await {
+        let (here, there) = place.clients();
+        let (mut race, mut all, mut slowest) = (Race::default(), Vec::new(), Duration::ZERO);
+        here.register("alice").await.unwrap();
+        for _ in 0..either(200, 1_000) {
+            let token = here.login("alice", PASSWORD).await.unwrap();
+            let (me, logout) = {
+                let (here, there, token, same) = (here.clone(), there.clone(), token.clone(), token.clone());
+                race.run(async move { here.me(&token).await }, async move { there.logout(&same).await }).await
+            };
+            let acknowledged = Instant::now();
+            assert_eq!(logout, Ok(()));
+            let fresh = me.unwrap_or_else(|refused| {
+                assert_eq!(refused, dead());
+                None
+            });
+            race.note(fresh.is_some());
+            for token in fresh.into_iter().chain([token]) {
+                // At once where it was acknowledged.
+                assert_eq!(there.me(&token).await, Err(dead()), "{}: a token survived", place.name);
+                slowest = slowest.max(until_dead(&here, &token, acknowledged).await);
+                all.push(token);
+            }
+        }
+        stay_dead(&place, &all).await;
+        race.print(&place, "Me", "Logout", slowest);
+    }
+}
+
+pub async fn login_and_disable() {
+    for place in places().await {
+        let (here, there) = place.clients();
+        let operator = Arc::new(place.operator().await);
+        let (mut race, mut all, mut slowest) = (Race::default(), Vec::new(), Duration::ZERO);
+        for round in 0..either(200, 1_000) {
+            let name = format!("alice {round}");
+            let first = here.register(&name).await.unwrap();
+            let id = operator.find(&Handle::parse(&name).unwrap()).await.unwrap().unwrap().id;
+            let (login, disabled) = {
+                let (here, operator) = (here.clone(), Arc::clone(&operator));
+                let disable = async move { operator.set_status(id, AccountStatus::Inactive).await };
+                race.run(async move { here.login(&name, PASSWORD).await }, disable).await
+            };
+            let acknowledged = Instant::now();
+            assert!(disabled.unwrap());
+            race.note(login.is_ok());
+            let given = login.map_err(|refused| assert_eq!(refused.1, "INVALID_CREDENTIALS")).ok();
+            for token in given.into_iter().chain([first]) {
+                // At once and everywhere: the account's epoch is read from the database.
+                for client in [&here, &there] {
+                    assert_eq!(client.me(&token).await, Err(dead()), "{}: a token survived", place.name);
+                    assert_eq!(client.list(&token).await, Err(dead()), "{}: a token survived", place.name);
+                }
+                slowest = slowest.max(acknowledged.elapsed());
+                all.push(token);
+            }
+        }
+        stay_dead(&place, &all).await;
+        race.print(&place, "Login", "disable", slowest);
+    }
+}
+
+/// Once more, when all is over.
+async fn stay_dead(place: &Place, tokens: &[String]) {
+    let (here, there) = place.clients();
+    for token in tokens {
+        for client in [&here, &there] {
+            until_dead(client, token, Instant::now()).await;
+        }
+    }
+}
