@@ -66,8 +66,6 @@ pub struct Accounts {
     activity: Arc<Activity>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
-    /// Held by the one watcher that reads what it missed.
-    resuming: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How a new account will sign in; its ids are not for the registrant to choose.
@@ -98,7 +96,7 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Self {
-        Self { store, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules), resuming: Arc::default() }
+        Self { store, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.

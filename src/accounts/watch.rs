@@ -105,9 +105,7 @@ impl Accounts {
     /// What was stored after `from`; `None` if what is stored at `from` is not what was there, or has expired, or if there
     /// is so much that one may as well begin anew.
     async fn revoked_since(&self, from: Position) -> Result<Option<(Vec<Entry>, Position)>, AuthError> {
-        // One at a time: the feed, which reads the same way, waits for one of them at most.
-        let _turn = self.resuming.lock().await;
-        let stored = self.store.revocations_after(from.seq - 1, self.clock.now()).await?;
+        let stored = self.store.missed_revocations(from.seq - 1, self.clock.now()).await?;
         let known = stored.first().map(position);
         if known != Some(from) || stored.len() >= REVOCATIONS_AT_ONCE as usize {
             return Ok(None);

@@ -53,7 +53,11 @@ impl Feed {
                 // From the beginning: what comes back may be a restored database, whose sequence is behind ours.
                 (self.position, self.anew) = (Position::default(), true);
             }
-            let read = self.read(true).await;
+            let mut read = self.read(true).await;
+            if serving && read.is_err() {
+                // Once more, at once: it may have been one connection that was lost.
+                read = self.read(true).await;
+            }
             if read.is_ok() != serving {
                 serving = read.is_ok();
                 match read {
@@ -91,6 +95,7 @@ impl Feed {
         }
         // Last: from here on tokens are judged again, and by everything that was missed.
         self.revocations.vouch(began);
+        self.store.caught_up();
         Ok(())
     }
 

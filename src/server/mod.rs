@@ -176,8 +176,8 @@ impl App {
             revocations.news().close();
         };
         listener::serve(listener, self.service, stop, limits).await;
-        following.abort();
         last_tokens.finish().await;
+        following.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
     }

@@ -69,9 +69,16 @@ pub trait AccountStore: Send + Sync + 'static {
     /// [`REVOCATIONS_AT_ONCE`], and fewer only when there are no more.
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
 
+    /// As [`Self::revocations_after`], for a call and not for the feed: no answer of it is ever taken for a sign of life.
+    async fn missed_revocations(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
+
     /// Waits until another process may have stored a revocation, but no longer than half a second: who asks for those
     /// after the last one each time that this returns misses none, and hears of each as soon as the engine can tell.
     async fn changed(&self);
+
+    /// Says that everything which [`Self::revocations_after`] had to tell is heeded. A database that was lost may answer
+    /// calls again from then on, and not before.
+    fn caught_up(&self);
 
     /// Forgets sessions and revocations that no living token needs any more.
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;

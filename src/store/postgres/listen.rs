@@ -2,13 +2,15 @@
 //! whenever it is lost. Nothing depends on it but speed: who waits here looks again after half a second anyway.
 
 use std::convert::Infallible;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::WAIT_FOR_A_CONNECTION;
 
@@ -18,8 +20,10 @@ pub(super) const CHANNEL: &str = "countersign_revocations";
 /// How long nobody waits for an announcement that may have got lost.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Between two attempts to connect.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Between two attempts to connect, of a database that was there a moment ago, and of one that is away for good.
+const SHORT_PAUSE: Duration = Duration::from_millis(50);
+const LONG_PAUSE: Duration = Duration::from_millis(500);
+const MOMENT: Duration = Duration::from_secs(10);
 
 /// How long the connection may be silent before it is asked for a sign of life. Middle-boxes forget silent connections
 /// after some minutes and tell neither side.
@@ -30,18 +34,23 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(super) struct Announcements {
     options: PgConnectOptions,
     bell: Arc<Notify>,
+    /// How often they may have got lost.
+    losses: Arc<AtomicU64>,
     /// Begun by the first who waits: the command line never does.
     listening: OnceLock<JoinHandle<()>>,
 }
 
 impl Announcements {
-    pub fn new(options: PgConnectOptions) -> Self {
-        Self { options, bell: Arc::default(), listening: OnceLock::new() }
+    pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
+        Self { options, bell: Arc::default(), losses, listening: OnceLock::new() }
     }
 
     /// Returns at the next announcement, or at one since the last call, or after [`LOOK`].
     pub async fn next(&self) {
-        self.listening.get_or_init(|| tokio::spawn(listen(self.options.clone(), Arc::clone(&self.bell))));
+        self.listening.get_or_init(|| {
+            let (bell, losses) = (Arc::clone(&self.bell), Arc::clone(&self.losses));
+            tokio::spawn(listen(self.options.clone(), bell, losses))
+        });
         // The bell remembers one ring, so that none is lost between two calls. That time ran out is nothing to tell.
         let _ = timeout(LOOK, self.bell.notified()).await;
     }
@@ -59,15 +68,27 @@ impl Drop for Announcements {
     }
 }
 
-async fn listen(options: PgConnectOptions, bell: Arc<Notify>) {
+async fn listen(options: PgConnectOptions, bell: Arc<Notify>, losses: Arc<AtomicU64>) {
+    let mut lost = Instant::now();
     loop {
-        let Err(cause) = listen_once(&options, &bell).await;
+        let mut listened = false;
+        let Err(cause) = listen_once(&options, &bell, &mut listened).await;
         tracing::debug!(event = "listen", result = "lost", cause = &cause as &dyn std::error::Error);
-        sleep(PAUSE).await;
+        if listened {
+            lost = Instant::now();
+            losses.fetch_add(1, SeqCst);
+        }
+        // What was announced in the database's last moment was announced to nobody: look, and again when it is back.
+        bell.notify_one();
+        sleep(if lost.elapsed() < MOMENT { SHORT_PAUSE } else { LONG_PAUSE }).await;
     }
 }
 
-async fn listen_once(options: &PgConnectOptions, bell: &Notify) -> Result<Infallible, sqlx::Error> {
+async fn listen_once(
+    options: &PgConnectOptions,
+    bell: &Notify,
+    listened: &mut bool,
+) -> Result<Infallible, sqlx::Error> {
     // A pool of one each time: the slot of a connection that hangs while it is given back would never be free again.
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -77,13 +98,14 @@ async fn listen_once(options: &PgConnectOptions, bell: &Notify) -> Result<Infall
         .connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen(CHANNEL).await?;
+    *listened = true;
     // For what was stored before anybody listened.
     bell.notify_one();
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
-            // A `None` says that the connection was lost and is there again: that rings, too.
             Ok(received) => {
-                received?;
+                // A `None` says that the connection was lost and is there again; so said, everyone hears of it.
+                received?.ok_or(sqlx::Error::PoolClosed)?;
                 bell.notify_one();
             }
             Err(_silent) => {

@@ -21,11 +21,8 @@ use time::OffsetDateTime;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::rows::{self, AccountRow, RevocationRow, millis};
-use super::{
-    AccountStore, Credentials, EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation,
-    StoredSession,
-};
+use super::rows::{self, AccountRow, millis};
+use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 use listen::{Announcements, CHANNEL};
@@ -66,7 +63,7 @@ async fn unit<T: Send + 'static>(
 #[async_trait]
 impl AccountStore for PostgresStore {
     async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError> {
-        let (pool, account, session) = (self.pools.calls(), account.clone(), session.cloned());
+        let (pool, account, session) = (self.pools.calls()?, account.clone(), session.cloned());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let (username, email, name, firm, role) = match &account.identity {
@@ -115,14 +112,14 @@ impl AccountStore for PostgresStore {
             Handle::Email(_) => concat!(rows::select_account!(), " where accounts.email = $1"),
         };
         let row: Option<AccountRow> =
-            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&self.pools.calls()).await.map_err(failure)?;
+            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&self.pools.calls()?).await.map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()
     }
 
     async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1"))
             .bind(id)
-            .fetch_optional(&self.pools.calls())
+            .fetch_optional(&self.pools.calls()?)
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_account).transpose()
@@ -133,14 +130,14 @@ impl AccountStore for PostgresStore {
             sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
                 .bind(after.unwrap_or(Uuid::nil()))
                 .bind(i64::from(limit))
-                .fetch_all(&self.pools.calls())
+                .fetch_all(&self.pools.calls()?)
                 .await
                 .map_err(failure)?;
         rows.into_iter().map(AccountRow::into_account).collect()
     }
 
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
-        let (pool, old, new) = (self.pools.calls(), old.to_phc(), new.to_phc());
+        let (pool, old, new) = (self.pools.calls()?, old.to_phc(), new.to_phc());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let done = sqlx::query("update accounts set password_hash = $3 where id = $1 and password_hash = $2")
@@ -157,7 +154,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
-        let (pool, session) = (self.pools.calls(), session.clone());
+        let (pool, session) = (self.pools.calls()?, session.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let opened = sessions::insert(&mut tx, &session).await?;
@@ -168,7 +165,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
-        let pool = self.pools.calls();
+        let pool = self.pools.calls()?;
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             sqlx::query("delete from sessions where id = $1").bind(id).execute(&mut *tx).await.map_err(failure)?;
@@ -190,7 +187,7 @@ impl AccountStore for PostgresStore {
         status: AccountStatus,
         until: OffsetDateTime,
     ) -> Result<Option<i64>, StoreError> {
-        let pool = self.pools.calls();
+        let pool = self.pools.calls()?;
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let epoch: Option<i64> = sqlx::query_scalar(
@@ -212,7 +209,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
-        let pool = self.pools.calls();
+        let pool = self.pools.calls()?;
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             // Before the cascade, which locks them in no order.
@@ -244,26 +241,25 @@ impl AccountStore for PostgresStore {
 
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
         let (feed, question) = self.pools.feed();
-        let rows: Vec<RevocationRow> = sqlx::query_as(
-            "select seq, session_id, account_id, epoch, expires_at from revocations
-             where seq > $1 and expires_at > $2 order by seq limit $3",
-        )
-        .bind(seq)
-        .bind(millis(now))
-        .bind(i64::from(REVOCATIONS_AT_ONCE))
-        .fetch_all(&feed)
-        .await
-        .map_err(failure)?;
+        let stored = sessions::revocations(&feed, seq, now).await?;
         question.answered();
-        rows.into_iter().map(RevocationRow::into_revocation).collect()
+        Ok(stored)
+    }
+
+    async fn missed_revocations(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
+        sessions::revocations(&self.pools.calls()?, seq, now).await
     }
 
     async fn changed(&self) {
         self.announcements.next().await;
     }
 
+    fn caught_up(&self) {
+        self.pools.caught_up();
+    }
+
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let pool = self.pools.calls();
+        let pool = self.pools.calls()?;
         unit(async move {
             let mut connection = pool.acquire().await.map_err(failure)?;
             // A thousand at a time: a backlog is worked off, however long it is, and nobody waits for its locks.
@@ -291,7 +287,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
-        let pool = self.pools.calls();
+        let pool = self.pools.calls()?;
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             // A username account has no role: null differs from nothing.
@@ -313,11 +309,11 @@ impl AccountStore for PostgresStore {
     }
 
     async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError> {
-        sessions::list(&self.pools.calls(), account_id, page).await
+        sessions::list(&self.pools.calls()?, account_id, page).await
     }
 
     async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
-        sessions::find(&self.pools.calls(), id).await
+        sessions::find(&self.pools.calls()?, id).await
     }
 
     async fn end_sessions(
@@ -326,7 +322,7 @@ impl AccountStore for PostgresStore {
         except: Option<Uuid>,
         from: OffsetDateTime,
     ) -> Result<Vec<EndedSession>, StoreError> {
-        let pool = self.pools.calls();
+        let pool = self.pools.calls()?;
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let ended = sessions::end(&mut tx, account_id, except, from).await?;
@@ -337,7 +333,7 @@ impl AccountStore for PostgresStore {
     }
 
     async fn note_last_tokens(&self, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
-        let (pool, times) = (self.pools.calls(), times.to_vec());
+        let (pool, times) = (self.pools.calls()?, times.to_vec());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             sessions::note_tokens(&mut tx, &times).await?;

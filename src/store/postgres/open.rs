@@ -2,6 +2,7 @@
 //! here happens once and fails with a sentence for the operator.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -68,7 +69,11 @@ impl PostgresStore {
         let _ = connection.close().await;
 
         let options = options.options(LIMITS);
-        Ok(Self { pools: Pools::new(options.clone()), announcements: Announcements::new(options) })
+        let losses = Arc::default();
+        Ok(Self {
+            pools: Pools::new(options.clone(), Arc::clone(&losses)),
+            announcements: Announcements::new(options, losses),
+        })
     }
 }
 

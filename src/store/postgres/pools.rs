@@ -1,14 +1,19 @@
 //! The connections, and what becomes of them when the database was lost. A host that vanishes answers nothing, not even
 //! that a connection is over, and the driver waits without limit for the last answer on each that was in use: the pool
 //! would be short of them until the system gives them up, after a quarter of an hour. So the pools are made anew.
+//!
+//! Between a lost database and a feed that has caught up, no call gets a connection: the database might be there again
+//! already, and calls answered for tokens whose end was acknowledged elsewhere in its last moment.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 use super::WAIT_FOR_A_CONNECTION;
+use crate::store::StoreError;
 
 /// For the statements of calls. Each takes about a millisecond of one, so these do thousands a second; a server lets 100
 /// in by default, and there may be many replicas.
@@ -22,8 +27,12 @@ pub(super) struct Pools {
     options: PgConnectOptions,
     calls: RwLock<PgPool>,
     feed: RwLock<PgPool>,
-    /// Since the feed's last question was not answered.
-    lost: AtomicBool,
+    /// How often the database was lost: the listening connection was, or a question of the feed was not answered.
+    losses: Arc<AtomicU64>,
+    /// How many of them there were when the feed asked last …
+    asked: AtomicU64,
+    /// … and when it asked for what it knows.
+    heeded: AtomicU64,
 }
 
 /// A question of the feed. Dropped unanswered, it means that the database is lost.
@@ -33,19 +42,34 @@ pub(super) struct Question<'a> {
 }
 
 impl Pools {
-    pub fn new(options: PgConnectOptions) -> Self {
+    pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
         let (calls, feed) = (pool(&options, CONNECTIONS), pool(&options, FEED_CONNECTIONS));
-        Self { options, calls: RwLock::new(calls), feed: RwLock::new(feed), lost: AtomicBool::new(false) }
+        let (asked, heeded) = Default::default();
+        Self { options, calls: RwLock::new(calls), feed: RwLock::new(feed), losses, asked, heeded }
     }
 
     /// For the statements of a call.
-    pub fn calls(&self) -> PgPool {
-        get(&self.calls)
+    pub fn calls(&self) -> Result<PgPool, StoreError> {
+        if self.losses.load(SeqCst) == self.heeded.load(SeqCst) {
+            return Ok(get(&self.calls));
+        }
+        Err(StoreError::Unavailable("the database was lost, and what was missed is not yet read".into()))
     }
 
     /// For one question of the feed.
     pub fn feed(&self) -> (PgPool, Question<'_>) {
+        self.asked.store(self.losses.load(SeqCst), SeqCst);
         (get(&self.feed), Question { pools: self, answered: false })
+    }
+
+    /// The feed has heeded all that it was answered. If the database was lost before it asked, calls begin with connections
+    /// that never were.
+    pub fn caught_up(&self) {
+        let asked = self.asked.load(SeqCst);
+        if self.heeded.load(SeqCst) != asked {
+            self.renew(&self.calls, CONNECTIONS);
+            self.heeded.store(asked, SeqCst);
+        }
     }
 
     pub async fn close(&self) {
@@ -60,19 +84,15 @@ impl Pools {
 }
 
 impl Question<'_> {
-    /// The database is there; if it was not, calls begin with connections that have never been lost.
     pub fn answered(mut self) {
         self.answered = true;
-        if self.pools.lost.swap(false, Ordering::Relaxed) {
-            self.pools.renew(&self.pools.calls, CONNECTIONS);
-        }
     }
 }
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            self.pools.lost.store(true, Ordering::Relaxed);
+            self.pools.losses.fetch_add(1, SeqCst);
             self.pools.renew(&self.pools.feed, FEED_CONNECTIONS);
         }
     }

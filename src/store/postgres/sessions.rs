@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::announce;
 use super::errors::failure;
 use crate::domain::Session;
-use crate::store::rows::{SessionRow, millis};
-use crate::store::{EndedSession, SessionPage, StoreError, StoredSession};
+use crate::store::rows::{RevocationRow, SessionRow, millis};
+use crate::store::{EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession};
 
 /// What every look-up of a session begins with; the columns of [`SessionRow`].
 macro_rules! select_session {
@@ -160,4 +160,22 @@ pub(super) async fn end_all(
         .await
         .map_err(failure)?;
     Ok(())
+}
+
+pub(super) async fn revocations(
+    pool: &PgPool,
+    seq: i64,
+    now: OffsetDateTime,
+) -> Result<Vec<StoredRevocation>, StoreError> {
+    let rows: Vec<RevocationRow> = sqlx::query_as(
+        "select seq, session_id, account_id, epoch, expires_at from revocations
+         where seq > $1 and expires_at > $2 order by seq limit $3",
+    )
+    .bind(seq)
+    .bind(millis(now))
+    .bind(i64::from(REVOCATIONS_AT_ONCE))
+    .fetch_all(pool)
+    .await
+    .map_err(failure)?;
+    rows.into_iter().map(RevocationRow::into_revocation).collect()
 }

@@ -20,11 +20,8 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::rows::{self, AccountRow, RevocationRow, millis};
-use super::{
-    AccountStore, Credentials, EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation,
-    StoredSession,
-};
+use super::rows::{self, AccountRow, millis};
+use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 
@@ -210,22 +207,19 @@ impl AccountStore for SqliteStore {
     }
 
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
-        let rows: Vec<RevocationRow> = sqlx::query_as(
-            "select seq, session_id, account_id, epoch, expires_at from revocations
-             where seq > ?1 and expires_at > ?2 order by seq limit ?3",
-        )
-        .bind(seq)
-        .bind(millis(now))
-        .bind(i64::from(REVOCATIONS_AT_ONCE))
-        .fetch_all(&self.feed)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(RevocationRow::into_revocation).collect()
+        sessions::revocations(&self.feed, seq, now).await
+    }
+
+    async fn missed_revocations(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
+        sessions::revocations(&self.readers, seq, now).await
     }
 
     async fn changed(&self) {
         let _ = tokio::time::timeout(LOOK, self.bell.notified()).await;
     }
+
+    // A file is not lost and found again.
+    fn caught_up(&self) {}
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let mut tx = self.write().await?;

@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use crate::store::rows::{SessionRow, millis};
-use crate::store::{EndedSession, SessionPage, StoreError, StoredSession};
+use crate::store::rows::{RevocationRow, SessionRow, millis};
+use crate::store::{EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession};
 
 /// Two parameters a row, and far below every engine's limit of them.
 const ROWS_A_STATEMENT: usize = 500;
@@ -105,4 +105,22 @@ pub(super) async fn note_tokens(
             .map_err(failure)?;
     }
     Ok(())
+}
+
+pub(super) async fn revocations(
+    pool: &SqlitePool,
+    seq: i64,
+    now: OffsetDateTime,
+) -> Result<Vec<StoredRevocation>, StoreError> {
+    let rows: Vec<RevocationRow> = sqlx::query_as(
+        "select seq, session_id, account_id, epoch, expires_at from revocations
+         where seq > ?1 and expires_at > ?2 order by seq limit ?3",
+    )
+    .bind(seq)
+    .bind(millis(now))
+    .bind(i64::from(REVOCATIONS_AT_ONCE))
+    .fetch_all(pool)
+    .await
+    .map_err(failure)?;
+    rows.into_iter().map(RevocationRow::into_revocation).collect()
 }
