@@ -1,10 +1,11 @@
 //! The time, as an argument. Separate because everything that asks for it must be testable at any moment: tests hold
 //! a [`ManualClock`], and `clippy.toml` forbids asking the system anywhere but here.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 
 /// Tells the time in UTC, and how much of it has passed.
@@ -13,7 +14,8 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> OffsetDateTime;
 
     /// How long it is since some moment that never changes. Apart from [`Self::now`], which an operator or a time server
-    /// may set back: a bound on "how long ago" that is measured with that could stretch to any length.
+    /// may set back: a bound on "how long ago" that is measured with that could stretch to any length. It goes on while a
+    /// machine sleeps.
     fn elapsed(&self) -> Duration;
 }
 
@@ -28,8 +30,12 @@ impl Clock for SystemClock {
     }
 
     fn elapsed(&self) -> Duration {
-        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
-        FIRST.elapsed()
+        // Since the machine was started, on Linux; the usual monotonic clock stands still while it sleeps.
+        #[cfg(target_os = "linux")]
+        const CLOCK: ClockId = ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        const CLOCK: ClockId = ClockId::Monotonic;
+        clock_gettime(CLOCK).try_into().unwrap_or_default()
     }
 }
 

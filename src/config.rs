@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
@@ -253,11 +254,10 @@ fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
     if lifetime <= MAX_LIFETIME { Ok(lifetime) } else { Err("a token may live for at most 90d") }
 }
 
-/// A [`duration`] that revocations may go unread: far below what one outlives its tokens by, for a replica that is cut off
-/// slides tokens until then.
+/// A [`duration`] that revocations may go unread.
 fn staleness(text: &str) -> Result<Duration, &'static str> {
     let bound = duration(text)?;
-    if bound <= Duration::from_secs(60) { Ok(bound) } else { Err("revocations may go unread for at most 60s") }
+    if bound <= MAX_STALENESS { Ok(bound) } else { Err("revocations may go unread for at most 60s") }
 }
 
 /// `localhost`, `*`, or `scheme://host[:port]` without a path.

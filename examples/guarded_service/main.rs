@@ -58,13 +58,13 @@ impl Greeter for Hello {
 }
 
 /// Starts the service: its own keys, its own set, and a watcher that keeps the set.
-async fn serve(countersign: Channel) -> Result<SocketAddr, Failure> {
+async fn serve(countersign: Endpoint) -> Result<SocketAddr, Failure> {
     let secret = Secret::parse(env::var("JWT_SECRET")?)?;
     let credential = Secret::parse(env::var("WATCH_CREDENTIALS")?)?;
     let month = Duration::from_secs(30 * 24 * 3_600);
     let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), month);
     let revocations = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
-    tokio::spawn(Watcher::new(countersign, &credential, Arc::clone(&revocations))?.follow());
+    tokio::spawn(Watcher::new(move || countersign.connect_lazy(), &credential, Arc::clone(&revocations))?.follow());
 
     let auth = AuthLayer::new(tokens, revocations, [""; 0], |refusal| {
         let status = match refusal {
@@ -83,10 +83,10 @@ async fn serve(countersign: Channel) -> Result<SocketAddr, Failure> {
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let url = env::var("COUNTERSIGN_URL").unwrap_or_else(|_| "http://127.0.0.1:3008".to_owned());
-    // Connects when it is needed, again and again.
-    let countersign = Endpoint::from_shared(url)?.connect_lazy();
+    let countersign = Endpoint::from_shared(url)?;
     let address = serve(countersign.clone()).await?;
-    let mut auth = AuthServiceClient::new(countersign);
+    // Connects when it is needed, again and again.
+    let mut auth = AuthServiceClient::new(countersign.connect_lazy());
     let mut greeter = GreeterClient::new(Endpoint::from_shared(format!("http://{address}"))?.connect_lazy());
 
     let mut took = Vec::new();

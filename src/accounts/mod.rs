@@ -1,5 +1,5 @@
-//! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; in `watch`,
-//! telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
+//! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; in
+//! `watch`, telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
@@ -31,7 +31,8 @@ pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
 /// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica
-/// may slide tokens without having heard of a revocation (`REVOCATION_STALENESS` is 60 seconds at most).
+/// or another service may slide tokens without having heard of a revocation
+/// ([`MAX_STALENESS`](crate::revocations::MAX_STALENESS)).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How long sessions and tokens live, and who may register.

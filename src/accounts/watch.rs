@@ -1,8 +1,8 @@
 //! What a service that verifies tokens by itself is told of revocations: those that are live, or those since its cursor,
 //! then each new one. Apart from the feed, which brings them here from the database once for all who watch.
 //!
-//! Nothing is buffered for anyone: a watcher reads on when it has sent what it has, and one that falls behind the ring of
-//! the [news](crate::revocations::News) is dropped.
+//! Nothing is buffered for anyone: a watch goes on when what it had was sent, and one that falls behind the ring of the
+//! [news](crate::revocations::News) ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,9 @@ use crate::token::Tokens;
 /// Between two signs of life.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// Pages of the database that one who resumes may have missed; for more, the set is as good.
+const PAGES: usize = 10;
+
 /// What a cursor is sealed for.
 const PURPOSE: &str = "revocations";
 
@@ -27,7 +30,8 @@ const PURPOSE: &str = "revocations";
 pub struct Watch {
     revocations: Arc<Revocations>,
     tokens: Tokens,
-    backlog: Backlog,
+    /// `None` when it is sent, and its cursor.
+    backlog: Option<Backlog>,
     subscription: Subscription,
     /// Up to here, everything is sent once the backlog is.
     position: Position,
@@ -43,7 +47,7 @@ type Backlog = Box<dyn Iterator<Item = Vec<Entry>> + Send>;
 pub struct Revoked {
     /// News, or none.
     pub entries: Vec<Entry>,
-    /// Where to resume; empty when that has not changed.
+    /// Where to resume; empty while the backlog is being sent.
     pub cursor: String,
     /// Until when nothing is missing that was acknowledged, since the watch began; of a heartbeat.
     pub complete_until: Option<time::Duration>,
@@ -58,6 +62,9 @@ pub enum WatchEnd {
     /// The server stops, or had lost its place.
     #[error("this watch was interrupted: watch again from its last cursor")]
     Interrupted,
+    /// There are as many already as one replica should have.
+    #[error("too many services watch here: try again, at another replica")]
+    TooMany,
     /// The database is out of reach, so there would be no news.
     #[error("revocations cannot be read at the moment: try again")]
     Stale,
@@ -96,6 +103,7 @@ impl Accounts {
                 (Box::new(live.flat_map(in_batches)), subscription.position)
             }
         };
+        let backlog = Some(backlog);
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (revocations, tokens) = (Arc::clone(&self.revocations), self.tokens.clone());
@@ -105,22 +113,31 @@ impl Accounts {
     /// What was stored after `from`; `None` if what is stored at `from` is not what was there, or has expired, or if there
     /// is so much that one may as well begin anew.
     async fn revoked_since(&self, from: Position) -> Result<Option<(Vec<Entry>, Position)>, AuthError> {
-        let stored = self.store.missed_revocations(from.seq - 1, self.clock.now()).await?;
-        let known = stored.first().map(position);
-        if known != Some(from) || stored.len() >= REVOCATIONS_AT_ONCE as usize {
-            return Ok(None);
+        let now = self.clock.now();
+        // With the one at `from` itself, to see whether it is.
+        let (mut missed, mut position) = (Vec::new(), Position { seq: from.seq - 1, ..from });
+        for _ in 0..PAGES {
+            let page = self.store.missed_revocations(position.seq, now).await?;
+            missed.extend(page.iter().map(entry));
+            if position.seq < from.seq && page.first().map(place) != Some(from) {
+                return Ok(None);
+            }
+            position = page.last().map_or(position, place);
+            if page.len() < REVOCATIONS_AT_ONCE as usize {
+                missed.remove(0);
+                return Ok(Some((missed, position)));
+            }
         }
-        let last = stored.last().map_or(from, position);
-        let entries =
-            stored.into_iter().skip(1).map(|StoredRevocation { revocation, until, .. }| Entry { revocation, until });
-        Ok(Some((entries.collect(), last)))
+        Ok(None)
     }
 
     fn open_cursor(&self, cursor: &str) -> Result<Position, AuthError> {
         let open = || {
             let payload = self.tokens.unseal(PURPOSE, cursor)?;
-            let (seq, target) = payload.split_first_chunk()?;
-            Some(Position { seq: i64::from_be_bytes(*seq), target: Uuid::from_slice(target).ok()? })
+            let (seq, rest) = payload.split_first_chunk()?;
+            let (until, target) = rest.split_first_chunk()?;
+            let (seq, until) = (i64::from_be_bytes(*seq), i64::from_be_bytes(*until));
+            Some(Position { seq, target: Uuid::from_slice(target).ok()?, until })
         };
         open().ok_or_else(|| {
             let mut violations = Violations::default();
@@ -133,8 +150,13 @@ impl Accounts {
 impl Watch {
     /// What is next. Waits for it; a second at most.
     pub async fn next(&mut self) -> Result<Revoked, WatchEnd> {
-        if let Some(entries) = self.backlog.next() {
-            return Ok(Revoked { entries, cursor: String::new(), complete_until: None });
+        if let Some(backlog) = &mut self.backlog {
+            if let Some(entries) = backlog.next() {
+                return Ok(Revoked { entries, cursor: String::new(), complete_until: None });
+            }
+            // Its cursor comes before the news: whoever is behind those already can resume from there.
+            self.backlog = None;
+            return Ok(Revoked { entries: Vec::new(), cursor: self.cursor()?, complete_until: None });
         }
         let mut is_due = false;
         loop {
@@ -167,18 +189,26 @@ impl Watch {
 
     /// Sealed, so that every replica takes it and nobody makes one.
     fn cursor(&self) -> Result<String, AuthError> {
-        let payload = [&self.position.seq.to_be_bytes()[..], self.position.target.as_bytes()].concat();
+        let Position { seq, target, until } = self.position;
+        let payload = [&seq.to_be_bytes()[..], &until.to_be_bytes(), target.as_bytes()].concat();
         Ok(self.tokens.seal(PURPOSE, &payload)?)
     }
 }
 
-fn position(stored: &StoredRevocation) -> Position {
-    Position { seq: stored.seq, target: stored.revocation.target() }
+fn entry(stored: &StoredRevocation) -> Entry {
+    Entry { revocation: stored.revocation, until: stored.until }
+}
+
+fn place(stored: &StoredRevocation) -> Position {
+    Position::of(stored.seq, entry(stored))
 }
 
 fn in_batches(entries: Vec<Entry>) -> impl Iterator<Item = Vec<Entry>> + Send {
-    let batches: Vec<_> = entries.chunks(Batch::LARGEST).map(<[Entry]>::to_vec).collect();
-    batches.into_iter()
+    let mut entries = entries.into_iter();
+    std::iter::from_fn(move || {
+        let batch: Vec<_> = entries.by_ref().take(Batch::LARGEST).collect();
+        (!batch.is_empty()).then_some(batch)
+    })
 }
 
 fn signed(time: Duration) -> time::Duration {

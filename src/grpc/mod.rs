@@ -82,7 +82,7 @@ pub fn routes(
     watch_credentials: Vec<Secret>,
     reflection: bool,
 ) -> Result<Routes, StackError> {
-    let watchers = watch::Watchers(watch_credentials);
+    let watchers = watch::Watchers::new(watch_credentials);
     let sessions = SessionServiceServer::new(session_service::Sessions::new(accounts.clone(), watchers))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE_BYTES);

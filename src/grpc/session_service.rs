@@ -38,8 +38,8 @@ impl SessionService for Sessions {
         request: Request<pb::WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         self.watchers.authorise(request.metadata()).map_err(Failure)?;
-        let watch = self.accounts.watch_revocations(&request.get_ref().cursor).await.map_err(Failure)?;
-        Ok(Response::new(watch::responses(watch)))
+        let responses = self.watchers.watch(&self.accounts, &request.get_ref().cursor).await.map_err(Failure)?;
+        Ok(Response::new(responses))
     }
 
     async fn list_sessions(

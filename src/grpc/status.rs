@@ -35,7 +35,8 @@ impl From<Failure<CredentialError>> for Status {
             CredentialError::Missing => ErrorReason::TokenMissing,
             CredentialError::Invalid => ErrorReason::TokenInvalid,
         };
-        tracing::warn!(event = "watch", result = "refused", cause = %error);
+        // Anybody may call, and nobody may fill the log.
+        tracing::debug!(event = "watch", result = "refused", cause = %error);
         with_reason(Code::Unauthenticated, reason, &error.to_string(), ErrorDetails::new())
     }
 }
@@ -45,7 +46,7 @@ impl From<Failure<WatchEnd>> for Status {
         let message = end.to_string();
         match end {
             WatchEnd::Failed(error) => Failure(error).into(),
-            WatchEnd::Behind | WatchEnd::Interrupted | WatchEnd::Stale => {
+            WatchEnd::Behind | WatchEnd::Interrupted | WatchEnd::TooMany | WatchEnd::Stale => {
                 tracing::info!(event = "watch", result = "ended", cause = message);
                 with_reason(Code::Unavailable, ErrorReason::Unavailable, &message, ErrorDetails::new())
             }

@@ -29,6 +29,10 @@ pub use news::{Batch, News, Position, Subscription};
 /// million entries, a sixteenth is swept in about a millisecond.
 const SHARDS: usize = 16;
 
+/// The longest that a set may be stale: far below what a revocation outlives its tokens by (five minutes), for whoever is
+/// cut off slides tokens until then.
+pub const MAX_STALENESS: Duration = Duration::from_secs(60);
+
 /// Nobody has vouched yet.
 const NEVER: u64 = u64::MAX;
 
@@ -67,10 +71,11 @@ impl Default for Revocations {
 }
 
 impl Revocations {
-    /// A set that is stale until somebody vouches for it, and again when nobody has for longer than `staleness`. Measured
+    /// A set that is stale until somebody vouches for it, and again when nobody has for longer than `staleness`, which is
+    /// [`MAX_STALENESS`] at most. Measured
     /// with [`Clock::elapsed`]: a process that was stopped for a while wakes up stale, whatever its tasks do first.
     pub fn fed(clock: Arc<dyn Clock>, staleness: Duration) -> Self {
-        Self { clock, staleness: Some(staleness), ..Self::default() }
+        Self { clock, staleness: Some(staleness.min(MAX_STALENESS)), ..Self::default() }
     }
 
     /// What staleness is measured with.
@@ -97,7 +102,9 @@ impl Revocations {
 
     /// How long ago the set was known to be complete; `None` before anybody has vouched for it.
     pub fn age(&self) -> Option<Duration> {
-        Some(self.clock.elapsed().saturating_sub(self.complete_until()?))
+        // In this order: a process that is stopped between the two finds the set older than it is, not younger.
+        let until = self.complete_until()?;
+        Some(self.clock.elapsed().saturating_sub(until))
     }
 
     /// Whether something may be missing that was acknowledged longer ago than is tolerated.

@@ -8,17 +8,27 @@ use uuid::Uuid;
 
 use super::Entry;
 
-/// How many batches a watcher may be behind before it is dropped. With [`Batch::LARGEST`], less than 20 MiB are ever kept.
+/// How many batches a watcher may be behind before it is dropped. With [`Batch::LARGEST`], that is less than 20 MiB.
 const RING: usize = 512;
 
-/// A place in the order of commits: a revocation's number, and what it is about. The number alone would lead astray in a
-/// database that was restored from a backup, where it is given out again.
+/// A place in the order of commits: a revocation's number, and what it is. The number alone would lead astray in a database
+/// that was restored from a backup, where it is given out again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Position {
     /// As stored.
     pub seq: i64,
     /// The session or account that ended; nil at the beginning.
     pub target: Uuid,
+    /// Until when that must be remembered, in milliseconds since the Unix epoch: other each time that the same one ends.
+    pub until: i64,
+}
+
+impl Position {
+    /// Of a stored revocation.
+    pub fn of(seq: i64, Entry { revocation, until }: Entry) -> Self {
+        let until = i64::try_from(until.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
+        Self { seq, target: revocation.target(), until }
+    }
 }
 
 /// Revocations that follow each other in the order of commits.

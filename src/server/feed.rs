@@ -48,9 +48,8 @@ impl Feed {
         let mut serving = true;
         let mut swept: Option<Instant> = None;
         loop {
-            self.store.changed().await;
-            if !serving {
-                // From the beginning: what comes back may be a restored database, whose sequence is behind ours.
+            if self.store.changed().await || !serving {
+                // From the beginning: what comes back may be a restored database, whose numbers are behind ours.
                 (self.position, self.anew) = (Position::default(), true);
             }
             let mut read = self.read(true).await;
@@ -105,15 +104,17 @@ impl Feed {
             if self.revocations.insert(stored.revocation, stored.until) && tell {
                 tracing::info!(event = "revoke", by = "the feed", revocation = ?stored.revocation);
             }
-            self.position = Position { seq: stored.seq, target: stored.revocation.target() };
+        }
+        if let Some(last) = some.last() {
+            self.position = Position::of(last.seq, entry(last));
         }
         if !self.anew {
-            let entries = some.iter().map(|&StoredRevocation { revocation, until, .. }| Entry { revocation, until });
-            self.revocations.news().publish(Batch { entries: entries.collect(), position: self.position });
+            let entries = some.iter().map(entry).collect();
+            self.revocations.news().publish(Batch { entries, position: self.position });
         }
     }
 
-    /// In a task of its own: what waits for locks must not keep the feed from reading.
+    /// The database in a task of its own: what waits for locks must not keep the feed from reading.
     fn sweep(&self) {
         let now = self.clock.now();
         self.revocations.purge(now);
@@ -124,6 +125,10 @@ impl Feed {
             }
         });
     }
+}
+
+fn entry(stored: &StoredRevocation) -> Entry {
+    Entry { revocation: stored.revocation, until: stored.until }
 }
 
 fn cause(error: &StoreError) -> &(dyn std::error::Error + 'static) {

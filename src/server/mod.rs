@@ -124,6 +124,8 @@ impl App {
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let (current, previous) = secret::find(settings)?;
+        let signing: Vec<_> = std::iter::once(&current).chain(&previous).collect();
+        let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -155,7 +157,7 @@ impl App {
             Arc::clone(&revocations),
             noting,
             health.reporter(),
-            secret::watch_credentials(settings)?,
+            watch_credentials,
             settings.grpc_reflection,
         )?;
         let service = edge::router(routes, &settings.cors_allowed_origins);

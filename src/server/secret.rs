@@ -24,6 +24,16 @@ pub enum SecretSourceError {
         /// Why.
         cause: SecretError,
     },
+    /// A credential that would give away what signs.
+    #[error(
+        "one of WATCH_CREDENTIALS is a JWT_SECRET, which must never travel: make another with `openssl rand -base64 48`"
+    )]
+    Signs,
+    /// A credential that no header can carry.
+    #[error(
+        "one of WATCH_CREDENTIALS has other characters than visible ASCII: make one with `openssl rand -base64 48`"
+    )]
+    Odd,
     /// The file of a setting.
     #[error("cannot read {setting}_FILE ({path}): {cause}")]
     Unreadable {
@@ -68,14 +78,19 @@ pub(super) fn find(settings: &Settings) -> Result<(Secret, Option<Secret>), Secr
     Ok((current, previous))
 }
 
-/// The services that may watch revocations, each by one of these; none when nothing is set.
-pub(super) fn watch_credentials(settings: &Settings) -> Result<Vec<Secret>, SecretSourceError> {
+/// The services that may watch revocations, each by one of these; none when nothing is set. None of them may be a secret
+/// that signs, which would then travel.
+pub(super) fn watch_credentials(settings: &Settings, signing: &[&Secret]) -> Result<Vec<Secret>, SecretSourceError> {
     const SETTING: &str = "WATCH_CREDENTIALS";
     let text = text(SETTING, settings.watch_credentials.as_ref(), settings.watch_credentials_file.as_deref())?;
     let credentials = text.as_deref().unwrap_or_default().split([',', '\n']).map(str::trim);
     credentials
         .filter(|credential| !credential.is_empty())
-        .map(|credential| parse(SETTING, credential.to_owned()))
+        .map(|credential| match credential {
+            signs if signing.iter().any(|secret| secret.is(signs)) => Err(SecretSourceError::Signs),
+            odd if !odd.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') => Err(SecretSourceError::Odd),
+            good => parse(SETTING, good.to_owned()),
+        })
         .collect()
 }
 

@@ -73,8 +73,10 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn missed_revocations(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
 
     /// Waits until another process may have stored a revocation, but no longer than half a second: who asks for those
-    /// after the last one each time that this returns misses none, and hears of each as soon as the engine can tell.
-    async fn changed(&self);
+    /// after the last one each time that this returns misses none, and hears of each as soon as the engine can tell. Tells
+    /// whether the database was lost meanwhile: it may be another by now, or an older state, whose numbers mean something
+    /// else.
+    async fn changed(&self) -> bool;
 
     /// Says that everything which [`Self::revocations_after`] had to tell is heeded. A database that was lost may answer
     /// calls again from then on, and not before.

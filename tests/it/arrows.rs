@@ -20,7 +20,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("accounts", &["domain", "store", "hashing", "token", "revocations", "activity", "clock"]),
     ("grpc", &["accounts", "layer", "token", "revocations", "activity", "domain", "pb"]),
     ("rest", &["pb"]),
-    ("config", &["token"]),
+    ("config", &["token", "revocations"]),
     ("telemetry", &[]),
     (
         "server",

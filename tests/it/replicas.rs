@@ -7,9 +7,6 @@ use axum::body::Body;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Request};
 use tonic_health::ServingStatus;
@@ -19,6 +16,7 @@ use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 
 use crate::support::app::{self, Served};
+use crate::support::network::Network;
 use crate::support::postgres::Database;
 use crate::support::{PASSWORD, TestApp};
 use crate::wire::eventually;
@@ -168,8 +166,10 @@ async fn a_replica_that_is_cut_off_refuses_tokens_after_the_bound_and_comes_back
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_forgets_connections_to_a_host_that_has_vanished() {
     let Some(database) = Database::create().await else { return };
-    let network = Network::before(&database.url()).await;
-    let (app, _served) = replica(&network.url).await;
+    let url = database.url();
+    let host = url.split('@').nth(1).unwrap().split('/').next().unwrap();
+    let network = Network::before(host).await;
+    let (app, _served) = replica(&url.replace(host, &network.address.to_string())).await;
     let token = app.sign_in_username("alice").await;
     assert_eq!(me(&app, &token).await, StatusCode::NO_CONTENT);
 
@@ -200,49 +200,6 @@ async fn a_replica_forgets_connections_to_a_host_that_has_vanished() {
     network.connect_anew();
     let took = until(&app, "/api/auth/me", &token, StatusCode::NO_CONTENT).await;
     assert!(took < Duration::from_secs(8), "{took:?}");
-}
-
-/// What lies between a replica and its database: passes everything on, until it swallows everything.
-struct Network {
-    url: String,
-    /// How many times it has changed. What was connected before a change is never passed on again; in an odd state,
-    /// nothing is.
-    state: watch::Sender<u32>,
-}
-
-impl Network {
-    async fn before(url: &str) -> Self {
-        let server = url.split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = url.replace(&server, &listener.local_addr().unwrap().to_string());
-        let (state, seen) = watch::channel(0);
-        tokio::spawn(async move {
-            loop {
-                let (mut client, _) = listener.accept().await.unwrap();
-                let (mut seen, server) = (seen.clone(), server.clone());
-                tokio::spawn(async move {
-                    if *seen.borrow_and_update() % 2 == 0 {
-                        let mut server = TcpStream::connect(server).await.unwrap();
-                        tokio::select! {
-                            _ = copy_bidirectional(&mut client, &mut server) => return,
-                            _ = seen.changed() => {}
-                        }
-                    }
-                    // Open and deaf.
-                    std::future::pending::<()>().await;
-                });
-            }
-        });
-        Self { url, state }
-    }
-
-    fn swallow(&self) {
-        self.state.send_modify(|state| *state += 1);
-    }
-
-    fn connect_anew(&self) {
-        self.state.send_modify(|state| *state += 1);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,4 +254,23 @@ async fn refuses_as_unavailable(app: &TestApp, token: &str) {
         assert_eq!(status.get_details_error_info().unwrap().reason, "UNAVAILABLE");
         assert!(status.metadata().get("token").is_none());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_restored_and_gives_numbers_out_again_is_read_anew() {
+    let Some(database) = Database::create().await else { return };
+    let url = database.url_as("one", "superuser").await;
+    let (here, _here) = replica(&url).await;
+    let (there, _there) = replica(&database.url()).await;
+    let [before, after] = [there.sign_in_username("alice").await, there.sign_in_username("bobby").await];
+    there.post_empty("/auth/logout", &[("token", &before)]).await;
+    until(&here, "/api/auth/me", &before, StatusCode::UNAUTHORIZED).await;
+
+    // So fast that a replica that only looks now and then has nothing to notice.
+    let mut behind = database.connect().await;
+    behind.execute("delete from revocations; alter table revocations alter seq restart").await.unwrap();
+    database.cut_off("one").await;
+    database.let_in("one").await;
+    there.post_empty("/auth/logout", &[("token", &after)]).await;
+    until(&here, "/api/auth/me", &after, StatusCode::UNAUTHORIZED).await;
 }

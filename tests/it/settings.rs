@@ -90,6 +90,9 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     }
 }
 
+/// Without a comma, which separates credentials.
+const SIGNS: &str = "a secret that signs and must not travel";
+
 #[test]
 fn an_unfit_secret_stops_the_start_and_is_never_shown() {
     let dir = tempfile::tempdir().unwrap();
@@ -114,6 +117,16 @@ fn an_unfit_secret_stops_the_start_and_is_never_shown() {
         ("short file", &[("JWT_SECRET_FILE", &*short)], "at least 32 bytes"),
         ("file of no text", &[("JWT_SECRET_FILE", &*binary)], "JWT_SECRET_FILE"),
         ("published file", &[("JWT_SECRET_FILE", &*example)], "is an example"),
+        ("short credential", &[("WATCH_CREDENTIALS", "tooshort")], "WATCH_CREDENTIALS must have at least 32 bytes"),
+        ("a second one short", &[("WATCH_CREDENTIALS", "good enough for a test of credentials,tooshort")], "32 bytes"),
+        ("credential that signs", &[("JWT_SECRET", SIGNS), ("WATCH_CREDENTIALS", SIGNS)], "is a JWT_SECRET"),
+        ("odd credential", &[("WATCH_CREDENTIALS", "nobody could send this one in a héader")], "visible ASCII"),
+        ("no credential file", &[("WATCH_CREDENTIALS_FILE", "nowhere/watch")], "WATCH_CREDENTIALS_FILE"),
+        (
+            "credentials of both",
+            &[("WATCH_CREDENTIALS", SECRET), ("WATCH_CREDENTIALS_FILE", "x")],
+            "watch-credentials-file",
+        ),
     ] {
         let mut command = command(dir.path());
         command.envs(vars.iter().copied());
@@ -122,7 +135,7 @@ fn an_unfit_secret_stops_the_start_and_is_never_shown() {
         assert_eq!(output.status.code(), Some(2), "{name}: {said}");
         assert!(took < Duration::from_secs(5), "{name}: {took:?}");
         assert!(said.contains(part), "{name}: no {part} in: {said}");
-        for secret in [SECRET, published, "tooshort"] {
+        for secret in [SECRET, published, "tooshort", SIGNS, "nobody could"] {
             assert!(!said.contains(secret), "{name}: {said}");
         }
     }

@@ -15,6 +15,7 @@ use tonic_types::StatusExt as _;
 use crate::forge;
 use crate::support::postgres::Database;
 use crate::support::{SECRET, TestApp};
+use crate::wire::eventually;
 
 pub const CREDENTIAL: &str = "the credential of a service that watches";
 const ANOTHER: &str = "the credential of another one that watches";
@@ -129,6 +130,8 @@ async fn a_heartbeat_comes_at_once_and_then_every_second_and_never_claims_the_fu
     let (app, _served) = start(&[]).await;
     let began = Instant::now();
     let mut watched = watch(&app, "").await.unwrap();
+    let end_of_backlog = watched.message().await.unwrap().unwrap();
+    assert!(end_of_backlog.complete_until.is_none() && !end_of_backlog.cursor.is_empty());
     for beat in 0..3 {
         let response = watched.message().await.unwrap().unwrap();
         let waited = began.elapsed();
@@ -325,4 +328,52 @@ async fn a_watch_does_not_hold_up_a_shutdown() {
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(status.message(), "this watch was interrupted: watch again from its last cursor");
     assert_eq!(watch(&app, "").await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_read_is_dropped_after_a_while() {
+    let app = TestApp::with(&[&format!("--watch-credentials={CREDENTIAL}")]).await;
+    tokio::time::pause();
+    let mut watched = watch(&app, "").await.unwrap();
+    until_heartbeat(&mut watched).await;
+    // Time passes by itself when nobody has anything to do.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let status = loop {
+        if let Err(status) = watched.message().await {
+            break status;
+        }
+    };
+    assert_eq!(status.message(), "this watch fell behind: watch again from its last cursor");
+}
+
+#[tokio::test]
+async fn there_is_a_most_that_watch_and_whoever_ends_makes_room() {
+    let (app, _served) = start(&[]).await;
+    let mut watching = Vec::new();
+    let refused = loop {
+        match watch(&app, "").await {
+            Ok(watched) => watching.push(watched),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!((watching.len(), refused.code()), (256, Code::Unavailable));
+    assert_eq!(refused.message(), "too many services watch here: try again, at another replica");
+    watching.truncate(200);
+    assert!(eventually(Duration::from_secs(10), async || watch(&app, "").await.is_ok()).await);
+}
+
+#[tokio::test]
+async fn one_whose_snapshot_was_overtaken_by_news_goes_on_from_its_cursor() {
+    let (app, _served) = start(&[]).await;
+    log_out(&app, &app.sign_in_username("alice").await).await;
+    settled(&app).await;
+    let mut watched = watch(&app, "").await.unwrap();
+    // It is told of the snapshot and where that ends, whatever has happened since.
+    let mut cursor = String::new();
+    while cursor.is_empty() {
+        let response = watched.message().await.unwrap().unwrap();
+        assert!(response.complete_until.is_none());
+        cursor = response.cursor;
+    }
+    assert_eq!(until_heartbeat(&mut watch(&app, &cursor).await.unwrap()).await.0, []);
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use countersign::clock::{Clock as _, ManualClock, SystemClock};
@@ -19,7 +20,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::forge;
-use crate::support::{Binary, binary};
+use crate::support::network::Network;
+use crate::support::{Binary, TestApp, binary};
 use crate::watch::CREDENTIAL;
 use crate::wire::eventually;
 
@@ -33,7 +35,7 @@ fn channel(address: SocketAddr) -> Channel {
 fn follow(address: SocketAddr, credential: &str) -> (Arc<Revocations>, JoinHandle<std::convert::Infallible>) {
     let set = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
     let credential = Secret::parse(credential.to_owned()).unwrap();
-    let watcher = Watcher::new(channel(address), &credential, Arc::clone(&set)).unwrap();
+    let watcher = Watcher::new(move || channel(address), &credential, Arc::clone(&set)).unwrap();
     (set, tokio::spawn(watcher.follow()))
 }
 
@@ -101,13 +103,19 @@ async fn a_logout_is_known_to_another_service_within_a_second_and_also_one_that_
     following.abort();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_wrong_credential_the_set_stays_stale() {
-    let dir = tempfile::tempdir().unwrap();
-    let running = server(dir.path(), None);
-    let (set, following) = follow(running.address, "not the credential of any service here");
-    let refused = async || running.log.lock().unwrap().contains("WATCH_CREDENTIALS");
-    assert!(eventually(SOON, refused).await);
+#[tokio::test]
+async fn with_a_wrong_credential_the_set_stays_stale_however_often_it_asks() {
+    let app = TestApp::with(&[&format!("--watch-credentials={CREDENTIAL}")]).await;
+    let asked = Arc::new(AtomicU32::new(0));
+    let (service, counting) = (app.service.clone(), Arc::clone(&asked));
+    let connect = move || {
+        counting.fetch_add(1, Ordering::SeqCst);
+        service.clone()
+    };
+    let set = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
+    let wrong = Secret::parse("not the credential of any service here".to_owned()).unwrap();
+    let following = tokio::spawn(Watcher::new(connect, &wrong, Arc::clone(&set)).unwrap().follow());
+    assert!(eventually(SOON, async || asked.load(Ordering::SeqCst) >= 2).await);
     assert!(set.is_stale() && set.complete_until().is_none());
     following.abort();
 }
@@ -164,7 +172,8 @@ async fn a_heartbeat_is_believed_for_when_it_was_said_and_a_lost_watch_is_resume
     let set = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
     let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
     let service = SessionServiceServer::new(Scripted(calls));
-    let following = tokio::spawn(Watcher::new(service, &credential, Arc::clone(&set)).unwrap().follow());
+    let following =
+        tokio::spawn(Watcher::new(move || service.clone(), &credential, Arc::clone(&set)).unwrap().follow());
 
     let (cursor, say) = called.recv().await.unwrap();
     assert_eq!(cursor, "");
@@ -176,14 +185,19 @@ async fn a_heartbeat_is_believed_for_when_it_was_said_and_a_lost_watch_is_resume
     say.send(heartbeat("two", 3)).await.unwrap();
     assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(103))).await);
     assert!(set.is_stale(), "what it says is too old to judge by");
-    // Of a server that had read its database before the call.
+    // A server whose steady clock is the faster one claims what cannot be known yet.
+    say.send(heartbeat("", 1_000)).await.unwrap();
+    assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(110))).await);
+    // One that had lost its database long before the call, and before this clock began, says nothing about now.
     say.send(heartbeat("", -200)).await.unwrap();
-    assert!(eventually(SOON, async || set.complete_until() == Some(Duration::ZERO)).await);
+    say.send(heartbeat("", -50)).await.unwrap();
+    assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(50))).await);
 
     say.send(Err(Status::unavailable("this watch fell behind"))).await.unwrap();
     let (cursor, say) = called.recv().await.unwrap();
     assert_eq!(cursor, "two", "an empty one means that it has not changed");
     assert_eq!(clock.elapsed(), Duration::from_secs(110));
+    clock.elapse(10);
     say.send(heartbeat("three", 1)).await.unwrap();
     assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(111))).await);
     // An end without a status is an end, too.
@@ -198,9 +212,48 @@ async fn a_server_that_falls_silent_is_left() {
     let set = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
     let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
     let service = SessionServiceServer::new(Scripted(calls));
-    let following = tokio::spawn(Watcher::new(service, &credential, set).unwrap().follow());
+    let following = tokio::spawn(Watcher::new(move || service.clone(), &credential, set).unwrap().follow());
     let (_, _kept_open) = called.recv().await.unwrap();
     // Time passes by itself when nobody has anything to do.
     let (_, _again) = called.recv().await.unwrap();
+    following.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_host_has_vanished_is_left_and_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = server(dir.path(), None);
+    let network = Network::before(&running.address.to_string()).await;
+    let (set, following) = follow(network.address, CREDENTIAL);
+    assert!(eventually(SOON, async || !set.is_stale()).await);
+    network.swallow();
+    network.connect_anew();
+    // The old connection stays open, and nothing comes by it any more.
+    let then = SystemClock.elapsed();
+    assert!(eventually(SOON, async || set.complete_until() > Some(then)).await);
+    following.abort();
+}
+
+#[tokio::test]
+async fn a_first_call_that_was_slow_to_connect_is_made_again_so_that_its_age_does_not_count() {
+    let (calls, mut called) = mpsc::unbounded_channel();
+    let clock = ManualClock::at(0);
+    let set = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
+    let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
+    let service = SessionServiceServer::new(Scripted(calls));
+    // Connecting takes four seconds, and is done once.
+    let connecting = clock.clone();
+    let once = std::sync::Once::new();
+    let slow = tower::util::MapRequest::new(service, move |request| {
+        once.call_once(|| connecting.elapse(4));
+        request
+    });
+    let slow = Arc::new(std::sync::Mutex::new(Some(slow)));
+    let connect = move || slow.lock().unwrap().take().expect("one connection");
+    let following = tokio::spawn(Watcher::new(connect, &credential, Arc::clone(&set)).unwrap().follow());
+    let (_, _first) = called.recv().await.unwrap();
+    let (_, say) = called.recv().await.unwrap();
+    say.send(heartbeat("", 0)).await.unwrap();
+    assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(4))).await);
     following.abort();
 }

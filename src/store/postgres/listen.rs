@@ -34,25 +34,29 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(super) struct Announcements {
     options: PgConnectOptions,
     bell: Arc<Notify>,
-    /// How often they may have got lost.
+    /// How often they may have got lost, and how often when it was last told.
     losses: Arc<AtomicU64>,
+    told: AtomicU64,
     /// Begun by the first who waits: the command line never does.
     listening: OnceLock<JoinHandle<()>>,
 }
 
 impl Announcements {
     pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
-        Self { options, bell: Arc::default(), losses, listening: OnceLock::new() }
+        Self { options, bell: Arc::default(), losses, told: AtomicU64::new(0), listening: OnceLock::new() }
     }
 
-    /// Returns at the next announcement, or at one since the last call, or after [`LOOK`].
-    pub async fn next(&self) {
+    /// Returns at the next announcement, or at one since the last call, or after [`LOOK`]. Tells whether any may have got
+    /// lost since the last call.
+    pub async fn next(&self) -> bool {
         self.listening.get_or_init(|| {
             let (bell, losses) = (Arc::clone(&self.bell), Arc::clone(&self.losses));
             tokio::spawn(listen(self.options.clone(), bell, losses))
         });
         // The bell remembers one ring, so that none is lost between two calls. That time ran out is nothing to tell.
         let _ = timeout(LOOK, self.bell.notified()).await;
+        let losses = self.losses.load(SeqCst);
+        self.told.swap(losses, SeqCst) != losses
     }
 
     pub fn stop(&self) {

@@ -250,8 +250,8 @@ impl AccountStore for PostgresStore {
         sessions::revocations(&self.pools.calls()?, seq, now).await
     }
 
-    async fn changed(&self) {
-        self.announcements.next().await;
+    async fn changed(&self) -> bool {
+        self.announcements.next().await
     }
 
     fn caught_up(&self) {

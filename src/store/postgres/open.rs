@@ -19,10 +19,17 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// How long a server may take to answer at the start.
 const WAIT_FOR_AN_ANSWER: Duration = Duration::from_secs(5);
 
-/// What the server holds every statement of ours to: the slowest takes milliseconds. The last one is for a process that
-/// stops half-way through a transaction, whose locks would otherwise stop everybody else.
-const LIMITS: [(&str, &str); 3] =
-    [("statement_timeout", "5s"), ("lock_timeout", "3s"), ("idle_in_transaction_session_timeout", "10s")];
+/// What the server holds every statement of ours to: the slowest takes milliseconds. The third is for a process that stops
+/// half-way through a transaction, whose locks would otherwise stop everybody else.
+const LIMITS: [(&str, &str); 6] = [
+    ("statement_timeout", "5s"),
+    ("lock_timeout", "3s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    // Of a process that has vanished: its connections count until the server has noticed.
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+];
 
 /// A migration may take its time; a replica that waits for another's may not wait for ever.
 const MIGRATION_LIMITS: [(&str, &str); 3] = [

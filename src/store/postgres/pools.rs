@@ -19,7 +19,7 @@ use crate::store::StoreError;
 /// in by default, and there may be many replicas.
 const CONNECTIONS: u32 = 8;
 
-/// That only the feed reads with: a rush of calls must not make it look stale. It needs one; while one hangs, another.
+/// That only the feed reads with: a rush of calls must not make it look stale. It needs one, and while that hangs another.
 const FEED_CONNECTIONS: u32 = 2;
 
 // No `Debug`: the options hold a password.

@@ -214,8 +214,9 @@ impl AccountStore for SqliteStore {
         sessions::revocations(&self.readers, seq, now).await
     }
 
-    async fn changed(&self) {
+    async fn changed(&self) -> bool {
         let _ = tokio::time::timeout(LOOK, self.bell.notified()).await;
+        false
     }
 
     // A file is not lost and found again.
