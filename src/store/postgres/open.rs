@@ -67,9 +67,11 @@ impl PostgresStore {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let options = parse(url)?;
         let server = Server::of(&options);
-        let mut connection = server.connect(options.clone().options(MIGRATION_LIMITS)).await?;
+        // At once: over TLS, the driver takes a tenth of a second for each.
+        let migrating = server.connect(options.clone().options(MIGRATION_LIMITS));
+        let (mut connection, other) = tokio::try_join!(migrating, server.connect(options.clone()))?;
         server.require_version(&mut connection).await?;
-        server.require_locks(&mut connection, &options).await?;
+        server.require_locks(&mut connection, other).await?;
         // Under an advisory lock that sqlx takes for the database.
         MIGRATIONS.run(&mut connection).await.map_err(|error| server.not_migrated(error))?;
         // It has done its work; how it ends changes nothing.
@@ -147,12 +149,11 @@ impl Server {
 
     /// Some databases that speak PostgreSQL's protocol take its advisory locks and hold nothing: there, a revocation could
     /// be missed, and nobody would ever notice.
-    async fn require_locks(&self, connection: &mut PgConnection, options: &PgConnectOptions) -> Result<(), OpenError> {
+    async fn require_locks(&self, connection: &mut PgConnection, mut other: PgConnection) -> Result<(), OpenError> {
         // Of this session only, so that two that start at once do not meet.
         let key = "select pg_backend_pid()::bigint";
         let failed = |error| self.not_opened(error);
         let key: i64 = sqlx::query_scalar(key).fetch_one(&mut *connection).await.map_err(failed)?;
-        let mut other = self.connect(options.clone()).await?;
         let mut tx = connection.begin().await.map_err(failed)?;
         sqlx::query("select pg_advisory_xact_lock($1)").bind(key).execute(&mut *tx).await.map_err(failed)?;
         let try_too = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)");
