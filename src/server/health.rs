@@ -9,6 +9,9 @@ use tonic_health::server::HealthReporter;
 
 use crate::pb::{auth_service_server, session_service_server};
 
+/// What has a status: each service, and all of it.
+const SERVICES: [&str; 3] = ["", auth_service_server::SERVICE_NAME, session_service_server::SERVICE_NAME];
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Health {
@@ -35,16 +38,23 @@ impl Health {
         }
     }
 
-    /// From now on, and for good.
+    /// Not serving, from now on and for good. Whoever watches is told so, and that there is no more to come: otherwise the
+    /// drain would wait for it to its end.
     pub async fn drain(&self) {
         let mut draining = self.draining.lock().await;
         *draining = true;
+        self.report(false).await;
+        let mut reporter = self.reporter();
+        for service in SERVICES {
+            reporter.clear_service_status(service).await;
+        }
+        // For those who ask.
         self.report(false).await;
     }
 
     async fn report(&self, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in ["", auth_service_server::SERVICE_NAME, session_service_server::SERVICE_NAME] {
+        for service in SERVICES {
             self.reporter.set_service_status(service, status).await;
         }
     }
