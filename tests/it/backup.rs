@@ -177,7 +177,10 @@ async fn a_database_of_an_older_version_is_copied_as_it_is() {
 async fn what_cannot_be_a_backup_is_refused_in_one_sentence_and_nothing_is_made_or_changed() {
     let dir = tempfile::tempdir().unwrap();
     let said = refused(dir.path(), "copy.db");
-    assert!(said.starts_with("there is no database ") && said.ends_with("; correct DATABASE_URL"), "{said}");
+    assert!(
+        said.starts_with("there is no database ") && said.ends_with("countersign.db; check DATABASE_URL"),
+        "{said}"
+    );
     assert_eq!(files(dir.path()), Vec::<String>::new());
 
     made(dir.path()).await;
