@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use clap::error::ContextValue;
 use countersign::command::CommandError;
 use countersign::config::{Cli, Command, LogFormat};
 use countersign::{command, server, telemetry};
@@ -20,20 +21,24 @@ const CANNOT_START: u8 = 2;
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
-    // Ends the process by itself on a wrong value, with a message that names it.
-    let cli = Cli::parse();
+    // Ends the process on a wrong value, with a message that names it.
+    let cli = Cli::try_parse().unwrap_or_else(|error| without_addresses(error).exit());
     let environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     if let Err(error) = cli.settings.check(environment) {
         return fail(CANNOT_START, &error);
     }
-    telemetry::start(cli.settings.log_format == LogFormat::Json);
+    let command = cli.command.unwrap_or(Command::Serve);
+    // A command says what there is to say in its one sentence; what a driver logs would come in between.
+    if let Command::Serve = command {
+        telemetry::start(cli.settings.log_format == LogFormat::Json);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(CANNOT_START, &error),
     };
     let settings = &cli.settings;
     let failed = |error: CommandError| fail(FAILED, &error);
-    let result = match cli.command.unwrap_or(Command::Serve) {
+    let result = match command {
         Command::Serve => runtime.block_on(server::run(settings)).map_err(|error| fail(CANNOT_START, &error)),
         Command::Account(account) => runtime.block_on(command::account(settings, account)).map_err(failed),
         Command::MigrateStore { from, to } => runtime.block_on(command::migrate_store(&from, &to)).map_err(failed),
@@ -45,6 +50,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
     }
+}
+
+/// The same error, in which every address that was typed in the wrong place ends with its scheme: it may hold a password.
+fn without_addresses(mut error: clap::Error) -> clap::Error {
+    let typed: Vec<_> =
+        error.context().filter(|(_, value)| value.to_string().contains("://")).map(|(kind, _)| kind).collect();
+    for kind in typed {
+        let hidden = match error.get(kind) {
+            Some(ContextValue::String(text)) => text.split_once("://").map(|(scheme, _)| format!("{scheme}://***")),
+            // A guess at what was meant, which quotes it.
+            _ => None,
+        };
+        error.insert(kind, hidden.map_or(ContextValue::None, ContextValue::String));
+    }
+    error
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {

@@ -15,7 +15,12 @@ use crate::store::{self, Purpose};
 
 /// Runs one command.
 pub async fn account(settings: &Settings, command: AccountCommand) -> Result<(), CommandError> {
-    let store = store::open(&settings.database_url, Purpose::Operate).await?;
+    // There is nothing to do in a database that is not there; most likely another one was meant.
+    let purpose = match command {
+        AccountCommand::Create { .. } => Purpose::Operate,
+        _ => Purpose::OperateExisting,
+    };
+    let store = store::open(&settings.database_url, purpose).await?;
     let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
     let result = run(&operator, command).await;
     store.close().await;

@@ -2,13 +2,14 @@
 //! cannot be opened. The password of an address is in none of them.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 
-use super::moving::End;
+use super::moving::{End, Side};
 use super::postgres::PostgresEnd;
 use super::sqlite::SqliteEnd;
 use super::{AccountStore, Backup, BackupError, PostgresStore, SqliteStore};
@@ -20,30 +21,28 @@ pub enum Purpose {
     Serve,
     /// Working with it beside whoever serves.
     Operate,
+    /// As [`Self::Operate`], with what is there already: a file that is missing is not made.
+    OperateExisting,
 }
 
-/// Opens the database of `url` and brings its schema up to date: `sqlite:FILE`, which is made if missing, or
-/// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+/// Opens the database of `url` and brings its schema up to date: `sqlite:FILE`, which is made if missing and `purpose`
+/// allows it, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
 pub async fn open(url: &str, purpose: Purpose) -> Result<Arc<dyn AccountStore>, OpenError> {
     Ok(match (Engine::of(url)?, purpose) {
         (Engine::Sqlite, Purpose::Serve) => Arc::new(SqliteStore::open_for_serving(url).await?),
+        (Engine::Sqlite, Purpose::OperateExisting) => Arc::new(SqliteStore::open_existing(url).await?),
         (Engine::Sqlite, Purpose::Operate) => Arc::new(SqliteStore::open(url).await?),
         // Replicas tell each other, so any number of processes may serve.
         (Engine::Postgres, _) => Arc::new(PostgresStore::open(url).await?),
     })
 }
 
-/// Brings the schema of a database up to date, which is made if it is a file and missing.
-pub(super) async fn migrated(url: &str) -> Result<(), OpenError> {
-    open(url, Purpose::Operate).await?.close().await;
-    Ok(())
-}
-
-/// Opens an existing database of this version's schema as an end of a move.
-pub(super) async fn end(url: &str) -> Result<Box<dyn End>, OpenError> {
+/// Opens a database as an end of a move. A source must be there, and of this version's schema; a target that is a file is
+/// made if missing, and is not changed.
+pub(super) async fn end(url: &str, side: Side) -> Result<Box<dyn End>, OpenError> {
     Ok(match Engine::of(url)? {
-        Engine::Sqlite => Box::new(SqliteEnd::open(url).await?),
-        Engine::Postgres => Box::new(PostgresEnd::open(url).await?),
+        Engine::Sqlite => Box::new(SqliteEnd::open(url, side).await?),
+        Engine::Postgres => Box::new(PostgresEnd::open(url, side).await?),
     })
 }
 
@@ -86,29 +85,19 @@ impl Engine {
 }
 
 /// Why a database could not be opened. Each message says what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum OpenError {
     /// Neither scheme.
-    #[error("DATABASE_URL must begin with `sqlite:` or `postgres://`, as in `sqlite:countersign.db`")]
     UnknownEngine,
     /// Not of the form `sqlite:FILE`.
-    #[error("DATABASE_URL must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`")]
     BadUrl,
     /// Nothing is made where something must be.
-    #[error("there is no database {0}; correct DATABASE_URL")]
     Missing(PathBuf),
     /// Not of this version, and not to be changed.
-    #[error(
-        "the database {0} is not of this version: start this version's server on it once, which brings it up to date"
-    )]
     Outdated(String),
     /// By the command line, or by replicas.
-    #[error("somebody else is writing to the database {0}; stop them first, or try again")]
     InUse(String),
     /// The file cannot be made or written.
-    #[error(
-        "cannot write the database {path}: {cause}; check that its folder exists and that this user may write there"
-    )]
     CannotWrite {
         /// Of the database, or of its lock.
         path: PathBuf,
@@ -116,19 +105,12 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// Another server has it.
-    #[error("another server is serving {0}; stop that one first (the command line works beside it)")]
     Served(PathBuf),
     /// Not of the form `postgres://…`.
-    #[error(
-        "DATABASE_URL must be `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; write the special characters of a \
-         password as %40 and the like"
-    )]
     BadServerUrl,
     /// A parameter of the address that means nothing, such as `sslmod=require`; ignored, it would be dangerous.
-    #[error("DATABASE_URL has a parameter `{0}` that is none; did you mean `sslmode` or `sslrootcert`?")]
     UnknownParameter(String),
     /// Nobody answers there.
-    #[error("cannot reach the database {database}: {cause}; check DATABASE_URL, and that PostgreSQL is running there")]
     Unreachable {
         /// Database, host and port.
         database: String,
@@ -136,7 +118,6 @@ pub enum OpenError {
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The user or the password.
-    #[error("the database {database} does not let {user} in: {cause}; check user and password in DATABASE_URL")]
     Refused {
         /// Database, host and port.
         database: String,
@@ -146,10 +127,8 @@ pub enum OpenError {
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The server has no such database.
-    #[error("there is no database {0}; create it (`createdb`), or correct DATABASE_URL")]
     NoDatabase(String),
     /// It may look and not touch.
-    #[error("{user} may not write in the database {database}: {cause}; make it the owner of the database")]
     NotOwner {
         /// Database, host and port.
         database: String,
@@ -159,10 +138,8 @@ pub enum OpenError {
         cause: Box<dyn Error + Send + Sync>,
     },
     /// A standby.
-    #[error("the database {0} is read-only; DATABASE_URL must name the primary server")]
     ReadOnly(String),
     /// Before PostgreSQL 13.
-    #[error("the database {database} runs PostgreSQL {version}; version 13 or later is needed")]
     TooOld {
         /// Database, host and port.
         database: String,
@@ -170,18 +147,10 @@ pub enum OpenError {
         version: String,
     },
     /// Something that is like PostgreSQL in other ways.
-    #[error(
-        "the database {0} takes advisory locks and does not hold them, so revocations could be missed; DATABASE_URL must \
-         name a PostgreSQL server, or one that is as strict"
-    )]
     NoLocks(String),
     /// Written by a later version.
-    #[error("the database {0} was written by a newer version of countersign; start that version or a later one")]
     Newer(String),
     /// Its schema is not what this version believes.
-    #[error(
-        "migration {version} of the database {database} differs from this version's; it was made by a modified build: restore that build or a backup"
-    )]
     Changed {
         /// Which database.
         database: String,
@@ -189,7 +158,6 @@ pub enum OpenError {
         version: i64,
     },
     /// The engine would not.
-    #[error("cannot open the database {database}: {cause}; check that it is one and that this user may write it")]
     Failed {
         /// Which database.
         database: String,
@@ -198,7 +166,81 @@ pub enum OpenError {
     },
 }
 
+impl Error for OpenError {}
+
+/// About the database of the setting.
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.about("DATABASE_URL"))
+    }
+}
+
 impl OpenError {
+    /// The sentence for somebody who gave the database's address as `url`: a setting, or whatever they know it by.
+    pub(super) fn about(&self, url: &str) -> String {
+        match self {
+            Self::UnknownEngine => {
+                format!("{url} must begin with `sqlite:` or `postgres://`, as in `sqlite:countersign.db`")
+            }
+            Self::BadUrl => format!("{url} must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`"),
+            Self::Missing(path) => format!("there is no database {}; check {url}", path.display()),
+            Self::Outdated(database) => format!(
+                "the database {database} is not of this version: start this version's server on it once, which brings \
+                 it up to date"
+            ),
+            Self::InUse(database) => {
+                format!("somebody else is writing to the database {database}; stop them first, or try again")
+            }
+            Self::CannotWrite { path, cause } => format!(
+                "cannot write the database {}: {cause}; check that its folder exists and that this user may write there",
+                path.display()
+            ),
+            Self::Served(path) => format!(
+                "another server is serving {}; stop that one first (the command line works beside it)",
+                path.display()
+            ),
+            Self::BadServerUrl => format!(
+                "{url} must be `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; write the special characters of a \
+                 password as %40 and the like"
+            ),
+            Self::UnknownParameter(name) => {
+                format!("{url} has a parameter `{name}` that is none; did you mean `sslmode` or `sslrootcert`?")
+            }
+            Self::Unreachable { database, cause } => format!(
+                "cannot reach the database {database}: {cause}; check {url}, and that PostgreSQL is running there"
+            ),
+            Self::Refused { database, user, cause } => {
+                format!("the database {database} does not let {user} in: {cause}; check user and password in {url}")
+            }
+            Self::NoDatabase(database) => {
+                format!("there is no database {database}; create it (`createdb`), or correct {url}")
+            }
+            Self::NotOwner { database, user, cause } => {
+                format!("{user} may not write in the database {database}: {cause}; make it the owner of the database")
+            }
+            Self::ReadOnly(database) => {
+                format!("the database {database} is read-only; {url} must name the primary server")
+            }
+            Self::TooOld { database, version } => {
+                format!("the database {database} runs PostgreSQL {version}; version 13 or later is needed")
+            }
+            Self::NoLocks(database) => format!(
+                "the database {database} takes advisory locks and does not hold them, so revocations could be missed; \
+                 {url} must name a PostgreSQL server, or one that is as strict"
+            ),
+            Self::Newer(database) => format!(
+                "the database {database} was written by a newer version of countersign; start that version or a later one"
+            ),
+            Self::Changed { database, version } => format!(
+                "migration {version} of the database {database} differs from this version's; it was made by a modified \
+                 build: restore that build or a backup"
+            ),
+            Self::Failed { database, cause } => format!(
+                "cannot open the database {database}: {cause}; check that it is one and that this user may write it"
+            ),
+        }
+    }
+
     /// Why a schema could not be brought up to date.
     pub(super) fn migrating(database: String, error: MigrateError) -> Self {
         match error {

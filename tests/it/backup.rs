@@ -13,7 +13,7 @@ use countersign::store::{self, AccountStore as _, Purpose, SqliteStore};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Executor as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -177,7 +177,10 @@ async fn a_database_of_an_older_version_is_copied_as_it_is() {
 async fn what_cannot_be_a_backup_is_refused_in_one_sentence_and_nothing_is_made_or_changed() {
     let dir = tempfile::tempdir().unwrap();
     let said = refused(dir.path(), "copy.db");
-    assert!(said.starts_with("there is no database ") && said.ends_with("; correct DATABASE_URL"), "{said}");
+    assert!(
+        said.starts_with("there is no database ") && said.ends_with("countersign.db; check DATABASE_URL"),
+        "{said}"
+    );
     assert_eq!(files(dir.path()), Vec::<String>::new());
 
     made(dir.path()).await;
@@ -215,13 +218,17 @@ async fn a_database_that_is_damaged_is_told_of_and_its_copy_is_not_kept() {
     let before = files(dir.path());
     let dangling = "insert into sessions (id, account_id, epoch, created_at, expires_at, token_lifetime)
                     values (x'01', x'02', 0, 0, 0, 0)";
-    behind(&database(dir.path())).await.execute(dangling).await.unwrap();
+    let mut connection = behind(&database(dir.path())).await;
+    connection.execute(dangling).await.unwrap();
+    connection.close().await.unwrap();
     let said = refused(dir.path(), "copy.db");
     assert!(said.ends_with("was not kept: a row refers to one that is not there; restore an earlier backup"), "{said}");
     assert_eq!(files(dir.path()), before);
 
     let page = "select (rootpage - 1) * 4096 from sqlite_schema where name = 'firms'";
-    let at: i64 = sqlx::query_scalar(page).fetch_one(&mut behind(&database(dir.path())).await).await.unwrap();
+    let mut connection = behind(&database(dir.path())).await;
+    let at: i64 = sqlx::query_scalar(page).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
     let mut bytes = fs::read(database(dir.path())).unwrap();
     bytes[at as usize..][..4096].fill(0xff);
     fs::write(database(dir.path()), bytes).unwrap();

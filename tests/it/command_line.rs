@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
-use crate::support::binary::{command, run};
+use crate::support::binary::{command, database, run};
 use crate::support::http::call;
+use crate::support::postgres::Database;
 use crate::support::{Answer, Binary, SECRET, TestApp};
 
 const PASSWORD: &str = "s3cur3pass";
@@ -138,6 +140,82 @@ fn what_cannot_be_done_is_refused_in_one_sentence() {
     let too_long = "x".repeat(1_025);
     assert!(refused(dir.path(), &["create", "alice"], &too_long).contains("at most 1024 bytes"));
     assert_eq!(succeeds(dir.path(), &["list"], ""), "", "none of it left an account");
+}
+
+#[test]
+fn only_an_account_that_is_created_makes_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let (missing, url) = (database(dir.path()), "--database-url=sqlite:countersign.db");
+    for args in [&["list"][..], &["disable", "alice"], &["enable", "alice"], &["delete", "alice"], &["list", url]] {
+        let expected = format!("countersign: there is no database {}; check DATABASE_URL\n", missing.display());
+        assert_eq!(refused(dir.path(), args, ""), expected, "{args:?}");
+    }
+    assert!(refused(dir.path(), &["role", "ann@example.com", "user"], "").contains("there is no database "));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    succeeds(dir.path(), &["create", "alice"], "s3cur3pass\n");
+    assert!(succeeds(dir.path(), &["list"], "").ends_with("  alice\n"));
+}
+
+#[test]
+fn an_address_in_the_wrong_place_is_refused_without_its_password() {
+    let dir = tempfile::tempdir().unwrap();
+    for url in [
+        "postgres://app:hunter2@127.0.0.1:1/x",
+        "postgres://app:hu@/?#nter2hunter2@127.0.0.1:1/x",
+        "postgres://127.0.0.1:1/x?user=app&password=hunter2",
+        "--postgres://app:hunter2@127.0.0.1:1/x",
+    ] {
+        let [flag, unknown] = [format!("--listen-addr={url}"), format!("--url={url}")];
+        for args in [
+            &[url][..],
+            &["serve", url],
+            &["migrate-store", url],
+            &["migrate-store", "--from", "sqlite:a.db", "--to", "sqlite:b.db", url],
+            &["backup", "a.db", url],
+            &["account", url],
+            &["account", "list", url],
+            &["account", "role", "ann@example.com", url],
+            &[&flag],
+            &[&unknown],
+            &["--log-format", url],
+            &["--email-token-lifetime", url],
+        ] {
+            let Output { status, stdout, stderr } = run(command(dir.path()).args(args), "");
+            let said = String::from_utf8(stderr).unwrap();
+            assert_eq!((status.code(), &*stdout), (Some(2), &b""[..]), "{args:?}: {said}");
+            assert!(said.starts_with("error: ") && said.contains("try '--help'"), "{args:?}: {said}");
+            assert!(!said.contains("nter2") && !said.contains("@127"), "{args:?}: {said}");
+        }
+    }
+    let output = run(command(dir.path()).env("LISTEN_ADDR", "postgres://app:hunter2@127.0.0.1:1/x"), "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error: invalid value 'postgres://***' for '--listen-addr <LISTEN_ADDR>'"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_busy_database_neither_a_command_nor_the_log_of_a_server_tells_a_statement() {
+    let Some(postgres) = Database::create().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("--database-url={}", postgres.url());
+    for name in ["alice", "bob"] {
+        succeeds(dir.path(), &["create", name, &url], "s3cur3pass\n");
+    }
+    let mut binary = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).arg(&url));
+    let mut holder = postgres.connect().await;
+    holder.execute("begin; lock table accounts").await.unwrap();
+    let path = dir.path().to_owned();
+    let disabled = tokio::task::spawn_blocking(move || succeeds(&path, &["disable", "bob", &url], ""));
+    // Longer than the driver finds normal.
+    let held = async {
+        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        holder.execute("rollback").await.unwrap();
+    };
+    let (answer, disabled, ()) = tokio::join!(login(&binary, "alice", PASSWORD), disabled, held);
+    assert_eq!((answer.status, &*disabled.unwrap()), (StatusCode::OK, "bob is inactive\n"));
+    binary.terminate();
+    binary.ended();
+    let log = binary.log.lock().unwrap();
+    assert!(log.lines().all(|line| line.contains("\"event\":")), "{log}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `countersign migrate-store` as the real binary, from each engine to each: everything arrives, as it was. What is
-//! refused, and what goes wrong half-way, is in `failing`.
+//! refused, and what goes wrong half-way, is in `failing` and `older`.
 
 mod failing;
+mod older;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use countersign::store::{self, Purpose, TABLES};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use time::OffsetDateTime;
 use tonic::transport::Endpoint;
 use uuid::Uuid;
@@ -59,6 +60,7 @@ async fn filled(dir: &Path, name: &str, statements: &[&'static str]) -> PathBuf 
     for statement in statements {
         connection.execute(*statement).await.unwrap();
     }
+    connection.close().await.unwrap();
     path
 }
 

@@ -28,7 +28,8 @@ pub(super) enum Side {
     Target,
 }
 
-/// A database with one connection and, once begun, one transaction, which ends with it: dropped, it has changed nothing.
+/// A database with one connection and, once begun, one transaction, which ends with it: unless it is committed, nothing has
+/// changed, not even the schema.
 #[async_trait]
 pub(super) trait End: Send {
     /// What tells the database from every other of its engine, by whatever address it was reached.
@@ -38,17 +39,26 @@ pub(super) trait End: Send {
     /// what is being served, if the engine can tell.
     async fn begin(&mut self, side: Side) -> Result<(), OpenError>;
 
+    /// Whether a table is there, of any version, and has rows.
+    async fn has_rows(&mut self, table: &Table) -> Result<bool, StoreError>;
+
+    /// Brings the schema up to date.
+    async fn migrate(&mut self) -> Result<(), OpenError>;
+
     /// Up to [`PAGE`] rows of a table, in the order of its key, after the row with this one.
     async fn read(&mut self, table: &Table, after: Option<&Value>) -> Result<Vec<Row>, StoreError>;
 
     /// Adds rows as they are.
     async fn write(&mut self, table: &Table, rows: &[Row]) -> Result<(), StoreError>;
 
-    /// Commits, and lets go of the database.
-    async fn finish(self: Box<Self>) -> Result<(), StoreError>;
+    /// Keeps what was written.
+    async fn commit(&mut self) -> Result<(), StoreError>;
+
+    /// Lets go of the database. What was not committed is not kept, nor is a file that was made for it.
+    async fn close(self: Box<Self>);
 }
 
-/// Why nothing was moved. Each message says what to do; a target is as empty as before.
+/// Why nothing was moved. Each message says what to do; a target is as it was before.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
     /// The source cannot be opened.
@@ -83,27 +93,34 @@ pub enum MoveError {
 /// Copies every row of the database of `from` into the empty one of `to`, whose schema is brought up to date first, and
 /// tells what was copied. The source must have this version's schema already: it is read and nothing else.
 pub async fn migrate(from: &str, to: &str) -> Result<Content, MoveError> {
-    let mut source = open::end(from).await.map_err(MoveError::Source)?;
+    let mut source = open::end(from, Side::Source).await.map_err(MoveError::Source)?;
     source.begin(Side::Source).await.map_err(MoveError::Source)?;
-    open::migrated(to).await.map_err(MoveError::Target)?;
-    let mut target = open::end(to).await.map_err(MoveError::Target)?;
+    let mut target = open::end(to, Side::Target).await.map_err(MoveError::Target)?;
+    let moved = copy(&mut *source, &mut *target).await;
+    target.close().await;
+    source.close().await;
+    moved
+}
+
+/// The target may have been named by mistake, and belong to a server of an older version: nothing is done to it before it
+/// is known that nobody serves it and nothing is in it.
+async fn copy(source: &mut dyn End, target: &mut dyn End) -> Result<Content, MoveError> {
     if source.identity() == target.identity() {
         return Err(MoveError::Same);
     }
     target.begin(Side::Target).await.map_err(MoveError::Target)?;
     for table in &TABLES {
-        if !target.read(table, None).await.map_err(MoveError::Writing)?.is_empty() {
+        if target.has_rows(table).await.map_err(MoveError::Writing)? {
             return Err(MoveError::NotEmpty(table.name));
         }
     }
-    let sent = read_all(&mut *source, MoveError::Reading, Some(&mut *target)).await?;
-    let arrived = read_all(&mut *target, MoveError::Writing, None).await?;
+    target.migrate().await.map_err(MoveError::Target)?;
+    let sent = read_all(source, MoveError::Reading, Some(target)).await?;
+    let arrived = read_all(target, MoveError::Writing, None).await?;
     if sent != arrived {
         return Err(MoveError::Differs);
     }
-    target.finish().await.map_err(MoveError::Committing)?;
-    // It was only read; how it ends changes nothing.
-    let _ = source.finish().await;
+    target.commit().await.map_err(MoveError::Committing)?;
     Ok(sent)
 }
 
@@ -163,7 +180,7 @@ fn sentence(error: &OpenError) -> String {
             let path = path.display();
             format!("a server is serving {path}; stop the server first, or what it writes meanwhile would be lost")
         }
-        other => other.to_string().replace("DATABASE_URL", "the address"),
+        other => other.about("the address"),
     }
 }
 

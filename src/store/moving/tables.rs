@@ -90,6 +90,11 @@ impl Table {
         format!("select {} from {} {after}order by {key} limit {PAGE}", self.names(), self.name)
     }
 
+    /// The statement that tells whether there are any rows, which every engine understands.
+    pub(in crate::store) fn any(&self) -> String {
+        format!("select exists (select 1 from {})", self.name)
+    }
+
     /// How a statement that writes begins.
     pub(in crate::store) fn insert(&self) -> String {
         format!("insert into {} ({})", self.name, self.names())

@@ -105,6 +105,8 @@ pub(super) fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
         return Err(OpenError::BadServerUrl);
     }
     let named = options.get_application_name().is_some();
+    // A log of ours has no SQL in it.
+    let options = options.disable_statement_logging();
     Ok(if named { options } else { options.application_name("countersign") })
 }
 
@@ -149,7 +151,7 @@ impl Server {
 
     /// Some databases that speak PostgreSQL's protocol take its advisory locks and hold nothing: there, a revocation could
     /// be missed, and nobody would ever notice.
-    async fn require_locks(&self, connection: &mut PgConnection, mut other: PgConnection) -> Result<(), OpenError> {
+    pub async fn require_locks(&self, connection: &mut PgConnection, mut other: PgConnection) -> Result<(), OpenError> {
         // Of this session only, so that two that start at once do not meet.
         let key = "select pg_backend_pid()::bigint";
         let failed = |error| self.not_opened(error);

@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, FromRow};
 
@@ -64,6 +66,12 @@ pub enum BackupError {
         /// What the system or the engine said.
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Neither hard links nor the rename that would do instead.
+    #[error(
+        "the file system of {0} cannot name a file without overwriting another; make the backup on another one, and copy \
+         it from there"
+    )]
+    CannotName(PathBuf),
     /// The copy is damaged, and so the database is.
     #[error("the copy of {database} is damaged, so it was not kept: {problem}; restore an earlier backup")]
     Damaged {
@@ -90,14 +98,19 @@ impl SqliteStore {
         let cannot_open = |cause: sqlx::Error| {
             BackupError::Open(OpenError::Failed { database: source.display().to_string(), cause: cause.into() })
         };
-        let mut connection = options(&source).disable_statement_logging().connect().await.map_err(cannot_open)?;
-        // Asked first, so that what fails below is the writing.
-        count(&mut connection).await.map_err(cannot_open)?;
-        // Into the file that is there, and empty: that is allowed, and it has the right mode.
-        let copied = sqlx::query("vacuum into ?1").bind(unfinished.name()).execute(&mut connection).await;
+        let mut connection = options(&source).connect().await.map_err(cannot_open)?;
         let damaged = |problem| BackupError::Damaged { database: source.clone(), problem };
-        copied.map_err(|error| if is_damage(&error) { damaged(error.to_string()) } else { failed(error.into()) })?;
+        let copied = async {
+            // Asked first, so that what fails below is the writing.
+            count(&mut connection).await.map_err(cannot_open)?;
+            // Into the file that is there, and empty: that is allowed, and it has the right mode.
+            let copied = sqlx::query("vacuum into ?1").bind(unfinished.name()).execute(&mut connection).await;
+            copied.map_err(|error| if is_damage(&error) { damaged(error.to_string()) } else { failed(error.into()) })
+        };
+        let copied = copied.await;
+        // Also after a failure: the files that SQLite makes beside the database go with the connection.
         let _ = connection.close().await;
+        copied?;
 
         let options = SqliteConnectOptions::new().filename(&unfinished.path).read_only(true).immutable(true);
         let options = options.disable_statement_logging();
@@ -114,6 +127,7 @@ impl SqliteStore {
         }
         let bytes = unfinished.keep_as(to).map_err(|cause| match cause.kind() {
             io::ErrorKind::AlreadyExists => BackupError::Exists(to.to_owned()),
+            io::ErrorKind::Unsupported => BackupError::CannotName(to.to_owned()),
             _ => failed(cause.into()),
         })?;
         Ok(Backup { source, counts, bytes })
@@ -177,16 +191,77 @@ impl Unfinished {
         self.file.sync_all()?;
         let bytes = self.file.metadata()?.len();
         let folder = File::open(self.path.parent().unwrap_or(Path::new("/")))?;
-        // Unlike `rename`, it never replaces a file.
-        fs::hard_link(&self.path, to)?;
+        name(&self.path, to, &WAYS)?;
         folder.sync_all().inspect_err(|_| drop(fs::remove_file(to)))?;
         Ok(bytes)
     }
+}
+
+/// Gives a file its name in one of two ways.
+type Way = fn(&Path, &Path) -> io::Result<()>;
+
+/// Unlike `rename`, neither replaces a file. exFAT and many network and user-space file systems have no hard links; where
+/// there are some, there may be no such rename.
+const WAYS: [Way; 2] = [
+    |path, to| fs::hard_link(path, to),
+    |path, to| renameat_with(CWD, path, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from),
+];
+
+/// Gives a file its name in the first way that its file system has; [`io::ErrorKind::Unsupported`] if it has none.
+fn name(path: &Path, to: &Path, ways: &[Way]) -> io::Result<()> {
+    for way in ways {
+        match way(path, to) {
+            Err(error) if lacks(&error) => {}
+            named => return named,
+        }
+    }
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether an error says that the file system cannot do it at all.
+fn lacks(error: &io::Error) -> bool {
+    let error = Errno::from_io_error(error);
+    matches!(error, Some(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
         // There is nobody to tell that it could not be removed.
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io;
+
+    use rustix::io::Errno;
+
+    use super::{WAYS, Way, name};
+
+    #[test]
+    fn either_way_a_copy_gets_its_name_and_replaces_nothing() {
+        let lacking: Way = |_, _| Err(Errno::PERM.into());
+        for ways in [&WAYS[..1], &WAYS[1..], &[lacking, WAYS[1]]] {
+            let dir = tempfile::tempdir().unwrap();
+            let [copy, to, taken] = ["copy", "to", "taken"].map(|name| dir.path().join(name));
+            fs::write(&copy, "a copy").unwrap();
+            fs::write(&taken, "a letter").unwrap();
+            assert_eq!(name(&copy, &taken, ways).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!([&copy, &taken].map(|path| fs::read_to_string(path).unwrap()), ["a copy", "a letter"]);
+            name(&copy, &to, ways).unwrap();
+            assert_eq!(fs::read_to_string(&to).unwrap(), "a copy");
+        }
+    }
+
+    #[test]
+    fn what_a_file_system_cannot_do_is_told_from_what_went_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let kind = |ways: [Way; 2]| name(dir.path(), dir.path(), &ways).unwrap_err().kind();
+        let lacking: [Way; 2] = [|_, _| Err(Errno::OPNOTSUPP.into()), |_, _| Err(Errno::INVAL.into())];
+        assert_eq!(kind(lacking), io::ErrorKind::Unsupported);
+        assert_eq!(kind([|_, _| Err(Errno::NOSPC.into()), lacking[1]]), io::ErrorKind::StorageFull);
+        assert_eq!(kind([lacking[0], |_, _| Err(Errno::NOSPC.into())]), io::ErrorKind::StorageFull);
     }
 }

@@ -1,6 +1,6 @@
 //! SQLite as an end of a move: a connection of its own, outside the store's pools.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use super::SqliteStore;
 use super::errors::failure;
 use super::open::{self, MIGRATIONS};
 use crate::store::moving::{APPLIED, End, Row, Side, Table, Value, decode, require_current};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, StoreError, beside};
 
 /// The result code of a statement about a table that is not there.
 const SQLITE_ERROR: &str = "1";
@@ -25,21 +25,32 @@ pub(in crate::store) struct SqliteEnd {
     connection: SqliteConnection,
     /// As of a server, so that none writes meanwhile.
     served: Option<File>,
+    /// Whether the file was made for the move.
+    new: bool,
 }
 
 impl SqliteEnd {
-    /// An existing database of this version's schema.
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let path = SqliteStore::existing(url)?;
+    /// As a source, an existing database of this version's schema. As a target, any file, which is made if missing.
+    pub async fn open(url: &str, side: Side) -> Result<Self, OpenError> {
+        let (path, new) = match side {
+            Side::Source => (SqliteStore::existing(url)?, false),
+            Side::Target => SqliteStore::made(url)?,
+        };
         let database = path.display().to_string();
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
-        let mut connection = open::options(&path).disable_statement_logging().connect().await.map_err(failed)?;
-        let applied = sqlx::query_as(APPLIED).fetch_all(&mut connection).await.map_err(|error| {
-            let code = error.as_database_error().and_then(|error| error.code());
-            if code.as_deref() == Some(SQLITE_ERROR) { OpenError::Outdated(database.clone()) } else { failed(error) }
-        })?;
-        require_current(&database, &MIGRATIONS, &applied)?;
-        Ok(Self { identity: database, path, connection, served: None })
+        let mut connection = open::options(&path).connect().await.map_err(failed)?;
+        if side == Side::Source {
+            let applied = sqlx::query_as(APPLIED).fetch_all(&mut connection).await.map_err(|error| {
+                let code = error.as_database_error().and_then(|error| error.code());
+                if code.as_deref() == Some(SQLITE_ERROR) {
+                    OpenError::Outdated(database.clone())
+                } else {
+                    failed(error)
+                }
+            })?;
+            require_current(&database, &MIGRATIONS, &applied)?;
+        }
+        Ok(Self { identity: database, path, connection, served: None, new })
     }
 }
 
@@ -52,17 +63,34 @@ impl End for SqliteEnd {
     async fn begin(&mut self, _side: Side) -> Result<(), OpenError> {
         self.served = Some(open::claim(&self.path)?);
         // Also of a source: what the command line would write there meanwhile would be lost.
-        let begun = sqlx::raw_sql("begin immediate").execute(&mut self.connection).await;
-        begun.map_err(|error| {
-            let code = error.as_database_error().and_then(|error| error.code());
-            let database = self.identity.clone();
-            if code.as_deref() == Some(SQLITE_BUSY) {
-                OpenError::InUse(database)
-            } else {
-                OpenError::Failed { database, cause: error.into() }
+        match self.connection.begin_with("begin immediate").await {
+            // It ends with the connection. That sqlx knows of it makes a savepoint of what a migration begins.
+            Ok(transaction) => std::mem::forget(transaction),
+            Err(error) => {
+                let code = error.as_database_error().and_then(|error| error.code());
+                let database = self.identity.clone();
+                return Err(if code.as_deref() == Some(SQLITE_BUSY) {
+                    OpenError::InUse(database)
+                } else {
+                    OpenError::Failed { database, cause: error.into() }
+                });
             }
-        })?;
+        }
         Ok(())
+    }
+
+    async fn has_rows(&mut self, table: &Table) -> Result<bool, StoreError> {
+        let is_there =
+            sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = ?1)").bind(table.name);
+        if !is_there.fetch_one(&mut self.connection).await.map_err(failure)? {
+            return Ok(false);
+        }
+        sqlx::query_scalar(AssertSqlSafe(table.any())).fetch_one(&mut self.connection).await.map_err(failure)
+    }
+
+    async fn migrate(&mut self) -> Result<(), OpenError> {
+        let migrated = MIGRATIONS.run_direct(None, &mut self.connection, false).await;
+        migrated.map_err(|error| OpenError::migrating(self.identity.clone(), error))
     }
 
     async fn read(&mut self, table: &Table, after: Option<&Value>) -> Result<Vec<Row>, StoreError> {
@@ -95,8 +123,19 @@ impl End for SqliteEnd {
         Ok(())
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit(&mut self) -> Result<(), StoreError> {
         sqlx::raw_sql("commit").execute(&mut self.connection).await.map_err(failure)?;
-        self.connection.close().await.map_err(failure)
+        Ok(())
+    }
+
+    async fn close(self: Box<Self>) {
+        let Self { path, connection, served, new, .. } = *self;
+        // How it ends changes nothing: all is committed, or rolled back.
+        let _ = connection.close().await;
+        // Only if it is ours, and as it was made.
+        if new && served.is_some() && fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0) {
+            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(beside(&path, "-lock"));
+        }
     }
 }

@@ -3,14 +3,14 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Notify;
 
 use super::SqliteStore;
@@ -37,6 +37,8 @@ impl SqliteStore {
                 .min_connections(size)
                 .max_connections(size)
                 .acquire_timeout(WAIT_FOR_A_CONNECTION)
+                // Who waited in vain is told of; who waited long is not.
+                .acquire_slow_threshold(WAIT_FOR_A_CONNECTION)
                 .max_lifetime(None)
                 .idle_timeout(None)
         };
@@ -60,6 +62,12 @@ impl SqliteStore {
         Ok(Self { writer, readers, feed, bell: Notify::new(), _served: None })
     }
 
+    /// As [`Self::open`], of a file that must be there.
+    pub(in crate::store) async fn open_existing(url: &str) -> Result<Self, OpenError> {
+        Self::existing(url)?;
+        Self::open(url).await
+    }
+
     /// As [`Self::open`], and claims the database for serving: a second server on the same file would not hear of the
     /// first one's revocations in time.
     pub async fn open_for_serving(url: &str) -> Result<Self, OpenError> {
@@ -70,15 +78,20 @@ impl SqliteStore {
     /// The file that `url` names, made if missing, with the rights of a secret, which its `-wal` and `-shm` take over.
     /// Symbolic links are resolved, as SQLite does: whatever lies beside the file lies beside the one real file.
     pub fn path(url: &str) -> Result<PathBuf, OpenError> {
+        Self::made(url).map(|(path, _)| path)
+    }
+
+    /// The same, and whether it was missing.
+    pub(super) fn made(url: &str) -> Result<(PathBuf, bool), OpenError> {
         let path = named(url)?;
         let failed = |cause| OpenError::CannotWrite { path: path.clone(), cause };
-        match private().create_new(true).write(true).open(&path) {
-            Ok(_) => {}
+        let missing = match private().create_new(true).write(true).open(&path) {
+            Ok(_) => true,
             // Not opened: to close it again would let go of the locks that SQLite holds on it in this process.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => false,
             Err(error) => return Err(failed(error)),
-        }
-        path.canonicalize().map_err(failed)
+        };
+        Ok((path.canonicalize().map_err(failed)?, missing))
     }
 
     /// The same of a file that must be there.
@@ -86,7 +99,8 @@ impl SqliteStore {
         let path = named(url)?;
         match path.canonicalize() {
             Ok(real) if real.is_file() => Ok(real),
-            _ => Err(OpenError::Missing(path)),
+            // In full: most often it is the folder that is another one than was meant.
+            _ => Err(OpenError::Missing(std::path::absolute(&path).unwrap_or(path))),
         }
     }
 }
@@ -107,21 +121,29 @@ fn named(url: &str) -> Result<PathBuf, OpenError> {
 pub(super) fn claim(path: &Path) -> Result<File, OpenError> {
     let lock = beside(path, "-lock");
     let failed = |cause| OpenError::CannotWrite { path: lock.clone(), cause };
-    let served = private().create(true).append(true).open(&lock).map_err(failed)?;
-    match served.try_lock() {
-        Ok(()) => Ok(served),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Served(path.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    loop {
+        let served = private().create(true).append(true).open(&lock).map_err(failed)?;
+        match served.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Served(path.to_owned())),
+            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+        // Whoever held it may have removed it in the same moment; then it keeps nobody else away.
+        let inode = served.metadata().map_err(failed)?.ino();
+        if lock.metadata().is_ok_and(|there| there.ino() == inode) {
+            return Ok(served);
+        }
     }
 }
 
-/// How every connection to a database that others may be at work with is made.
+/// How every connection to a database that others may be at work with is made. A log of ours has no SQL in it.
 pub(super) fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
+        .disable_statement_logging()
 }
 
 /// For a file that only its owner may read.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use countersign::domain::{Identity, NewAccount, PasswordHash, Username};
 use countersign::store::{AccountStore as _, PostgresStore, SqliteStore, StoreError};
-use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::{Instant, sleep};
 
@@ -16,7 +15,7 @@ use crate::disk::SmallDisk;
 use crate::support::postgres;
 
 /// An account with a session, and a revocation.
-const FEW: [&str; 3] = [
+pub const FEW: [&str; 3] = [
     "insert into accounts (id, username, password_hash, created_at) values (x'00000000000000000000000000000001', 'alice', '', 0)",
     "insert into sessions (id, account_id, epoch, created_at, expires_at, token_lifetime)
      values (x'00000000000000000000000000000002', x'00000000000000000000000000000001', 0, 0, 0, 0)",
@@ -24,13 +23,27 @@ const FEW: [&str; 3] = [
 ];
 
 /// What a move says that is refused.
-fn refused(dir: &Path, from: &str, to: &str) -> String {
+pub fn refused(dir: &Path, from: &str, to: &str) -> String {
     let Output { status, stdout, stderr } = run(&mut copying(dir, from, to), "");
     let complaint = String::from_utf8(stderr).unwrap();
     assert_eq!((status.code(), &*stdout), (Some(1), &b""[..]), "{complaint}");
     assert_eq!(complaint.lines().count(), 1, "{complaint}");
     assert!(!complaint.contains("DATABASE_URL") && !complaint.contains("hunter2"), "{complaint}");
     complaint.trim_end().strip_prefix("countersign: ").unwrap().to_owned()
+}
+
+pub fn files(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+/// Tables and columns of a PostgreSQL database.
+pub async fn schema(database: &Database) -> Vec<(String, String)> {
+    let columns = "select table_name::text, column_name::text from information_schema.columns
+                   where table_schema = current_schema() order by 1, 2";
+    sqlx::query_as(columns).fetch_all(&mut database.connect().await).await.unwrap()
 }
 
 async fn is_empty(path: &Path) -> bool {
@@ -109,7 +122,7 @@ async fn a_source_that_is_missing_or_of_another_version_is_refused_and_nothing_i
     let dir = tempfile::tempdir().unwrap();
     let [missing, target] = [dir.path().join("missing.db"), dir.path().join("target.db")];
     let said = refused(dir.path(), &sqlite(&missing), &sqlite(&target));
-    assert_eq!(said, format!("--from: there is no database {}; correct the address", missing.display()));
+    assert_eq!(said, format!("--from: there is no database {}; check the address", missing.display()));
     fs::create_dir(&missing).unwrap();
     assert!(refused(dir.path(), &sqlite(&missing), &sqlite(&target)).starts_with("--from: there is no database "));
     fs::remove_dir(&missing).unwrap();
@@ -188,8 +201,14 @@ async fn a_disk_that_is_full_is_told_and_the_target_can_be_filled_once_there_is_
     // Enough for an empty one.
     fs::write(disk.path().join("filler"), vec![0; 500_000]).unwrap();
     let target = disk.path().join("target.db");
-    let said = refused(dir.path(), &sqlite(&source), &sqlite(&target));
-    assert!(said.starts_with("--to: ") && said.contains("is full"), "{said}");
+    let fails = || {
+        let said = refused(dir.path(), &sqlite(&source), &sqlite(&target));
+        assert!(said.starts_with("--to: ") && said.contains("is full"), "{said}");
+    };
+    fails();
+    assert_eq!(files(disk.path()), ["filler"]);
+    filled(disk.path(), "target.db", &[]).await;
+    fails();
     let elsewhere = dir.path().join("target.db");
     fs::copy(&target, &elsewhere).unwrap();
     moves(dir.path(), &sqlite(&source), &sqlite(&elsewhere));
@@ -364,6 +383,6 @@ async fn a_row_that_the_target_refuses_is_told_and_nothing_is_kept() {
             "{said}"
         );
     }
-    assert_eq!(rows(&database).await, 0);
-    assert!(is_empty(&dir.path().join("target.db")).await);
+    assert_eq!(schema(&database).await, Vec::<(String, String)>::new());
+    assert_eq!(files(dir.path()), ["source.db", "source.db-lock"]);
 }
