@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::Accounts;
@@ -37,7 +37,14 @@ pub struct Watch {
     position: Position,
     /// By the clock of the set.
     began: Duration,
-    heartbeat: Interval,
+    next_heartbeat: Instant,
+    claim: Option<Claim>,
+}
+
+/// What the next heartbeat says, once so many batches more have been sent.
+struct Claim {
+    behind: usize,
+    complete_until: Option<Duration>,
 }
 
 type Backlog = Box<dyn Iterator<Item = Vec<Entry>> + Send>;
@@ -104,10 +111,9 @@ impl Accounts {
             }
         };
         let backlog = Some(backlog);
-        let mut heartbeat = tokio::time::interval(HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (revocations, tokens) = (Arc::clone(&self.revocations), self.tokens.clone());
-        Ok(Watch { revocations, tokens, backlog, subscription, position, began, heartbeat })
+        let (next_heartbeat, claim) = (Instant::now(), None);
+        Ok(Watch { revocations, tokens, backlog, subscription, position, began, next_heartbeat, claim })
     }
 
     /// What was stored after `from`; `None` if what is stored at `from` is not what was there, or has expired, or if there
@@ -158,27 +164,31 @@ impl Watch {
             self.backlog = None;
             return Ok(Revoked { entries: Vec::new(), cursor: self.cursor()?, complete_until: None });
         }
-        let mut is_due = false;
         loop {
-            // Asked first: the feed publishes before it vouches, so all of that is received before a heartbeat says so.
-            let complete_until = self.revocations.complete_until();
+            if let Some(claim) = self.claim.take_if(|claim| claim.behind == 0) {
+                let complete_until = claim.complete_until.map(|until| signed(until) - signed(self.began));
+                return Ok(Revoked { entries: Vec::new(), cursor: self.cursor()?, complete_until });
+            }
+            if self.claim.is_none() && Instant::now() >= self.next_heartbeat {
+                self.next_heartbeat = Instant::now() + HEARTBEAT;
+                // In this order: the feed publishes before it vouches, so what it vouches for is among the batches.
+                let complete_until = self.revocations.complete_until();
+                self.claim = Some(Claim { behind: self.subscription.batches.len(), complete_until });
+                continue;
+            }
             let batch = match self.subscription.batches.try_recv() {
                 Ok(batch) => batch,
                 Err(TryRecvError::Lagged(_)) => return Err(WatchEnd::Behind),
                 Err(TryRecvError::Closed) => return Err(WatchEnd::Interrupted),
                 Err(TryRecvError::Empty) if self.revocations.is_stale() => return Err(WatchEnd::Stale),
-                Err(TryRecvError::Empty) if is_due => {
-                    let complete_until = complete_until.map(|until| signed(until) - signed(self.began));
-                    return Ok(Revoked { entries: Vec::new(), cursor: self.cursor()?, complete_until });
-                }
                 Err(TryRecvError::Empty) => tokio::select! {
-                    _ = self.heartbeat.tick() => {
-                        is_due = true;
-                        continue;
-                    }
+                    () = sleep_until(self.next_heartbeat) => continue,
                     received = self.subscription.batches.recv() => received?,
                 },
             };
+            if let Some(claim) = &mut self.claim {
+                claim.behind = claim.behind.saturating_sub(1);
+            }
             // Otherwise the backlog had it: it was read after the subscription began.
             if batch.position.seq > self.position.seq {
                 self.position = batch.position;

@@ -33,10 +33,11 @@ impl From<Failure<CredentialError>> for Status {
     fn from(Failure(error): Failure<CredentialError>) -> Self {
         let reason = match error {
             CredentialError::Missing => ErrorReason::TokenMissing,
-            CredentialError::Invalid => ErrorReason::TokenInvalid,
+            CredentialError::Invalid => {
+                tracing::warn!(event = "watch", result = "refused");
+                ErrorReason::TokenInvalid
+            }
         };
-        // Anybody may call, and nobody may fill the log.
-        tracing::debug!(event = "watch", result = "refused", cause = %error);
         with_reason(Code::Unauthenticated, reason, &error.to_string(), ErrorDetails::new())
     }
 }

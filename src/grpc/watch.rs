@@ -60,6 +60,7 @@ impl Watchers {
     pub async fn watch(&self, accounts: &Accounts, cursor: &str) -> Result<Responses, WatchEnd> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| WatchEnd::TooMany)?;
         let mut watch = accounts.watch_revocations(cursor).await?;
+        tracing::info!(event = "watch", result = "ok", resumed = !cursor.is_empty());
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
             let _place = place;

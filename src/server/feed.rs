@@ -14,7 +14,8 @@ use crate::revocations::{Batch, Entry, Position, Revocations};
 use crate::store::{AccountStore, REVOCATIONS_AT_ONCE, StoreError, StoredRevocation};
 
 /// How long one question may take: milliseconds, unless the network swallows packets. Then the next one goes another way.
-const LONGEST_READ: Duration = Duration::from_secs(2);
+/// After two of them, the database is away.
+const LONGEST_READ: Duration = Duration::from_secs(1);
 
 /// How often what nobody needs any more is swept out.
 const SWEEP: Duration = Duration::from_secs(60);

@@ -36,6 +36,7 @@ use crate::store::{self, AccountStore, OpenError, Purpose, StoreError};
 use crate::token::{Keyring, Tokens};
 
 use health::Health;
+use secret::Signing;
 
 pub use listener::Limits;
 pub use secret::SecretSourceError;
@@ -123,7 +124,15 @@ impl App {
     /// Opens the database, reads the live revocations, and builds the one stack and what projects it.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
-        let (current, previous) = secret::find(settings)?;
+        let Signing { current, previous, is_new } = secret::find(settings)?;
+        if is_new && !store.list_accounts(None, 1).await?.is_empty() {
+            tracing::warn!(
+                event = "secret",
+                result = "made",
+                "the database has accounts and had no secret beside it: all are signed out. A database that was moved or \
+                 restored needs its -secret file, too"
+            );
+        }
         let signing: Vec<_> = std::iter::once(&current).chain(&previous).collect();
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let tokens =

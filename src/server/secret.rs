@@ -63,19 +63,28 @@ pub enum SecretSourceError {
     Database(#[from] OpenError),
 }
 
+/// What tokens are signed with.
+pub(super) struct Signing {
+    pub current: Secret,
+    /// Still accepted.
+    pub previous: Option<Secret>,
+    /// Whether the current one has just been made.
+    pub is_new: bool,
+}
+
 /// The current secret and the previous one.
-pub(super) fn find(settings: &Settings) -> Result<(Secret, Option<Secret>), SecretSourceError> {
-    let current = given("JWT_SECRET", settings.jwt_secret.as_ref(), settings.jwt_secret_file.as_deref())?;
+pub(super) fn find(settings: &Settings) -> Result<Signing, SecretSourceError> {
+    let given_one = given("JWT_SECRET", settings.jwt_secret.as_ref(), settings.jwt_secret_file.as_deref())?;
     let previous = given(
         "JWT_SECRET_PREVIOUS",
         settings.jwt_secret_previous.as_ref(),
         settings.jwt_secret_previous_file.as_deref(),
     )?;
-    let current = match current {
-        Some(secret) => secret,
+    let (current, is_new) = match given_one {
+        Some(secret) => (secret, false),
         None => generated(&settings.database_url)?,
     };
-    Ok((current, previous))
+    Ok(Signing { current, previous, is_new })
 }
 
 /// The services that may watch revocations, each by one of these; none when nothing is set. None of them may be a secret
@@ -122,12 +131,14 @@ fn text(
     }
 }
 
-/// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only.
-fn generated(database_url: &str) -> Result<Secret, SecretSourceError> {
+/// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only. Tells
+/// whether it was made now.
+fn generated(database_url: &str) -> Result<(Secret, bool), SecretSourceError> {
     let path = beside(&store::file(database_url)?.ok_or(SecretSourceError::NowhereToKeep)?, "-secret");
     let failed = |cause| SecretSourceError::Generated { path: path.clone(), cause };
     // Only the process that serves the database comes here, so nobody makes another one meanwhile.
-    if !path.try_exists().map_err(failed)? {
+    let is_new = !path.try_exists().map_err(failed)?;
+    if is_new {
         make(&path).map_err(failed)?;
     }
     let rights = std::fs::metadata(&path).map_err(failed)?.permissions().mode();
@@ -135,7 +146,9 @@ fn generated(database_url: &str) -> Result<Secret, SecretSourceError> {
         return Err(failed(io::Error::other("others may read it: chmod 600")));
     }
     let text = read(&path).map_err(failed)?;
-    Secret::parse(text)
+    let secret = Secret::parse(text);
+    secret
+        .map(|secret| (secret, is_new))
         .map_err(|_| failed(io::Error::other("it holds no secret; delete it (all tokens become invalid)")))
 }
 

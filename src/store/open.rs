@@ -77,8 +77,12 @@ enum Engine {
 impl Engine {
     fn of(url: &str) -> Result<Self, OpenError> {
         match url.split_once(':') {
-            Some(("sqlite", _)) => Ok(Self::Sqlite),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            // Another scheme behind it is no file, and may hold a password.
+            Some(("sqlite", rest)) if !rest.contains("://") => Ok(Self::Sqlite),
+            Some(("sqlite", _)) => Err(OpenError::BadUrl),
+            // Without the slashes, the driver would look for it elsewhere, and tell where.
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Self::Postgres),
+            Some(("postgres" | "postgresql", _)) => Err(OpenError::BadServerUrl),
             _ => Err(OpenError::UnknownEngine),
         }
     }

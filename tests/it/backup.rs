@@ -196,6 +196,9 @@ async fn what_cannot_be_a_backup_is_refused_in_one_sentence_and_nothing_is_made_
         ("countersign.db", "countersign.db is the database itself"),
         ("folder/../countersign.db", "countersign.db is the database itself"),
         ("linked", "linked is the database itself"),
+        ("countersign.db-secret", "countersign.db-secret is the database itself or belongs to it"),
+        ("./folder/../countersign.db-wal", "countersign.db-wal is the database itself or belongs to it"),
+        ("countersign.db-lock", "countersign.db-lock is the database itself or belongs to it"),
         ("missing/copy.db", "cannot write the backup missing/copy.db: No such file or directory"),
         ("letter/copy.db", "cannot write the backup letter/copy.db: Not a directory"),
     ] {

@@ -221,8 +221,14 @@ async fn a_secret_that_nobody_set_is_made_once_and_kept_to_its_owner() {
         .collect();
     assert!(modes.iter().any(|(name, _)| name == "countersign.db-secret"), "{modes:?}");
     assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+    let first_log = std::sync::Arc::clone(&first.log);
     drop(first);
-    assert_eq!(me(&start(), &token).await, StatusCode::NO_CONTENT);
+    let second = start();
+    assert_eq!(me(&second, &token).await, StatusCode::NO_CONTENT);
+    for quiet in [&first_log, &second.log] {
+        assert!(!quiet.lock().unwrap().contains("had no secret beside it"));
+    }
+    drop(second);
 
     // A set one replaces it; as the previous one, it is still accepted.
     assert_eq!(me(&Binary::start(dir.path()), &token).await, StatusCode::UNAUTHORIZED);
@@ -230,6 +236,13 @@ async fn a_secret_that_nobody_set_is_made_once_and_kept_to_its_owner() {
     let rotated = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).env("JWT_SECRET_PREVIOUS_FILE", &kept));
     assert_eq!(me(&rotated, &token).await, StatusCode::NO_CONTENT);
     drop(rotated);
+
+    // Without it, whoever was signed in is signed out, and the log says why.
+    std::fs::remove_file(&kept).unwrap();
+    let forgetful = start();
+    assert_eq!(me(&forgetful, &token).await, StatusCode::UNAUTHORIZED);
+    assert!(forgetful.log.lock().unwrap().contains("had no secret beside it"));
+    drop(forgetful);
 
     std::fs::write(&kept, "").unwrap();
     refuses("cut off by a crash", &mut command(dir.path()), &["countersign.db-secret", "delete it"]);

@@ -53,7 +53,7 @@ pub enum BackupError {
     #[error("{0} exists already and was not touched; name a file that does not exist yet")]
     Exists(PathBuf),
     /// The worst of names.
-    #[error("{0} is the database itself; name a file that does not exist yet")]
+    #[error("{0} is the database itself or belongs to it; name another file")]
     Itself(PathBuf),
     /// The copy cannot be written.
     #[error(
@@ -86,7 +86,7 @@ impl SqliteStore {
     /// Copies the database of `url` to the new file `to`, of any version of the schema.
     pub(in crate::store) async fn backup(url: &str, to: &Path) -> Result<Backup, BackupError> {
         let source = Self::existing(url)?;
-        if to.canonicalize().is_ok_and(|to| to == source) {
+        if to.canonicalize().is_ok_and(|to| to == source) || belongs_to(&source, to) {
             return Err(BackupError::Itself(to.to_owned()));
         }
         if fs::symlink_metadata(to).is_ok() {
@@ -132,6 +132,16 @@ impl SqliteStore {
         })?;
         Ok(Backup { source, counts, bytes })
     }
+}
+
+/// Whether `to` is where something lies, or will lie, that belongs to the database of `source`.
+fn belongs_to(source: &Path, to: &Path) -> bool {
+    let folder = to.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let folder = folder.and_then(|folder| folder.canonicalize().ok());
+    let Some(to) = folder.zip(to.file_name()).map(|(folder, name)| folder.join(name)) else {
+        return false;
+    };
+    ["-wal", "-shm", "-journal", "-lock", "-secret", "-secret.new"].iter().any(|suffix| to == beside(source, suffix))
 }
 
 /// Whether an error of copying speaks of what is read rather than of what is written: a page that makes no sense, or rows
