@@ -15,7 +15,7 @@ use crate::store::{AccountStore, REVOCATIONS_AT_ONCE, StoreError, StoredRevocati
 
 /// How long one question may take: milliseconds, unless the network swallows packets. Then the next one goes another way.
 /// After two of them, the database is away.
-const LONGEST_READ: Duration = Duration::from_secs(1);
+const LONGEST_READ: Duration = Duration::from_millis(1_500);
 
 /// How often what nobody needs any more is swept out.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -80,7 +80,9 @@ impl Feed {
         loop {
             let question = self.store.revocations_after(self.position.seq, self.clock.now());
             let Ok(answer) = timeout(LONGEST_READ, question).await else {
-                return Err(StoreError::Unavailable(format!("no answer within {} s", LONGEST_READ.as_secs()).into()));
+                return Err(StoreError::Unavailable(
+                    format!("no answer within {} ms", LONGEST_READ.as_millis()).into(),
+                ));
             };
             let answer = answer?;
             for some in answer.chunks(Batch::LARGEST) {

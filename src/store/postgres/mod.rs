@@ -241,9 +241,9 @@ impl AccountStore for PostgresStore {
 
     async fn revocations_after(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {
         let (feed, question) = self.pools.feed();
-        let stored = sessions::revocations(&feed, seq, now).await?;
-        question.answered();
-        Ok(stored)
+        let answer = sessions::revocations(&feed, seq, now).await;
+        question.over(answer.is_ok());
+        answer
     }
 
     async fn missed_revocations(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError> {

@@ -5,8 +5,8 @@
 //! Between a lost database and a feed that has caught up, no call gets a connection: the database might be there again
 //! already, and calls answered for tokens whose end was acknowledged elsewhere in its last moment.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sqlx::PgPool;
@@ -27,7 +27,9 @@ pub(super) struct Pools {
     options: PgConnectOptions,
     calls: RwLock<PgPool>,
     feed: RwLock<PgPool>,
-    /// How often the database was lost: the listening connection was, or a question of the feed was not answered.
+    /// Whether a question of the feed has hung. Then others may hang for good; but a slow answer is no loss.
+    hung: AtomicBool,
+    /// How often the database was lost: the listening connection was, or a question of the feed failed.
     losses: Arc<AtomicU64>,
     /// How many of them there were when the feed asked last …
     asked: AtomicU64,
@@ -35,17 +37,17 @@ pub(super) struct Pools {
     heeded: AtomicU64,
 }
 
-/// A question of the feed. Dropped unanswered, it means that the database is lost.
+/// A question of the feed. Dropped without an answer, it has hung.
 pub(super) struct Question<'a> {
     pools: &'a Pools,
-    answered: bool,
+    is_over: bool,
 }
 
 impl Pools {
     pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
         let (calls, feed) = (pool(&options, CONNECTIONS), pool(&options, FEED_CONNECTIONS));
-        let (asked, heeded) = Default::default();
-        Self { options, calls: RwLock::new(calls), feed: RwLock::new(feed), losses, asked, heeded }
+        let (hung, asked, heeded) = Default::default();
+        Self { options, calls: RwLock::new(calls), feed: RwLock::new(feed), hung, losses, asked, heeded }
     }
 
     /// For the statements of a call.
@@ -59,14 +61,14 @@ impl Pools {
     /// For one question of the feed.
     pub fn feed(&self) -> (PgPool, Question<'_>) {
         self.asked.store(self.losses.load(SeqCst), SeqCst);
-        (get(&self.feed), Question { pools: self, answered: false })
+        (get(&self.feed), Question { pools: self, is_over: false })
     }
 
-    /// The feed has heeded all that it was answered. If the database was lost before it asked, calls begin with connections
-    /// that never were.
+    /// The feed has heeded all that it was answered. If the database was lost before it asked, or it had hung, calls begin
+    /// with connections that never did.
     pub fn caught_up(&self) {
         let asked = self.asked.load(SeqCst);
-        if self.heeded.load(SeqCst) != asked {
+        if self.hung.swap(false, SeqCst) || self.heeded.load(SeqCst) != asked {
             self.renew(&self.calls, CONNECTIONS);
             self.heeded.store(asked, SeqCst);
         }
@@ -84,15 +86,19 @@ impl Pools {
 }
 
 impl Question<'_> {
-    pub fn answered(mut self) {
-        self.answered = true;
+    /// It was answered, or it failed.
+    pub fn over(mut self, answered: bool) {
+        self.is_over = true;
+        if !answered {
+            self.pools.losses.fetch_add(1, SeqCst);
+        }
     }
 }
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
-        if !self.answered {
-            self.pools.losses.fetch_add(1, SeqCst);
+        if !self.is_over {
+            self.pools.hung.store(true, SeqCst);
             self.pools.renew(&self.pools.feed, FEED_CONNECTIONS);
         }
     }
