@@ -29,7 +29,7 @@ pub struct Refused {
     /// Whether it carries a fresh token.
     pub token: bool,
     /// Whether the client's own library gave it up before it was on the connection, which was just being closed. gRPC has
-    /// clients send such a call again by themselves (A6, "transparent retries"); this one's library says CANCELLED.
+    /// clients send such a call again by themselves (A6, "transparent retries"); this one's library says CANCELLED, or INTERNAL.
     pub unsent: bool,
     pub took: Duration,
 }
@@ -43,6 +43,12 @@ impl Refused {
             message.push_str(&format!(": {cause}"));
             // hyper, src/client/dispatch.rs: of a request that it took out of the connection's queue again.
             unsent |= cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+            // h2: of a request for a connection that the server has asked to end (RFC 9113 section 6.8). One that the server
+            // had begun with and left unfinished would be a broken pipe.
+            let refused = |error: &h2::Error| error.is_go_away() && error.is_remote();
+            unsent |= cause
+                .downcast_ref::<h2::Error>()
+                .is_some_and(|error| refused(error) && error.reason() == Some(h2::Reason::NO_ERROR));
             source = cause.source();
         }
         Self { code: status.code(), reason, message, token, unsent, took: begun.elapsed() }
