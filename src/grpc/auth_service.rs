@@ -30,7 +30,7 @@ impl AuthService for Auth {
         let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
         let (account, token) = self.accounts.register(registration, password, client).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {
-            account: Some(convert::account(account)),
+            account: Some(convert::account(&account)),
             expires_in: token.as_ref().map_or(0, expires_in),
             token: token.map(|issued| issued.token.as_str().to_owned()).unwrap_or_default(),
         }))
@@ -43,15 +43,15 @@ impl AuthService for Auth {
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&token),
             token: token.token.as_str().to_owned(),
-            account: Some(convert::account(account)),
+            account: Some(convert::account(&account)),
         }))
     }
 
     async fn me(&self, request: Request<pb::MeRequest>) -> Result<Response<pb::MeResponse>, Status> {
         let claims = caller(&request)?.claims();
-        let account = self.accounts.find_active(claims.sub, claims.epoch).await.map_err(Failure)?;
+        let account = self.accounts.who_is(claims.sub, claims.epoch).await.map_err(Failure)?;
         let shown = profile(&account.identity);
-        let mut response = Response::new(pb::MeResponse { account: Some(convert::account(account)) });
+        let mut response = Response::new(pb::MeResponse { account: Some(convert::account(&account)) });
         // The layer mints the fresh token with this: a changed role shows from the next `Me` on.
         response.extensions_mut().insert(shown);
         Ok(response)

@@ -43,7 +43,7 @@ fn with_headers<T>(parts: &Parts, names: &[HeaderName], message: T) -> Request<T
 
 /// The fresh token that an answer carries.
 pub(super) fn fresh_token(metadata: &MetadataMap) -> Option<HeaderValue> {
-    metadata.get("token").and_then(|token| HeaderValue::from_bytes(token.as_encoded_bytes()).ok())
+    metadata.as_ref().get(TOKEN).cloned()
 }
 
 /// Puts a fresh token where the contracts' clients look for it, and lets browsers of other origins see it there:

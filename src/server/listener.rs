@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
 use super::first_bytes::FirstBytes;
+use super::workers::Workers;
 
 /// Bytes of a request's head, under HTTP/1 and HTTP/2 alike. The longest token is half of it.
 const MAX_HEADER_BYTES: u32 = 16 * 1_024;
@@ -30,6 +31,8 @@ const MAX_HEADER_BYTES: u32 = 16 * 1_024;
 /// What one connection may do, and how many there may be.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Threads that serve them, each a runtime of its own; none: the caller's runtime serves.
+    pub threads: usize,
     /// Connections at a time; more wait in the system's queue.
     pub connections: usize,
     /// Until the first bytes of a connection, and of a half-sent HTTP/2 preface.
@@ -51,6 +54,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             connections: 20_000,
             first_bytes: Duration::from_secs(10),
             header: Duration::from_secs(20),
@@ -68,7 +72,13 @@ impl Default for Limits {
 pub(super) struct Peer(pub SocketAddr);
 
 /// Serves until `stop`, then drains, for [`Limits::drain`] at most.
-pub(super) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>, limits: Limits) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    stop: impl Future<Output = ()>,
+    limits: Limits,
+    workers: &Workers,
+) {
     let permits = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
     let limits = Arc::new(limits);
@@ -86,11 +96,17 @@ pub(super) async fn serve(listener: TcpListener, app: Router, stop: impl Future<
             Some(_) = connections.join_next() => {}
             (permit, accepted) = accept => match accepted {
                 Ok((stream, peer)) => {
+                    // Fails on a connection that is gone already; there is always a worker.
+                    let (Ok(stream), Some(place)) = (stream.into_std(), workers.place()) else { continue };
                     let connection = connection(stream, peer, app.clone(), Arc::clone(&limits), stopped.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                    let runtime = place.runtime.clone();
+                    connections.spawn_on(
+                        async move {
+                            connection.await;
+                            drop((permit, place));
+                        },
+                        &runtime,
+                    );
                 }
                 Err(error) => pause_after(&error).await,
             },
@@ -116,12 +132,14 @@ async fn pause_after(error: &io::Error) {
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: std::net::TcpStream,
     peer: SocketAddr,
     app: Router,
     limits: Arc<Limits>,
     mut stopped: watch::Receiver<()>,
 ) {
+    // On the runtime of its own thread from now on.
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     // Only ever fails on a connection that is gone already.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(FirstBytes::new(stream, limits.first_bytes));

@@ -2,7 +2,7 @@
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
-//! `health` what is said of it, `last_tokens` how the times of sessions are written, `secret` where secrets come from.
+//! `workers` the threads that connections are served on, `health` what is said of it, `last_tokens` how the times of sessions are written, `secret` where secrets come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
 
@@ -14,6 +14,7 @@ mod last_tokens;
 mod listener;
 mod metrics;
 mod secret;
+mod workers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::accounts::{Accounts, Rules};
+use crate::accounts::{Accounts, Known, Rules};
 use crate::activity::Activity;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
@@ -37,6 +38,7 @@ use crate::token::{Keyring, Tokens};
 
 use health::Health;
 use secret::Signing;
+use workers::Workers;
 
 pub use listener::Limits;
 pub use secret::SecretSourceError;
@@ -62,6 +64,9 @@ pub enum ServeError {
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
+    /// No thread to serve with.
+    #[error("the system gives no thread to serve with: {0}")]
+    Threads(io::Error),
     /// A defect.
     #[error(transparent)]
     Stack(#[from] grpc::StackError),
@@ -99,7 +104,11 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
         let metrics = metrics::router(Arc::clone(&app.revocations));
         // To the last moment: the drain, too, is something to look at.
-        tokio::spawn(listener::serve(listener, metrics, std::future::pending(), Limits::default()));
+        // On this thread, which has little else to do: it must answer when the others are busy.
+        let here = Workers::start(0).map_err(ServeError::Threads)?;
+        tokio::spawn(async move {
+            listener::serve(listener, metrics, std::future::pending(), Limits::default(), &here).await;
+        });
     }
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
         tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
@@ -115,7 +124,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
             _ = interrupt.recv() => {}
         }
     };
-    app.serve(listener, stop, Limits::default()).await;
+    app.serve(listener, stop, Limits::default()).await?;
     tracing::info!(event = "stop");
     Ok(())
 }
@@ -137,12 +146,18 @@ impl App {
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let hasher = PasswordHasher::start(params, cores, HASH_QUEUE)?;
+        let hasher = PasswordHasher::start(params, cores(), HASH_QUEUE)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
-        let feed =
-            feed::Feed::load(Arc::clone(&store), Arc::clone(&revocations), Arc::clone(&clock), health.clone()).await?;
+        let known = Arc::new(Known::default());
+        let feed = feed::Feed::load(
+            Arc::clone(&store),
+            Arc::clone(&revocations),
+            Arc::clone(&clock),
+            health.clone(),
+            Arc::clone(&known),
+        )
+        .await?;
         let rules = Rules {
             registration_open: settings.registration_open(),
             username_token_lifetime: settings.username_token_lifetime,
@@ -152,6 +167,7 @@ impl App {
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
         let accounts = Accounts::new(
             Arc::clone(&store),
+            known,
             hasher.clone(),
             tokens.clone(),
             Arc::clone(&revocations),
@@ -175,7 +191,13 @@ impl App {
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
     /// under way end or are cut off at the drain deadline.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>, limits: Limits) {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+        limits: Limits,
+    ) -> Result<(), ServeError> {
+        let workers = Workers::start(limits.threads).map_err(ServeError::Threads)?;
         // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
@@ -186,12 +208,18 @@ impl App {
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
-        listener::serve(listener, self.service, stop, limits).await;
+        listener::serve(listener, self.service, stop, limits, &workers).await;
         last_tokens.finish().await;
         following.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
+        Ok(())
     }
+}
+
+/// That this process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, String), ServeError> {

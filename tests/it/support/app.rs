@@ -141,7 +141,11 @@ impl TestApp {
         let stopped = async {
             let _ = stopped.await;
         };
-        Served { address, stop: Some(stop), task: tokio::spawn(app.serve(listener, stopped, limits)) }
+        Served {
+            address,
+            stop: Some(stop),
+            task: tokio::spawn(async move { app.serve(listener, stopped, limits).await.unwrap() }),
+        }
     }
 
     /// The file of the database.
