@@ -3,32 +3,25 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 
-use super::status::{self, Failure};
+use super::status::Failure;
 use crate::domain::{AuthError, Violations};
 
 /// Of a caller that names none, and the most that one may name. For a stream, the time until it begins.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Answers DEADLINE_EXCEEDED in place of a handler that takes too long, whose future is dropped.
-pub(super) async fn enforce(request: Request, next: Next) -> Response {
-    let limit = match request.headers().get("grpc-timeout").map(parse) {
-        None => LONGEST,
-        Some(Some(limit)) => limit.min(LONGEST),
+/// How long a call with these headers may take.
+pub(super) fn of(headers: &HeaderMap) -> Result<Duration, Status> {
+    match headers.get("grpc-timeout").map(parse) {
+        None => Ok(LONGEST),
+        Some(Some(limit)) => Ok(limit.min(LONGEST)),
         Some(None) => {
             let mut violations = Violations::default();
             violations.add("grpc-timeout", "must be up to eight digits and a unit of H, M, S, m, u or n");
-            return Status::from(Failure(AuthError::Validation(violations))).into_http();
+            Err(Failure(AuthError::Validation(violations)).into())
         }
-    };
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => status::deadline_exceeded().into_http(),
     }
 }
 

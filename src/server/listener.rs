@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,7 +20,8 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tower::ServiceExt as _;
+use tonic::codegen::StdError;
+use tower::Service;
 
 use super::first_bytes::FirstBytes;
 use super::workers::Workers;
@@ -71,10 +72,26 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub SocketAddr);
 
+/// What answers requests; ready at any time.
+pub(super) trait App<B>:
+    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S, B> App<B> for S where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+/// The body of an answer.
+pub(super) trait Sent: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static {}
+
+impl<B> Sent for B where B: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static {}
+
 /// Serves until `stop`, then drains, for [`Limits::drain`] at most.
-pub(super) async fn serve(
+pub(super) async fn serve<S: App<B>, B: Sent>(
     listener: TcpListener,
-    app: Router,
+    app: S,
     stop: impl Future<Output = ()>,
     limits: Limits,
     workers: &Workers,
@@ -131,10 +148,10 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-async fn connection(
+async fn connection<S: App<B>, B: Sent>(
     stream: std::net::TcpStream,
     peer: SocketAddr,
-    app: Router,
+    app: S,
     limits: Arc<Limits>,
     mut stopped: watch::Receiver<()>,
 ) {
@@ -179,9 +196,13 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(app: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+async fn answer<S: App<B>, B: Sent>(
+    mut app: S,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<B>, Infallible> {
     request.extensions_mut().insert(Peer(peer));
-    let mut response = app.oneshot(request.map(Body::new)).await?;
+    let mut response = app.call(request).await?;
     if response.status() == StatusCode::NO_CONTENT {
         // RFC 9110 section 8.6 forbids it; axum gives one to the answer of every HEAD.
         response.headers_mut().remove(CONTENT_LENGTH);

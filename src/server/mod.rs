@@ -13,6 +13,7 @@ mod health;
 mod last_tokens;
 mod listener;
 mod metrics;
+mod patience;
 mod secret;
 mod workers;
 
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::Params;
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,6 +40,7 @@ use health::Health;
 use secret::Signing;
 use workers::Workers;
 
+pub use edge::Edge;
 pub use listener::Limits;
 pub use secret::SecretSourceError;
 
@@ -81,7 +82,7 @@ pub enum ServeError {
 /// The parts, put together.
 pub struct App {
     /// Everything that answers requests.
-    pub service: Router,
+    pub service: Edge,
     /// Counts hashes; for tests.
     pub hasher: PasswordHasher,
     health: Health,
@@ -176,7 +177,7 @@ impl App {
             rules,
         );
         let noting = Arc::clone(&activity);
-        let routes = grpc::routes(
+        let stack = grpc::stack(
             accounts,
             tokens,
             Arc::clone(&revocations),
@@ -185,7 +186,7 @@ impl App {
             watch_credentials,
             settings.grpc_reflection,
         )?;
-        let service = edge::router(routes, &settings.cors_allowed_origins);
+        let service = Edge::new(stack, &settings.cors_allowed_origins);
         Ok(Self { service, hasher, health, feed, revocations, activity, store })
     }
 
