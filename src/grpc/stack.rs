@@ -5,7 +5,9 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -21,14 +23,19 @@ use tower::{Layer as _, Service};
 
 use super::auth_service::Auth;
 use super::session_service::Sessions;
-use super::{deadline, status};
+use super::{calls, deadline, status};
 use crate::layer::{self, AuthLayer, Refusal};
+use crate::meter::Meter;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 
 /// Every service behind the one stack: a gRPC server without a network. Cheap to clone.
 #[derive(Clone)]
-pub struct Stack(layer::Auth<Handlers, Refuse>);
+pub struct Stack {
+    guarded: layer::Auth<Handlers, Refuse>,
+    /// Nobody's, where nothing is measured: then nothing is.
+    meter: Option<Arc<Meter>>,
+}
 
 /// How a refusal of the layer becomes an answer.
 pub(super) type Refuse = fn(Refusal) -> Response<Body>;
@@ -44,8 +51,8 @@ pub(super) struct Handlers {
 }
 
 impl Stack {
-    pub(super) fn new(handlers: Handlers, auth: &AuthLayer<Refuse>) -> Self {
-        Self(auth.layer(handlers))
+    pub(super) fn new(handlers: Handlers, auth: &AuthLayer<Refuse>, meter: Option<Arc<Meter>>) -> Self {
+        Self { guarded: auth.layer(handlers), meter }
     }
 }
 
@@ -64,11 +71,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let metered = self.meter.clone().map(|meter| (meter, request.uri().path().to_owned(), Instant::now()));
         // Whoever sees a panic sees an answer: nothing half-done is looked at again.
-        match catch_unwind(AssertUnwindSafe(|| self.0.call(request))) {
-            Ok(answer) => Box::pin(AssertUnwindSafe(answer).catch_unwind().map(|end| end.unwrap_or_else(panicked))),
-            Err(panic) => Box::pin(std::future::ready(panicked(panic))),
-        }
+        let called = catch_unwind(AssertUnwindSafe(|| self.guarded.call(request)));
+        Box::pin(async move {
+            let answer = match called {
+                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(panicked),
+                Err(panic) => panicked(panic),
+            };
+            if let (Some((meter, name, since)), Ok(answer)) = (metered, &answer) {
+                calls::count(&meter, &name, since, answer);
+            }
+            answer
+        })
     }
 }
 

@@ -10,15 +10,39 @@ use axum::routing::get;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::edge;
+use crate::grpc;
+use crate::meter::Meter;
 use crate::revocations::Revocations;
 
+/// What is counted of calls: those of RPCs, by whatever protocol, and the answers of the JSON APIs.
+#[derive(Debug, Clone)]
+pub(super) struct Meters {
+    pub calls: Arc<Meter>,
+    pub answers: Arc<Meter>,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self { calls: Arc::new(grpc::meter()), answers: Arc::new(edge::meter()) }
+    }
+}
+
 /// `GET /metrics`, in OpenMetrics' text.
-pub(super) fn router(revocations: Arc<Revocations>) -> Router {
+pub(super) fn router(revocations: Arc<Revocations>, meters: Meters) -> Router {
     let mut registry = Registry::with_prefix("countersign");
+    registry.register_collector(Box::new(OfCalls { meter: meters.calls, what: "rpc", name: "method", end: "code" }));
+    registry.register_collector(Box::new(OfCalls {
+        meter: meters.answers,
+        what: "http",
+        name: "route",
+        end: "status",
+    }));
     registry.register_collector(Box::new(OfRevocations(revocations)));
     let registry = Arc::new(registry);
     Router::new().route("/metrics", get(async move || answer(&registry)))
@@ -66,6 +90,44 @@ impl Collector for OfRevocations {
                 Some(&Unit::Seconds),
                 age.metric_type(),
             )?)?;
+        }
+        Ok(())
+    }
+}
+
+/// One meter's readings.
+#[derive(Debug)]
+struct OfCalls {
+    meter: Arc<Meter>,
+    what: &'static str,
+    /// What a name is called, and an end.
+    name: &'static str,
+    end: &'static str,
+}
+
+impl Collector for OfCalls {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let (name, help) = (format!("{}_calls", self.what), "Calls, by how they ended");
+        let mut calls = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+        for reading in self.meter.read() {
+            for (end, count) in reading.by_end {
+                calls
+                    .encode_family(&[(self.name, reading.name), (self.end, end)])?
+                    .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+        }
+        let (name, help) = (format!("{}_duration", self.what), "How long calls took, until their answer began");
+        let mut times = encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for reading in self.meter.read() {
+            let count = reading.by_time.iter().map(|(_, count)| count).sum();
+            if count > 0 {
+                times.encode_family(&[(self.name, reading.name)])?.encode_histogram::<NoLabelSet>(
+                    reading.seconds,
+                    count,
+                    &reading.by_time,
+                    None,
+                )?;
+            }
         }
         Ok(())
     }
