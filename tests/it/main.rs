@@ -17,6 +17,7 @@ mod every_rpc;
 mod forge;
 mod grpc;
 mod http2;
+mod known;
 mod layer;
 mod metrics;
 mod moving;
