@@ -7,16 +7,22 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderValue;
+use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
 use super::status::{self, Failure};
 use crate::domain::{AuthError, Violations};
 
+/// When a call will be given up, in its request's extensions.
+#[derive(Debug, Clone, Copy)]
+struct Deadline(std::time::Instant);
+
 /// Of a caller that names none, and the most that one may name. For a stream, the time until it begins.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Answers DEADLINE_EXCEEDED in place of a handler that takes too long, whose future is dropped.
-pub(super) async fn enforce(request: Request, next: Next) -> Response {
+/// A handler can tell by [`of`] how much time it has.
+pub(super) async fn enforce(mut request: Request, next: Next) -> Response {
     let limit = match request.headers().get("grpc-timeout").map(parse) {
         None => LONGEST,
         Some(Some(limit)) => limit.min(LONGEST),
@@ -26,10 +32,19 @@ pub(super) async fn enforce(request: Request, next: Next) -> Response {
             return Status::from(Failure(AuthError::Validation(violations))).into_http();
         }
     };
-    match tokio::time::timeout(limit, next.run(request)).await {
+    let deadline = Instant::now() + limit;
+    request.extensions_mut().insert(Deadline(deadline.into_std()));
+    match timeout_at(deadline, next.run(request)).await {
         Ok(response) => response,
         Err(_) => status::deadline_exceeded().into_http(),
     }
+}
+
+/// When a call will be given up.
+pub(super) fn of<T>(request: &tonic::Request<T>) -> std::time::Instant {
+    let Deadline(deadline) =
+        request.extensions().get().copied().unwrap_or_else(|| Deadline((Instant::now() + LONGEST).into_std()));
+    deadline
 }
 
 /// `TimeoutValue TimeoutUnit` of the gRPC protocol over HTTP/2.

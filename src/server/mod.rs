@@ -41,9 +41,6 @@ use secret::Signing;
 pub use listener::Limits;
 pub use secret::SecretSourceError;
 
-/// Passwords that may wait for a thread. Two threads hash some 60 a second, so the last one waits about two seconds.
-const HASH_QUEUE: usize = 128;
-
 /// Until the database is closed, after the drain.
 const TIME_TO_CLOSE: Duration = Duration::from_millis(200);
 
@@ -77,7 +74,7 @@ pub enum ServeError {
 pub struct App {
     /// Everything that answers requests.
     pub service: Router,
-    /// Counts hashes; for tests.
+    /// The password lane; for tests.
     pub hasher: PasswordHasher,
     health: Health,
     feed: feed::Feed,
@@ -88,7 +85,7 @@ pub struct App {
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.
 pub async fn run(settings: &Settings) -> Result<(), ServeError> {
-    let app = App::build(settings, Arc::new(SystemClock), Params::default()).await?;
+    let app = App::build(settings, Arc::new(SystemClock), settings.hash_params.clone()).await?;
     raise_descriptor_limit();
     let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
@@ -97,7 +94,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     if let Some(address) = settings.metrics_addr {
         let (listener, url) = listen("METRICS_ADDR", address).await?;
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
-        let metrics = metrics::router(Arc::clone(&app.revocations));
+        let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone());
         // To the last moment: the drain, too, is something to look at.
         tokio::spawn(listener::serve(listener, metrics, std::future::pending(), Limits::default()));
     }
@@ -121,7 +118,8 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
 }
 
 impl App {
-    /// Opens the database, reads the live revocations, and builds the one stack and what projects it.
+    /// Opens the database, reads the live revocations, and builds the one stack and what projects it. `params` are what
+    /// hashes cost, in place of the setting: tests have no time for those.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
@@ -137,8 +135,7 @@ impl App {
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let hasher = PasswordHasher::start(params, cores, HASH_QUEUE)?;
+        let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
         let feed =

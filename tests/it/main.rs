@@ -16,6 +16,7 @@ mod enumeration;
 mod every_rpc;
 mod forge;
 mod grpc;
+mod hash_lane;
 mod http2;
 mod layer;
 mod metrics;
