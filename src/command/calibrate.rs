@@ -106,3 +106,37 @@ fn recommended(rows: &[Row], target: Duration) -> (Params, String) {
         None => (default, format!("The least to be recommended, though it takes more than {ms} ms here.")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Row, recommended};
+    use crate::hashing::cost;
+
+    #[test]
+    fn the_costliest_that_is_quick_enough_is_recommended_and_never_less_than_the_default() {
+        let rows = |times: &[(&str, u64)]| -> Vec<_> {
+            let row = |(params, ms): &(&str, u64)| Row {
+                params: cost::parse(params).unwrap(),
+                time: Duration::from_millis(*ms),
+                rate: 1.0,
+            };
+            times.iter().map(row).collect()
+        };
+        let default = "m=19456,t=2,p=1";
+        for (name, times, expected) in [
+            (
+                "the costliest",
+                &[(default, 20), ("m=32768,t=2,p=1", 50), ("m=47104,t=2,p=1", 51)][..],
+                "m=32768,t=2,p=1",
+            ),
+            ("not one pass", &[(default, 20), ("m=47104,t=1,p=1", 20)], default),
+            ("not a cheaper one", &[("m=7168,t=5,p=1", 20), (default, 51)], default),
+            ("a slow machine", &[("m=7168,t=5,p=1", 200), (default, 200)], default),
+            ("nothing measured", &[], default),
+        ] {
+            assert_eq!(cost::to_text(&recommended(&rows(times), Duration::from_millis(50)).0), expected, "{name}");
+        }
+    }
+}

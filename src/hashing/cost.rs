@@ -26,7 +26,9 @@ pub fn parse(text: &str) -> Result<Params, &'static str> {
         return Err("write m=KIBIBYTES,t=PASSES,p=LANES, as in m=19456,t=2,p=1");
     };
     if !FLOORS.iter().any(|floor| m >= floor.0 && t >= floor.1) {
-        return Err("too weak: write m=19456,t=2,p=1 or more, or one of m=47104,t=1 m=12288,t=3 m=9216,t=4 m=7168,t=5");
+        return Err(
+            "too weak: write m=19456,t=2,p=1 or more, or at least one of m=47104,t=1 m=12288,t=3 m=9216,t=4 m=7168,t=5",
+        );
     }
     Params::new(m, t, p, None)
         .ok()

@@ -11,7 +11,7 @@ use zeroize::Zeroize as _;
 use super::HashError;
 
 /// One thread's blocks. What a hash left in them is overwritten by the next hash, if it comes at once, and otherwise wiped
-/// ([`Self::wipe`]): wiping takes a tenth of the time of a hash, which under load would be sign-ins lost.
+/// ([`Self::wipe`]): that takes 0.5 ms of 19 MiB where a hash takes 15 to 30, which under load would be sign-ins lost.
 #[derive(Debug)]
 pub(super) struct Memory {
     blocks: Vec<Block>,

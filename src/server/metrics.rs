@@ -94,7 +94,7 @@ impl Collector for OfHashing {
             ("hash_wait", "How long passwords waited that were then hashed", &stats.wait),
             ("hash_run", "How long hashes took, once begun", &stats.run),
         ] {
-            let counts = Histogram::BOUNDS.into_iter().chain([f64::MAX]).zip(times.counts);
+            let counts = Histogram::BOUNDS.into_iter().chain([f64::INFINITY]).zip(times.counts);
             encoder
                 .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
                 .encode_histogram::<NoLabelSet>(times.sum, times.count(), &counts.collect::<Vec<_>>(), None)?;

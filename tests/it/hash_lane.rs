@@ -1,6 +1,7 @@
 //! The password lane, as callers meet it: who is refused learns so at once and when to come back, in each protocol, and
 //! nobody else is held up.
 
+use std::fs;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::support::app::{PASSWORD, request};
-use crate::support::{Answer, TestApp};
+use crate::support::http::call;
+use crate::support::{Answer, Binary, SECRET, TestApp, binary};
 use crate::wire;
 
 /// What a stored hash may ask for: seconds of work.
@@ -159,4 +161,27 @@ async fn a_stored_hash_that_asks_for_more_than_is_bearable_is_never_computed() {
         assert_eq!(after.wait.count() - before.wait.count(), 1, "{params}: the dummy's, as for a stranger");
         assert!(after.memory < 1_024 * 1_024, "{params}: {} bytes", after.memory);
     }
+}
+
+#[tokio::test]
+async fn hash_threads_give_way_to_all_others() {
+    if !cfg!(target_os = "linux") {
+        return eprintln!("skipped: only Linux has a nice value for each thread");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("JWT_SECRET", SECRET), ("ALLOW_REGISTRATION", "true"), ("HASH_THREADS", "1")];
+    let server = Binary::spawn(binary::command(dir.path()).envs(settings));
+    let alice = json!({ "username": "alice", "password": PASSWORD });
+    let registered = call(server.address, Method::POST, "/api/auth/register", &[], &alice).await.unwrap();
+    assert_eq!(registered.status, StatusCode::OK);
+    let (mut hashing, mut others) = (Vec::new(), Vec::new());
+    for thread in fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap() {
+        // A thread may end meanwhile.
+        let Ok(stat) = fs::read_to_string(thread.unwrap().path().join("stat")) else { continue };
+        let (name, rest) = stat.rsplit_once(") ").unwrap();
+        let nice: i32 = rest.split(' ').nth(16).unwrap().parse().unwrap();
+        if name.contains("(hash-") { hashing.push(nice) } else { others.push(nice) }
+    }
+    assert_eq!(hashing, [19]);
+    assert!(others.len() > 1 && others.iter().all(|nice| *nice < 19), "{others:?}");
 }

@@ -5,6 +5,7 @@
 mod arrows;
 mod backup;
 mod bad_requests;
+mod calibrate;
 mod canary;
 mod command_line;
 mod cors;
