@@ -25,17 +25,15 @@ struct Shared {
     state: Mutex<State>,
     /// A job has come, or the lane is closed.
     news: Condvar,
-    threads: usize,
-    capacity: usize,
     memory: Arc<AtomicUsize>,
 }
 
 struct State {
     queue: Queue<Job>,
-    running: usize,
     closed: bool,
     /// How long hashes take, the latest weighing most; nothing until one is done.
     run_time: Option<Duration>,
+    /// All but what waits and what memory is held, which are read where they are.
     stats: LaneStats,
 }
 
@@ -60,14 +58,13 @@ impl Lane {
     pub fn start(threads: usize, capacity: usize, usual_blocks: usize) -> io::Result<Self> {
         let state = State {
             queue: Queue::new(),
-            running: 0,
             closed: false,
             run_time: None,
             stats: LaneStats { threads, capacity, ..LaneStats::default() },
         };
         let (state, news, memory) = (Mutex::new(state), Condvar::new(), Arc::default());
         // Made first, so that the threads that have started end if another cannot.
-        let lane = Self(Arc::new(Shared { state, news, threads, capacity, memory }));
+        let lane = Self(Arc::new(Shared { state, news, memory }));
         for index in 0..threads {
             let shared = Arc::clone(&lane.0);
             let work = move || shared.work(&mut Memory::new(usual_blocks, Arc::clone(&shared.memory)));
@@ -79,7 +76,7 @@ impl Lane {
     /// Refuses who would be refused a place now, and counts that.
     pub fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
         let mut state = self.0.lock();
-        self.0.judge(&state, turn).map_err(|refusal| self.0.refuse(&mut state, refusal))
+        state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal))
     }
 
     /// Waits for a turn and for the hash, or is refused at once. Dropping the future gives the turn up; a hash that has
@@ -97,16 +94,13 @@ impl Lane {
 
     fn admit(&self, turn: &Turn, hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>) -> Result<Waiter<'_>, HashError> {
         let (reply, output) = oneshot::channel();
-        let client = Client::from(turn.client);
         let job = Job { hash, reply, deadline: turn.deadline, since: Instant::now() };
         let shared = &*self.0;
         let mut state = shared.lock();
-        shared.judge(&state, turn).map_err(|refusal| shared.refuse(&mut state, refusal))?;
-        let full = shared.is_full(&state);
-        let longest = if full { state.queue.longer_than(client) } else { None };
-        let displaced = longest.and_then(|longest| state.queue.pop_latest(longest));
-        let displaced = displaced.map(|job| (job.reply, shared.refuse(&mut state, Refusal::Displaced)));
-        let place = state.queue.push(client, job);
+        let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal))?;
+        let displaced = gives_way.and_then(|client| state.queue.pop_latest(client));
+        let displaced = displaced.map(|job| (job.reply, state.refuse(Refusal::Displaced)));
+        let place = state.queue.push(turn.client.into(), job);
         drop(state);
         shared.news.notify_one();
         if let Some((reply, refusal)) = displaced {
@@ -132,45 +126,13 @@ impl Lane {
     pub fn stats(&self) -> LaneStats {
         let state = self.0.lock();
         let memory = self.0.memory.load(Ordering::Relaxed);
-        LaneStats { waiting: state.queue.len(), running: state.running, memory, ..state.stats.clone() }
+        LaneStats { waiting: state.queue.len(), memory, ..state.stats.clone() }
     }
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether as many wait as may, beside those for whom a thread is waking up.
-    fn is_full(&self, state: &State) -> bool {
-        state.queue.len() + state.running >= self.capacity + self.threads
-    }
-
-    fn judge(&self, state: &State, turn: &Turn) -> Result<(), Refusal> {
-        let client = Client::from(turn.client);
-        if self.is_full(state) && state.queue.longer_than(client).is_none() {
-            return Err(Refusal::Full);
-        }
-        let left = turn.deadline.saturating_duration_since(Instant::now());
-        // The most that may be ahead is quicker to tell than how many are.
-        let in_time = |ahead| self.time_for(state, (state.running + ahead) / self.threads) <= left;
-        if left.is_zero() || !(in_time(state.queue.len()) || in_time(state.queue.ahead_of(client))) {
-            return Err(Refusal::Deadline);
-        }
-        Ok(())
-    }
-
-    /// Counts a refusal. It may come back when the queue is empty, at today's pace: in whole seconds, at least one.
-    fn refuse(&self, state: &mut State, refusal: Refusal) -> HashError {
-        state.stats.refused[refusal as usize] += 1;
-        let jobs = state.running + state.queue.len();
-        let seconds = self.time_for(state, jobs.div_ceil(self.threads)).as_secs_f64().ceil();
-        HashError::Overloaded { retry_after: Duration::from_secs_f64(seconds.clamp(1.0, 3_600.0)) }
-    }
-
-    /// How long it takes that each thread has had so many jobs.
-    fn time_for(&self, state: &State, jobs: usize) -> Duration {
-        state.run_time.unwrap_or_default().saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
     }
 
     /// What each thread does.
@@ -210,6 +172,35 @@ impl Shared {
 }
 
 impl State {
+    /// Whether this turn would come in time; and, in a full queue, whose latest job it would displace.
+    fn judge(&self, turn: &Turn) -> Result<Option<Client>, Refusal> {
+        let LaneStats { threads, capacity, running, .. } = self.stats;
+        let client = Client::from(turn.client);
+        // Those for whom a thread is waking up take no room.
+        let full = self.queue.len() + running >= capacity + threads;
+        let gives_way = if full { Some(self.queue.longer_than(client).ok_or(Refusal::Full)?) } else { None };
+        let left = turn.deadline.saturating_duration_since(Instant::now());
+        let in_time = |ahead| self.time_for((running + ahead) / threads) <= left;
+        // The most that may be ahead is quicker to tell than how many are.
+        if left.is_zero() || !(in_time(self.queue.len()) || in_time(self.queue.ahead_of(client))) {
+            return Err(Refusal::Deadline);
+        }
+        Ok(gives_way)
+    }
+
+    /// Counts a refusal. Who is refused may come back when the queue is empty, at today's pace.
+    fn refuse(&mut self, refusal: Refusal) -> HashError {
+        self.stats.refused[refusal as usize] += 1;
+        let jobs = self.stats.running + self.queue.len();
+        let seconds = self.time_for(jobs.div_ceil(self.stats.threads)).as_secs_f64().ceil();
+        HashError::Overloaded { retry_after: Duration::from_secs_f64(seconds.clamp(1.0, 3_600.0)) }
+    }
+
+    /// How long it takes that each thread has had so many jobs.
+    fn time_for(&self, jobs: usize) -> Duration {
+        self.run_time.unwrap_or_default().saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
+    }
+
     /// Takes note that a job begins. Its waiter has not left, or the job would have left the queue with it; but its time
     /// may have passed before the waiter's timer rang.
     fn begin(&mut self, job: Job) -> Option<Job> {
@@ -219,13 +210,13 @@ impl State {
             let _ = job.reply.send(Err(HashError::Late));
             return None;
         }
-        self.running += 1;
+        self.stats.running += 1;
         self.stats.wait.observe(now - job.since);
         Some(job)
     }
 
     fn end(&mut self, took: Duration) {
-        self.running -= 1;
+        self.stats.running -= 1;
         self.stats.run.observe(took);
         self.run_time = Some(self.run_time.map_or(took, |average| (average * 7 + took) / 8));
     }
