@@ -32,7 +32,8 @@ fn main() -> ExitCode {
     if let Command::Serve = command {
         telemetry::start(cli.settings.log_format == LogFormat::Json);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Connections have threads of their own (`server/workers.rs`).
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(CANNOT_START, &error),
     };

@@ -4,6 +4,7 @@
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod known;
 mod operator;
 mod sessions;
 mod watch;
@@ -26,6 +27,7 @@ use crate::store::{AccountStore, Credentials, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
+pub use known::Known;
 pub use operator::Operator;
 pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
@@ -64,6 +66,7 @@ impl Rules {
 #[derive(Clone)]
 pub struct Accounts {
     store: Arc<dyn AccountStore>,
+    known: Arc<Known>,
     hasher: PasswordHasher,
     tokens: Tokens,
     revocations: Arc<Revocations>,
@@ -93,6 +96,7 @@ impl Accounts {
     /// Puts the parts together.
     pub fn new(
         store: Arc<dyn AccountStore>,
+        known: Arc<Known>,
         hasher: PasswordHasher,
         tokens: Tokens,
         revocations: Arc<Revocations>,
@@ -100,7 +104,7 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Self {
-        Self { store, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
+        Self { store, known, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
@@ -198,9 +202,23 @@ impl Accounts {
         Ok((account, token))
     }
 
-    /// The account of an authenticated caller, as it is now. `epoch` is that of the caller's sign-in: a disable that
+    /// The account of an authenticated caller, as of the epoch of its sign-in; from memory, where it is known. The token of
+    /// an epoch that is over is not good any more, which is for the guard to tell; [`Known`] has the rule.
+    pub async fn who_is(&self, id: Uuid, epoch: i64) -> Result<Arc<Account>, AuthError> {
+        // Of a database that was lost one can only tell what it held.
+        if self.store.is_in_step()
+            && let Some(account) = self.known.find(id, epoch)
+        {
+            return Ok(account);
+        }
+        let account = Arc::new(self.find_active(id, epoch).await?);
+        self.known.note(&account);
+        Ok(account)
+    }
+
+    /// The account of an authenticated caller, as the store has it now. `epoch` is that of the caller's sign-in: a disable that
     /// another process stored, and an enable after it, may both be here before the feed has told of the former.
-    pub async fn find_active(&self, id: Uuid, epoch: i64) -> Result<Account, AuthError> {
+    async fn find_active(&self, id: Uuid, epoch: i64) -> Result<Account, AuthError> {
         match self.store.find_account(id).await? {
             Some(account) if account.status == AccountStatus::Active && account.epoch == epoch => Ok(account),
             _ => Err(AuthError::AccountGone),

@@ -55,7 +55,7 @@ impl Accounts {
         let is_last = sessions.len() <= limit as usize;
         sessions.truncate(limit as usize);
         let next_page_token = match sessions.last() {
-            Some(last) if !is_last => self.seal_position(last)?,
+            Some(last) if !is_last => self.seal_position(last),
             _ => String::new(),
         };
         for stored in &mut sessions {
@@ -131,10 +131,10 @@ impl Accounts {
     /// Where a page ended, as the client keeps it: the time of a session in milliseconds, and its id. A position and not
     /// a count, so that sessions that come and go shift nothing; sealed, so that every replica takes it and nobody makes
     /// one; for one account, so that it tells nothing about another's.
-    fn seal_position(&self, last: &StoredSession) -> Result<String, AuthError> {
+    fn seal_position(&self, last: &StoredSession) -> String {
         let millis = i64::try_from(last.session.created_at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
         let payload = [&millis.to_be_bytes()[..], last.session.id.as_bytes()].concat();
-        Ok(self.tokens.seal(&purpose(last.session.account_id), &payload)?)
+        self.tokens.seal(&purpose(last.session.account_id), &payload)
     }
 
     fn open_position(&self, account_id: Uuid, page_token: &str) -> Result<(OffsetDateTime, Uuid), AuthError> {

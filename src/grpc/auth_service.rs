@@ -26,33 +26,33 @@ impl Auth {
 impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
         self.accounts.require_open_registration().map_err(Failure)?;
-        let (client, deadline) = (convert::client(&request), deadline::of(&request));
+        let (client, deadline) = (convert::client(&request), deadline::noted(&request));
         let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
         let (account, token) =
             self.accounts.register(registration, password, client, deadline).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {
-            account: Some(convert::account(account)),
+            account: Some(convert::account(&account)),
             expires_in: token.as_ref().map_or(0, expires_in),
             token: token.map(|issued| issued.token.as_str().to_owned()).unwrap_or_default(),
         }))
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
-        let (client, deadline) = (convert::client(&request), deadline::of(&request));
+        let (client, deadline) = (convert::client(&request), deadline::noted(&request));
         let (handle, password) = convert::login(request.into_inner()).map_err(Failure)?;
         let (account, token) = self.accounts.login(&handle, &password, client, deadline).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&token),
             token: token.token.as_str().to_owned(),
-            account: Some(convert::account(account)),
+            account: Some(convert::account(&account)),
         }))
     }
 
     async fn me(&self, request: Request<pb::MeRequest>) -> Result<Response<pb::MeResponse>, Status> {
         let claims = caller(&request)?.claims();
-        let account = self.accounts.find_active(claims.sub, claims.epoch).await.map_err(Failure)?;
+        let account = self.accounts.who_is(claims.sub, claims.epoch).await.map_err(Failure)?;
         let shown = profile(&account.identity);
-        let mut response = Response::new(pb::MeResponse { account: Some(convert::account(account)) });
+        let mut response = Response::new(pb::MeResponse { account: Some(convert::account(&account)) });
         // The layer mints the fresh token with this: a changed role shows from the next `Me` on.
         response.extensions_mut().insert(shown);
         Ok(response)

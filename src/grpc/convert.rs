@@ -116,8 +116,8 @@ pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
 }
 
 /// An account as a client sees it.
-pub(super) fn account(account: Account) -> pb::Account {
-    let identity = match account.identity {
+pub(super) fn account(account: &Account) -> pb::Account {
+    let identity = match &account.identity {
         Identity::Username(username) => {
             PbIdentity::UsernameIdentity(pb::UsernameIdentity { username: username.to_string() })
         }

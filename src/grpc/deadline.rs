@@ -1,50 +1,37 @@
 //! The time a call may take: the caller's `grpc-timeout`, at most ours. tonic's own server does this in its transport,
 //! which this service does not use, and which the JSON APIs would not pass.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
-use http::HeaderValue;
-use tokio::time::{Instant, timeout_at};
+use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 
-use super::status::{self, Failure};
+use super::status::Failure;
 use crate::domain::{AuthError, Violations};
 
-/// When a call will be given up, in its request's extensions.
+/// When a call will be given up: for its handler to know, in the extensions of its request.
 #[derive(Debug, Clone, Copy)]
-struct Deadline(std::time::Instant);
+pub(super) struct Deadline(pub Instant);
 
 /// Of a caller that names none, and the most that one may name. For a stream, the time until it begins.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Answers DEADLINE_EXCEEDED in place of a handler that takes too long, whose future is dropped.
-/// A handler can tell by [`of`] how much time it has.
-pub(super) async fn enforce(mut request: Request, next: Next) -> Response {
-    let limit = match request.headers().get("grpc-timeout").map(parse) {
-        None => LONGEST,
-        Some(Some(limit)) => limit.min(LONGEST),
+/// How long a call with these headers may take.
+pub(super) fn of(headers: &HeaderMap) -> Result<Duration, Status> {
+    match headers.get("grpc-timeout").map(parse) {
+        None => Ok(LONGEST),
+        Some(Some(limit)) => Ok(limit.min(LONGEST)),
         Some(None) => {
             let mut violations = Violations::default();
             violations.add("grpc-timeout", "must be up to eight digits and a unit of H, M, S, m, u or n");
-            return Status::from(Failure(AuthError::Validation(violations))).into_http();
+            Err(Failure(AuthError::Validation(violations)).into())
         }
-    };
-    let deadline = Instant::now() + limit;
-    request.extensions_mut().insert(Deadline(deadline.into_std()));
-    match timeout_at(deadline, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => status::deadline_exceeded().into_http(),
     }
 }
 
-/// When a call will be given up.
-pub(super) fn of<T>(request: &tonic::Request<T>) -> std::time::Instant {
-    let Deadline(deadline) =
-        request.extensions().get().copied().unwrap_or_else(|| Deadline((Instant::now() + LONGEST).into_std()));
-    deadline
+/// When the call of this request will be given up.
+pub(super) fn noted<T>(request: &tonic::Request<T>) -> Instant {
+    request.extensions().get().map_or_else(|| Instant::now() + LONGEST, |&Deadline(deadline)| deadline)
 }
 
 /// `TimeoutValue TimeoutUnit` of the gRPC protocol over HTTP/2.

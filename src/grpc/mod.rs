@@ -1,10 +1,10 @@
-//! The gRPC face: [`routes`] puts every service behind the one stack of semantic middleware.
+//! The gRPC face: [`stack()`] puts every service behind the one stack of semantic middleware.
 //!
 //! The network serves this value, and the JSON APIs call it in process: nothing can be bypassed, and nothing is written
 //! twice. **What must hold for every call belongs here.** The listener (`server`) holds connection knobs only; anything
 //! semantic put there would not be seen by the JSON APIs, which enter at this value.
 //!
-//! The order of the layers, from the outside in, each with its because; `tests/it/stack.rs` asserts it:
+//! What it does to a call (`stack`), from the outside in, each with its because; `tests/it/stack.rs` asserts the order:
 //!
 //! 1. panics, outside everything, because a panic in any layer below must become one INTERNAL and not a lost connection;
 //! 2. authentication, outside what follows, because a call that panicked or ran out of time was authenticated all the
@@ -17,31 +17,29 @@ mod auth_service;
 mod convert;
 mod deadline;
 mod session_service;
+mod stack;
 mod status;
 mod watch;
 
-use std::any::Any;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
-use http::Response;
 use tonic::Status;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::accounts::Accounts;
 use crate::activity::Activity;
-use crate::layer::{AuthLayer, Caller, InvalidPath, Refusal};
+use crate::layer::{AuthLayer, Caller, InvalidPath};
 use crate::pb;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::revocations::Revocations;
 use crate::token::{Secret, Tokens};
+use stack::{Handlers, Refuse};
 
 pub use convert::ClientAddress;
+pub use stack::Stack;
 
 /// No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE_BYTES: usize = 64 * 1_024;
@@ -71,9 +69,9 @@ pub enum StackError {
     Descriptors(#[from] tonic_reflection::server::Error),
 }
 
-/// Every service behind the one stack. Who presents one of `watch_credentials` may watch revocations. With `reflection`, it describes itself to grpcurl and its like, in both versions
-/// of that protocol.
-pub fn routes(
+/// Every service behind the one stack. Who presents one of `watch_credentials` may watch revocations. With `reflection`,
+/// it describes itself to grpcurl and its like, in both versions of that protocol.
+pub fn stack(
     accounts: Accounts,
     tokens: Tokens,
     revocations: Arc<Revocations>,
@@ -81,14 +79,14 @@ pub fn routes(
     health: HealthReporter,
     watch_credentials: Vec<Secret>,
     reflection: bool,
-) -> Result<Routes, StackError> {
+) -> Result<Stack, StackError> {
     let watchers = watch::Watchers::new(watch_credentials);
     let sessions = SessionServiceServer::new(session_service::Sessions::new(accounts.clone(), watchers))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let health =
         HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let mut routes = Routes::new(auth).add_service(sessions).add_service(health);
+    let mut others = Routes::new(health);
     if reflection {
         let describe = || {
             tonic_reflection::server::Builder::configure()
@@ -97,35 +95,12 @@ pub fn routes(
                 // No service uses these: they let grpcurl and its like show the details of an error.
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
-        routes = routes
+        others = others
             .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(describe().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE_BYTES));
     }
-    let refuse = |refusal: Refusal| Status::from(status::Failure(refusal)).into_http::<Body>();
-    let auth = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
+    let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
+    let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
-    Ok(stack(routes.into_axum_router(), auth))
-}
-
-/// Innermost first, for each layer wraps what is there.
-fn stack<R>(services: Router, auth: AuthLayer<R>) -> Routes
-where
-    R: Fn(Refusal) -> Response<Body> + Send + Sync + 'static,
-{
-    services
-        .layer(axum::middleware::map_response(status::blame_whom_it_concerns))
-        .layer(axum::middleware::from_fn(deadline::enforce))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(auth)
-        .layer(CatchPanicLayer::custom(panicked))
-        .into()
-}
-
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
-    let cause = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
-    status::internal(cause.into()).into_http()
+    Ok(Stack::new(Handlers { auth, sessions, others: others.prepare() }, &layer))
 }

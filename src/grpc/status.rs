@@ -4,7 +4,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use axum::response::Response;
+use http::Response;
+use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -88,7 +89,7 @@ pub(super) fn internal(cause: Box<dyn Error + Send + Sync>) -> Status {
 
 /// Bytes that are no message of the method, or not even framed as one, are the client's mistake; the library answers them
 /// with INTERNAL and a text of its own. Whatever says INTERNAL and is not [`internal`] is that.
-pub(super) async fn blame_whom_it_concerns(response: Response) -> Response {
+pub(super) fn blame_whom_it_concerns(response: Response<Body>) -> Response<Body> {
     match response.extensions().get::<Status>() {
         Some(status) if status.code() == Code::Internal && status.message() != INTERNAL => {
             let text = "the request is not one message of the type that this method takes";

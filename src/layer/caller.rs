@@ -1,16 +1,18 @@
 //! The proof that a request was authenticated.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use crate::token::Claims;
 
-/// Who is calling, as a verified token says. Only the layer makes one.
+/// Who is calling, as a verified token says. Only the layer makes one. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller(Claims);
+pub struct Caller(Arc<Claims>);
 
 impl Caller {
     pub(super) fn new(verified: Claims) -> Self {
-        Self(verified)
+        Self(Arc::new(verified))
     }
 
     /// The account.

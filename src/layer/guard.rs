@@ -96,7 +96,7 @@ impl<R> Guard<R> {
         match self.tokens.refresh(caller.claims(), profile) {
             Ok(fresh) => {
                 // A token is base64url and dots, so it is always a header value.
-                if let Ok(mut value) = HeaderValue::from_str(fresh.token.as_str()) {
+                if let Ok(mut value) = HeaderValue::try_from(fresh.token.into_string()) {
                     value.set_sensitive(true);
                     response.headers_mut().insert(TOKEN, value);
                     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

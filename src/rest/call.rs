@@ -1,5 +1,6 @@
 //! One RPC, made in process on behalf of an HTTP request: headers become metadata, a status becomes a [`Failure`].
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -7,16 +8,20 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
+use tonic::body::Body;
 use tonic::metadata::MetadataMap;
-use tonic::service::Routes;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
+use tower::util::BoxCloneSyncService;
 
 use crate::pb::ErrorReason;
 use crate::pb::auth_service_client::AuthServiceClient;
 
-/// The generated client on the one stack.
-pub(super) type Client = AuthServiceClient<Routes>;
+/// The one stack, whatever it is made of: a gRPC server without a network.
+pub type Rpc = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
+
+/// The generated client on it.
+pub(super) type Client = AuthServiceClient<Rpc>;
 
 const TOKEN: HeaderName = HeaderName::from_static("token");
 
@@ -43,7 +48,7 @@ fn with_headers<T>(parts: &Parts, names: &[HeaderName], message: T) -> Request<T
 
 /// The fresh token that an answer carries.
 pub(super) fn fresh_token(metadata: &MetadataMap) -> Option<HeaderValue> {
-    metadata.get("token").and_then(|token| HeaderValue::from_bytes(token.as_encoded_bytes()).ok())
+    metadata.as_ref().get(TOKEN).cloned()
 }
 
 /// Puts a fresh token where the contracts' clients look for it, and lets browsers of other origins see it there:

@@ -1,5 +1,5 @@
 //! The two documented JSON APIs, as projections of the RPCs: each route makes one call through the generated client, in
-//! process, over the same [`Routes`] that the network is served, and translates what comes back. Nothing here decides
+//! process, over the same stack that the network is served, and translates what comes back. Nothing here decides
 //! anything about accounts or tokens.
 //!
 //! `username` and `email` are the dialects: `/api/auth/…` and `/auth/…`. `call` and `body` are what they share.
@@ -16,27 +16,42 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
-use tonic::service::Routes;
+use tower::ServiceExt as _;
+
+pub use call::Rpc;
 
 use crate::pb::auth_service_client::AuthServiceClient;
 
-/// Both APIs and the probes. Answers every path and method, the wrong ones too.
-pub fn router(routes: Routes) -> Router {
-    let client = AuthServiceClient::new(routes.clone());
-    Router::new()
-        .merge(username::routes(client.clone()))
-        .merge(email::routes(client))
-        .merge(probes::routes(routes))
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(axum::middleware::map_response(as_private))
-}
+/// Both APIs and the probes. Cheap to clone.
+#[derive(Clone)]
+pub struct Rest(Router);
 
-/// Nothing here is for a cache, and nothing is what its content type does not say.
-async fn as_private(mut response: Response) -> Response {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+impl Rest {
+    /// On the one stack.
+    pub fn new(rpc: Rpc) -> Self {
+        let client = AuthServiceClient::new(rpc.clone());
+        let router = Router::new()
+            .merge(username::routes(client.clone()))
+            .merge(email::routes(client))
+            .merge(probes::routes(rpc))
+            .fallback(unknown_path)
+            .method_not_allowed_fallback(wrong_method);
+        Self(router)
+    }
+
+    /// Answers every path and method, the wrong ones too.
+    pub async fn answer(&self, request: Request) -> Response {
+        let Ok(mut response) = self.0.clone().oneshot(request).await;
+        // Nothing here is for a cache, and nothing is what its content type does not say.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    /// The answer to an HTTP/1.1 request without exactly one `Host` (RFC 9112 section 3.2).
+    pub fn no_host(path: &str) -> Response {
+        refuse(path, StatusCode::BAD_REQUEST, "bad_request", "an HTTP/1.1 request needs exactly one Host header")
+    }
 }
 
 async fn unknown_path(request: Request) -> Response {
@@ -49,11 +64,6 @@ async fn unknown_path(request: Request) -> Response {
 async fn wrong_method(request: Request) -> Response {
     let text = "this path does not take this method: see the Allow header";
     refuse(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
-}
-
-/// The answer to an HTTP/1.1 request without exactly one `Host` (RFC 9112 section 3.2).
-pub fn no_host(path: &str) -> Response {
-    refuse(path, StatusCode::BAD_REQUEST, "bad_request", "an HTTP/1.1 request needs exactly one Host header")
 }
 
 /// In the dialect that the path belongs to.

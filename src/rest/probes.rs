@@ -7,13 +7,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::json;
-use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-pub(super) fn routes(routes: Routes) -> Router {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(HealthClient::new(routes))
+use super::call::Rpc;
+
+pub(super) fn routes(rpc: Rpc) -> Router {
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(HealthClient::new(rpc))
 }
 
 /// The process answers: that is all it says.
@@ -22,7 +23,7 @@ async fn alive() -> Response {
 }
 
 /// Whether calls are being served: 503 while the database is out of reach, and from the moment of a shutdown.
-async fn ready(State(mut health): State<HealthClient<Routes>>) -> Response {
+async fn ready(State(mut health): State<HealthClient<Rpc>>) -> Response {
     let overall = HealthCheckRequest { service: String::new() };
     let serving =
         health.check(overall).await.is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);

@@ -7,124 +7,197 @@
 //!    preflight carries no token;
 //! 3. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
+use axum::body::Body as RestBody;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION,
-    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
-use http::{Method, Version};
-use tonic::service::Routes;
-use tonic_web::GrpcWebLayer;
-use tower::{Layer as _, ServiceExt as _};
+use http::{Method, Request, Response, Version};
+use http_body::Body;
+use http_body_util::Either;
+use tonic::body::Body as GrpcBody;
+use tonic::codegen::StdError;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tower_http::timeout::TimeoutBody;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::listener::Peer;
+use super::patience::Patient;
 use crate::config::Origin;
-use crate::grpc::ClientAddress;
-use crate::rest;
+use crate::grpc::{ClientAddress, Stack};
+use crate::rest::{Rest, Rpc};
 
 /// How long the sender of a gRPC message, or of a stream of them, may pause. A unary call has its deadline besides.
 const SILENCE: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// Everything that answers requests, on the one stack.
-pub(super) fn router(routes: Routes, origins: &[Origin]) -> Router {
-    let rest = rest::router(routes.clone());
-    let grpc = GrpcWebLayer::new().layer(routes.prepare());
-    let dispatch = tower::service_fn(move |request: Request| {
-        let (grpc, rest) = (grpc.clone(), rest.clone());
-        async move {
-            if is_grpc(&request) {
-                let web = is_grpc_web(request.headers());
-                let request = request.map(|body| Body::new(TimeoutBody::new(SILENCE, body)));
-                let mut response = grpc.oneshot(request).await?.map(Body::new);
-                // The answers to Register and Login carry a token in their body.
-                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                if web {
-                    response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, GRPC_WEB_EXPOSED);
-                }
-                Ok(response)
-            } else {
-                rest.oneshot(request).await
-            }
+/// Everything that answers requests, on the one stack. Cheap to clone.
+#[derive(Clone)]
+pub struct Edge(Arc<Inner>);
+
+struct Inner {
+    stack: Stack,
+    web: GrpcWebService<Stack>,
+    rest: Rest,
+    cors: CorsLayer,
+}
+
+type Answer = Response<Either<GrpcBody, RestBody>>;
+
+impl Edge {
+    pub(super) fn new(stack: Stack, origins: &[Origin]) -> Self {
+        let (web, rest) = (GrpcWebLayer::new().layer(stack.clone()), Rest::new(Rpc::new(stack.clone())));
+        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins) }))
+    }
+}
+
+impl<B> Service<Request<B>> for Edge
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send,
+{
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Answer, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        async move { Ok(inner.trace(request).await) }.boxed()
+    }
+}
+
+impl Inner {
+    /// 1. The request's id, in its log lines and its answer.
+    async fn trace<B>(self: Arc<Self>, mut request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        let id = Uuid::now_v7();
+        let peer = request.extensions().get().map(|&Peer(address)| address.ip());
+        let span = tracing::info_span!("request", request_id = %id, peer = peer.map(tracing::field::display));
+        if let Some(address) = peer {
+            // Of an IPv4 client of a socket that takes both, its IPv4 address.
+            request.extensions_mut().insert(ClientAddress(address.to_canonical()));
         }
-    });
-    let plain = Router::new().fallback_service(dispatch);
-    let with_cors = plain.clone().layer(cors(origins)).layer(from_fn(hide_cors_from_strangers));
-    // The CORS layer would answer any OPTIONS; one that is no preflight is a wrong method like others.
-    let by_purpose = tower::service_fn(move |request: Request| {
-        let is_cors = request.method() != Method::OPTIONS || is_preflight(request.headers());
-        if is_cors { with_cors.clone() } else { plain.clone() }.oneshot(request)
-    });
-    Router::new().fallback_service(by_purpose).layer(from_fn(trace))
+        let mut answer = if lacks_host(&request) {
+            Rest::no_host(request.uri().path()).map(Either::Right)
+        } else {
+            self.judge_origin(request).instrument(span).await
+        };
+        if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+            answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        answer
+    }
+
+    /// 2. CORS. Without an origin, there is nothing to judge.
+    async fn judge_origin<B>(self: Arc<Self>, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        // The CORS layer would answer any OPTIONS; one that is no preflight is a wrong method like others.
+        if request.method() == Method::OPTIONS && !is_preflight(request.headers()) {
+            return self.dispatch(request).await;
+        }
+        if !request.headers().contains_key(ORIGIN) {
+            let mut answer = self.dispatch(request).await;
+            answer.headers_mut().append(VARY, HeaderValue::from_static("origin"));
+            return answer;
+        }
+        let this = Arc::clone(&self);
+        let dispatch = service_fn(move |request| {
+            let this = Arc::clone(&this);
+            async move { Ok::<_, Infallible>(this.dispatch(request).await.map(RestBody::new)) }
+        });
+        let Ok(mut answer) = self.cors.layer(dispatch).oneshot(request).await;
+        hide_cors_from_strangers(answer.headers_mut());
+        answer.map(Either::Right)
+    }
+
+    /// 3. gRPC or REST.
+    async fn dispatch<B>(self: Arc<Self>, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        let Some(kind) = Kind::of(&request) else {
+            return self.rest.answer(request.map(RestBody::new)).await.map(Either::Right);
+        };
+        let request = request.map(|body| Patient::new(body, SILENCE));
+        let Ok(mut answer) = match kind {
+            Kind::Grpc => self.stack.clone().oneshot(request).await,
+            Kind::Web => {
+                self.web.clone().oneshot(request.map(GrpcBody::new)).await.map(|answer| answer.map(GrpcBody::new))
+            }
+        };
+        // The answers to Register and Login carry a token in their body.
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Kind::Web = kind {
+            answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, GRPC_WEB_EXPOSED);
+        }
+        answer.map(Either::Left)
+    }
 }
 
 /// What a gRPC-Web client must be able to read beside the body: the token, and the status of a failed call.
 const GRPC_WEB_EXPOSED: HeaderValue =
     HeaderValue::from_static("Token, grpc-status, grpc-message, grpc-status-details-bin");
 
-/// A gRPC call, whatever its path: POST, one of gRPC's content types, and HTTP/2 where the type needs it. Anything else
-/// about a gRPC path is answered as the mistake it is, by `rest`.
-fn is_grpc(request: &Request) -> bool {
-    request.method() == Method::POST
-        && match content_type(request.headers()).as_str() {
-            "application/grpc" | "application/grpc+proto" => request.version() == Version::HTTP_2,
-            _ => is_grpc_web(request.headers()),
+/// What speaks gRPC, whatever its path: POST, one of gRPC's content types, and HTTP/2 where the type needs it. Anything
+/// else about a gRPC path is answered as the mistake it is, by `rest`.
+#[derive(Clone, Copy)]
+enum Kind {
+    Grpc,
+    Web,
+}
+
+impl Kind {
+    fn of<B>(request: &Request<B>) -> Option<Self> {
+        if request.method() != Method::POST {
+            return None;
         }
-}
-
-fn is_grpc_web(headers: &HeaderMap) -> bool {
-    matches!(
-        content_type(headers).as_str(),
-        "application/grpc-web"
-            | "application/grpc-web+proto"
-            | "application/grpc-web-text"
-            | "application/grpc-web-text+proto"
-    )
-}
-
-/// Without parameters, in lower case.
-fn content_type(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+        let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+        // Without parameters; in any case.
+        let essence = value.split(';').next()?.trim();
+        let is_one_of = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
+        if is_one_of(&["application/grpc", "application/grpc+proto"]) {
+            (request.version() == Version::HTTP_2).then_some(Self::Grpc)
+        } else {
+            let web = [
+                "application/grpc-web",
+                "application/grpc-web+proto",
+                "application/grpc-web-text",
+                "application/grpc-web-text+proto",
+            ];
+            is_one_of(&web).then_some(Self::Web)
+        }
+    }
 }
 
 fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-async fn trace(mut request: Request, next: Next) -> Response {
-    let id = Uuid::now_v7().to_string();
-    let peer = request.extensions().get().map(|&Peer(address)| address.ip());
-    let span = tracing::info_span!("request", request_id = id, peer = peer.map(tracing::field::display));
-    if let Some(address) = peer {
-        // Of an IPv4 client of a socket that takes both, its IPv4 address.
-        request.extensions_mut().insert(ClientAddress(address.to_canonical()));
-    }
-    let mut response = if lacks_host(&request) {
-        rest::no_host(request.uri().path())
-    } else {
-        next.run(request).instrument(span).await
-    };
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    response
-}
-
 /// Whether it came over HTTP/1.1 without exactly one `Host`. A request made in process needs none.
-fn lacks_host(request: &Request) -> bool {
+fn lacks_host<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11
         && request.extensions().get::<Peer>().is_some()
         && request.headers().get_all(HOST).iter().count() != 1
@@ -168,19 +241,19 @@ fn is_allowed(origin: &HeaderValue, allowed: &[Origin]) -> bool {
     })
 }
 
-/// An origin that is not allowed is told nothing, not even what would be allowed to others; and who is no browser is
-/// spared what only browsers read, but for the documented `Access-Control-Expose-Headers`.
-async fn hide_cors_from_strangers(request: Request, next: Next) -> Response {
-    let from_browser = request.headers().contains_key(ORIGIN);
-    let mut response = next.run(request).await;
-    if !response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        let is_hidden = |name: &&HeaderName| {
-            name.as_str().starts_with("access-control-") && (from_browser || **name != ACCESS_CONTROL_EXPOSE_HEADERS)
-        };
-        let hidden: Vec<_> = response.headers().keys().filter(is_hidden).cloned().collect();
+/// An origin that is not allowed is told nothing, not even what would be allowed to others.
+fn hide_cors_from_strangers(headers: &mut HeaderMap) {
+    if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        let hidden: Vec<_> =
+            headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
         for name in hidden {
-            response.headers_mut().remove(name);
+            headers.remove(name);
         }
     }
-    response
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").finish_non_exhaustive()
+    }
 }

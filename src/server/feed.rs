@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::health::Health;
+use crate::accounts::Known;
 use crate::clock::Clock;
 use crate::revocations::{Batch, Entry, Position, Revocations};
 use crate::store::{AccountStore, REVOCATIONS_AT_ONCE, StoreError, StoredRevocation};
@@ -25,6 +26,7 @@ pub(super) struct Feed {
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     health: Health,
+    known: Arc<Known>,
     /// The last revocation seen.
     position: Position,
     /// Whether it reads from the beginning: then watchers cannot follow.
@@ -38,8 +40,9 @@ impl Feed {
         revocations: Arc<Revocations>,
         clock: Arc<dyn Clock>,
         health: Health,
+        known: Arc<Known>,
     ) -> Result<Self, StoreError> {
-        let mut feed = Self { store, revocations, clock, health, position: Position::default(), anew: true };
+        let mut feed = Self { store, revocations, clock, health, known, position: Position::default(), anew: true };
         feed.read(false).await?;
         Ok(feed)
     }
@@ -93,6 +96,7 @@ impl Feed {
             }
         }
         if std::mem::take(&mut self.anew) {
+            self.known.forget();
             self.revocations.news().begin(self.position);
         }
         // Last: from here on tokens are judged again, and by everything that was missed.

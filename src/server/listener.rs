@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
+use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,9 +20,11 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tower::ServiceExt as _;
+use tonic::codegen::StdError;
+use tower::Service;
 
 use super::first_bytes::FirstBytes;
+use super::workers::Workers;
 
 /// Bytes of a request's head, under HTTP/1 and HTTP/2 alike. The longest token is half of it.
 const MAX_HEADER_BYTES: u32 = 16 * 1_024;
@@ -30,6 +32,8 @@ const MAX_HEADER_BYTES: u32 = 16 * 1_024;
 /// What one connection may do, and how many there may be.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Threads that serve them, each a runtime of its own; none: the caller's runtime serves.
+    pub threads: usize,
     /// Connections at a time; more wait in the system's queue.
     pub connections: usize,
     /// Until the first bytes of a connection, and of a half-sent HTTP/2 preface.
@@ -51,6 +55,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             connections: 20_000,
             first_bytes: Duration::from_secs(10),
             header: Duration::from_secs(20),
@@ -67,8 +72,30 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub SocketAddr);
 
+/// What answers requests; ready at any time.
+pub(super) trait App<B>:
+    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S, B> App<B> for S where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+/// The body of an answer.
+pub(super) trait Sent: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static {}
+
+impl<B> Sent for B where B: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static {}
+
 /// Serves until `stop`, then drains, for [`Limits::drain`] at most.
-pub(super) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>, limits: Limits) {
+pub(super) async fn serve<S: App<B>, B: Sent>(
+    listener: TcpListener,
+    app: S,
+    stop: impl Future<Output = ()>,
+    limits: Limits,
+    workers: &Workers,
+) {
     let permits = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
     let limits = Arc::new(limits);
@@ -86,11 +113,17 @@ pub(super) async fn serve(listener: TcpListener, app: Router, stop: impl Future<
             Some(_) = connections.join_next() => {}
             (permit, accepted) = accept => match accepted {
                 Ok((stream, peer)) => {
+                    // Fails on a connection that is gone already; there is always a worker.
+                    let (Ok(stream), Some(place)) = (stream.into_std(), workers.place()) else { continue };
                     let connection = connection(stream, peer, app.clone(), Arc::clone(&limits), stopped.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                    let runtime = place.runtime.clone();
+                    connections.spawn_on(
+                        async move {
+                            connection.await;
+                            drop((permit, place));
+                        },
+                        &runtime,
+                    );
                 }
                 Err(error) => pause_after(&error).await,
             },
@@ -115,13 +148,15 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
-async fn connection(
-    stream: TcpStream,
+async fn connection<S: App<B>, B: Sent>(
+    stream: std::net::TcpStream,
     peer: SocketAddr,
-    app: Router,
+    app: S,
     limits: Arc<Limits>,
     mut stopped: watch::Receiver<()>,
 ) {
+    // On the runtime of its own thread from now on.
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     // Only ever fails on a connection that is gone already.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(FirstBytes::new(stream, limits.first_bytes));
@@ -161,9 +196,13 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(app: Router, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+async fn answer<S: App<B>, B: Sent>(
+    mut app: S,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<B>, Infallible> {
     request.extensions_mut().insert(Peer(peer));
-    let mut response = app.oneshot(request.map(Body::new)).await?;
+    let mut response = app.call(request).await?;
     if response.status() == StatusCode::NO_CONTENT {
         // RFC 9110 section 8.6 forbids it; axum gives one to the answer of every HEAD.
         response.headers_mut().remove(CONTENT_LENGTH);

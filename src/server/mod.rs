@@ -2,7 +2,7 @@
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
-//! `health` what is said of it, `last_tokens` how the times of sessions are written, `secret` where secrets come from.
+//! `workers` the threads that connections are served on, `health` what is said of it, `last_tokens` how the times of sessions are written, `secret` where secrets come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::routes`] and would not see them.
 
@@ -13,7 +13,9 @@ mod health;
 mod last_tokens;
 mod listener;
 mod metrics;
+mod patience;
 mod secret;
+mod workers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,11 +23,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::Params;
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::accounts::{Accounts, Rules};
+use crate::accounts::{Accounts, Known, Rules};
 use crate::activity::Activity;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
@@ -37,7 +38,9 @@ use crate::token::{Keyring, Tokens};
 
 use health::Health;
 use secret::Signing;
+use workers::Workers;
 
+pub use edge::Edge;
 pub use listener::Limits;
 pub use secret::SecretSourceError;
 
@@ -59,6 +62,9 @@ pub enum ServeError {
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
+    /// No thread to serve with.
+    #[error("the system gives no thread to serve with: {0}")]
+    Threads(io::Error),
     /// A defect.
     #[error(transparent)]
     Stack(#[from] grpc::StackError),
@@ -73,7 +79,7 @@ pub enum ServeError {
 /// The parts, put together.
 pub struct App {
     /// Everything that answers requests.
-    pub service: Router,
+    pub service: Edge,
     /// The password lane; for tests.
     pub hasher: PasswordHasher,
     health: Health,
@@ -96,7 +102,11 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
         let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone());
         // To the last moment: the drain, too, is something to look at.
-        tokio::spawn(listener::serve(listener, metrics, std::future::pending(), Limits::default()));
+        // On this thread, which has little else to do: it must answer when the others are busy.
+        let here = Workers::start(0).map_err(ServeError::Threads)?;
+        tokio::spawn(async move {
+            listener::serve(listener, metrics, std::future::pending(), Limits::default(), &here).await;
+        });
     }
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
         tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
@@ -112,7 +122,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
             _ = interrupt.recv() => {}
         }
     };
-    app.serve(listener, stop, Limits::default()).await;
+    app.serve(listener, stop, Limits::default()).await?;
     tracing::info!(event = "stop");
     Ok(())
 }
@@ -138,8 +148,15 @@ impl App {
         let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
-        let feed =
-            feed::Feed::load(Arc::clone(&store), Arc::clone(&revocations), Arc::clone(&clock), health.clone()).await?;
+        let known = Arc::new(Known::default());
+        let feed = feed::Feed::load(
+            Arc::clone(&store),
+            Arc::clone(&revocations),
+            Arc::clone(&clock),
+            health.clone(),
+            Arc::clone(&known),
+        )
+        .await?;
         let rules = Rules {
             registration_open: settings.registration_open(),
             username_token_lifetime: settings.username_token_lifetime,
@@ -149,6 +166,7 @@ impl App {
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
         let accounts = Accounts::new(
             Arc::clone(&store),
+            known,
             hasher.clone(),
             tokens.clone(),
             Arc::clone(&revocations),
@@ -157,7 +175,7 @@ impl App {
             rules,
         );
         let noting = Arc::clone(&activity);
-        let routes = grpc::routes(
+        let stack = grpc::stack(
             accounts,
             tokens,
             Arc::clone(&revocations),
@@ -166,13 +184,19 @@ impl App {
             watch_credentials,
             settings.grpc_reflection,
         )?;
-        let service = edge::router(routes, &settings.cors_allowed_origins);
+        let service = Edge::new(stack, &settings.cors_allowed_origins);
         Ok(Self { service, hasher, health, feed, revocations, activity, store })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
     /// under way end or are cut off at the drain deadline.
-    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>, limits: Limits) {
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+        limits: Limits,
+    ) -> Result<(), ServeError> {
+        let workers = Workers::start(limits.threads).map_err(ServeError::Threads)?;
         // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
@@ -183,11 +207,12 @@ impl App {
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
-        listener::serve(listener, self.service, stop, limits).await;
+        listener::serve(listener, self.service, stop, limits, &workers).await;
         last_tokens.finish().await;
         following.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
+        Ok(())
     }
 }
 

@@ -82,6 +82,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// calls again from then on, and not before.
     fn caught_up(&self);
 
+    /// Whether no call has to wait for [`Self::caught_up`]: what was read of the database before may be answered.
+    fn is_in_step(&self) -> bool;
+
     /// Forgets sessions and revocations that no living token needs any more.
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use jsonwebtoken::crypto;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
@@ -61,41 +62,50 @@ impl fmt::Debug for Secret {
 }
 
 /// Signs with one key, accepts that and the previous one, so that a secret can be changed without signing anyone out.
-/// The algorithm belongs to the key, HS256: a token has no say in it.
+/// The algorithm belongs to the key, HS256: a token has no say in it. Each key is made ready once, which is most of what a
+/// short HMAC costs.
 pub struct Keyring {
-    signing: EncodingKey,
-    accepted: Vec<DecodingKey>,
+    signing: hmac::Key,
+    previous: Option<hmac::Key>,
 }
+
+/// An HMAC-SHA256.
+#[derive(Clone, Copy)]
+pub(super) struct Signature([u8; 32]);
 
 impl Keyring {
     /// Signs with `current`; tokens of `previous` are still accepted, and slide to `current`.
     pub fn new(current: &Secret, previous: Option<&Secret>) -> Self {
-        let bytes = |secret: &Secret| secret.0.expose_secret().as_bytes().to_vec();
-        Self {
-            signing: EncodingKey::from_secret(&bytes(current)),
-            accepted: [Some(current), previous]
-                .into_iter()
-                .flatten()
-                .map(|secret| DecodingKey::from_secret(&bytes(secret)))
-                .collect(),
-        }
+        let key = |secret: &Secret| hmac::Key::new(hmac::HMAC_SHA256, secret.0.expose_secret().as_bytes());
+        Self { signing: key(current), previous: previous.map(key) }
     }
 
-    /// The signature of `message` in base64url.
-    pub(super) fn sign(&self, message: &str) -> Result<String, jsonwebtoken::errors::Error> {
-        crypto::sign(message.as_bytes(), &self.signing, Algorithm::HS256)
+    /// Appends the signature of what `message` holds, in base64url and after a dot.
+    pub(super) fn sign(&self, message: &mut String) {
+        let tag = hmac::sign(&self.signing, message.as_bytes());
+        message.push('.');
+        URL_SAFE_NO_PAD.encode_string(tag, message);
     }
 
-    /// Whether an accepted key made this signature (base64url). Compared in constant time by the crypto library.
-    pub(super) fn accepts(&self, message: &str, signature: &str) -> bool {
-        self.accepted
-            .iter()
-            .any(|key| crypto::verify(signature, message.as_bytes(), key, Algorithm::HS256).unwrap_or(false))
+    /// Whether an accepted key made this signature. Compared in constant time by the crypto library.
+    pub(super) fn accepts(&self, message: &str, signature: &Signature) -> bool {
+        let made_by = |key| hmac::verify(key, message.as_bytes(), &signature.0).is_ok();
+        made_by(&self.signing) || self.previous.as_ref().is_some_and(made_by)
+    }
+}
+
+impl Signature {
+    /// From canonical base64url of 32 bytes: a last character with bits left over would be another spelling.
+    pub fn decode(text: &str) -> Option<Self> {
+        // As many as 43 characters could be, which is what the decoder asks for.
+        let mut bytes = [0; 33];
+        let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        bytes[..length].try_into().ok().map(Self)
     }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("accepted", &self.accepted.len()).finish_non_exhaustive()
+        f.debug_struct("Keyring").field("has_previous", &self.previous.is_some()).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,6 @@
 //! The guard, proved from the schema: every RPC that the descriptors know, and what they do not know, is called without
 //! a good token. A new RPC is guarded until someone says otherwise *here*.
 
-use axum::body::Body;
 use countersign::pb;
 use http::Response;
 use http::header::HeaderMap;
@@ -166,7 +165,7 @@ fn files(descriptors: &[u8], package: &str) -> Vec<FileDescriptorProto> {
 }
 
 /// The beginning of an answer, which may be a stream without end.
-async fn head(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Response<Body> {
+async fn head(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Response<impl http_body::Body> {
     app.service.clone().oneshot(wire::request(path, headers, &[])).await.unwrap()
 }
 

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use argon2::Params;
-use axum::Router;
 use clap::Parser as _;
 use countersign::clock::Clock;
 use countersign::config::Cli;
-use countersign::server::App;
+use countersign::server::{App, Edge};
 use http::Method;
 use serde_json::json;
 use sqlx::Executor as _;
@@ -78,7 +77,7 @@ impl Clock for FragileClock {
     }
 }
 
-async fn fragile() -> (Router, FragileClock, tempfile::TempDir) {
+async fn fragile() -> (Edge, FragileClock, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let flags = [
         "countersign".to_owned(),
@@ -92,7 +91,7 @@ async fn fragile() -> (Router, FragileClock, tempfile::TempDir) {
     (app.service, clock, dir)
 }
 
-async fn send(app: &Router, request: http::Request<axum::body::Body>) -> Answer {
+async fn send(app: &Edge, request: http::Request<axum::body::Body>) -> Answer {
     Answer::read(app.clone().oneshot(request).await.unwrap()).await
 }
 

@@ -74,7 +74,8 @@ async fn a_slow_head_does_not_hurry_the_body() {
 
 #[tokio::test]
 async fn a_body_that_never_ends_is_answered_all_the_same() {
-    let (_app, served) = served(Limits::default()).await;
+    // On the runtime whose time is stopped below.
+    let (_app, served) = served(Limits { threads: 0, ..Limits::default() }).await;
     let (head, _) = post("/auth/login", "expect: 100-continue\r\n", &json!({}));
     let mut stalled = Raw::saying(served.address, head).await;
     stalled.head().await.unwrap();

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use countersign::pb::revocation::Target;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::pb::{Revocation, WatchRevocationsRequest, WatchRevocationsResponse};
+use countersign::server::Edge;
 use http::StatusCode;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -35,7 +35,7 @@ async fn watch(app: &TestApp, cursor: &str) -> Result<Watched, Status> {
 }
 
 async fn watch_as(app: &TestApp, authorization: &str, cursor: &str) -> Result<Watched, Status> {
-    let mut client: SessionServiceClient<Router> = SessionServiceClient::new(app.service.clone());
+    let mut client: SessionServiceClient<Edge> = SessionServiceClient::new(app.service.clone());
     let mut request = Request::new(WatchRevocationsRequest { cursor: cursor.to_owned() });
     request.metadata_mut().insert("authorization", authorization.parse().unwrap());
     Ok(client.watch_revocations(request).await?.into_inner())

@@ -258,6 +258,10 @@ impl AccountStore for PostgresStore {
         self.pools.caught_up();
     }
 
+    fn is_in_step(&self) -> bool {
+        self.pools.is_in_step()
+    }
+
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let pool = self.pools.calls()?;
         unit(async move {

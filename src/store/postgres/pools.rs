@@ -52,10 +52,15 @@ impl Pools {
 
     /// For the statements of a call.
     pub fn calls(&self) -> Result<PgPool, StoreError> {
-        if self.losses.load(SeqCst) == self.heeded.load(SeqCst) {
+        if self.is_in_step() {
             return Ok(get(&self.calls));
         }
         Err(StoreError::Unavailable("the database was lost, and what was missed is not yet read".into()))
+    }
+
+    /// Whether everything is heeded that was missed when the database was lost.
+    pub fn is_in_step(&self) -> bool {
+        self.losses.load(SeqCst) == self.heeded.load(SeqCst)
     }
 
     /// For one question of the feed.

@@ -222,6 +222,10 @@ impl AccountStore for SqliteStore {
     // A file is not lost and found again.
     fn caught_up(&self) {}
 
+    fn is_in_step(&self) -> bool {
+        true
+    }
+
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         for statement in

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use argon2::Params;
-use axum::Router;
 use axum::body::Body;
 use clap::Parser as _;
 use countersign::accounts::Operator;
@@ -12,7 +11,7 @@ use countersign::clock::ManualClock;
 use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
-use countersign::server::{App, Limits};
+use countersign::server::{App, Edge, Limits};
 use countersign::store::{self, Purpose};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -32,7 +31,7 @@ pub const PASSWORD: &str = "s3cur3pass";
 
 /// An app with a database of its own and registration open.
 pub struct TestApp {
-    pub service: Router,
+    pub service: Edge,
     pub clock: ManualClock,
     pub hasher: PasswordHasher,
     pub settings: Settings,
@@ -79,7 +78,7 @@ impl TestApp {
     }
 
     /// The generated client, in process.
-    pub fn grpc(&self) -> AuthServiceClient<Router> {
+    pub fn grpc(&self) -> AuthServiceClient<Edge> {
         AuthServiceClient::new(self.service.clone())
     }
 
@@ -141,7 +140,11 @@ impl TestApp {
         let stopped = async {
             let _ = stopped.await;
         };
-        Served { address, stop: Some(stop), task: tokio::spawn(app.serve(listener, stopped, limits)) }
+        Served {
+            address,
+            stop: Some(stop),
+            task: tokio::spawn(async move { app.serve(listener, stopped, limits).await.unwrap() }),
+        }
     }
 
     /// The file of the database.

@@ -1,0 +1,129 @@
+//! The one stack: what stands between a request and the service that answers it. Separate from `mod`, which says what is
+//! behind it. Written out as two steps instead of one layer upon another: each layer in a box of its own would cost every
+//! call as much as the check of its token.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tokio::time::{Instant, timeout_at};
+use tonic::body::Body;
+use tonic::codegen::StdError;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tower::{Layer as _, Service};
+
+use super::auth_service::Auth;
+use super::deadline::Deadline;
+use super::session_service::Sessions;
+use super::{deadline, status};
+use crate::layer::{self, AuthLayer, Refusal};
+use crate::pb::auth_service_server::AuthServiceServer;
+use crate::pb::session_service_server::SessionServiceServer;
+
+/// Every service behind the one stack: a gRPC server without a network. Cheap to clone.
+#[derive(Clone)]
+pub struct Stack(layer::Auth<Handlers, Refuse>);
+
+/// How a refusal of the layer becomes an answer.
+pub(super) type Refuse = fn(Refusal) -> Response<Body>;
+
+type Answer = Result<Response<Body>, Infallible>;
+
+/// The services: our own by name, and whatever else there is.
+#[derive(Clone)]
+pub(super) struct Handlers {
+    pub auth: AuthServiceServer<Auth>,
+    pub sessions: SessionServiceServer<Sessions>,
+    pub others: Routes,
+}
+
+impl Stack {
+    pub(super) fn new(handlers: Handlers, auth: &AuthLayer<Refuse>) -> Self {
+        Self(auth.layer(handlers))
+    }
+}
+
+/// 1. Panics, outside everything. 2. Authentication.
+impl<B> Service<Request<B>> for Stack
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Answer>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // Whoever sees a panic sees an answer: nothing half-done is looked at again.
+        match catch_unwind(AssertUnwindSafe(|| self.0.call(request))) {
+            Ok(answer) => Box::pin(AssertUnwindSafe(answer).catch_unwind().map(|end| end.unwrap_or_else(panicked))),
+            Err(panic) => Box::pin(std::future::ready(panicked(panic))),
+        }
+    }
+}
+
+/// 3. Panics of the handler. 4. The deadline. 5. Blame.
+impl<B> Service<Request<B>> for Handlers
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Answer>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let limit = match deadline::of(request.headers()) {
+            Ok(limit) => limit,
+            Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
+        };
+        let deadline = Instant::now() + limit;
+        request.extensions_mut().insert(Deadline(deadline.into_std()));
+        let mut services = self.clone();
+        let answer = async move {
+            match timeout_at(deadline, services.dispatch(request)).await {
+                Ok(answer) => answer.map(status::blame_whom_it_concerns),
+                Err(_) => Ok(status::deadline_exceeded().into_http()),
+            }
+        };
+        Box::pin(AssertUnwindSafe(answer).catch_unwind().map(|end| end.unwrap_or_else(panicked)))
+    }
+}
+
+impl Handlers {
+    async fn dispatch<B>(&mut self, request: Request<B>) -> Answer
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        match request.uri().path().split('/').nth(1) {
+            Some(<AuthServiceServer<Auth> as NamedService>::NAME) => self.auth.call(request).await,
+            Some(<SessionServiceServer<Sessions> as NamedService>::NAME) => self.sessions.call(request).await,
+            _ => self.others.call(request).await,
+        }
+    }
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Answer {
+    let cause = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    Ok(status::internal(cause.into()).into_http())
+}
