@@ -12,6 +12,7 @@
 //! | [`token`] | JWTs: keys, claims, minting, strict reading |
 //! | [`revocations`] | the sessions that ended early, in memory |
 //! | [`activity`] | when sessions were last given a token, until it is written |
+//! | [`meter`] | how often what was called |
 //! | [`hashing`] | the password lane |
 //! | [`store`] | the database |
 //! | [`layer`] | the tower middleware that other services can use |
@@ -30,6 +31,7 @@ pub mod domain;
 pub mod grpc;
 pub mod hashing;
 pub mod layer;
+pub mod meter;
 pub mod pb;
 pub mod rest;
 pub mod revocations;

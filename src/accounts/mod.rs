@@ -9,6 +9,7 @@ mod operator;
 mod sessions;
 mod watch;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -96,7 +97,6 @@ impl Accounts {
     /// Puts the parts together.
     pub fn new(
         store: Arc<dyn AccountStore>,
-        known: Arc<Known>,
         hasher: PasswordHasher,
         tokens: Tokens,
         revocations: Arc<Revocations>,
@@ -104,7 +104,13 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Self {
+        let known = Arc::default();
         Self { store, known, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
+    }
+
+    /// The accounts that it remembers.
+    pub fn known(&self) -> &Arc<Known> {
+        &self.known
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
@@ -275,6 +281,12 @@ impl Accounts {
             tracing::info!(event = "rehash", result = if done { "ok" } else { "put off" }, account = %id);
         };
         tokio::spawn(rehash.instrument(Span::current()));
+    }
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").field("known", &self.known).finish_non_exhaustive()
     }
 }
 

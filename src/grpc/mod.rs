@@ -14,6 +14,7 @@
 //! 5. blame, next to the library that reads messages, because what it says of one that it cannot read is not ours.
 
 mod auth_service;
+mod calls;
 mod convert;
 mod deadline;
 mod session_service;
@@ -31,6 +32,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::accounts::Accounts;
 use crate::activity::Activity;
 use crate::layer::{AuthLayer, Caller, InvalidPath};
+use crate::meter::Meter;
 use crate::pb;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
@@ -38,6 +40,7 @@ use crate::revocations::Revocations;
 use crate::token::{Secret, Tokens};
 use stack::{Handlers, Refuse};
 
+pub use calls::meter;
 pub use convert::ClientAddress;
 pub use stack::Stack;
 
@@ -69,17 +72,30 @@ pub enum StackError {
     Descriptors(#[from] tonic_reflection::server::Error),
 }
 
-/// Every service behind the one stack. Who presents one of `watch_credentials` may watch revocations. With `reflection`,
-/// it describes itself to grpcurl and its like, in both versions of that protocol.
-pub fn stack(
-    accounts: Accounts,
-    tokens: Tokens,
-    revocations: Arc<Revocations>,
-    activity: Arc<Activity>,
-    health: HealthReporter,
-    watch_credentials: Vec<Secret>,
-    reflection: bool,
-) -> Result<Stack, StackError> {
+/// What the stack is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The use cases.
+    pub accounts: Accounts,
+    /// Judges and mints tokens.
+    pub tokens: Tokens,
+    /// The sessions that are over.
+    pub revocations: Arc<Revocations>,
+    /// Hears of every fresh token.
+    pub activity: Arc<Activity>,
+    /// What is said of the server's health.
+    pub health: HealthReporter,
+    /// Who presents one of these may watch revocations.
+    pub watch_credentials: Vec<Secret>,
+    /// Whether it describes itself to grpcurl and its like, in both versions of that protocol.
+    pub reflection: bool,
+    /// Counts calls: [`meter`].
+    pub meter: Option<Arc<Meter>>,
+}
+
+/// Every service behind the one stack.
+pub fn stack(parts: Parts) -> Result<Stack, StackError> {
+    let Parts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
     let watchers = watch::Watchers::new(watch_credentials);
     let sessions = SessionServiceServer::new(session_service::Sessions::new(accounts.clone(), watchers))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -102,5 +118,5 @@ pub fn stack(
     let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
     let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
-    Ok(Stack::new(Handlers { auth, sessions, others: others.prepare() }, &layer))
+    Ok(Stack::new(Handlers { auth, sessions, others: others.prepare() }, &layer, meter))
 }

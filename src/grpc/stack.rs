@@ -5,14 +5,16 @@
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::server::NamedService;
@@ -22,14 +24,19 @@ use tower::{Layer as _, Service};
 use super::auth_service::Auth;
 use super::deadline::Deadline;
 use super::session_service::Sessions;
-use super::{deadline, status};
+use super::{calls, deadline, status};
 use crate::layer::{self, AuthLayer, Refusal};
+use crate::meter::Meter;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 
 /// Every service behind the one stack: a gRPC server without a network. Cheap to clone.
 #[derive(Clone)]
-pub struct Stack(layer::Auth<Handlers, Refuse>);
+pub struct Stack {
+    guarded: layer::Auth<Handlers, Refuse>,
+    /// Nobody's, where nothing is measured: then nothing is.
+    meter: Option<Arc<Meter>>,
+}
 
 /// How a refusal of the layer becomes an answer.
 pub(super) type Refuse = fn(Refusal) -> Response<Body>;
@@ -45,8 +52,8 @@ pub(super) struct Handlers {
 }
 
 impl Stack {
-    pub(super) fn new(handlers: Handlers, auth: &AuthLayer<Refuse>) -> Self {
-        Self(auth.layer(handlers))
+    pub(super) fn new(handlers: Handlers, auth: &AuthLayer<Refuse>, meter: Option<Arc<Meter>>) -> Self {
+        Self { guarded: auth.layer(handlers), meter }
     }
 }
 
@@ -65,11 +72,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let metered = self.meter.clone().map(|meter| (meter, request.uri().path().to_owned(), Instant::now()));
         // Whoever sees a panic sees an answer: nothing half-done is looked at again.
-        match catch_unwind(AssertUnwindSafe(|| self.0.call(request))) {
-            Ok(answer) => Box::pin(AssertUnwindSafe(answer).catch_unwind().map(|end| end.unwrap_or_else(panicked))),
-            Err(panic) => Box::pin(std::future::ready(panicked(panic))),
-        }
+        let called = catch_unwind(AssertUnwindSafe(|| self.guarded.call(request)));
+        Box::pin(async move {
+            let answer = match called {
+                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(panicked),
+                Err(panic) => panicked(panic),
+            };
+            if let (Some((meter, name, since)), Ok(answer)) = (metered, &answer) {
+                calls::count(&meter, &name, since, answer);
+            }
+            answer
+        })
     }
 }
 
@@ -93,10 +108,10 @@ where
             Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
         };
         let deadline = Instant::now() + limit;
-        request.extensions_mut().insert(Deadline(deadline.into_std()));
+        request.extensions_mut().insert(Deadline(deadline));
         let mut services = self.clone();
         let answer = async move {
-            match timeout_at(deadline, services.dispatch(request)).await {
+            match timeout_at(deadline.into(), services.dispatch(request)).await {
                 Ok(answer) => answer.map(status::blame_whom_it_concerns),
                 Err(_) => Ok(status::deadline_exceeded().into_http()),
             }

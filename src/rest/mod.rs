@@ -27,6 +27,20 @@ use crate::pb::auth_service_client::AuthServiceClient;
 pub struct Rest(Router);
 
 impl Rest {
+    /// Every path that answers.
+    pub const PATHS: [&str; 10] = [
+        "/api/auth/login",
+        "/api/auth/register",
+        "/api/auth/me",
+        "/auth/login",
+        "/auth/register",
+        "/auth/refresh",
+        "/auth/logout",
+        "/auth/me",
+        "/healthz",
+        "/readyz",
+    ];
+
     /// On the one stack.
     pub fn new(rpc: Rpc) -> Self {
         let client = AuthServiceClient::new(rpc.clone());

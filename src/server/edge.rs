@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body as RestBody;
 use bytes::Bytes;
@@ -36,6 +36,7 @@ use super::listener::Peer;
 use super::patience::Patient;
 use crate::config::Origin;
 use crate::grpc::{ClientAddress, Stack};
+use crate::meter::{End, Meter};
 use crate::rest::{Rest, Rpc};
 
 /// How long the sender of a gRPC message, or of a stream of them, may pause. A unary call has its deadline besides.
@@ -52,14 +53,16 @@ struct Inner {
     web: GrpcWebService<Stack>,
     rest: Rest,
     cors: CorsLayer,
+    meter: Option<Arc<Meter>>,
 }
 
 type Answer = Response<Either<GrpcBody, RestBody>>;
 
 impl Edge {
-    pub(super) fn new(stack: Stack, origins: &[Origin]) -> Self {
+    /// `meter` counts the answers of the JSON APIs: [`meter`].
+    pub(super) fn new(stack: Stack, origins: &[Origin], meter: Option<Arc<Meter>>) -> Self {
         let (web, rest) = (GrpcWebLayer::new().layer(stack.clone()), Rest::new(Rpc::new(stack.clone())));
-        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins) }))
+        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), meter }))
     }
 }
 
@@ -139,7 +142,7 @@ impl Inner {
         B::Error: Into<StdError> + Send,
     {
         let Some(kind) = Kind::of(&request) else {
-            return self.rest.answer(request.map(RestBody::new)).await.map(Either::Right);
+            return self.rest(request.map(RestBody::new)).await.map(Either::Right);
         };
         let request = request.map(|body| Patient::new(body, SILENCE));
         let Ok(mut answer) = match kind {
@@ -155,6 +158,40 @@ impl Inner {
         }
         answer.map(Either::Left)
     }
+}
+
+impl Inner {
+    async fn rest(&self, request: Request<RestBody>) -> Response<RestBody> {
+        let Some(meter) = &self.meter else { return self.rest.answer(request).await };
+        let (path, since) = (request.uri().path().to_owned(), Instant::now());
+        let answer = self.rest.answer(request).await;
+        meter.count(&path, answer.status().as_u16(), since.elapsed());
+        answer
+    }
+}
+
+/// Counts answers by path and status.
+pub(super) fn meter() -> Meter {
+    const STATUSES: [End; 17] = [
+        (200, "200"),
+        (201, "201"),
+        (204, "204"),
+        (400, "400"),
+        (401, "401"),
+        (403, "403"),
+        (404, "404"),
+        (405, "405"),
+        (408, "408"),
+        (409, "409"),
+        (413, "413"),
+        (415, "415"),
+        (422, "422"),
+        (426, "426"),
+        (429, "429"),
+        (500, "500"),
+        (503, "503"),
+    ];
+    Meter::new(Rest::PATHS.map(str::to_owned), &STATUSES)
 }
 
 /// What a gRPC-Web client must be able to read beside the body: the token, and the status of a failed call.

@@ -26,7 +26,7 @@ use argon2::Params;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::accounts::{Accounts, Known, Rules};
+use crate::accounts::{Accounts, Rules};
 use crate::activity::Activity;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
@@ -37,6 +37,7 @@ use crate::store::{self, AccountStore, OpenError, Purpose, StoreError};
 use crate::token::{Keyring, Tokens};
 
 use health::Health;
+use metrics::Meters;
 use secret::Signing;
 use workers::Workers;
 
@@ -82,6 +83,7 @@ pub struct App {
     pub service: Edge,
     /// The password lane; for tests.
     pub hasher: PasswordHasher,
+    meters: Option<Meters>,
     health: Health,
     feed: feed::Feed,
     revocations: Arc<Revocations>,
@@ -97,12 +99,12 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
 
-    if let Some(address) = settings.metrics_addr {
+    if let (Some(address), Some(meters)) = (settings.metrics_addr, &app.meters) {
         let (listener, url) = listen("METRICS_ADDR", address).await?;
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
-        let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone());
-        // To the last moment: the drain, too, is something to look at.
-        // On this thread, which has little else to do: it must answer when the others are busy.
+        let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone(), meters.clone());
+        // To the last moment: the drain, too, is something to look at. On this thread, which has little else to do: it
+        // must answer when the others are busy.
         let here = Workers::start(0).map_err(ServeError::Threads)?;
         tokio::spawn(async move {
             listener::serve(listener, metrics, std::future::pending(), Limits::default(), &here).await;
@@ -148,15 +150,6 @@ impl App {
         let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
-        let known = Arc::new(Known::default());
-        let feed = feed::Feed::load(
-            Arc::clone(&store),
-            Arc::clone(&revocations),
-            Arc::clone(&clock),
-            health.clone(),
-            Arc::clone(&known),
-        )
-        .await?;
         let rules = Rules {
             registration_open: settings.registration_open(),
             username_token_lifetime: settings.username_token_lifetime,
@@ -166,26 +159,35 @@ impl App {
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
         let accounts = Accounts::new(
             Arc::clone(&store),
-            known,
             hasher.clone(),
             tokens.clone(),
             Arc::clone(&revocations),
             Arc::clone(&activity),
-            clock,
+            Arc::clone(&clock),
             rules,
         );
-        let noting = Arc::clone(&activity);
-        let stack = grpc::stack(
+        let feed = feed::Feed::load(
+            Arc::clone(&store),
+            Arc::clone(&revocations),
+            clock,
+            health.clone(),
+            Arc::clone(accounts.known()),
+        )
+        .await?;
+        let meters = settings.metrics_addr.is_some().then(Meters::default);
+        let stack = grpc::stack(grpc::Parts {
             accounts,
             tokens,
-            Arc::clone(&revocations),
-            noting,
-            health.reporter(),
+            revocations: Arc::clone(&revocations),
+            activity: Arc::clone(&activity),
+            health: health.reporter(),
             watch_credentials,
-            settings.grpc_reflection,
-        )?;
-        let service = Edge::new(stack, &settings.cors_allowed_origins);
-        Ok(Self { service, hasher, health, feed, revocations, activity, store })
+            reflection: settings.grpc_reflection,
+            meter: meters.as_ref().map(|meters| Arc::clone(&meters.calls)),
+        })?;
+        let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
+        let service = Edge::new(stack, &settings.cors_allowed_origins, answers);
+        Ok(Self { service, hasher, meters, health, feed, revocations, activity, store })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls

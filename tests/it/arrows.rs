@@ -6,25 +6,39 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and what it may use; in the order of `lib.rs`.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("clock", &[]),
     ("domain", &[]),
     ("pb", &[]),
     ("token", &["clock"]),
     ("revocations", &["domain", "clock"]),
     ("activity", &["clock"]),
+    ("meter", &[]),
     ("hashing", &["domain"]),
     ("store", &["domain"]),
     ("layer", &["token", "revocations"]),
     ("watch", &["pb", "revocations", "token", "domain"]),
     ("accounts", &["domain", "store", "hashing", "token", "revocations", "activity", "clock"]),
-    ("grpc", &["accounts", "layer", "token", "revocations", "activity", "domain", "pb"]),
+    ("grpc", &["accounts", "layer", "token", "revocations", "activity", "meter", "domain", "pb"]),
     ("rest", &["pb"]),
     ("config", &["token", "revocations", "hashing"]),
     ("telemetry", &[]),
     (
         "server",
-        &["config", "grpc", "rest", "accounts", "store", "hashing", "token", "revocations", "activity", "clock", "pb"],
+        &[
+            "config",
+            "grpc",
+            "rest",
+            "accounts",
+            "store",
+            "hashing",
+            "token",
+            "revocations",
+            "activity",
+            "meter",
+            "clock",
+            "pb",
+        ],
     ),
     ("command", &["accounts", "clock", "config", "domain", "hashing", "store"]),
     ("main", &["config", "command", "server", "telemetry"]),

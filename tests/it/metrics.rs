@@ -8,10 +8,18 @@ use serde_json::{Value, json};
 
 use crate::support::app::request;
 use crate::support::http::over_socket;
-use crate::support::{Answer, Binary, PASSWORD, SECRET, binary};
+use crate::support::{Answer, Binary, PASSWORD, SECRET, TestApp, binary};
 
 async fn get(address: SocketAddr, path: &str) -> Answer {
     over_socket(address, request(Method::GET, path, &[], Body::empty())).await
+}
+
+/// Where it says its metrics are.
+fn metrics_of(server: &Binary) -> SocketAddr {
+    let events: Vec<Value> =
+        server.log.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let url = events.iter().find(|event| event["event"] == "metrics").unwrap()["url"].as_str().unwrap().to_owned();
+    url.trim_start_matches("http://").trim_end_matches("/metrics").parse().unwrap()
 }
 
 #[tokio::test]
@@ -25,10 +33,7 @@ async fn the_set_and_the_password_lane_are_told_on_an_address_of_their_own() {
         ("HASH_QUEUE", "7"),
     ];
     let server = Binary::spawn(binary::command(dir.path()).envs(settings));
-    let events: Vec<Value> =
-        server.log.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let url = events.iter().find(|event| event["event"] == "metrics").unwrap()["url"].as_str().unwrap().to_owned();
-    let metrics = url.trim_start_matches("http://").trim_end_matches("/metrics").parse().unwrap();
+    let metrics = metrics_of(&server);
 
     let account = Body::from(json!({ "username": "alice", "password": PASSWORD }).to_string());
     let json = [("content-type", "application/json")];
@@ -71,5 +76,48 @@ async fn the_set_and_the_password_lane_are_told_on_an_address_of_their_own() {
     for (address, path) in [(metrics, "/healthz"), (metrics, "/auth/me"), (server.address, "/metrics")] {
         let answer = get(address, path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_rpc_and_every_route_is_counted_by_how_it_ended_and_nobody_can_add_a_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("JWT_SECRET", SECRET), ("ALLOW_REGISTRATION", "true"), ("METRICS_ADDR", "127.0.0.1:0")];
+    let server = Binary::spawn(binary::command(dir.path()).envs(settings));
+    let metrics = metrics_of(&server);
+    let json = [("content-type", "application/json")];
+    let alice = || Body::from(json!({ "username": "alice", "password": PASSWORD }).to_string());
+    for path in ["/api/auth/register", "/api/auth/register", "/api/auth/login"] {
+        over_socket(server.address, request(Method::POST, path, &json, alice())).await;
+    }
+    for path in ["/api/auth/me", "/healthz", "/alice", "/alice/secret", "/countersign.v1.AuthService/Alice"] {
+        get(server.address, path).await;
+    }
+    let text = String::from_utf8(get(metrics, "/metrics").await.body.to_vec()).unwrap();
+    for line in [
+        r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Register",code="OK"} 1"#,
+        r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Register",code="ALREADY_EXISTS"} 1"#,
+        r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Login",code="OK"} 1"#,
+        r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Me",code="UNAUTHENTICATED"} 1"#,
+        r#"countersign_rpc_duration_seconds_count{method="/countersign.v1.AuthService/Register"} 2"#,
+        r#"countersign_http_calls_total{route="/api/auth/register",status="200"} 1"#,
+        r#"countersign_http_calls_total{route="/api/auth/register",status="409"} 1"#,
+        r#"countersign_http_calls_total{route="/api/auth/me",status="401"} 1"#,
+        r#"countersign_http_calls_total{route="/healthz",status="200"} 1"#,
+        r#"countersign_http_calls_total{route="other",status="404"} 2"#,
+        r#"countersign_http_calls_total{route="other",status="405"} 1"#,
+        r#"countersign_http_duration_seconds_count{route="other"} 3"#,
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.to_lowercase().contains("alice"));
+}
+
+#[tokio::test]
+async fn every_path_of_the_json_apis_is_counted_under_its_own_name() {
+    let app = TestApp::start().await;
+    for path in countersign::rest::Rest::PATHS {
+        let answer = app.get(path, &[]).await;
+        assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
 }

@@ -1,6 +1,8 @@
 //! What is measured, for Prometheus, on a listener of its own (`METRICS_ADDR`): who may call the service need not know how
 //! it is doing. Numbers only, and no names; each is read when it is asked for.
 
+mod hashing;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,14 +17,37 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::hashing::{Dropped, Histogram, PasswordHasher, Refusal};
+use super::edge;
+use crate::grpc;
+use crate::hashing::PasswordHasher;
+use crate::meter::Meter;
 use crate::revocations::Revocations;
 
+/// What is counted of calls: those of RPCs, by whatever protocol, and the answers of the JSON APIs.
+#[derive(Debug, Clone)]
+pub(super) struct Meters {
+    pub calls: Arc<Meter>,
+    pub answers: Arc<Meter>,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self { calls: Arc::new(grpc::meter()), answers: Arc::new(edge::meter()) }
+    }
+}
+
 /// `GET /metrics`, in OpenMetrics' text.
-pub(super) fn router(revocations: Arc<Revocations>, hasher: PasswordHasher) -> Router {
+pub(super) fn router(revocations: Arc<Revocations>, hasher: PasswordHasher, meters: Meters) -> Router {
     let mut registry = Registry::with_prefix("countersign");
+    registry.register_collector(Box::new(OfCalls { meter: meters.calls, what: "rpc", name: "method", end: "code" }));
+    registry.register_collector(Box::new(OfCalls {
+        meter: meters.answers,
+        what: "http",
+        name: "route",
+        end: "status",
+    }));
     registry.register_collector(Box::new(OfRevocations(revocations)));
-    registry.register_collector(Box::new(OfHashing(hasher)));
+    registry.register_collector(Box::new(hashing::OfHashing(hasher)));
     let registry = Arc::new(registry);
     Router::new().route("/metrics", get(async move || answer(&registry)))
 }
@@ -74,40 +99,38 @@ impl Collector for OfRevocations {
     }
 }
 
+/// One meter's readings.
 #[derive(Debug)]
-struct OfHashing(PasswordHasher);
+struct OfCalls {
+    meter: Arc<Meter>,
+    what: &'static str,
+    /// What a name is called, and an end.
+    name: &'static str,
+    end: &'static str,
+}
 
-impl Collector for OfHashing {
+impl Collector for OfCalls {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let stats = self.0.stats();
-        for (name, help, unit, value) in [
-            ("hash_waiting", "Passwords that wait for a thread", None, stats.waiting),
-            ("hash_running", "Passwords that are being hashed", None, stats.running),
-            ("hash_threads", "Threads that hash passwords", None, stats.threads),
-            ("hash_capacity", "How many passwords may wait", None, stats.capacity),
-            ("hash_memory", "Memory held for hashing", Some(&Unit::Bytes), stats.memory),
-        ] {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?)?;
+        let (name, help) = (format!("{}_calls", self.what), "Calls, by how they ended");
+        let mut calls = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+        for reading in self.meter.read() {
+            for (end, count) in reading.by_end {
+                calls
+                    .encode_family(&[(self.name, reading.name), (self.end, end)])?
+                    .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
         }
-        for (name, help, times) in [
-            ("hash_wait", "How long passwords waited that were then hashed", &stats.wait),
-            ("hash_run", "How long hashes took, once begun", &stats.run),
-        ] {
-            let counts = Histogram::BOUNDS.into_iter().chain([f64::INFINITY]).zip(times.counts);
-            encoder
-                .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
-                .encode_histogram::<NoLabelSet>(times.sum, times.count(), &counts.collect::<Vec<_>>(), None)?;
-        }
-        let refused = Refusal::ALL.map(|(cause, name)| (name, stats.refused[cause as usize]));
-        let dropped = Dropped::ALL.map(|(cause, name)| (name, stats.dropped[cause as usize]));
-        for (name, help, counts) in [
-            ("hash_refused", "Passwords refused, by cause", &refused[..]),
-            ("hash_dropped", "Passwords that waited and were not hashed, by cause", &dropped),
-        ] {
-            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (cause, count) in counts {
-                metric.encode_family(&[("cause", *cause)])?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        let (name, help) = (format!("{}_duration", self.what), "How long calls took, until their answer began");
+        let mut times = encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for reading in self.meter.read() {
+            let count = reading.by_time.iter().map(|(_, count)| count).sum();
+            if count > 0 {
+                times.encode_family(&[(self.name, reading.name)])?.encode_histogram::<NoLabelSet>(
+                    reading.seconds,
+                    count,
+                    &reading.by_time,
+                    None,
+                )?;
             }
         }
         Ok(())

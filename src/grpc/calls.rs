@@ -1,0 +1,57 @@
+//! What is counted of the calls that pass the stack: their names, from the descriptors, and gRPC's codes. Separate because
+//! the stack works without it.
+
+use std::time::Instant;
+
+use http::Response;
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tonic::Code;
+
+use crate::meter::{End, Meter};
+use crate::pb;
+
+/// Every code, as the specification spells it.
+const CODES: [End; 17] = [
+    (Code::Ok as u16, "OK"),
+    (Code::Cancelled as u16, "CANCELLED"),
+    (Code::Unknown as u16, "UNKNOWN"),
+    (Code::InvalidArgument as u16, "INVALID_ARGUMENT"),
+    (Code::DeadlineExceeded as u16, "DEADLINE_EXCEEDED"),
+    (Code::NotFound as u16, "NOT_FOUND"),
+    (Code::AlreadyExists as u16, "ALREADY_EXISTS"),
+    (Code::PermissionDenied as u16, "PERMISSION_DENIED"),
+    (Code::ResourceExhausted as u16, "RESOURCE_EXHAUSTED"),
+    (Code::FailedPrecondition as u16, "FAILED_PRECONDITION"),
+    (Code::Aborted as u16, "ABORTED"),
+    (Code::OutOfRange as u16, "OUT_OF_RANGE"),
+    (Code::Unimplemented as u16, "UNIMPLEMENTED"),
+    (Code::Internal as u16, "INTERNAL"),
+    (Code::Unavailable as u16, "UNAVAILABLE"),
+    (Code::DataLoss as u16, "DATA_LOSS"),
+    (Code::Unauthenticated as u16, "UNAUTHENTICATED"),
+];
+
+/// Counts calls by the full name of their method, as in `/countersign.v1.AuthService/Login`. A stream counts when it begins.
+pub fn meter() -> Meter {
+    let files = [pb::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
+        .into_iter()
+        .filter_map(|encoded| FileDescriptorSet::decode(encoded).ok())
+        .flat_map(|set| set.file);
+    let names = files.flat_map(|file| {
+        let package = file.package().to_owned();
+        let methods = file.service.into_iter().flat_map(|service| {
+            let name = service.name().to_owned();
+            service.method.into_iter().map(move |method| format!("{name}/{}", method.name()))
+        });
+        methods.map(move |method| format!("/{package}.{method}")).collect::<Vec<_>>()
+    });
+    Meter::new(names, &CODES)
+}
+
+/// Counts a call that began at `since` and was answered like this. A code that is not in the headers is in the trailers,
+/// which follow a message, so it is OK.
+pub(super) fn count<B>(meter: &Meter, name: &str, since: Instant, answer: &Response<B>) {
+    let code = answer.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
+    meter.count(name, code as u16, since.elapsed());
+}
