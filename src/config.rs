@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use argon2::Params;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::hashing::{cost, machine};
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
@@ -47,6 +49,15 @@ pub enum Command {
     Backup {
         /// The file to make
         file: PathBuf,
+    },
+    /// Measure what passwords may cost on this machine, and recommend HASH_PARAMS
+    Calibrate {
+        /// The longest that a hash may take while every thread is hashing
+        #[arg(long, default_value = "50ms", value_parser = milliseconds)]
+        target: Duration,
+        /// How long to measure, about: longer is steadier
+        #[arg(long, default_value = "12s", value_parser = duration)]
+        within: Duration,
     },
 }
 
@@ -149,6 +160,18 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
     pub revocation_staleness: Duration,
 
+    /// What hashing a password costs, as `countersign calibrate` recommends: KiB of memory, passes, lanes
+    #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
+    pub hash_params: Params,
+
+    /// How many threads hash passwords [default: as many as there are cores]
+    #[arg(long, env, global = true, value_parser = number::<1_024>)]
+    pub hash_threads: Option<usize>,
+
+    /// How many passwords may wait for a thread
+    #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
+    pub hash_queue: usize,
+
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]
     pub cors_allowed_origins: Vec<Origin>,
@@ -200,12 +223,20 @@ pub enum SettingsError {
     /// A token that would outlive its session.
     #[error("{0} must not be longer than SESSION_MAX_LIFETIME")]
     LongerThanSession(&'static str),
+    /// HASH_THREADS and HASH_PARAMS.
+    #[error(transparent)]
+    Memory(#[from] cost::MemoryError),
 }
 
 impl Settings {
     /// Whether strangers may register: "only exactly `true` opens".
     pub fn registration_open(&self) -> bool {
         self.allow_registration == "true"
+    }
+
+    /// How many threads hash passwords.
+    pub fn hash_threads(&self) -> usize {
+        self.hash_threads.unwrap_or_else(machine::cores)
     }
 
     /// Checks what no single value can tell. `environment` is the names of all variables.
@@ -218,6 +249,7 @@ impl Settings {
                 return Err(SettingsError::LongerThanSession(name));
             }
         }
+        cost::require_memory(&self.hash_params, self.hash_threads())?;
         let command = Cli::command();
         let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
         for found in environment.filter(|name| !known.contains(&name.as_str())) {
@@ -246,6 +278,21 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     }
     let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
     if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
+}
+
+/// `50ms`: a positive whole number of milliseconds, at most ten seconds.
+fn milliseconds(text: &str) -> Result<Duration, &'static str> {
+    let number = text.strip_suffix("ms").and_then(|digits| number::<10_000>(digits).ok());
+    number
+        .map(|number| Duration::from_millis(number as u64))
+        .ok_or("write milliseconds, as in 50ms, of at most 10000ms")
+}
+
+/// A whole number from 1 to `MOST`.
+fn number<const MOST: usize>(text: &str) -> Result<usize, String> {
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=MOST).contains(number));
+    number.ok_or_else(|| format!("write a whole number from 1 to {MOST}"))
 }
 
 /// A [`duration`] that a token may live.

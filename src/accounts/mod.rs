@@ -11,7 +11,7 @@ mod watch;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use crate::domain::{
     Account, AccountStatus, AuthError, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
     Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
 };
-use crate::hashing::{HashError, PasswordHasher};
+use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
 use crate::store::{AccountStore, Credentials, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
@@ -37,6 +37,9 @@ pub use watch::{Revoked, Watch, WatchEnd};
 /// or another service may slide tokens without having heard of a revocation
 /// ([`MAX_STALENESS`](crate::revocations::MAX_STALENESS)).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// A stronger hash is made when there is room for it, or at a later sign-in.
+const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long sessions and tokens live, and who may register.
 #[derive(Debug, Clone)]
@@ -119,17 +122,20 @@ impl Accounts {
         Err(AuthError::RegistrationClosed)
     }
 
-    /// Registers an account; signs it in if it is a username account, as that contract has it.
+    /// Registers an account; signs it in if it is a username account, as that contract has it. Nobody waits for the answer
+    /// after `deadline`.
     pub async fn register(
         &self,
         registration: Registration,
         password: NewPassword,
         client: Client,
+        deadline: Instant,
     ) -> Result<(Account, Option<IssuedToken>), AuthError> {
         self.require_open_registration()?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
-        let password_hash = self.hasher.hash(password.as_password()).await?;
+        let turn = Turn { client: client.address, deadline };
+        let password_hash = self.hasher.hash(password.as_password(), turn).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         let account = Account {
             id: new.id,
@@ -155,16 +161,20 @@ impl Accounts {
         Ok((account, token))
     }
 
-    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash.
+    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served before
+    /// `deadline`, not even a read of the database.
     pub async fn login(
         &self,
         handle: &Handle,
         password: &Password,
         client: Client,
+        deadline: Instant,
     ) -> Result<(Account, IssuedToken), AuthError> {
+        let turn = Turn { client: client.address, deadline };
+        self.hasher.require_room(&turn)?;
         let found = self.store.find_credentials(handle).await?;
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verdict = self.hasher.verify(password, stored).await?;
+        let verdict = self.hasher.verify(password, stored, turn).await?;
         let Some(Credentials { account, password_hash }) = found else {
             return refused("unknown account", None);
         };
@@ -263,7 +273,8 @@ impl Accounts {
     fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
         let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
         let rehash = async move {
-            let done = match hasher.hash(&password).await {
+            let turn = Turn { client: None, deadline: Instant::now() + REHASH_PATIENCE };
+            let done = match hasher.hash(&password, turn).await {
                 Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
                 Err(_) => false,
             };
@@ -337,6 +348,7 @@ impl From<HashError> for AuthError {
     fn from(error: HashError) -> Self {
         match error {
             HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            HashError::Late => Self::OutOfTime,
             HashError::Failed(_) => Self::Internal(error.into()),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::{LONGEST_WAIT, Registration, new_account};
 use crate::clock::Clock;
 use crate::domain::{Account, AccountStatus, AuthError, Handle, NewPassword, Role};
-use crate::hashing::PasswordHasher;
+use crate::hashing::{PasswordHasher, Turn};
 use crate::store::{AccountStore, StoreError};
 use crate::token::MAX_LIFETIME;
 
@@ -43,7 +44,8 @@ impl Operator {
         registration: Registration,
         password: NewPassword,
     ) -> Result<Option<Uuid>, AuthError> {
-        let password_hash = hasher.hash(password.as_password()).await?;
+        let turn = Turn { client: None, deadline: Instant::now() + LONGEST_WAIT };
+        let password_hash = hasher.hash(password.as_password(), turn).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         match self.store.insert_account(&new, None).await {
             Ok(()) => Ok(Some(new.id)),

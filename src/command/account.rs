@@ -3,8 +3,6 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::sync::Arc;
 
-use argon2::Params;
-
 use super::{CommandError, say};
 use crate::accounts::{Operator, Registration};
 use crate::clock::SystemClock;
@@ -22,14 +20,16 @@ pub async fn account(settings: &Settings, command: AccountCommand) -> Result<(),
     };
     let store = store::open(&settings.database_url, purpose).await?;
     let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
-    let result = run(&operator, command).await;
+    let result = run(settings, &operator, command).await;
     store.close().await;
     result
 }
 
-async fn run(operator: &Operator, command: AccountCommand) -> Result<(), CommandError> {
+async fn run(settings: &Settings, operator: &Operator, command: AccountCommand) -> Result<(), CommandError> {
     match command {
-        AccountCommand::Create { handle, name, firm_name } => create(operator, &handle, &name, &firm_name).await,
+        AccountCommand::Create { handle, name, firm_name } => {
+            create(settings, operator, &handle, &name, &firm_name).await
+        }
         AccountCommand::List => list(operator).await,
         AccountCommand::Disable { handle } => set_status(operator, &handle, AccountStatus::Inactive).await,
         AccountCommand::Enable { handle } => set_status(operator, &handle, AccountStatus::Active).await,
@@ -42,7 +42,13 @@ async fn run(operator: &Operator, command: AccountCommand) -> Result<(), Command
     }
 }
 
-async fn create(operator: &Operator, handle: &str, name: &str, firm_name: &str) -> Result<(), CommandError> {
+async fn create(
+    settings: &Settings,
+    operator: &Operator,
+    handle: &str,
+    name: &str,
+    firm_name: &str,
+) -> Result<(), CommandError> {
     let handle = parse(handle)?;
     let (registration, floor) = match handle.clone() {
         Handle::Username(_) if !(name.is_empty() && firm_name.is_empty()) => {
@@ -58,7 +64,7 @@ async fn create(operator: &Operator, handle: &str, name: &str, firm_name: &str) 
     if operator.find(&handle).await?.is_none() {
         let password = read_password().map_err(CommandError::Password)?;
         let password = NewPassword::parse(password, floor).map_err(|why| CommandError::Invalid("password", why))?;
-        let hasher = PasswordHasher::start(Params::default(), 1, 1)?;
+        let hasher = PasswordHasher::start(settings.hash_params.clone(), 1, 1)?;
         if let Some(id) = operator.create(&hasher, registration, password).await? {
             return say(&format!("created {handle} ({id})"));
         }

@@ -1,7 +1,9 @@
-//! What an operator does from the command line: `account` with accounts, `moving` and `backup` with all of a database.
+//! What an operator does from the command line: `account` with accounts, `moving` and `backup` with all of a database,
+//! `calibrate` with the machine.
 
 mod account;
 mod backup;
+mod calibrate;
 mod moving;
 
 use std::io::{self, Write as _};
@@ -12,6 +14,7 @@ use crate::store::{BackupError, MoveError, OpenError};
 
 pub use account::account;
 pub use backup::backup;
+pub use calibrate::calibrate;
 pub use moving::migrate_store;
 
 /// Why a command did not do it. Each message says what to do.

@@ -33,6 +33,9 @@ pub enum AuthError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The caller's time passed before anything was done.
+    #[error("the call ran out of time")]
+    OutOfTime,
     /// The database is out of reach.
     #[error("the database is out of reach")]
     Unavailable(#[source] Source),

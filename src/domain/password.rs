@@ -91,7 +91,7 @@ pub enum PasswordHashError {
 }
 
 impl PasswordHash {
-    /// Parses a PHC string and bounds what verifying it may cost: 256 MiB, 16 passes, 4 lanes.
+    /// Parses a PHC string and bounds what verifying it may cost ([`Self::is_bearable`]).
     pub fn parse(phc: &str) -> Result<Self, PasswordHashError> {
         let phc = phc::PasswordHash::new(phc).map_err(|_| PasswordHashError::Malformed)?;
         if phc.algorithm.as_str() != Algorithm::Argon2id.as_str() || phc.version != Some(Version::V0x13.into()) {
@@ -103,7 +103,7 @@ impl PasswordHash {
             return Err(PasswordHashError::Malformed);
         }
         let params = Params::try_from(&phc).map_err(|_| PasswordHashError::Malformed)?;
-        if params.m_cost() > 256 * 1_024 || params.t_cost() > 16 || params.p_cost() > 4 {
+        if !Self::is_bearable(&params) {
             return Err(PasswordHashError::TooCostly);
         }
         Ok(Self { phc, params })
@@ -119,6 +119,11 @@ impl PasswordHash {
             hash: Some(phc::Output::new(output).ok()?),
         };
         Self::parse(&phc.to_string()).ok()
+    }
+
+    /// Whether verifying a hash of such parameters costs no more than any login may: 256 MiB, 16 passes, 4 lanes.
+    pub fn is_bearable(params: &Params) -> bool {
+        params.m_cost() <= 256 * 1_024 && params.t_cost() <= 16 && params.p_cost() <= 4
     }
 
     /// The cost it was made with.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::status::{self, Failure};
+use super::{convert, deadline};
 use crate::accounts::{Accounts, profile};
 use crate::layer::Caller;
 use crate::pb;
@@ -26,9 +26,10 @@ impl Auth {
 impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
         self.accounts.require_open_registration().map_err(Failure)?;
-        let client = convert::client(&request);
+        let (client, deadline) = (convert::client(&request), deadline::noted(&request));
         let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.register(registration, password, client).await.map_err(Failure)?;
+        let (account, token) =
+            self.accounts.register(registration, password, client, deadline).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {
             account: Some(convert::account(&account)),
             expires_in: token.as_ref().map_or(0, expires_in),
@@ -37,9 +38,9 @@ impl AuthService for Auth {
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
-        let client = convert::client(&request);
+        let (client, deadline) = (convert::client(&request), deadline::noted(&request));
         let (handle, password) = convert::login(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.login(&handle, &password, client).await.map_err(Failure)?;
+        let (account, token) = self.accounts.login(&handle, &password, client, deadline).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&token),
             token: token.token.as_str().to_owned(),

@@ -1,13 +1,17 @@
 //! The time a call may take: the caller's `grpc-timeout`, at most ours. tonic's own server does this in its transport,
 //! which this service does not use, and which the JSON APIs would not pass.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 
 use super::status::Failure;
 use crate::domain::{AuthError, Violations};
+
+/// When a call will be given up: for its handler to know, in the extensions of its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub Instant);
 
 /// Of a caller that names none, and the most that one may name. For a stream, the time until it begins.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -23,6 +27,11 @@ pub(super) fn of(headers: &HeaderMap) -> Result<Duration, Status> {
             Err(Failure(AuthError::Validation(violations)).into())
         }
     }
+}
+
+/// When the call of this request will be given up.
+pub(super) fn noted<T>(request: &tonic::Request<T>) -> Instant {
+    request.extensions().get().map_or_else(|| Instant::now() + LONGEST, |&Deadline(deadline)| deadline)
 }
 
 /// `TimeoutValue TimeoutUnit` of the gRPC protocol over HTTP/2.

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::server::NamedService;
@@ -22,6 +22,7 @@ use tonic::service::Routes;
 use tower::{Layer as _, Service};
 
 use super::auth_service::Auth;
+use super::deadline::Deadline;
 use super::session_service::Sessions;
 use super::{calls, deadline, status};
 use crate::layer::{self, AuthLayer, Refusal};
@@ -101,14 +102,16 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let limit = match deadline::of(request.headers()) {
             Ok(limit) => limit,
             Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
         };
+        let deadline = Instant::now() + limit;
+        request.extensions_mut().insert(Deadline(deadline));
         let mut services = self.clone();
         let answer = async move {
-            match timeout(limit, services.dispatch(request)).await {
+            match timeout_at(deadline.into(), services.dispatch(request)).await {
                 Ok(answer) => answer.map(status::blame_whom_it_concerns),
                 Err(_) => Ok(status::deadline_exceeded().into_http()),
             }

@@ -67,6 +67,7 @@ impl From<Failure<AuthError>> for Status {
             AuthError::NotFound => (Code::NotFound, ErrorReason::NotFound),
             AuthError::AccountGone => return Failure(Refusal::TokenInvalid).into(),
             AuthError::Overloaded { retry_after } => return overloaded(retry_after),
+            AuthError::OutOfTime => return deadline_exceeded(),
             AuthError::Unavailable(cause) => {
                 tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "unavailable");
                 (Code::Unavailable, ErrorReason::Unavailable)

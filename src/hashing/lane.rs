@@ -1,99 +1,257 @@
-//! The threads and their queue.
+//! The threads, and the rules by which a job is admitted to their queue, leaves it, and runs.
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use argon2::Block;
-use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::oneshot;
-use zeroize::Zeroize;
+use tokio::time::timeout_at;
 
-use super::{HashError, OUTPUT_BYTES};
+use super::memory::Memory;
+use super::queue::{Client, Place, Queue};
+use super::stats::{Dropped, LaneStats, Refusal};
+use super::{HashError, OUTPUT_BYTES, Turn, machine};
 
-type Output = Result<[u8; OUTPUT_BYTES], HashError>;
+pub(super) type Output = Result<[u8; OUTPUT_BYTES], HashError>;
 
-/// The queue's entrance. The threads end when it is dropped.
-pub(super) struct Lane {
-    queue: Sender<Job>,
-    threads: usize,
-    /// How long the latest hash took: what the wait is estimated from.
-    run_micros: Arc<AtomicU64>,
+/// The entrance. The threads end when it is dropped.
+pub(super) struct Lane(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// A job has come, or the lane is closed.
+    news: Condvar,
+    memory: Arc<AtomicUsize>,
+}
+
+struct State {
+    queue: Queue<Job>,
+    closed: bool,
+    /// How long hashes take, the latest weighing most; nothing until one is done.
+    run_time: Option<Duration>,
+    /// All but what waits and what memory is held, which are read where they are.
+    stats: LaneStats,
 }
 
 /// A hash to compute and where its output goes.
-pub(super) struct Job {
+struct Job {
     hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>,
     reply: oneshot::Sender<Output>,
+    deadline: Instant,
+    since: Instant,
 }
 
-/// One thread's blocks: taken from the system once, reused for every hash, wiped after each.
-#[derive(Default)]
-pub(super) struct Memory(Vec<Block>);
-
-impl Job {
-    pub fn new(hash: impl FnOnce(&mut Memory) -> Output + Send + 'static) -> (Self, oneshot::Receiver<Output>) {
-        let (reply, output) = oneshot::channel();
-        (Self { hash: Box::new(hash), reply }, output)
-    }
-}
-
-impl Memory {
-    pub fn take(&mut self, blocks: usize) -> &mut [Block] {
-        if self.0.len() < blocks {
-            self.0.resize(blocks, Block::new());
-        }
-        &mut self.0[..blocks]
-    }
+/// Whoever waits for a job, and takes it out of the queue when dropped.
+struct Waiter<'a> {
+    shared: &'a Shared,
+    place: Place,
+    deadline: tokio::time::Instant,
+    output: oneshot::Receiver<Output>,
 }
 
 impl Lane {
-    pub fn start(threads: usize, queue: usize) -> io::Result<Self> {
-        let (sender, receiver) = bounded(queue);
-        let run_micros = Arc::new(AtomicU64::new(50_000));
+    /// Starts `threads` threads, which keep `usual_blocks` of memory each. At most `capacity` jobs wait for them.
+    pub fn start(threads: usize, capacity: usize, usual_blocks: usize) -> io::Result<Self> {
+        let state = State {
+            queue: Queue::new(),
+            closed: false,
+            run_time: None,
+            stats: LaneStats { threads, capacity, ..LaneStats::default() },
+        };
+        let (state, news, memory) = (Mutex::new(state), Condvar::new(), Arc::default());
+        // Made first, so that the threads that have started end if another cannot.
+        let lane = Self(Arc::new(Shared { state, news, memory }));
         for index in 0..threads {
-            let (receiver, run_micros) = (receiver.clone(), Arc::clone(&run_micros));
-            std::thread::Builder::new().name(format!("hash-{index}")).spawn(move || work(&receiver, &run_micros))?;
+            let shared = Arc::clone(&lane.0);
+            let work = move || shared.work(&mut Memory::new(usual_blocks, Arc::clone(&shared.memory)));
+            thread::Builder::new().name(format!("hash-{index}")).spawn(work)?;
         }
-        Ok(Self { queue: sender, threads, run_micros })
+        Ok(lane)
     }
 
-    /// Queues a job, or refuses it at once.
-    pub fn admit(&self, job: Job) -> Result<(), HashError> {
-        self.queue.try_send(job).map_err(|_| HashError::Overloaded { retry_after: self.time_to_empty() })
+    /// Refuses who would be refused a place now, and counts that.
+    pub fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
+        let mut state = self.0.lock();
+        state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal))
     }
 
-    /// Until the queue is empty at the latest pace, in whole seconds, at least one.
-    fn time_to_empty(&self) -> Duration {
-        let runs = self.queue.len().div_ceil(self.threads.max(1)) as u64;
-        let micros = runs.saturating_mul(self.run_micros.load(Ordering::Relaxed));
-        Duration::from_secs(micros.div_ceil(1_000_000).max(1))
+    /// Waits for a turn and for the hash, or is refused at once. Dropping the future gives the turn up; a hash that has
+    /// begun runs to its end.
+    pub async fn run(&self, turn: Turn, hash: impl FnOnce(&mut Memory) -> Output + Send + 'static) -> Output {
+        let mut waiter = self.admit(&turn, Box::new(hash))?;
+        let output = match timeout_at(waiter.deadline, &mut waiter.output).await {
+            Ok(output) => output,
+            Err(_) if waiter.leave() => return Err(HashError::Late),
+            // It has begun: the work is as good as done.
+            Err(_) => (&mut waiter.output).await,
+        };
+        output.unwrap_or(Err(HashError::Failed("the hash panicked")))
+    }
+
+    fn admit(&self, turn: &Turn, hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>) -> Result<Waiter<'_>, HashError> {
+        let (reply, output) = oneshot::channel();
+        let job = Job { hash, reply, deadline: turn.deadline, since: Instant::now() };
+        let shared = &*self.0;
+        let mut state = shared.lock();
+        let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal))?;
+        let displaced = gives_way.and_then(|client| state.queue.pop_latest(client));
+        let displaced = displaced.map(|job| (job.reply, state.refuse(Refusal::Displaced)));
+        let place = state.queue.push(turn.client.into(), job);
+        drop(state);
+        shared.news.notify_one();
+        if let Some((reply, refusal)) = displaced {
+            // Fails when it has hung up meanwhile, which is no matter.
+            let _ = reply.send(Err(refusal));
+        }
+        Ok(Waiter { shared, place, deadline: turn.deadline.into(), output })
+    }
+
+    /// Lets it believe that hashes take so long.
+    #[cfg(test)]
+    pub fn assume(&self, run_time: Duration) {
+        self.0.lock().run_time = Some(run_time);
+    }
+
+    /// What tells how much memory the threads hold, and by its count that they have not ended.
+    #[cfg(test)]
+    pub fn memory(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.0.memory)
+    }
+
+    /// How it is doing now.
+    pub fn stats(&self) -> LaneStats {
+        let state = self.0.lock();
+        let memory = self.0.memory.load(Ordering::Relaxed);
+        LaneStats { waiting: state.queue.len(), memory, ..state.stats.clone() }
     }
 }
 
-fn work(queue: &Receiver<Job>, run_micros: &AtomicU64) {
-    let mut memory = Memory::default();
-    while let Ok(Job { hash, reply }) = queue.recv() {
-        // Who waited for it has hung up, or ran out of time: nobody would read the hash.
-        if reply.is_closed() {
-            continue;
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What each thread does.
+    fn work(&self, memory: &mut Memory) {
+        machine::yield_to_others();
+        while let Some(job) = self.next(memory) {
+            let begun = Instant::now();
+            // A panic costs its own job only: the reply is dropped, and the thread goes on.
+            let output = catch_unwind(AssertUnwindSafe(|| (job.hash)(memory)));
+            self.lock().end(begun.elapsed());
+            if let Ok(output) = output {
+                // Fails when the waiter has gone meanwhile, which is no matter.
+                let _ = job.reply.send(output);
+            }
+            memory.trim();
         }
-        let begun = Instant::now();
-        // A panic costs its own job only: the reply is dropped, and the thread goes on.
-        let output = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| hash(&mut memory)));
-        run_micros.store(begun.elapsed().as_micros().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-        if let Ok(output) = output {
-            // Fails when the waiter has gone meanwhile, which is no matter.
-            let _ = reply.send(output);
+    }
+
+    /// Waits for a job, with clean memory. `None` when the lane is closed.
+    fn next(&self, memory: &mut Memory) -> Option<Job> {
+        let mut state = self.lock();
+        while !state.closed {
+            if let Some(job) = state.queue.pop() {
+                if let Some(job) = state.begin(job) {
+                    return Some(job);
+                }
+            } else if memory.is_dirty() {
+                drop(state);
+                memory.wipe();
+                state = self.lock();
+            } else {
+                state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
         }
-        memory.0.iter_mut().for_each(Zeroize::zeroize);
+        None
+    }
+}
+
+impl State {
+    /// Whether this turn would come in time; and, in a full queue, whose latest job it would displace.
+    fn judge(&self, turn: &Turn) -> Result<Option<Client>, Refusal> {
+        let LaneStats { threads, capacity, running, .. } = self.stats;
+        let client = Client::from(turn.client);
+        // Those for whom a thread is waking up take no room.
+        let full = self.queue.len() + running >= capacity + threads;
+        let gives_way = if full { Some(self.queue.longer_than(client).ok_or(Refusal::Full)?) } else { None };
+        let left = turn.deadline.saturating_duration_since(Instant::now());
+        let in_time = |ahead| self.time_for((running + ahead) / threads) <= left;
+        // The most that may be ahead is quicker to tell than how many are.
+        if left.is_zero() || !(in_time(self.queue.len()) || in_time(self.queue.ahead_of(client))) {
+            return Err(Refusal::Deadline);
+        }
+        Ok(gives_way)
+    }
+
+    /// Counts a refusal. Who is refused may come back when the queue is empty, at today's pace.
+    fn refuse(&mut self, refusal: Refusal) -> HashError {
+        self.stats.refused[refusal as usize] += 1;
+        let jobs = self.stats.running + self.queue.len();
+        let seconds = self.time_for(jobs.div_ceil(self.stats.threads)).as_secs_f64().ceil();
+        HashError::Overloaded { retry_after: Duration::from_secs_f64(seconds.clamp(1.0, 3_600.0)) }
+    }
+
+    /// How long it takes that each thread has had so many jobs.
+    fn time_for(&self, jobs: usize) -> Duration {
+        self.run_time.unwrap_or_default().saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
+    }
+
+    /// Takes note that a job begins. Its waiter has not left, or the job would have left the queue with it; but its time
+    /// may have passed before the waiter's timer rang.
+    fn begin(&mut self, job: Job) -> Option<Job> {
+        let now = Instant::now();
+        if job.deadline <= now {
+            self.stats.dropped[Dropped::Late as usize] += 1;
+            let _ = job.reply.send(Err(HashError::Late));
+            return None;
+        }
+        self.stats.running += 1;
+        self.stats.wait.observe(now - job.since);
+        Some(job)
+    }
+
+    fn end(&mut self, took: Duration) {
+        self.stats.running -= 1;
+        self.stats.run.observe(took);
+        self.run_time = Some(self.run_time.map_or(took, |average| (average * 7 + took) / 8));
+    }
+}
+
+impl Waiter<'_> {
+    /// Takes the job out of the queue; false when it is there no more.
+    fn leave(&self) -> bool {
+        let mut state = self.shared.lock();
+        let job = state.queue.remove(self.place);
+        if job.is_some() {
+            let dropped = if self.deadline <= tokio::time::Instant::now() { Dropped::Late } else { Dropped::Gone };
+            state.stats.dropped[dropped as usize] += 1;
+        }
+        // What it holds is wiped and freed without the lock.
+        drop(state);
+        job.is_some()
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.news.notify_all();
     }
 }
 
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lane").field("threads", &self.threads).field("waiting", &self.queue.len()).finish()
+        self.stats().fmt(f)
     }
 }

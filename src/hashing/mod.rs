@@ -1,19 +1,30 @@
 //! The password lane: hashes run on threads of their own, each with memory of its own, behind a bounded queue. A hash
-//! costs ten thousand times what a token check costs, so the two share neither a thread pool nor a queue; and a queue
-//! without a bound would be a promise that nobody keeps.
+//! costs ten thousand times what a token check costs, so the two share neither a thread pool nor a queue, and the hash
+//! gives way where both want a core. A queue without a bound would be a promise that nobody keeps: who cannot be served in
+//! time is told so at once, and when to come back.
 //!
-//! `mod` is what callers see, `lane` the threads and their queue.
+//! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
+//! `machine` what there is of threads and memory, `cost` the parameters that may be set, `stats` what is counted.
 
+pub mod cost;
 mod lane;
+pub mod machine;
+mod memory;
+mod queue;
+mod stats;
+#[cfg(test)]
+mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use crate::domain::{Password, PasswordHash};
-use lane::{Job, Lane};
+use lane::Lane;
+
+pub use stats::{Dropped, Histogram, LaneStats, Refusal};
 
 /// Salt and output, in bytes: the lengths of RFC 9106 section 4.
 const SALT_BYTES: usize = 16;
@@ -26,7 +37,15 @@ pub struct PasswordHasher {
     params: Params,
     /// What an unknown account is verified against, so that strangers cost the same work.
     dummy: PasswordHash,
-    runs: Arc<AtomicU64>,
+}
+
+/// For whom a password is hashed, and until when anybody waits for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// Where the request came from: clients take turns, whoever sends how many. `None` is a client, too.
+    pub client: Option<IpAddr>,
+    /// When to give up waiting for a thread.
+    pub deadline: Instant,
 }
 
 /// What verifying found.
@@ -41,12 +60,15 @@ pub struct Verdict {
 /// Why a password was not hashed.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
-    /// The queue is full.
+    /// The queue is full, or would not come to it before the deadline.
     #[error("too many passwords are waiting to be hashed")]
     Overloaded {
-        /// By when the queue will have emptied, at today's pace.
+        /// By when the queue will have emptied, at today's pace: whole seconds, at least one.
         retry_after: Duration,
     },
+    /// The deadline passed before a thread was free.
+    #[error("no thread was free in time")]
+    Late,
     /// A defect, or a machine that cannot give the memory.
     #[error("hashing failed: {0}")]
     Failed(&'static str),
@@ -60,45 +82,58 @@ impl PasswordHasher {
         getrandom::fill(&mut output).map_err(|_| HashError::Failed("the system gives no random bytes"))?;
         // No password hashes to random bytes, so no password matches.
         let dummy = PasswordHash::new(&params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))?;
-        let lane = Lane::start(threads, queue).map_err(|_| HashError::Failed("the system gives no thread"))?;
-        Ok(Self { lane: Arc::new(lane), params, dummy, runs: Arc::default() })
+        let lane = Lane::start(threads.max(1), queue, params.block_count())
+            .map_err(|_| HashError::Failed("the system gives no thread"))?;
+        Ok(Self { lane: Arc::new(lane), params, dummy })
+    }
+
+    /// Refuses who would be refused by [`Self::verify`] now. Asked before anything else is done for them.
+    pub fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
+        self.lane.require_room(turn)
     }
 
     /// Hashes a password that is to be stored.
-    pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashError> {
+    pub async fn hash(&self, password: &Password, turn: Turn) -> Result<PasswordHash, HashError> {
         let salt = random_salt()?;
-        let output = self.run(password.clone(), self.params.clone(), salt.to_vec()).await?;
+        let output = self.run(password.clone(), self.params.clone(), salt.to_vec(), turn).await?;
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
     }
 
     /// Verifies a password. With no hash to compare, because there is no such account, the same work is done and
     /// nothing matches.
-    pub async fn verify(&self, password: &Password, hash: Option<&PasswordHash>) -> Result<Verdict, HashError> {
+    pub async fn verify(
+        &self,
+        password: &Password,
+        hash: Option<&PasswordHash>,
+        turn: Turn,
+    ) -> Result<Verdict, HashError> {
         let hash = hash.unwrap_or(&self.dummy);
-        let output = self.run(password.clone(), hash.params().clone(), hash.salt().to_vec()).await?;
+        let output = self.run(password.clone(), hash.params().clone(), hash.salt().to_vec(), turn).await?;
         let matches = constant_time_eq(&output, hash.output());
         Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
     }
 
     /// How many hashes have begun since the start. Tests count them to prove that strangers cost the same.
     pub fn runs(&self) -> u64 {
-        self.runs.load(Ordering::Relaxed)
+        self.stats().wait.count()
     }
 
-    /// Waits for a place and a hash. Dropping the future gives the place up, unless the hash has begun.
-    async fn run(&self, password: Password, params: Params, salt: Vec<u8>) -> Result<[u8; OUTPUT_BYTES], HashError> {
-        let runs = Arc::clone(&self.runs);
-        let (job, output) = Job::new(move |memory| {
-            runs.fetch_add(1, Ordering::Relaxed);
+    /// How the lane is doing now.
+    pub fn stats(&self) -> LaneStats {
+        self.lane.stats()
+    }
+
+    /// Waits for a turn and a hash. Dropping the future gives the turn up, unless the hash has begun.
+    async fn run(&self, password: Password, params: Params, salt: Vec<u8>, turn: Turn) -> lane::Output {
+        let hash = move |memory: &mut memory::Memory| {
             let mut output = [0; OUTPUT_BYTES];
-            let blocks = memory.take(params.block_count());
+            let blocks = memory.take(params.block_count())?;
             Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
                 .hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, blocks)
                 .map(|()| output)
                 .map_err(|_| HashError::Failed("argon2 refused its input"))
-        });
-        self.lane.admit(job)?;
-        output.await.unwrap_or(Err(HashError::Failed("the hash panicked")))
+        };
+        self.lane.run(turn, hash).await
     }
 }
 
@@ -111,65 +146,4 @@ fn random_salt() -> Result<[u8; SALT_BYTES], HashError> {
 fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     use subtle::ConstantTimeEq as _;
     left.ct_eq(right).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use argon2::Params;
-
-    use super::PasswordHasher;
-    use crate::domain::{Password, PasswordHash};
-
-    fn cheap() -> Params {
-        Params::new(64, 1, 1, None).unwrap()
-    }
-
-    fn password(text: &str) -> Password {
-        Password::parse(text.to_owned(), 1).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_hash_verifies_its_own_password_only_and_a_stranger_costs_the_same() {
-        let hasher = PasswordHasher::start(cheap(), 1, 4).unwrap();
-        let hash = hasher.hash(&password("s3cur3pass")).await.unwrap();
-        assert!(hasher.verify(&password("s3cur3pass"), Some(&hash)).await.unwrap().matches);
-        assert!(!hasher.verify(&password("S3cur3pass"), Some(&hash)).await.unwrap().matches);
-        assert_eq!(hasher.runs(), 3);
-        assert!(!hasher.verify(&password("s3cur3pass"), None).await.unwrap().matches);
-        assert_eq!(hasher.runs(), 4);
-    }
-
-    #[tokio::test]
-    async fn a_hash_made_by_another_implementation_verifies_and_is_outdated_when_weaker() {
-        // `echo -n s3cur3pass | argon2 saltsaltsaltsalt -id -t 2 -k 256 -p 1 -l 32 -e`, with the C reference.
-        let hash = PasswordHash::parse(REFERENCE).unwrap();
-        for (params, outdated) in [(cheap(), false), (Params::default(), true)] {
-            let hasher = PasswordHasher::start(params, 1, 4).unwrap();
-            let verdict = hasher.verify(&password("s3cur3pass"), Some(&hash)).await.unwrap();
-            assert_eq!((verdict.matches, verdict.outdated), (true, outdated));
-        }
-    }
-
-    const REFERENCE: &str =
-        "$argon2id$v=19$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
-        let hasher = PasswordHasher::start(Params::default(), 1, 1).unwrap();
-        let secret = password("s3cur3pass");
-        let attempts: Vec<_> = (0..8)
-            .map(|_| {
-                let (hasher, secret) = (hasher.clone(), secret.clone());
-                tokio::spawn(async move { hasher.verify(&secret, None).await })
-            })
-            .collect();
-        let mut refused = 0;
-        for attempt in attempts {
-            if let Err(super::HashError::Overloaded { retry_after }) = attempt.await.unwrap() {
-                assert!(retry_after.as_secs() >= 1);
-                refused += 1;
-            }
-        }
-        assert!(refused >= 1, "one runs and one waits: {refused} of 8 were refused");
-    }
 }

@@ -45,9 +45,6 @@ pub use edge::Edge;
 pub use listener::Limits;
 pub use secret::SecretSourceError;
 
-/// Passwords that may wait for a thread. Two threads hash some 60 a second, so the last one waits about two seconds.
-const HASH_QUEUE: usize = 128;
-
 /// Until the database is closed, after the drain.
 const TIME_TO_CLOSE: Duration = Duration::from_millis(200);
 
@@ -84,7 +81,7 @@ pub enum ServeError {
 pub struct App {
     /// Everything that answers requests.
     pub service: Edge,
-    /// Counts hashes; for tests.
+    /// The password lane; for tests.
     pub hasher: PasswordHasher,
     meters: Option<Meters>,
     health: Health,
@@ -96,7 +93,7 @@ pub struct App {
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.
 pub async fn run(settings: &Settings) -> Result<(), ServeError> {
-    let app = App::build(settings, Arc::new(SystemClock), Params::default()).await?;
+    let app = App::build(settings, Arc::new(SystemClock), settings.hash_params.clone()).await?;
     raise_descriptor_limit();
     let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
@@ -105,7 +102,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     if let (Some(address), Some(meters)) = (settings.metrics_addr, &app.meters) {
         let (listener, url) = listen("METRICS_ADDR", address).await?;
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
-        let metrics = metrics::router(Arc::clone(&app.revocations), meters.clone());
+        let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone(), meters.clone());
         // To the last moment: the drain, too, is something to look at. On this thread, which has little else to do: it
         // must answer when the others are busy.
         let here = Workers::start(0).map_err(ServeError::Threads)?;
@@ -133,7 +130,8 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
 }
 
 impl App {
-    /// Opens the database, reads the live revocations, and builds the one stack and what projects it.
+    /// Opens the database, reads the live revocations, and builds the one stack and what projects it. `params` are what
+    /// hashes cost, in place of the setting: tests have no time for those.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
@@ -149,7 +147,7 @@ impl App {
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
-        let hasher = PasswordHasher::start(params, cores(), HASH_QUEUE)?;
+        let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
         let rules = Rules {
@@ -218,11 +216,6 @@ impl App {
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
         Ok(())
     }
-}
-
-/// That this process may use.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 async fn listen(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, String), ServeError> {

@@ -10,7 +10,6 @@ use countersign::pb::{
 };
 use http::{Method, StatusCode};
 use prost::Message as _;
-use serde_json::json;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -158,52 +157,6 @@ async fn registration_that_is_closed_is_said_before_anything_else() {
     let status = app.grpc().register(RegisterRequest::default()).await.unwrap_err();
     assert_reason(&status, Code::PermissionDenied, "REGISTRATION_CLOSED");
     assert_eq!(app.hasher.runs(), 0);
-}
-
-#[tokio::test]
-async fn a_full_password_lane_says_when_to_come_back_and_holds_up_no_token_check() {
-    use countersign::domain::{Password, PasswordHash};
-    let app = TestApp::start().await;
-    let token = app.sign_in_username("alice").await;
-    let password = Password::parse(PASSWORD.to_owned(), 1).unwrap();
-    // As costly as a stored hash may be, so that the threads are busy for seconds.
-    let costly = "$argon2id$v=19$m=65536,t=16,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";
-    let costly = PasswordHash::parse(costly).unwrap();
-    let mut waiting = tokio::task::JoinSet::new();
-    let full = wire::eventually(std::time::Duration::from_secs(10), async || {
-        for _ in 0..64 {
-            let (hasher, password, costly) = (app.hasher.clone(), password.clone(), costly.clone());
-            waiting.spawn(async move { hasher.verify(&password, Some(&costly)).await });
-        }
-        tokio::task::yield_now().await;
-        matches!(waiting.try_join_next(), Some(Ok(Err(_))))
-    });
-    assert!(full.await);
-    let handle = Some(login_request::Handle::Username("alice".to_owned()));
-    let status = app.grpc().login(LoginRequest { handle, password: PASSWORD.to_owned() }).await.unwrap_err();
-    assert_reason(&status, Code::ResourceExhausted, "OVERLOADED");
-    let delay = status.get_details_retry_info().unwrap().retry_delay.unwrap();
-    assert!(delay.as_secs() >= 1 && delay.subsec_nanos() == 0, "{delay:?}");
-    let text = "too many sign-ins are waiting: try again after the time in Retry-After";
-    for (path, body, refused) in [
-        (
-            "/api/auth/login",
-            json!({ "username": "alice", "password": PASSWORD }),
-            json!({ "statusCode": 503, "error": "Service Unavailable", "message": text }),
-        ),
-        (
-            "/auth/login",
-            json!({ "email": "ada@example.com", "password": PASSWORD }),
-            json!({ "detail": text, "error_code": "overloaded", "error": "overloaded" }),
-        ),
-    ] {
-        let answer = app.post(path, &body).await;
-        let delay = answer.header("retry-after").expect("when to come back").to_owned();
-        assert!(delay.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{delay}");
-        answer.assert(path, 503, &[("retry-after", &delay)], &refused);
-    }
-    assert_eq!(wire::me(&app, &[("token", &token)]).await.code(), Code::Ok);
-    waiting.abort_all();
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod arrows;
 mod backup;
 mod bad_requests;
+mod calibrate;
 mod canary;
 mod command_line;
 mod cors;
@@ -16,6 +17,7 @@ mod enumeration;
 mod every_rpc;
 mod forge;
 mod grpc;
+mod hash_lane;
 mod http2;
 mod known;
 mod layer;

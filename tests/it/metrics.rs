@@ -23,9 +23,15 @@ fn metrics_of(server: &Binary) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn the_size_and_the_age_of_the_set_are_told_on_an_address_of_their_own() {
+async fn the_set_and_the_password_lane_are_told_on_an_address_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = [("JWT_SECRET", SECRET), ("ALLOW_REGISTRATION", "true"), ("METRICS_ADDR", "127.0.0.1:0")];
+    let settings = [
+        ("JWT_SECRET", SECRET),
+        ("ALLOW_REGISTRATION", "true"),
+        ("METRICS_ADDR", "127.0.0.1:0"),
+        ("HASH_THREADS", "3"),
+        ("HASH_QUEUE", "7"),
+    ];
     let server = Binary::spawn(binary::command(dir.path()).envs(settings));
     let metrics = metrics_of(&server);
 
@@ -46,6 +52,24 @@ async fn the_size_and_the_age_of_the_set_are_told_on_an_address_of_their_own() {
     assert!(value("countersign_revocations") >= 1.0);
     assert!((value("countersign_revocation_watchers")).abs() < 0.5);
     assert!((0.0..5.0).contains(&value("countersign_revocations_age_seconds")));
+    for (name, expected) in [
+        ("countersign_hash_waiting", 0.0),
+        ("countersign_hash_running", 0.0),
+        ("countersign_hash_threads", 3.0),
+        ("countersign_hash_capacity", 7.0),
+        ("countersign_hash_memory_bytes", 19_456.0 * 1_024.0),
+        ("countersign_hash_wait_seconds_count", 1.0),
+        ("countersign_hash_run_seconds_count", 1.0),
+        ("countersign_hash_run_seconds_bucket{le=\"+Inf\"}", 1.0),
+        ("countersign_hash_refused_total{cause=\"full\"}", 0.0),
+        ("countersign_hash_refused_total{cause=\"deadline\"}", 0.0),
+        ("countersign_hash_refused_total{cause=\"displaced\"}", 0.0),
+        ("countersign_hash_dropped_total{cause=\"gone\"}", 0.0),
+        ("countersign_hash_dropped_total{cause=\"late\"}", 0.0),
+    ] {
+        assert!((value(name) - expected).abs() < 0.5, "{name}: {}", value(name));
+    }
+    assert!(value("countersign_hash_run_seconds_sum") > 0.0);
     assert!(!text.contains("alice"));
 
     // Nothing else is there, and it is nowhere else.

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use argon2::Params;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -67,6 +68,20 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("SESSION_MAX_LIFETIME", "1h", "EMAIL_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME"),
         ("REVOCATION_STALENESS", "0s", "revocation-staleness"),
         ("REVOCATION_STALENES", "5s", "did you mean REVOCATION_STALENESS?"),
+        ("HASH_THREADS", "0", "hash-threads"),
+        ("HASH_THREADS", "1025", "write a whole number from 1 to 1024"),
+        ("HASH_THREADS", "two", "write a whole number from 1 to 1024"),
+        ("HASH_THREADS", "", "hash-threads"),
+        ("HASH_QUEUE", "0", "hash-queue"),
+        ("HASH_QUEUE", "1000000000", "write a whole number from 1 to 100000"),
+        ("HASH_QUEUE", "-1", "write a whole number from 1 to 100000"),
+        ("HASH_PARAMS", "strong", "hash-params"),
+        ("HASH_PARAMS", "", "write m=KIBIBYTES,t=PASSES,p=LANES, as in m=19456,t=2,p=1"),
+        ("HASH_PARAMS", "m=8,t=1,p=1", "too weak: write m=19456,t=2,p=1 or more"),
+        ("HASH_PARAMS", "m=19456,t=1,p=1", "too weak"),
+        ("HASH_PARAMS", "m=4194304,t=2,p=1", "too costly: write at most m=262144"),
+        ("HASH_PARAMS", "m=19456,t=1000,p=1", "too costly"),
+        ("HASH_PARAM", "m=19456,t=2,p=1", "did you mean HASH_PARAMS?"),
         ("CORS_ALLOWED_ORIGINS", "app.example.com", "cors-allowed-origins"),
         ("GRPC_REFLECTION", "maybe", "grpc-reflection"),
         ("LOG_FORMAT", "xml", "log-format"),
@@ -81,7 +96,21 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     ] {
         refuses(&format!("{name}={value}"), good(dir.path()).env(name, value), &[part]);
     }
-    for args in [&["--no-such-flag"][..], &["serve", "--port=1"], &["server"], &["account"], &["account", "creat"]] {
+    let mut vast = good(dir.path());
+    vast.env("HASH_THREADS", "1024").env("HASH_PARAMS", "m=262144,t=2,p=1");
+    let parts = ["HASH_THREADS=1024 and HASH_PARAMS=m=262144,t=2,p=1 need 262144 MiB", "lower the threads or the m="];
+    // On a machine with a quarter of a terabyte there is nothing to refuse.
+    if countersign::hashing::cost::require_memory(&Params::new(262_144, 2, 1, None).unwrap(), 1_024).is_err() {
+        refuses("more memory than there is", &mut vast, &parts);
+    }
+    for args in [
+        &["--no-such-flag"][..],
+        &["calibrate", "--target=50"],
+        &["serve", "--port=1"],
+        &["server"],
+        &["account"],
+        &["account", "creat"],
+    ] {
         let (output, _) = ended(good(dir.path()).args(args));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");

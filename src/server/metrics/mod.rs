@@ -1,6 +1,8 @@
 //! What is measured, for Prometheus, on a listener of its own (`METRICS_ADDR`): who may call the service need not know how
 //! it is doing. Numbers only, and no names; each is read when it is asked for.
 
+mod hashing;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::edge;
 use crate::grpc;
+use crate::hashing::PasswordHasher;
 use crate::meter::Meter;
 use crate::revocations::Revocations;
 
@@ -34,7 +37,7 @@ impl Default for Meters {
 }
 
 /// `GET /metrics`, in OpenMetrics' text.
-pub(super) fn router(revocations: Arc<Revocations>, meters: Meters) -> Router {
+pub(super) fn router(revocations: Arc<Revocations>, hasher: PasswordHasher, meters: Meters) -> Router {
     let mut registry = Registry::with_prefix("countersign");
     registry.register_collector(Box::new(OfCalls { meter: meters.calls, what: "rpc", name: "method", end: "code" }));
     registry.register_collector(Box::new(OfCalls {
@@ -44,6 +47,7 @@ pub(super) fn router(revocations: Arc<Revocations>, meters: Meters) -> Router {
         end: "status",
     }));
     registry.register_collector(Box::new(OfRevocations(revocations)));
+    registry.register_collector(Box::new(hashing::OfHashing(hasher)));
     let registry = Arc::new(registry);
     Router::new().route("/metrics", get(async move || answer(&registry)))
 }

@@ -1,0 +1,96 @@
+//! What a hash may cost: the parameters of argon2id as an operator writes them, no weaker than is recommended and no
+//! costlier than a stored hash may be.
+
+use argon2::Params;
+
+use super::machine;
+use crate::domain::PasswordHash;
+
+/// Memory in KiB and passes, each pair as strong as the others against who has a thousand graphics cards: the equivalent
+/// settings of OWASP's Password Storage Cheat Sheet. The weakest that may be set.
+pub const FLOORS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+/// As in PHC strings: `m=19456,t=2,p=1`.
+pub fn to_text(params: &Params) -> String {
+    format!("m={},t={},p={}", params.m_cost(), params.t_cost(), params.p_cost())
+}
+
+/// The inverse of [`to_text`], within the bounds.
+pub fn parse(text: &str) -> Result<Params, &'static str> {
+    let mut costs = ["m", "t", "p"].into_iter().zip(text.split(',')).map(|(name, field)| {
+        let digits = field.strip_prefix(name)?.strip_prefix('=')?;
+        if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse::<u32>().ok() } else { None }
+    });
+    let mut cost = || costs.next().flatten().filter(|_| text.split(',').count() == 3);
+    let (Some(m), Some(t), Some(p)) = (cost(), cost(), cost()) else {
+        return Err("write m=KIBIBYTES,t=PASSES,p=LANES, as in m=19456,t=2,p=1");
+    };
+    if !FLOORS.iter().any(|floor| m >= floor.0 && t >= floor.1) {
+        return Err(
+            "too weak: write m=19456,t=2,p=1 or more, or at least one of m=47104,t=1 m=12288,t=3 m=9216,t=4 m=7168,t=5",
+        );
+    }
+    Params::new(m, t, p, None)
+        .ok()
+        .filter(PasswordHash::is_bearable)
+        .ok_or("too costly: write at most m=262144 (256 MiB), t=16 and p=4")
+}
+
+/// More memory than there is.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "HASH_THREADS={threads} and HASH_PARAMS={params} need {need} MiB of memory, and there are {have}: lower the threads or \
+     the m="
+)]
+pub struct MemoryError {
+    threads: usize,
+    params: String,
+    need: u64,
+    have: u64,
+}
+
+/// Refuses what the machine cannot give while every thread is hashing, where that is known.
+pub fn require_memory(params: &Params, threads: usize) -> Result<(), MemoryError> {
+    const MIB: u64 = 1_024 * 1_024;
+    let need = threads as u64 * u64::from(params.m_cost()) * 1_024 / MIB;
+    match machine::memory() {
+        Some(bytes) if bytes / MIB < need => {
+            Err(MemoryError { threads, params: to_text(params), need, have: bytes / MIB })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::Params;
+
+    use super::{FLOORS, parse, to_text};
+
+    #[test]
+    fn parameters_are_written_as_in_a_stored_hash() {
+        assert_eq!(to_text(&parse("m=19456,t=2,p=1").unwrap()), "m=19456,t=2,p=1");
+        assert_eq!(to_text(&Params::default()), "m=19456,t=2,p=1", "the library's default is the recommended one");
+        for text in ["", "m=19456", "m=19456,t=2", "t=2,m=19456,p=1", "m=19456,t=2,p=1,x=1", "m=+19456,t=2,p=1"] {
+            assert!(parse(text).unwrap_err().starts_with("write m="), "{text}");
+        }
+        for text in ["m=19456,t=2,p=", "m=19456,t=2,p=1 ", "m=19 456,t=2,p=1", "m=99999999999,t=2,p=1", "19456,2,1"] {
+            assert!(parse(text).unwrap_err().starts_with("write m="), "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_have_a_floor_and_a_ceiling() {
+        for (m, t) in FLOORS {
+            assert!(parse(&format!("m={m},t={t},p=1")).is_ok(), "{m} {t}");
+            assert!(parse(&format!("m={},t={t},p=1", m - 1)).unwrap_err().starts_with("too weak"), "{m} {t}");
+        }
+        for text in ["m=19456,t=1,p=1", "m=8,t=1,p=1", "m=7168,t=4,p=4", "m=0,t=0,p=0"] {
+            assert!(parse(text).unwrap_err().starts_with("too weak"), "{text}");
+        }
+        assert!(parse("m=262144,t=16,p=4").is_ok());
+        for text in ["m=262145,t=2,p=1", "m=19456,t=17,p=1", "m=19456,t=2,p=5", "m=19456,t=2,p=0"] {
+            assert!(parse(text).unwrap_err().starts_with("too costly"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The lane under conditions that no client can bring about at will: jobs that wait for the test, panic, or look at the
+//! memory.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use argon2::{Block, Params};
+
+use super::lane::Lane;
+use super::memory::Memory;
+use super::{Dropped, HashError, LaneStats, PasswordHasher, Refusal, Turn};
+use crate::domain::{Password, PasswordHash};
+
+fn cheap() -> Params {
+    Params::new(64, 1, 1, None).unwrap()
+}
+
+fn password(text: &str) -> Password {
+    Password::parse(text.to_owned(), 1).unwrap()
+}
+
+/// A turn of the client of this number, with all the time in the world.
+fn turn(client: u8) -> Turn {
+    Turn { client: Some([192, 0, 2, client].into()), deadline: Instant::now() + Duration::from_secs(600) }
+}
+
+fn refused(stats: &LaneStats, refusal: Refusal) -> u64 {
+    stats.refused[refusal as usize]
+}
+
+fn dropped(stats: &LaneStats, dropped: Dropped) -> u64 {
+    stats.dropped[dropped as usize]
+}
+
+type Output = super::lane::Output;
+
+/// A lane of one thread, which is busy until told otherwise, and whose jobs tell that they ran.
+struct Busy {
+    lane: &'static Lane,
+    release: mpsc::Sender<()>,
+    busy: tokio::task::JoinHandle<Output>,
+    ran: mpsc::Sender<&'static str>,
+    order: mpsc::Receiver<&'static str>,
+}
+
+impl Busy {
+    async fn start(queue: usize) -> Self {
+        let lane = Box::leak(Box::new(Lane::start(1, queue, 8).unwrap()));
+        let (release, released) = mpsc::channel();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let busy = tokio::spawn(lane.run(turn(0), move |_| {
+            let _ = begun.send(());
+            let _ = released.recv();
+            Ok([0; 32])
+        }));
+        begins.await.unwrap();
+        let (ran, order) = mpsc::channel();
+        Self { lane, release, busy, ran, order }
+    }
+
+    /// Queues a job, and returns once it waits or was refused.
+    async fn queue(&self, turn: Turn, name: &'static str) -> tokio::task::JoinHandle<Output> {
+        let (lane, ran) = (self.lane, self.ran.clone());
+        let job = tokio::spawn(lane.run(turn, move |_| {
+            ran.send(name).unwrap();
+            Ok([1; 32])
+        }));
+        // The test's runtime has one thread: the task runs until it waits.
+        tokio::task::yield_now().await;
+        job
+    }
+
+    /// Lets the thread go on, and tells which jobs ran, in order, until `last`.
+    async fn finish(self, last: tokio::task::JoinHandle<Output>) -> Vec<&'static str> {
+        drop(self.release);
+        self.busy.await.unwrap().unwrap();
+        last.await.unwrap().unwrap();
+        self.order.try_iter().collect()
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_floods_keeps_nobody_else_waiting_for_more_than_one_of_its_own() {
+    let busy = Busy::start(16).await;
+    let mut flood = Vec::new();
+    for name in ["a1", "a2", "a3", "a4"] {
+        flood.push(busy.queue(turn(1), name).await);
+    }
+    busy.queue(turn(2), "b1").await;
+    assert_eq!(busy.finish(flood.pop().unwrap()).await, ["a1", "b1", "a2", "a3", "a4"]);
+}
+
+#[tokio::test]
+async fn in_a_full_queue_who_has_fewest_displaces_the_latest_of_who_has_most() {
+    let busy = Busy::start(3).await;
+    let first = busy.queue(turn(1), "a1").await;
+    let second = busy.queue(turn(1), "a2").await;
+    let third = busy.queue(turn(1), "a3").await;
+    assert_eq!((busy.lane.stats().waiting, busy.lane.stats().running), (3, 1));
+
+    let fourth = busy.queue(turn(1), "a4").await;
+    assert!(matches!(fourth.await.unwrap(), Err(HashError::Overloaded { .. })), "no room, and nobody who has more");
+    assert!(matches!(busy.lane.require_room(&turn(1)), Err(HashError::Overloaded { .. })));
+    assert_eq!(refused(&busy.lane.stats(), Refusal::Full), 2);
+
+    assert!(busy.lane.require_room(&turn(2)).is_ok());
+    let other = busy.queue(turn(2), "b1").await;
+    let Err(HashError::Overloaded { retry_after }) = third.await.unwrap() else { panic!("it gave way") };
+    assert!(retry_after.as_secs() >= 1 && retry_after.subsec_nanos() == 0, "{retry_after:?}");
+    assert_eq!(refused(&busy.lane.stats(), Refusal::Displaced), 1);
+    assert_eq!(busy.lane.stats().waiting, 3);
+    drop((first, other));
+    assert_eq!(busy.finish(second).await, ["a1", "b1", "a2"]);
+}
+
+#[tokio::test]
+async fn who_could_not_be_served_in_time_is_refused_at_once_and_told_when_to_come_back() {
+    let busy = Busy::start(16).await;
+    busy.lane.assume(Duration::from_secs(10));
+    let mut flood = Vec::new();
+    for _ in 0..5 {
+        flood.push(busy.queue(turn(1), "flood").await);
+    }
+    let within = |seconds, turn| Turn { deadline: Instant::now() + Duration::from_secs(seconds), ..turn };
+    for (name, turn, refusals) in [
+        ("in time for six of them", within(65, turn(1)), 0),
+        ("not in time for six of them", within(55, turn(1)), 1),
+        ("another client, after two", within(25, turn(2)), 1),
+        ("another client, too late even so", within(15, turn(2)), 2),
+        ("nobody in particular is another client", within(15, Turn { client: None, ..turn(2) }), 3),
+        ("too late already", within(0, turn(3)), 4),
+    ] {
+        let result = busy.lane.require_room(&turn);
+        assert_eq!(refused(&busy.lane.stats(), Refusal::Deadline), refusals, "{name}");
+        if let Err(error) = result {
+            let HashError::Overloaded { retry_after } = error else { panic!("{name}: {error}") };
+            assert_eq!(retry_after, Duration::from_secs(60), "{name}: one runs and five wait");
+        }
+    }
+    let late = busy.queue(within(15, turn(2)), "late").await;
+    assert!(matches!(late.await.unwrap(), Err(HashError::Overloaded { .. })));
+    assert_eq!(busy.finish(flood.pop().unwrap()).await, ["flood"; 5]);
+}
+
+#[tokio::test]
+async fn who_hangs_up_is_not_hashed_and_gives_the_place_free_at_once() {
+    let busy = Busy::start(1).await;
+    let gone = busy.queue(turn(1), "gone").await;
+    assert!(busy.lane.require_room(&turn(1)).is_err());
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    let stats = busy.lane.stats();
+    assert_eq!((stats.waiting, dropped(&stats, Dropped::Gone)), (0, 1));
+    let next = busy.queue(turn(1), "next").await;
+    assert_eq!(busy.finish(next).await, ["next"]);
+}
+
+#[tokio::test]
+async fn whose_time_has_passed_is_not_hashed() {
+    let busy = Busy::start(4).await;
+    let late = busy.queue(turn(1), "late").await;
+    // Nothing else happens, so the clock of the timers goes on to the deadline.
+    tokio::time::pause();
+    assert!(matches!(late.await.unwrap(), Err(HashError::Late)));
+    tokio::time::resume();
+    let stats = busy.lane.stats();
+    assert_eq!((stats.waiting, dropped(&stats, Dropped::Late)), (0, 1));
+    let later = Turn { deadline: Instant::now() + Duration::from_secs(3_600), ..turn(1) };
+    let next = busy.queue(later, "next").await;
+    assert_eq!(busy.finish(next).await, ["next"]);
+}
+
+#[tokio::test]
+async fn a_hash_that_runs_keeps_its_place_when_nobody_waits_for_it_any_more() {
+    let busy = Busy::start(1).await;
+    busy.busy.abort();
+    tokio::task::yield_now().await;
+    let next = busy.queue(turn(1), "next").await;
+    let stats = busy.lane.stats();
+    assert_eq!((stats.running, stats.waiting, dropped(&stats, Dropped::Gone)), (1, 1, 0));
+    assert!(busy.lane.require_room(&turn(1)).is_err(), "the thread is not free");
+    drop(busy.release);
+    next.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_hash_that_panics_costs_itself_only() {
+    let lane = Lane::start(1, 4, 8).unwrap();
+    let panics = lane.run(turn(1), |_| panic!("a panic of the tests"));
+    assert!(matches!(panics.await, Err(HashError::Failed("the hash panicked"))));
+    assert_eq!(lane.run(turn(1), |_| Ok([7; 32])).await.unwrap(), [7; 32]);
+    let stats = lane.stats();
+    assert_eq!((stats.running, stats.wait.count(), stats.run.count()), (0, 2, 2));
+}
+
+#[tokio::test]
+async fn the_threads_end_with_the_lane_and_give_their_memory_back() {
+    let lane = Lane::start(2, 4, 8).unwrap();
+    let memory = lane.memory();
+    lane.run(turn(1), |memory| memory.take(8).map(|_| [0; 32])).await.unwrap();
+    assert!(lane.stats().memory >= 8 * Block::SIZE);
+    drop(lane);
+    while std::sync::Arc::strong_count(&memory) > 1 {
+        std::thread::yield_now();
+    }
+    assert_eq!(memory.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+/// Hashes in the memory and tells how many of all blocks hold anything after it.
+fn hash_in(memory: &mut Memory, blocks: usize) -> usize {
+    let params = Params::new(blocks.try_into().unwrap(), 1, 1, None).unwrap();
+    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    argon2.hash_password_into_with_memory(b"s3cur3pass", &[1; 16], &mut [0; 32], memory.take(blocks).unwrap()).unwrap();
+    memory.used()
+}
+
+#[test]
+fn memory_is_reused_without_leaving_anything_and_is_all_zero_when_it_was_wiped() {
+    let held = std::sync::Arc::default();
+    let mut memory = Memory::new(64, std::sync::Arc::clone(&held));
+    let bytes = || held.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(bytes(), 0, "nothing before the first hash");
+    assert_eq!((hash_in(&mut memory, 32), bytes()), (32, 64 * Block::SIZE), "the usual at once");
+    assert_eq!(hash_in(&mut memory, 64), 64);
+    assert_eq!(hash_in(&mut memory, 8), 8, "a smaller one leaves nothing of the one before");
+    memory.wipe();
+    assert_eq!((memory.used(), memory.is_dirty()), (0, false));
+
+    assert_eq!((hash_in(&mut memory, 256), bytes()), (256, 256 * Block::SIZE), "a costlier one takes more");
+    memory.trim();
+    assert_eq!((memory.used(), bytes()), (0, 0), "and gives it back");
+    assert_eq!((hash_in(&mut memory, 64), bytes()), (64, 64 * Block::SIZE));
+    memory.trim();
+    assert_eq!((memory.used(), bytes()), (64, 64 * Block::SIZE), "the usual is kept");
+    drop(memory);
+    assert_eq!(bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_thread_that_has_nothing_to_do_has_nothing_left_in_its_memory() {
+    let lane = Lane::start(1, 4, 64).unwrap();
+    let hash = |memory: &mut Memory| Ok([u8::try_from(hash_in(memory, 64)).unwrap(); 32]);
+    assert_eq!(lane.run(turn(1), hash).await.unwrap(), [64; 32]);
+    // It may be looked at before the thread has had nothing to do.
+    let look = |memory: &mut Memory| Ok([u8::try_from(memory.used()).unwrap(); 32]);
+    while lane.run(turn(1), look).await.unwrap() != [0; 32] {}
+}
+
+#[tokio::test]
+async fn a_hash_verifies_its_own_password_only_and_a_stranger_costs_the_same() {
+    let hasher = PasswordHasher::start(cheap(), 1, 4).unwrap();
+    let hash = hasher.hash(&password("s3cur3pass"), turn(1)).await.unwrap();
+    assert!(hasher.verify(&password("s3cur3pass"), Some(&hash), turn(1)).await.unwrap().matches);
+    assert!(!hasher.verify(&password("S3cur3pass"), Some(&hash), turn(1)).await.unwrap().matches);
+    assert_eq!(hasher.runs(), 3);
+    assert!(!hasher.verify(&password("s3cur3pass"), None, turn(1)).await.unwrap().matches);
+    assert_eq!(hasher.runs(), 4);
+}
+
+#[tokio::test]
+async fn a_hash_made_by_another_implementation_verifies_and_is_outdated_when_weaker() {
+    // `echo -n s3cur3pass | argon2 saltsaltsaltsalt -id -t 2 -k 256 -p 1 -l 32 -e`, with the C reference.
+    let hash = PasswordHash::parse(REFERENCE).unwrap();
+    for (params, outdated) in [(cheap(), false), (Params::default(), true)] {
+        let hasher = PasswordHasher::start(params, 1, 4).unwrap();
+        let verdict = hasher.verify(&password("s3cur3pass"), Some(&hash), turn(1)).await.unwrap();
+        assert_eq!((verdict.matches, verdict.outdated), (true, outdated));
+    }
+}
+
+const REFERENCE: &str =
+    "$argon2id$v=19$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";

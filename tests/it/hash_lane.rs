@@ -1,0 +1,187 @@
+//! The password lane, as callers meet it: who is refused learns so at once and when to come back, in each protocol, and
+//! nobody else is held up.
+
+use std::fs;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use countersign::domain::{Password, PasswordHash};
+use countersign::grpc::ClientAddress;
+use countersign::hashing::{Dropped, HashError, Refusal, Turn, Verdict};
+use countersign::pb::{LoginRequest, login_request};
+use http::{Method, StatusCode};
+use prost::Message as _;
+use serde_json::json;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tokio::task::JoinSet;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::support::app::{PASSWORD, request};
+use crate::support::http::call;
+use crate::support::{Answer, Binary, SECRET, TestApp, binary};
+use crate::wire;
+
+/// What a stored hash may ask for: seconds of work.
+const COSTLIEST: &str = "m=262144,t=16,p=1";
+
+/// Sends passwords to the lane, of nobody in particular as all clients in process are, to be compared with a hash of such
+/// cost. Returns when all wait, run or were refused. They leave when this is dropped, but for those that run.
+async fn flood(app: &TestApp, passwords: usize, cost: &str) -> JoinSet<Result<Verdict, HashError>> {
+    let stored = format!("$argon2id$v=19${cost}$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ");
+    let (stored, password) = (PasswordHash::parse(&stored).unwrap(), Password::parse(PASSWORD.to_owned(), 1).unwrap());
+    let turn = Turn { client: None, deadline: Instant::now() + Duration::from_secs(86_400) };
+    let mut waiting = JoinSet::new();
+    for _ in 0..passwords {
+        let (hasher, password, stored) = (app.hasher.clone(), password.clone(), stored.clone());
+        waiting.spawn(async move { hasher.verify(&password, Some(&stored), turn).await });
+    }
+    let before = app.hasher.runs();
+    let sent = async || {
+        let stats = app.hasher.stats();
+        let begun = usize::try_from(stats.wait.count() - before).unwrap();
+        let refused = usize::try_from(stats.refused[Refusal::Full as usize]).unwrap();
+        begun > 0 && stats.waiting + begun + refused >= passwords
+    };
+    assert!(wire::eventually(Duration::from_secs(10), sent).await);
+    waiting
+}
+
+fn login(name: &str) -> Vec<u8> {
+    let handle = Some(login_request::Handle::Username(name.to_owned()));
+    LoginRequest { handle, password: PASSWORD.to_owned() }.encode_to_vec()
+}
+
+fn assert_overloaded(reply: &wire::Reply) {
+    assert_eq!((reply.code(), reply.reason().as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    let delay = reply.status.get_details_retry_info().unwrap().retry_delay.unwrap();
+    assert!(delay.as_secs() >= 1 && delay.subsec_nanos() == 0, "{delay:?}");
+}
+
+/// Asserts that both dialects refuse a login by 503 and say when to come back.
+async fn assert_unavailable(app: &TestApp) {
+    let text = "too many sign-ins are waiting: try again after the time in Retry-After";
+    for (path, body, refused) in [
+        (
+            "/api/auth/login",
+            json!({ "username": "alice", "password": PASSWORD }),
+            json!({ "statusCode": 503, "error": "Service Unavailable", "message": text }),
+        ),
+        (
+            "/auth/login",
+            json!({ "email": "ada@example.com", "password": PASSWORD }),
+            json!({ "detail": text, "error_code": "overloaded", "error": "overloaded" }),
+        ),
+    ] {
+        let answer = app.post(path, &body).await;
+        let delay = answer.header("retry-after").expect("when to come back").to_owned();
+        assert!(delay.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{delay}");
+        answer.assert(path, 503, &[("retry-after", &delay)], &refused);
+    }
+}
+
+#[tokio::test]
+async fn a_full_password_lane_says_when_to_come_back_and_holds_up_no_token_check() {
+    let app = TestApp::with(&["--hash-threads=1", "--hash-queue=64"]).await;
+    let token = app.sign_in_username("alice").await;
+    let waiting = flood(&app, 66, COSTLIEST).await;
+    assert_overloaded(&wire::call(&app, wire::LOGIN, &[], &login("alice")).await);
+    assert_unavailable(&app).await;
+    let taken = json!({ "username": "alice", "password": PASSWORD });
+    assert_eq!(app.post("/api/auth/register", &taken).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(app.hasher.stats().refused[Refusal::Full as usize] >= 4);
+    assert_eq!(wire::me(&app, &[("token", &token)]).await.code(), Code::Ok);
+    drop(waiting);
+}
+
+#[tokio::test]
+async fn who_could_not_be_served_in_time_is_told_so_at_once_and_another_address_is_served() {
+    let app = TestApp::with(&["--hash-threads=1", "--hash-queue=2000"]).await;
+    // The lane learns what one costs; then minutes of work, and the longest that a call may take is half a minute.
+    const COSTLY: &str = "m=131072,t=2,p=1";
+    flood(&app, 1, COSTLY).await.join_next().await.unwrap().unwrap().unwrap();
+    app.sign_in_username("alice").await;
+    let mut waiting = flood(&app, 1_900, COSTLY).await;
+    let before = app.hasher.stats();
+    let own_time = wire::call(&app, wire::LOGIN, &[("grpc-timeout", "5S")], &login("alice")).await;
+    assert_overloaded(&own_time);
+    assert_overloaded(&wire::call(&app, wire::LOGIN, &[], &login("alice")).await);
+    assert_unavailable(&app).await;
+    let after = app.hasher.stats();
+    let refused = |refusal: Refusal| after.refused[refusal as usize] - before.refused[refusal as usize];
+    assert_eq!((refused(Refusal::Deadline), refused(Refusal::Full)), (4, 0));
+
+    // One runs, and of those who wait one is ahead.
+    let json = [("content-type", "application/json")];
+    let body = json!({ "username": "alice", "password": PASSWORD }).to_string();
+    let mut elsewhere = request(Method::POST, "/api/auth/login", &json, body.into());
+    elsewhere.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, 1])));
+    let answer: Answer = app.send(elsewhere).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(app.hasher.stats().waiting > 1_000, "they wait still");
+
+    // Who hangs up makes room at once.
+    waiting.shutdown().await;
+    let stats = app.hasher.stats();
+    assert_eq!(stats.waiting, 0);
+    assert!(stats.dropped[Dropped::Gone as usize] > 1_000);
+    let reply = wire::call(&app, wire::LOGIN, &[("grpc-timeout", "30S")], &login("alice")).await;
+    assert_eq!(reply.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn who_is_refused_costs_no_read_of_the_database() {
+    let app = TestApp::with(&["--hash-threads=1", "--hash-queue=1"]).await;
+    app.sign_in_username("alice").await;
+    let file = SqliteConnectOptions::new().filename(app.database());
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    // Whoever reads it now meets a defect.
+    sqlx::query("alter table accounts rename to elsewhere").execute(&mut database).await.unwrap();
+    assert_eq!(wire::call(&app, wire::LOGIN, &[], &login("alice")).await.code(), Code::Internal);
+    let waiting = flood(&app, 2, COSTLIEST).await;
+    assert_overloaded(&wire::call(&app, wire::LOGIN, &[], &login("alice")).await);
+    drop(waiting);
+}
+
+#[tokio::test]
+async fn a_stored_hash_that_asks_for_more_than_is_bearable_is_never_computed() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    let file = SqliteConnectOptions::new().filename(app.database());
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    for params in ["m=4194304,t=2,p=1", "m=262145,t=1,p=1", "m=8,t=17,p=1", "m=64,t=1,p=5"] {
+        let hash =
+            format!("$argon2id$v=19${params}$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ");
+        sqlx::query("update accounts set password_hash = ?").bind(hash).execute(&mut database).await.unwrap();
+        let before = app.hasher.stats();
+        let reply = wire::call(&app, wire::LOGIN, &[], &login("alice")).await;
+        assert_eq!((reply.code(), reply.reason().as_str()), (Code::Unauthenticated, "INVALID_CREDENTIALS"), "{params}");
+        let after = app.hasher.stats();
+        assert_eq!(after.wait.count() - before.wait.count(), 1, "{params}: the dummy's, as for a stranger");
+        assert!(after.memory < 1_024 * 1_024, "{params}: {} bytes", after.memory);
+    }
+}
+
+#[tokio::test]
+async fn hash_threads_give_way_to_all_others() {
+    if !cfg!(target_os = "linux") {
+        return eprintln!("skipped: only Linux has a nice value for each thread");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("JWT_SECRET", SECRET), ("ALLOW_REGISTRATION", "true"), ("HASH_THREADS", "1")];
+    let server = Binary::spawn(binary::command(dir.path()).envs(settings));
+    let alice = json!({ "username": "alice", "password": PASSWORD });
+    let registered = call(server.address, Method::POST, "/api/auth/register", &[], &alice).await.unwrap();
+    assert_eq!(registered.status, StatusCode::OK);
+    let (mut hashing, mut others) = (Vec::new(), Vec::new());
+    for thread in fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap() {
+        // A thread may end meanwhile.
+        let Ok(stat) = fs::read_to_string(thread.unwrap().path().join("stat")) else { continue };
+        let (name, rest) = stat.rsplit_once(") ").unwrap();
+        let nice: i32 = rest.split(' ').nth(16).unwrap().parse().unwrap();
+        if name.contains("(hash-") { hashing.push(nice) } else { others.push(nice) }
+    }
+    assert_eq!(hashing, [19]);
+    assert!(others.len() > 1 && others.iter().all(|nice| *nice < 19), "{others:?}");
+}
