@@ -1,0 +1,284 @@
+//! The load: many connections on one thread that only ever waits in the kernel. Closed loop (each answer is followed by the
+//! next call) or open loop (calls at fixed times, whose latency counts from when they should have been sent, so that a
+//! server that stalls cannot hide it).
+//!
+//! A spell is: connect, warm up, measure, let what is under way end. What is measured begins with the first end of a call
+//! after the warm-up and lasts to the first after the spell: whole calls in a whole time, also when a call takes 50 ms.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
+use rustix::fd::OwnedFd;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+
+use super::connection::{Connection, End};
+use super::machine::Pinned;
+use super::outcome::Outcome;
+use super::wire::{Call, Protocol};
+
+/// How long answers are waited for at the end; a call's longest time is 30 s.
+const DRAIN: Duration = Duration::from_secs(35);
+
+/// Until the first answer of a spell, or the one that ends it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The shortest time between two looks at what is due.
+const TICK: Duration = Duration::from_micros(200);
+
+/// The timer's place among the connections.
+const TIMER: u64 = u64::MAX;
+
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// So many calls at a time on each connection, always.
+    Closed { streams: usize },
+    /// So many calls a second, over all connections in turn.
+    Open { per_second: f64 },
+    /// One call on each connection, all at once.
+    Once,
+}
+
+/// What to do to a server.
+#[derive(Clone, Copy)]
+pub struct Load<'a> {
+    pub address: SocketAddr,
+    /// Sent in turn.
+    pub calls: &'a [Call],
+    pub connections: usize,
+    pub pace: Pace,
+    pub warm: Duration,
+    pub spell: Duration,
+    /// The core to run on.
+    pub core: Option<usize>,
+    /// The process whose CPU time is read when the measuring begins and ends.
+    pub server: Option<u32>,
+}
+
+struct Run<'a> {
+    load: Load<'a>,
+    epoll: OwnedFd,
+    connections: Vec<Connection>,
+    next_call: usize,
+    next_connection: usize,
+    scratch: Vec<u8>,
+    outcome: Outcome,
+}
+
+impl Load<'_> {
+    /// Runs it to its end on this thread.
+    pub fn run(self) -> Outcome {
+        let _pinned = Pinned::to(self.core);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut run = Run {
+            load: self,
+            epoll,
+            connections: Vec::new(),
+            next_call: 0,
+            next_connection: 0,
+            scratch: vec![0; 1 << 17],
+            outcome: Outcome::default(),
+        };
+        for index in 0..self.connections {
+            let connection = run.connect(index);
+            run.connections.push(connection);
+        }
+        run.go();
+        run.outcome
+    }
+
+    /// One call, and its time. Nothing when it was not answered well.
+    pub fn one(address: SocketAddr, call: &Call) -> Option<Duration> {
+        let (calls, pace) = (std::slice::from_ref(call), Pace::Once);
+        let (warm, spell) = (Duration::ZERO, Duration::ZERO);
+        let outcome = Load { address, calls, connections: 1, pace, warm, spell, core: None, server: None }.run();
+        (outcome.good == 1).then(|| Duration::from_nanos(outcome.latency.max()))
+    }
+}
+
+impl Run<'_> {
+    fn connect(&self, index: usize) -> Connection {
+        let protocol = self.load.calls[0].protocol;
+        let connection = Connection::open(self.load.address, protocol);
+        let connection = connection.unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.load.address));
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::add(&self.epoll, &connection, data, epoll::EventFlags::IN).unwrap();
+        connection
+    }
+
+    fn go(&mut self) {
+        let begun = Instant::now();
+        let measured = begun + self.load.warm;
+        let end = measured + self.load.spell;
+        let once = matches!(self.load.pace, Pace::Once);
+        let mut schedule = Schedule::start(self.load.pace, begun, &self.epoll);
+        match self.load.pace {
+            Pace::Closed { streams } => (0..self.connections.len()).for_each(|index| self.fill(index, streams)),
+            Pace::Once => (0..self.connections.len()).for_each(|index| self.fill(index, 1)),
+            Pace::Open { .. } => {}
+        }
+        if once {
+            self.outcome.begin(begun, self.load.server);
+        }
+        let mut events = Vec::with_capacity(1_024);
+        let (mut sending, mut stopped) = (!once, None);
+        loop {
+            events.clear();
+            let timeout = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("epoll: {error}"),
+            }
+            let now = Instant::now();
+            if sending && now >= end {
+                (sending, stopped) = (false, Some(now));
+            }
+            for event in &events {
+                match event.data.u64() {
+                    TIMER => schedule.as_mut().unwrap().clear(),
+                    index => self.serve(index as usize, now, measured, sending),
+                }
+            }
+            if sending && let Some(schedule) = &mut schedule {
+                while let Some(due) = schedule.due(now)
+                    && self.offer(due)
+                {
+                    schedule.sent();
+                }
+            }
+            // The first end of a call after the spell closes the measuring; so does having waited long enough for it.
+            let waited = |since: Instant, limit| since.elapsed() >= limit;
+            if !self.outcome.is_closed() && stopped.is_some_and(|stopped| waited(stopped, PATIENCE)) {
+                self.outcome.close(now, self.load.server);
+            }
+            let idle = || self.connections.iter().all(|connection| connection.in_flight() == 0);
+            if !sending && (idle() || waited(stopped.unwrap_or(begun), DRAIN)) {
+                break;
+            }
+        }
+        if !self.outcome.is_closed() {
+            self.outcome.close(Instant::now(), self.load.server);
+        }
+        self.outcome.backlog = schedule.map_or(0, |schedule| schedule.behind(end));
+        for connection in &mut self.connections {
+            self.outcome.lost += connection.lost().count() as u64;
+        }
+    }
+
+    /// Reads what came by a connection, and sends what follows from it.
+    fn serve(&mut self, index: usize, now: Instant, measured: Instant, sending: bool) {
+        let Self { connections, outcome, scratch, load, .. } = self;
+        let once = matches!(load.pace, Pace::Once);
+        let connection = &mut connections[index];
+        let received = connection.receive(scratch, |since, end| {
+            if outcome.is_open() {
+                outcome.note(now, since, end);
+                if !sending && !once {
+                    outcome.close(now, load.server);
+                }
+                return;
+            }
+            outcome.lost += u64::from(end == End::Lost);
+            if !outcome.is_closed() && now >= measured {
+                outcome.begin(now, load.server);
+            }
+        });
+        match received.and_then(|()| connection.flush()) {
+            Ok(()) if connection.is_spent() => self.replace(index),
+            Ok(()) => {}
+            Err(error) => {
+                let lost = connection.lost().count() as u64;
+                self.outcome.lost += lost;
+                if lost > 0 && error.kind() != ErrorKind::UnexpectedEof {
+                    self.outcome.cause = Some(error);
+                }
+                self.replace(index);
+            }
+        }
+        if sending && let Pace::Closed { streams } = self.load.pace {
+            self.fill(index, streams);
+        }
+    }
+
+    fn replace(&mut self, index: usize) {
+        self.outcome.replaced += 1;
+        self.connections[index] = self.connect(index);
+    }
+
+    /// As many calls as a connection has room for.
+    fn fill(&mut self, index: usize, streams: usize) {
+        let now = Instant::now();
+        while self.connections[index].has_room(streams) {
+            self.push(index, now);
+        }
+        self.flush(index);
+    }
+
+    /// A call that is due, on the next connection that has room. `false` when none has.
+    fn offer(&mut self, due: Instant) -> bool {
+        // What the server allows, less one that it may not have forgotten yet.
+        let streams = if self.load.calls[0].protocol == Protocol::Http1 { 1 } else { 199 };
+        let count = self.connections.len();
+        let turn = (0..count).map(|step| (self.next_connection + step) % count);
+        let Some(index) = turn.into_iter().find(|&index| self.connections[index].has_room(streams)) else {
+            return false;
+        };
+        self.next_connection = (index + 1) % count;
+        self.push(index, due);
+        self.flush(index);
+        true
+    }
+
+    fn push(&mut self, index: usize, since: Instant) {
+        let call = &self.load.calls[self.next_call];
+        self.next_call = (self.next_call + 1) % self.load.calls.len();
+        self.connections[index].push(call, since);
+    }
+
+    /// What the system does not take now goes with the next answer; requests are far smaller than a socket's buffer.
+    fn flush(&mut self, index: usize) {
+        // An error is seen by the next read.
+        let _ = self.connections[index].flush();
+    }
+}
+
+/// When the calls of an open loop are due.
+struct Schedule {
+    timer: OwnedFd,
+    begun: Instant,
+    interval: f64,
+    sent: u64,
+}
+
+impl Schedule {
+    fn start(pace: Pace, begun: Instant, epoll: &OwnedFd) -> Option<Self> {
+        let Pace::Open { per_second } = pace else { return None };
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC).unwrap();
+        let interval = 1.0 / per_second;
+        let tick = Timespec::try_from(Duration::from_secs_f64(interval).max(TICK)).unwrap();
+        let every = Itimerspec { it_interval: tick, it_value: tick };
+        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every).unwrap();
+        epoll::add(epoll, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN).unwrap();
+        Some(Self { timer, begun, interval, sent: 0 })
+    }
+
+    /// When the next call should have been sent, if that is not later than `now`.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let due = self.begun + Duration::from_secs_f64(self.interval * (self.sent + 1) as f64);
+        (due <= now).then_some(due)
+    }
+
+    fn sent(&mut self) {
+        self.sent += 1;
+    }
+
+    fn clear(&self) {
+        let _ = rustix::io::read(&self.timer, &mut [0; 8]);
+    }
+
+    /// Calls that were due by then and found no connection with room.
+    fn behind(&self, end: Instant) -> u64 {
+        (((end - self.begun).as_secs_f64() / self.interval) as u64).saturating_sub(self.sent)
+    }
+}
