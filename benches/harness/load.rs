@@ -7,6 +7,8 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::mpsc::Sender;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
@@ -26,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The shortest time between two looks at what is due.
 const TICK: Duration = Duration::from_micros(200);
+
+/// Connections that are made before the server is given time to accept them.
+const AT_ONCE: usize = 50;
+const BREATH: Duration = Duration::from_millis(3);
 
 /// The timer's place among the connections.
 const TIMER: u64 = u64::MAX;
@@ -54,6 +60,8 @@ pub struct Load<'a> {
     pub core: Option<usize>,
     /// The process whose CPU time is read when the measuring begins and ends.
     pub server: Option<u32>,
+    /// Who is told when the last call was sent, before what is under way ends.
+    pub when_over: Option<&'a Sender<Instant>>,
 }
 
 struct Run<'a> {
@@ -66,7 +74,22 @@ struct Run<'a> {
     outcome: Outcome,
 }
 
-impl Load<'_> {
+impl<'a> Load<'a> {
+    /// Without a time to warm up, on any core.
+    pub fn new(address: SocketAddr, calls: &'a [Call], connections: usize, pace: Pace, spell: Duration) -> Self {
+        Self {
+            address,
+            calls,
+            connections,
+            pace,
+            warm: Duration::ZERO,
+            spell,
+            core: None,
+            server: None,
+            when_over: None,
+        }
+    }
+
     /// Runs it to its end on this thread.
     pub fn run(self) -> Outcome {
         let _pinned = Pinned::to(self.core);
@@ -83,17 +106,19 @@ impl Load<'_> {
         for index in 0..self.connections {
             let connection = run.connect(index);
             run.connections.push(connection);
+            // The queue of those that wait to be accepted is short, and who finds it full tries again after a second.
+            if index % AT_ONCE == AT_ONCE - 1 {
+                sleep(BREATH);
+            }
         }
         run.go();
         run.outcome
     }
 
-    /// One call, and its time. Nothing when it was not answered well.
-    pub fn one(address: SocketAddr, call: &Call) -> Option<Duration> {
-        let (calls, pace) = (std::slice::from_ref(call), Pace::Once);
-        let (warm, spell) = (Duration::ZERO, Duration::ZERO);
-        let outcome = Load { address, calls, connections: 1, pace, warm, spell, core: None, server: None }.run();
-        (outcome.good == 1).then(|| Duration::from_nanos(outcome.latency.max()))
+    /// One call, and its time in milliseconds. Nothing when it was not answered well.
+    pub fn one(address: SocketAddr, call: &Call) -> Option<f64> {
+        let outcome = Load::new(address, std::slice::from_ref(call), 1, Pace::Once, Duration::ZERO).run();
+        (outcome.good == 1).then(|| outcome.ms(1.0))
     }
 }
 
@@ -133,6 +158,7 @@ impl Run<'_> {
             let now = Instant::now();
             if sending && now >= end {
                 (sending, stopped) = (false, Some(now));
+                self.load.when_over.inspect(|over| over.send(now).unwrap());
             }
             for event in &events {
                 match event.data.u64() {
@@ -141,10 +167,12 @@ impl Run<'_> {
                 }
             }
             if sending && let Some(schedule) = &mut schedule {
-                while let Some(due) = schedule.due(now)
-                    && self.offer(due)
-                {
-                    schedule.sent();
+                while let Some(due) = schedule.due(now) {
+                    schedule.is_late = !self.offer(due);
+                    if schedule.is_late {
+                        break;
+                    }
+                    schedule.sent += 1;
                 }
             }
             // The first end of a call after the spell closes the measuring; so does having waited long enough for it.
@@ -249,6 +277,8 @@ struct Schedule {
     begun: Instant,
     interval: f64,
     sent: u64,
+    /// A call was due and found no connection with room.
+    is_late: bool,
 }
 
 impl Schedule {
@@ -260,7 +290,7 @@ impl Schedule {
         let every = Itimerspec { it_interval: tick, it_value: tick };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every).unwrap();
         epoll::add(epoll, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN).unwrap();
-        Some(Self { timer, begun, interval, sent: 0 })
+        Some(Self { timer, begun, interval, sent: 0, is_late: false })
     }
 
     /// When the next call should have been sent, if that is not later than `now`.
@@ -269,16 +299,13 @@ impl Schedule {
         (due <= now).then_some(due)
     }
 
-    fn sent(&mut self) {
-        self.sent += 1;
-    }
-
     fn clear(&self) {
         let _ = rustix::io::read(&self.timer, &mut [0; 8]);
     }
 
-    /// Calls that were due by then and found no connection with room.
+    /// Calls that were due by then and wait for a connection with room.
     fn behind(&self, end: Instant) -> u64 {
-        (((end - self.begun).as_secs_f64() / self.interval) as u64).saturating_sub(self.sent)
+        let due = ((end - self.begun).as_secs_f64() / self.interval) as u64;
+        if self.is_late { due.saturating_sub(self.sent) } else { 0 }
     }
 }

@@ -60,7 +60,6 @@ pub struct Memory {
     pub anonymous: f64,
     /// The most that was ever resident.
     pub peak: f64,
-    pub threads: f64,
 }
 
 pub fn memory(pid: u32) -> Memory {
@@ -70,7 +69,7 @@ pub fn memory(pid: u32) -> Memory {
         line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default()
     };
     let mib = |name: &str| number(name) / 1_024.0;
-    Memory { resident: mib("VmRSS"), anonymous: mib("RssAnon"), peak: mib("VmHWM"), threads: number("Threads") }
+    Memory { resident: mib("VmRSS"), anonymous: mib("RssAnon"), peak: mib("VmHWM") }
 }
 
 /// As many files as the system lets this process have; how many that is.

@@ -1,5 +1,6 @@
 //! What a spell of load found.
 
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -129,6 +130,14 @@ impl Outcome {
             (Some(begun), Some(ended)) => of(ended).as_secs_f64() - of(begun).as_secs_f64(),
             _ => f64::NAN,
         }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { good, refused, lost, backlog, .. } = self;
+        write!(f, "{good} good, {refused} refused, {lost} without an answer, {backlog} not sent")?;
+        self.cause.as_ref().map_or(Ok(()), |cause| write!(f, " ({cause})"))
     }
 }
 

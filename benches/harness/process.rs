@@ -19,15 +19,21 @@ pub struct Process {
 }
 
 impl Process {
-    /// The release binary with a database, on one core or on all; `more` are settings, by the names of their variables.
-    pub fn server(folder: &Path, database: &str, core: Option<usize>, more: &[(&str, &str)]) -> Self {
-        Self::start(folder, core, |address| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-            command.env_clear().envs(more.iter().copied());
-            command.env("DATABASE_URL", database).env("JWT_SECRET", super::data::SECRET);
-            command.env("LISTEN_ADDR", address.to_string()).env("LOG_FORMAT", "json");
-            command
-        })
+    /// The release binary with a database, on one core or on all.
+    pub fn server(folder: &Path, database: &str, core: Option<usize>) -> Self {
+        Self::start(folder, core, |address| Self::command(database, address))
+    }
+
+    /// The same without waiting for anything.
+    pub fn spawn_server(folder: &Path, database: &str) -> Self {
+        Self::spawn(folder, None, |address| Self::command(database, address))
+    }
+
+    fn command(database: &str, address: SocketAddr) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.env_clear().env("DATABASE_URL", database).env("JWT_SECRET", super::data::SECRET);
+        command.env("LISTEN_ADDR", address.to_string()).env("LOG_FORMAT", "json");
+        command
     }
 
     /// This program again, as something that is told its address behind a word that nobody else says to it.
@@ -50,8 +56,7 @@ impl Process {
         panic!("it does not start: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
     }
 
-    /// Without waiting for anything.
-    pub fn spawn(folder: &Path, core: Option<usize>, command: impl Fn(SocketAddr) -> Command) -> Self {
+    fn spawn(folder: &Path, core: Option<usize>, command: impl Fn(SocketAddr) -> Command) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
         let _pinned = Pinned::to(core);
@@ -65,7 +70,7 @@ impl Process {
     fn accepts(&mut self) -> bool {
         let begun = Instant::now();
         while TcpStream::connect(self.address).is_err() {
-            if self.child.try_wait().unwrap().is_some() || begun.elapsed() > TIME_TO_START {
+            if self.has_ended() || begun.elapsed() > TIME_TO_START {
                 return false;
             }
             sleep(Duration::from_millis(1));
@@ -77,12 +82,18 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     pub fn memory(&self) -> Memory {
         machine::memory(self.id())
     }
 
-    pub fn cpu(&self) -> Duration {
-        machine::process_cpu(self.id())
+    /// Lets [`Memory::peak`] begin anew.
+    pub fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
     }
 }
 

@@ -14,6 +14,7 @@ mod yardsticks;
 use std::process::ExitCode;
 
 use harness::Bench;
+use scenes::{checks, connections, rush, sign_ins, start, together};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,7 +24,14 @@ fn main() -> ExitCode {
         return ended;
     }
     let mut bench = Bench::start("lanes");
-    bench.scene("me", "Me over gRPC ÷ a bare tonic echo, server on one core, load on another", scenes::checks::me);
-    bench.scene("get", "GET /api/auth/me ÷ a bare axum 204, server on one core, load on another", scenes::checks::get);
+    bench.scene("me", "Me over gRPC ÷ a bare tonic echo, server on one core, load on another", checks::me);
+    bench.scene("get", "GET /api/auth/me ÷ a bare axum 204, server on one core, load on another", checks::get);
+    bench.scene("signins", "sign-ins ÷ the hash by itself, both on all cores", sign_ins::sign_ins);
+    bench.scene("together", "Me beside 64 callers who sign in without pause", together::together);
+    bench.scene("share", "sign-ins beside Me at half its maximum", together::share);
+    bench.scene("burst", "1,000 sign-ins at once over 1,000 connections", rush::burst);
+    bench.scene("storm", "50 times as many sign-ins as it can do, over 1,000 connections", rush::storm);
+    bench.scene("start", "a fresh server", start::start);
+    bench.scene("connections", "10,000 idle connections", connections::connections);
     bench.finish()
 }

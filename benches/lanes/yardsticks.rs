@@ -70,7 +70,6 @@ impl AuthService for Nothing {
             id: "01a00000-0000-7000-8000-000000000001".to_owned(),
             identity: Some(Identity::UsernameIdentity(UsernameIdentity { username: "u00000001".to_owned() })),
             create_time: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
-            ..Account::default()
         };
         Ok(Response::new(MeResponse { account: Some(account) }))
     }

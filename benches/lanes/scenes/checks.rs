@@ -72,13 +72,13 @@ fn drive(bench: &mut Bench, calls: &[Call], runners: &mut [Runner<'_>]) {
         for turn in 0..count {
             let runner = &mut runners[if round % 2 == 0 { turn } else { count - 1 - turn }];
             let (connections, pace) = (runner.connections, Pace::Closed { streams: runner.streams });
-            let (address, server) = (runner.process.address, Some(runner.process.id()));
-            runner.found.push(Load { address, calls, connections, pace, warm, spell, core, server }.run());
+            let load = Load::new(runner.process.address, calls, connections, pace, spell);
+            runner.found.push(Load { warm, core, server: Some(runner.process.id()), ..load }.run());
         }
     });
     for runner in runners {
         for outcome in &runner.found {
-            bench.check(runner.name, outcome, false);
+            bench.check(runner.name, outcome);
         }
     }
 }
