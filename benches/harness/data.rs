@@ -36,21 +36,8 @@ pub fn add_accounts(database: &str, first: u64, last: u64) {
     execute(database, &insert);
 }
 
-/// So many revocations of sessions that nobody has, live until 2100.
-pub fn add_revocations(database: &str, count: u64) {
-    let columns = "insert into revocations (session_id, expires_at)";
-    execute(
-        database,
-        &if is_sqlite(database) {
-            let numbers = format!("with recursive n(i) as (select 1 union all select i + 1 from n where i < {count})");
-            format!("{columns} {numbers} select randomblob(16), 4102444800000 from n")
-        } else {
-            format!("{columns} select gen_random_uuid(), 4102444800000 from generate_series(1, {count})")
-        },
-    );
-}
-
-fn execute(database: &str, statement: &str) {
+/// Makes the tables if need be, and runs a statement.
+pub fn execute(database: &str, statement: &str) {
     let statement = AssertSqlSafe(statement.to_owned());
     block_on(async {
         store::open(database, Purpose::Operate).await.unwrap().close().await;
@@ -67,7 +54,7 @@ fn execute(database: &str, statement: &str) {
     });
 }
 
-fn is_sqlite(database: &str) -> bool {
+pub fn is_sqlite(database: &str) -> bool {
     database.starts_with("sqlite:")
 }
 

@@ -40,6 +40,8 @@ const TIMER: u64 = u64::MAX;
 pub enum Pace {
     /// So many calls at a time on each connection, always.
     Closed { streams: usize },
+    /// So many calls at a time over all connections, each on the next one: most of many connections are idle.
+    Turns { at_once: usize },
     /// So many calls a second, over all connections in turn.
     Open { per_second: f64 },
     /// One call on each connection, all at once.
@@ -141,6 +143,7 @@ impl Run<'_> {
         match self.load.pace {
             Pace::Closed { streams } => (0..self.connections.len()).for_each(|index| self.fill(index, streams)),
             Pace::Once => (0..self.connections.len()).for_each(|index| self.fill(index, 1)),
+            Pace::Turns { at_once } => (0..at_once).for_each(|_| _ = self.offer(begun)),
             Pace::Open { .. } => {}
         }
         if once {
@@ -199,7 +202,9 @@ impl Run<'_> {
         let Self { connections, outcome, scratch, load, .. } = self;
         let once = matches!(load.pace, Pace::Once);
         let connection = &mut connections[index];
+        let mut count = 0;
         let received = connection.receive(scratch, |since, end| {
+            count += 1;
             if outcome.is_open() {
                 outcome.note(now, since, end);
                 if !sending && !once {
@@ -224,8 +229,11 @@ impl Run<'_> {
                 self.replace(index);
             }
         }
-        if sending && let Pace::Closed { streams } = self.load.pace {
-            self.fill(index, streams);
+        match self.load.pace {
+            Pace::Closed { streams } if sending => self.fill(index, streams),
+            // There is room: as many calls have just ended.
+            Pace::Turns { .. } if sending => (0..count).for_each(|_| _ = self.offer(now)),
+            _ => {}
         }
     }
 

@@ -21,7 +21,7 @@ pub const ACCOUNTS: u64 = 1_000;
 const HASH_MIB: f64 = 19.0;
 
 /// Callers that sign in without pause: more than there will be threads to hash.
-const CALLERS: Pace = Pace::Closed { streams: 16 };
+const CALLERS: Pace = Pace::Turns { at_once: 64 };
 const CALLERS_CONNECTIONS: usize = 4;
 
 /// A server with a database of its own.
