@@ -17,7 +17,7 @@ mod subject;
 
 use std::process::ExitCode;
 
-use harness::{Bench, Goal, Pace, data};
+use harness::{Bench, Goal, Pace, data, yardsticks};
 use postgres::Database;
 use subject::{Subject, compare};
 
@@ -32,6 +32,9 @@ const CHECKS: Pace = Pace::Turns { at_once: 128 };
 const SIGN_INS: Pace = Pace::Turns { at_once: 64 };
 
 fn main() -> ExitCode {
+    if let Some(ended) = yardsticks::serve() {
+        return ended;
+    }
     let mut bench = Bench::start("growth");
     bench.scene("sqlite", "accounts, on SQLite", |bench| accounts(bench, "SQLite", |_| None));
     bench.scene("postgres", "accounts, on PostgreSQL", |bench| {
@@ -64,6 +67,9 @@ fn connections(bench: &mut Bench) {
     let subjects = counts.map(|count| Subject::start(format!("{count} connections"), None, 1_000, 0).over(count));
     compare(bench, "Me", &subjects, None, |subject| (subject.me(500), CHECKS));
     compare(bench, "sign-ins", &subjects, None, |subject| (subject.sign_ins(500), SIGN_INS));
+    // What the transport's part of it is.
+    let echoes = counts.map(|count| Subject::echo(format!("{count} connections")).over(count));
+    compare(bench, "bare echo", &echoes, None, |subject| (subject.me(500), CHECKS));
 }
 
 fn revocations(bench: &mut Bench) {

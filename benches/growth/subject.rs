@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use crate::harness::wire::Call;
-use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, machine};
+use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, machine, yardsticks};
 use crate::postgres::Database;
 
 /// Coprime to every number of accounts here: steps of it meet each account once before any comes again, in no order that
@@ -32,6 +32,13 @@ impl Subject {
         }
         let process = Process::server(folder.path(), &url, machine::cores().first().copied());
         Self { name, process, accounts, connections: 8, _database: database, _folder: folder }
+    }
+
+    /// A server that does nothing.
+    pub fn echo(name: String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let process = yardsticks::start(folder.path(), machine::cores().first().copied(), yardsticks::ECHO);
+        Self { name, process, accounts: 1_000, connections: 8, _database: None, _folder: folder }
     }
 
     /// To be driven over so many connections.
@@ -78,11 +85,13 @@ pub fn compare(
     }
     let times = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| 1e6 / outcome.rate()).collect::<Vec<_>>();
     let cpu = |outcomes: &[Outcome]| outcomes.iter().map(Outcome::server_us).collect::<Vec<_>>();
+    let shares = |outcomes: &[Outcome]| outcomes.iter().map(Outcome::load_cores).collect::<Vec<_>>();
     for (subject, outcomes) in subjects.iter().zip(&found).skip(1) {
         let against = format!("{} ÷ {}", subject.name, subjects[0].name);
         let row = Row::ratio(format!("{what}: {against}"), "µs", times(outcomes), times(&found[0]));
         bench.row(Row { goals: [goal, None], ..row });
         bench.row(Row::ratio("  server CPU a call", "µs", cpu(outcomes), cpu(&found[0])));
+        bench.row(Row::ratio("  load's share of its core", "", shares(outcomes), shares(&found[0])));
     }
 }
 

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::connection::{Connection, End};
 use super::machine::Pinned;
 use super::outcome::Outcome;
+use super::schedule::{Schedule, TIMER};
 use super::wire::{Call, Protocol};
 
 /// How long answers are waited for at the end; a call's longest time is 30 s.
@@ -26,15 +26,9 @@ const DRAIN: Duration = Duration::from_secs(35);
 /// Until the first answer of a spell, or the one that ends it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The shortest time between two looks at what is due.
-const TICK: Duration = Duration::from_micros(200);
-
 /// Connections that are made before the server is given time to accept them.
 const AT_ONCE: usize = 50;
 const BREATH: Duration = Duration::from_millis(3);
-
-/// The timer's place among the connections.
-const TIMER: u64 = u64::MAX;
 
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
@@ -139,7 +133,7 @@ impl Run<'_> {
         let measured = begun + self.load.warm;
         let end = measured + self.load.spell;
         let once = matches!(self.load.pace, Pace::Once);
-        let mut schedule = Schedule::start(self.load.pace, begun, &self.epoll);
+        let mut schedule = self.schedule(begun);
         match self.load.pace {
             Pace::Closed { streams } => (0..self.connections.len()).for_each(|index| self.fill(index, streams)),
             Pace::Once => (0..self.connections.len()).for_each(|index| self.fill(index, 1)),
@@ -194,6 +188,13 @@ impl Run<'_> {
         self.outcome.backlog = schedule.map_or(0, |schedule| schedule.behind(end));
         for connection in &mut self.connections {
             self.outcome.lost += connection.lost().count() as u64;
+        }
+    }
+
+    fn schedule(&self, begun: Instant) -> Option<Schedule> {
+        match self.load.pace {
+            Pace::Open { per_second } => Some(Schedule::start(per_second, begun, &self.epoll)),
+            _ => None,
         }
     }
 
@@ -276,44 +277,5 @@ impl Run<'_> {
     fn flush(&mut self, index: usize) {
         // An error is seen by the next read.
         let _ = self.connections[index].flush();
-    }
-}
-
-/// When the calls of an open loop are due.
-struct Schedule {
-    timer: OwnedFd,
-    begun: Instant,
-    interval: f64,
-    sent: u64,
-    /// A call was due and found no connection with room.
-    is_late: bool,
-}
-
-impl Schedule {
-    fn start(pace: Pace, begun: Instant, epoll: &OwnedFd) -> Option<Self> {
-        let Pace::Open { per_second } = pace else { return None };
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC).unwrap();
-        let interval = 1.0 / per_second;
-        let tick = Timespec::try_from(Duration::from_secs_f64(interval).max(TICK)).unwrap();
-        let every = Itimerspec { it_interval: tick, it_value: tick };
-        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every).unwrap();
-        epoll::add(epoll, &timer, epoll::EventData::new_u64(TIMER), epoll::EventFlags::IN).unwrap();
-        Some(Self { timer, begun, interval, sent: 0, is_late: false })
-    }
-
-    /// When the next call should have been sent, if that is not later than `now`.
-    fn due(&self, now: Instant) -> Option<Instant> {
-        let due = self.begun + Duration::from_secs_f64(self.interval * (self.sent + 1) as f64);
-        (due <= now).then_some(due)
-    }
-
-    fn clear(&self) {
-        let _ = rustix::io::read(&self.timer, &mut [0; 8]);
-    }
-
-    /// Calls that were due by then and wait for a connection with room.
-    fn behind(&self, end: Instant) -> u64 {
-        let due = ((end - self.begun).as_secs_f64() / self.interval) as u64;
-        if self.is_late { due.saturating_sub(self.sent) } else { 0 }
     }
 }

@@ -1,6 +1,7 @@
 //! What the system tells of cores, CPU time and memory: of this thread, and of a process by its id. Linux only.
 
 use std::fs;
+use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -35,6 +36,21 @@ impl Drop for Pinned {
             sched_setaffinity(None, before).unwrap();
         }
     }
+}
+
+/// The share of all cores that is busy, over so long a time.
+pub fn busy(time: Duration) -> f64 {
+    let read = || {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let line = stat.lines().next().unwrap_or_default();
+        let ticks: Vec<f64> = line.split_whitespace().skip(1).take(8).filter_map(|tick| tick.parse().ok()).collect();
+        // The fourth and fifth are idle, with nothing to do or waiting for a disk.
+        (ticks.iter().sum::<f64>(), ticks.iter().skip(3).take(2).sum::<f64>())
+    };
+    let (all, idle) = read();
+    sleep(time);
+    let (all_then, idle_then) = read();
+    1.0 - (idle_then - idle) / (all_then - all)
 }
 
 /// CPU time of this thread.

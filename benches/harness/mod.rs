@@ -1,6 +1,6 @@
-//! What the benchmarks that start the real server share: the load ([`load`], with [`wire`], [`connection`] and
-//! [`outcome`]), the processes ([`process`], [`machine`]), what is in the database ([`data`]), and the command line, the
-//! table and the JSON ([`report`]).
+//! What the benchmarks that start the real server share: the load ([`load`], with [`wire`], [`connection`], [`schedule`] and
+//! [`outcome`]), the processes ([`process`], [`machine`]), what they are compared with ([`yardsticks`]), what is in the
+//! database ([`data`]), and the command line, the JSON ([`report`]) and the table ([`table`]).
 
 pub mod connection;
 pub mod data;
@@ -9,9 +9,13 @@ pub mod machine;
 pub mod outcome;
 pub mod process;
 pub mod report;
+pub mod schedule;
+pub mod table;
 pub mod wire;
+pub mod yardsticks;
 
 pub use load::{Load, Pace};
 pub use outcome::Outcome;
 pub use process::Process;
-pub use report::{Bench, Goal, Row};
+pub use report::Bench;
+pub use table::{Goal, Row};

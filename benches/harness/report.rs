@@ -1,4 +1,4 @@
-//! The command line of a benchmark, its rounds, the table that it prints and the JSON that it leaves.
+//! The command line of a benchmark, its scenes and rounds, what failed, and the JSON that it leaves.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,7 @@ use clap::Parser;
 use countersign::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
+use super::table::{self, Goal, Row};
 use super::{Outcome, machine};
 
 /// Starts the real server and what it is compared with, and prints a table of ratios.
@@ -32,91 +33,17 @@ struct Arguments {
     bench: bool,
 }
 
-/// What is reached or not.
-#[derive(Debug, Clone, Copy)]
-pub enum Goal {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-/// One line of the table.
-pub struct Row {
-    pub what: String,
-    /// Of the figures that are shown.
-    pub unit: &'static str,
-    /// One of each round.
-    pub ours: Vec<f64>,
-    /// The same; empty where there is nothing to compare with, and the figure itself is judged.
-    pub yardstick: Vec<f64>,
-    /// What is to be reached, and what is better still.
-    pub goals: [Option<Goal>; 2],
-}
-
 /// A benchmark under way.
 pub struct Bench {
     name: &'static str,
     arguments: Arguments,
+    /// The share of all cores that others used before it began.
+    busy: f64,
     begun: Instant,
     rows: Vec<(String, Row)>,
     failures: Vec<String>,
     scene: String,
     ran: usize,
-}
-
-impl Row {
-    /// A figure and what it is compared with, round by round.
-    pub fn ratio(what: impl Into<String>, unit: &'static str, ours: Vec<f64>, yardstick: Vec<f64>) -> Self {
-        Self { what: what.into(), unit, ours, yardstick, goals: [None; 2] }
-    }
-
-    /// A figure that stands for itself.
-    pub fn plain(what: impl Into<String>, unit: &'static str, ours: Vec<f64>) -> Self {
-        Self::ratio(what, unit, ours, Vec::new())
-    }
-
-    pub fn goal(mut self, reach: Goal) -> Self {
-        self.goals[0] = Some(reach);
-        self
-    }
-
-    pub fn beyond(mut self, beyond: Goal) -> Self {
-        self.goals[1] = Some(beyond);
-        self
-    }
-
-    /// What is judged: the ratio of each round, or the figure itself.
-    fn judged(&self) -> Vec<f64> {
-        if self.yardstick.is_empty() {
-            return self.ours.clone();
-        }
-        self.ours.iter().zip(&self.yardstick).map(|(ours, yardstick)| ours / yardstick).collect()
-    }
-
-    fn verdict(&self) -> &'static str {
-        let [_, middle, _] = spread(&self.judged());
-        match self.goals.map(|goal| goal.map(|goal| goal.is_met(middle))) {
-            [None, None] => "",
-            [_, Some(true)] => "beyond",
-            [Some(true), _] => "reached",
-            _ => "missed",
-        }
-    }
-}
-
-impl Goal {
-    fn is_met(self, value: f64) -> bool {
-        match self {
-            Self::AtLeast(least) => value >= least,
-            Self::AtMost(most) => value <= most,
-        }
-    }
-
-    fn text(self) -> String {
-        match self {
-            Self::AtLeast(least) => format!("≥ {least}"),
-            Self::AtMost(most) => format!("≤ {most}"),
-        }
-    }
 }
 
 impl Bench {
@@ -125,9 +52,11 @@ impl Bench {
         let arguments = Arguments::parse();
         let form = if arguments.short { ", the short form: no ratio of it means anything" } else { "" };
         println!("{name}: {}{form}", machine::describe());
+        let busy = machine::busy(Duration::from_secs(if arguments.short { 0 } else { 2 }) + Duration::from_millis(200));
+        println!("busy with something else before it began: {:.0} % of all cores", busy * 100.0);
         machine::raise_descriptor_limit();
         let (rows, failures) = (Vec::new(), Vec::new());
-        Self { name, arguments, begun: Instant::now(), rows, failures, scene: String::new(), ran: 0 }
+        Self { name, arguments, busy, begun: Instant::now(), rows, failures, scene: String::new(), ran: 0 }
     }
 
     /// Runs a scene, unless the command line names others, and prints its lines.
@@ -141,7 +70,7 @@ impl Bench {
         let (begun, first) = (Instant::now(), self.rows.len());
         scene(self);
         self.ran += 1;
-        self.print(&self.rows[first..]);
+        table::print(&self.rows[first..], !self.short());
         println!("-- {name}: {:.0} s", begun.elapsed().as_secs_f64());
     }
 
@@ -212,7 +141,7 @@ impl Bench {
             return 2.into();
         }
         println!("\n== {}, {} rounds of {:.1} s", self.name, self.rounds(), self.spell().as_secs_f64());
-        self.print(&self.rows);
+        table::print(&self.rows, !self.short());
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(format!("{}.json", self.name));
         fs::write(&file, format!("{:#}\n", self.json())).unwrap();
         println!("\nall rounds: target/{}.json; {:.0} s", self.name, self.begun.elapsed().as_secs_f64());
@@ -225,34 +154,6 @@ impl Bench {
     /// The short form has none.
     fn verdict(&self, row: &Row) -> &'static str {
         if self.short() { "" } else { row.verdict() }
-    }
-
-    fn print(&self, rows: &[(String, Row)]) {
-        let heads = ["what", "ours", "yardstick", "", "min / median / max", "goal", "beyond", ""];
-        let mut lines = vec![heads.map(str::to_owned)];
-        for (_, row) in rows {
-            let [_, ours, _] = spread(&row.ours);
-            let [_, yardstick, _] = spread(&row.yardstick);
-            let judged = spread(&row.judged()).map(figure).join(" / ");
-            let goals = row.goals.map(|goal| goal.map(Goal::text).unwrap_or_default());
-            let [goal, beyond] = goals;
-            let yardstick = if row.yardstick.is_empty() { String::new() } else { figure(yardstick) };
-            let verdict = self.verdict(row).to_owned();
-            lines.push([row.what.clone(), figure(ours), yardstick, row.unit.to_owned(), judged, goal, beyond, verdict]);
-        }
-        let mut widths = [0; 8];
-        for line in &lines {
-            for (width, cell) in widths.iter_mut().zip(line) {
-                *width = cell.chars().count().max(*width);
-            }
-        }
-        for [what, ours, yardstick, unit, judged, goal, beyond, verdict] in &lines {
-            let [w0, w1, w2, w3, w4, w5, w6, _] = widths;
-            let line = format!(
-                "{what:w0$}  {ours:>w1$}  {yardstick:>w2$}  {unit:w3$}  {judged:>w4$}  {goal:>w5$}  {beyond:>w6$}  {verdict}"
-            );
-            println!("{}", line.trim_end());
-        }
     }
 
     fn json(&self) -> Value {
@@ -268,33 +169,12 @@ impl Bench {
             "time": SystemClock.now().unix_timestamp(),
             "arguments": std::env::args().skip(1).filter(|argument| argument != "--bench").collect::<Vec<_>>(),
             "machine": machine::describe(),
+            "busy_before": self.busy,
             "short": self.short(),
             "rounds": self.rounds(),
             "seconds": self.spell().as_secs_f64(),
             "rows": rows.collect::<Vec<_>>(),
             "failures": self.failures,
         })
-    }
-}
-
-/// The least, the middle and the most.
-pub fn spread(values: &[f64]) -> [f64; 3] {
-    let mut sorted: Vec<f64> = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted[..] {
-        [] => [f64::NAN; 3],
-        [least, .., most] => [least, (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0, most],
-        [one] => [one; 3],
-    }
-}
-
-/// Three digits that say something.
-fn figure(value: f64) -> String {
-    match value.abs() {
-        size if !size.is_finite() => "-".to_owned(),
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
     }
 }

@@ -9,11 +9,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 mod scenes;
-mod yardsticks;
 
 use std::process::ExitCode;
 
-use harness::Bench;
+use harness::{Bench, yardsticks};
 use scenes::{checks, connections, rush, sign_ins, start, together};
 
 #[global_allocator]

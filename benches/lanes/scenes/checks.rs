@@ -3,8 +3,7 @@
 
 use super::{Ours, two_cores};
 use crate::harness::wire::Call;
-use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data};
-use crate::yardsticks;
+use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, yardsticks};
 
 /// What is driven, with the same calls: ours and others, in turn.
 struct Runner<'a> {
@@ -29,8 +28,8 @@ pub fn me(bench: &mut Bench) {
     let (core, _) = two_cores();
     let folder = tempfile::tempdir().unwrap();
     let ours = Ours::start(core);
-    let echo = Process::myself(folder.path(), core, yardsticks::WORD, yardsticks::ECHO);
-    let current = Process::myself(folder.path(), core, yardsticks::WORD, yardsticks::ECHO_CURRENT);
+    let echo = yardsticks::start(folder.path(), core, yardsticks::ECHO);
+    let current = yardsticks::start(folder.path(), core, yardsticks::ECHO_CURRENT);
     let calls = data::me(1..=64);
     let mut runners = [
         Runner::new("Me", &ours.process, 8, 16),
@@ -53,7 +52,7 @@ pub fn get(bench: &mut Bench) {
     let (core, _) = two_cores();
     let folder = tempfile::tempdir().unwrap();
     let ours = Ours::start(core);
-    let bare = Process::myself(folder.path(), core, yardsticks::WORD, yardsticks::NO_CONTENT);
+    let bare = yardsticks::start(folder.path(), core, yardsticks::NO_CONTENT);
     let calls = data::get_me(1..=64);
     let mut runners = [Runner::new("GET", &ours.process, 32, 1), Runner::new("bare 204", &bare, 32, 1)];
     drive(bench, &calls, &mut runners);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{ACCOUNTS, Ours, lane_mib};
-use crate::harness::report::spread;
+use crate::harness::table::spread;
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data};
 

@@ -1,8 +1,7 @@
 //! Sign-ins by themselves: how much of what the machine can hash is left when each hash is a sign-in.
 
 use super::{ACCOUNTS, Ours};
-use crate::harness::{Bench, Goal, Outcome, Row, data};
-use crate::yardsticks;
+use crate::harness::{Bench, Goal, Outcome, Row, data, yardsticks};
 
 pub fn sign_ins(bench: &mut Bench) {
     let ours = Ours::start(None);

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::{ACCOUNTS, Ours};
 use crate::harness::wire::Call;
-use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data, machine};
-use crate::yardsticks;
+use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data, machine, yardsticks};
 
 /// Token checks a second, in the first scene: far from what the server can do.
 const CHECKS: f64 = 500.0;

@@ -2,6 +2,7 @@
 //! word), and the hash by itself. They use the same allocator, are asked the same bytes, and answer about as many.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -19,8 +20,10 @@ use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use super::Process;
+
 /// What this program says to itself to be one of the servers.
-pub const WORD: &str = "be-a-yardstick";
+const WORD: &str = "be-a-yardstick";
 
 /// A bare tonic service on the runtime that `#[tokio::main]` makes.
 pub const ECHO: &str = "echo";
@@ -28,6 +31,11 @@ pub const ECHO: &str = "echo";
 pub const ECHO_CURRENT: &str = "echo-current-thread";
 /// A bare axum route that answers 204, on the runtime that `#[tokio::main]` makes.
 pub const NO_CONTENT: &str = "204";
+
+/// Starts one of them, on one core or on all.
+pub fn start(folder: &Path, core: Option<usize>, what: &str) -> Process {
+    Process::myself(folder, core, WORD, what)
+}
 
 /// The server that the command line asks for, if it asks for one. Ends with standard input, which is whoever started it.
 pub fn serve() -> Option<ExitCode> {
