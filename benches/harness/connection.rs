@@ -1,0 +1,189 @@
+//! One client connection: what was asked and not yet answered, and just enough reading to tell a good answer from a
+//! refusal. Frames' headers are read and their payloads skipped: nothing is decoded, so that the server is what a
+//! benchmark measures.
+
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Result, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
+
+use super::wire::{self, Call, Protocol};
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// gRPC: a message, then the trailers. HTTP/1.1: 204.
+    Good,
+    /// gRPC: trailers and nothing else, as every status but OK has it. HTTP/1.1: any other status.
+    Refused,
+    /// No answer: the stream was reset, or the connection lost.
+    Lost,
+}
+
+struct Pending {
+    since: Instant,
+    /// A message has come.
+    answered: bool,
+}
+
+pub struct Connection {
+    socket: TcpStream,
+    protocol: Protocol,
+    out: Vec<u8>,
+    /// The beginning of a frame whose end has not come yet.
+    rest: Vec<u8>,
+    /// In the order of their streams; those that have ended behind one that has not are `None`.
+    pending: VecDeque<Option<Pending>>,
+    in_flight: usize,
+    next_stream: u32,
+    /// Bytes of DATA since the window was last opened.
+    consumed: u32,
+    /// The server asked for the end of this connection, or it cannot be used again.
+    leaving: bool,
+}
+
+impl Connection {
+    pub fn open(address: SocketAddr, protocol: Protocol) -> Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let out = if protocol == Protocol::Grpc { wire::PREFACE.to_vec() } else { Vec::new() };
+        Ok(Self {
+            socket,
+            protocol,
+            out,
+            rest: Vec::new(),
+            pending: VecDeque::new(),
+            in_flight: 0,
+            next_stream: 1,
+            consumed: 0,
+            leaving: false,
+        })
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether it takes another call now, of `streams` at a time.
+    pub fn has_room(&self, streams: usize) -> bool {
+        self.in_flight < streams && !self.leaving && self.next_stream < 1 << 30
+    }
+
+    /// Whether it takes no more calls and owes no more answers: time for another.
+    pub fn is_spent(&self) -> bool {
+        self.in_flight == 0 && (self.leaving || self.next_stream >= 1 << 30)
+    }
+
+    /// Puts a call behind those that [`Self::flush`] sends. Requests are a few bytes each, far below the window that the
+    /// server opens, so that is not asked.
+    pub fn push(&mut self, call: &Call, since: Instant) {
+        call.write(self.next_stream, &mut self.out);
+        self.pending.push_back(Some(Pending { since, answered: false }));
+        self.in_flight += 1;
+        self.next_stream += 2;
+    }
+
+    /// Sends what there is to send, as far as the system takes it.
+    pub fn flush(&mut self) -> Result<()> {
+        while !self.out.is_empty() {
+            match self.socket.write(&self.out) {
+                Ok(sent) => drop(self.out.drain(..sent)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what has come, once, and tells which calls ended. An error ends the connection.
+    pub fn receive(&mut self, scratch: &mut [u8], mut ended: impl FnMut(Instant, End)) -> Result<()> {
+        let kept = self.rest.len();
+        scratch[..kept].copy_from_slice(&self.rest);
+        let read = match self.socket.read(&mut scratch[kept..]) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let bytes = &scratch[..kept + read];
+        let parsed = match self.protocol {
+            Protocol::Grpc => self.frames(bytes, &mut ended)?,
+            Protocol::Http1 => self.response(bytes, &mut ended),
+        };
+        self.rest.clear();
+        self.rest.extend_from_slice(&bytes[parsed..]);
+        Ok(())
+    }
+
+    /// Everything that will not be answered any more.
+    pub fn lost(&mut self) -> impl Iterator<Item = Instant> {
+        self.in_flight = 0;
+        self.pending.drain(..).flatten().map(|pending| pending.since)
+    }
+
+    /// One request at a time, so what has come is one response; a 204 ends with its head.
+    fn response(&mut self, bytes: &[u8], ended: &mut impl FnMut(Instant, End)) -> usize {
+        if !bytes.ends_with(b"\r\n\r\n") && bytes.starts_with(b"HTTP/1.1 204") {
+            return 0;
+        }
+        let is_good = bytes.starts_with(b"HTTP/1.1 204");
+        // Where the body of any other ends is not looked for.
+        self.leaving |= !is_good;
+        self.finish(0, if is_good { End::Good } else { End::Refused }, ended);
+        bytes.len()
+    }
+
+    fn frames(&mut self, bytes: &[u8], ended: &mut impl FnMut(Instant, End)) -> Result<usize> {
+        let mut at = 0;
+        while let Some(&[high, middle, low, kind, flags, s0, s1, s2, s3]) = bytes[at..].first_chunk::<9>() {
+            let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+            let Some(payload) = bytes.get(at + 9..at + 9 + length) else { break };
+            at += 9 + length;
+            // The oldest that is still remembered is at 0.
+            let oldest = self.next_stream - 2 * self.pending.len() as u32;
+            let place = (u32::from_be_bytes([s0, s1, s2, s3]).wrapping_sub(oldest) / 2) as usize;
+            match kind {
+                wire::DATA => {
+                    if let Some(Some(pending)) = self.pending.get_mut(place) {
+                        pending.answered = true;
+                    }
+                    self.consumed += length as u32;
+                    if self.consumed > 1 << 29 {
+                        wire::frame(&mut self.out, wire::WINDOW_UPDATE, 0, &self.consumed.to_be_bytes());
+                        self.consumed = 0;
+                    }
+                }
+                wire::HEADERS if flags & wire::END_STREAM != 0 => {
+                    let answered = matches!(self.pending.get(place), Some(Some(pending)) if pending.answered);
+                    self.finish(place, if answered { End::Good } else { End::Refused }, ended);
+                }
+                wire::RST_STREAM => self.finish(place, End::Lost, ended),
+                wire::SETTINGS if flags & wire::ACK == 0 => {
+                    wire::frame(&mut self.out, wire::SETTINGS, wire::ACK, &[]);
+                }
+                wire::PING if flags & wire::ACK == 0 => wire::frame(&mut self.out, wire::PING, wire::ACK, payload),
+                wire::GOAWAY => self.leaving = true,
+                _ => {}
+            }
+        }
+        Ok(at)
+    }
+
+    fn finish(&mut self, place: usize, end: End, ended: &mut impl FnMut(Instant, End)) {
+        if let Some(pending) = self.pending.get_mut(place).and_then(Option::take) {
+            self.in_flight -= 1;
+            ended(pending.since, end);
+        }
+        while let Some(None) = self.pending.front() {
+            self.pending.pop_front();
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

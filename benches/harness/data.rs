@@ -1,0 +1,110 @@
+//! Accounts in bulk, their tokens and their sign-ins. All have one password and one hash of it, made here with the default
+//! parameters: what differs between accounts is nothing that a sign-in's cost depends on.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use countersign::clock::SystemClock;
+use countersign::store::{self, Purpose};
+use countersign::token::{Keyring, NewSession, Profile, Secret, Tokens};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+use uuid::Uuid;
+
+use super::wire::Call;
+
+/// What the servers under measurement sign with, and the benchmark for them.
+pub const SECRET: &str = "a secret of the benchmarks, and of nothing else";
+
+const PASSWORD: &str = "s3cur3pass";
+const SALT: &[u8; 16] = b"saltsaltsaltsalt";
+
+/// Makes the tables if need be, and accounts number `first` to `last`.
+pub fn add_accounts(database: &str, first: u64, last: u64) {
+    // The same on either engine: an id that counts up, as the real ones do, and a name.
+    let (numbers, id, name) = if is_sqlite(database) {
+        let numbers = format!("with recursive n(i) as (select {first} union all select i + 1 from n where i < {last})");
+        (numbers, "unhex('01a00000000070008000' || printf('%012x', i))", "printf('u%08d', i)")
+    } else {
+        let numbers = format!("with n(i) as (select generate_series({first}::bigint, {last}))");
+        (numbers, "('01a00000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid", "'u' || lpad(i::text, 8, '0')")
+    };
+    let columns = "insert into accounts (id, username, password_hash, created_at)";
+    let insert = format!("{columns} {numbers} select {id}, {name}, '{}', 1800000000000 from n", hash());
+    execute(database, &insert);
+}
+
+/// Makes the tables if need be, and runs a statement.
+pub fn execute(database: &str, statement: &str) {
+    let statement = AssertSqlSafe(statement.to_owned());
+    block_on(async {
+        store::open(database, Purpose::Operate).await.unwrap().close().await;
+        if is_sqlite(database) {
+            let mut connection = SqliteConnection::connect(database).await.unwrap();
+            connection.execute(statement).await.unwrap();
+            connection.close().await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(database).await.unwrap();
+            connection.execute(statement).await.unwrap();
+            connection.execute("analyze").await.unwrap();
+            connection.close().await.unwrap();
+        }
+    });
+}
+
+pub fn is_sqlite(database: &str) -> bool {
+    database.starts_with("sqlite:")
+}
+
+fn username(number: u64) -> String {
+    format!("u{number:08}")
+}
+
+/// A token of an account.
+fn token(number: u64) -> String {
+    static TOKENS: OnceLock<Tokens> = OnceLock::new();
+    let tokens = TOKENS.get_or_init(|| {
+        let secret = Secret::parse(SECRET.to_owned()).unwrap();
+        Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), Duration::from_secs(30 * 86_400))
+    });
+    let session = NewSession {
+        account_id: Uuid::from_u128(0x01a00000_0000_7000_8000_000000000000 + u128::from(number)),
+        session_id: Uuid::now_v7(),
+        epoch: 0,
+        token_lifetime: Duration::from_secs(3_600),
+        profile: Profile::Username { username: username(number) },
+    };
+    tokens.issue(session).unwrap().token.as_str().to_owned()
+}
+
+/// `Me` of each of these accounts.
+pub fn me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::me(&token(number))).collect()
+}
+
+/// `GET /api/auth/me` of each of these accounts.
+pub fn get_me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::get_me(&token(number))).collect()
+}
+
+/// The sign-in of each of these accounts, with the right password.
+pub fn sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::login(&username(number), PASSWORD)).collect()
+}
+
+/// As accounts store it.
+fn hash() -> String {
+    let mut output = [0; 32];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
+    argon2.hash_password_into(PASSWORD.as_bytes(), SALT, &mut output).unwrap();
+    let [salt, output] = [&SALT[..], &output].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    let params = Params::default();
+    format!("$argon2id$v=19$m={},t={},p={}${salt}${output}", params.m_cost(), params.t_cost(), params.p_cost())
+}
+
+/// Runs what is async here, which is nothing that is measured.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}

@@ -1,0 +1,281 @@
+//! The load: many connections on one thread that only ever waits in the kernel. Closed loop (each answer is followed by the
+//! next call) or open loop (calls at fixed times, whose latency counts from when they should have been sent, so that a
+//! server that stalls cannot hide it).
+//!
+//! A spell is: connect, warm up, measure, let what is under way end. What is measured begins with the first end of a call
+//! after the warm-up and lasts to the first after the spell: whole calls in a whole time, also when a call takes 50 ms.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::mpsc::Sender;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
+use rustix::fd::OwnedFd;
+
+use super::connection::{Connection, End};
+use super::machine::Pinned;
+use super::outcome::Outcome;
+use super::schedule::{Schedule, TIMER};
+use super::wire::{Call, Protocol};
+
+/// How long answers are waited for at the end; a call's longest time is 30 s.
+const DRAIN: Duration = Duration::from_secs(35);
+
+/// Until the first answer of a spell, or the one that ends it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Connections that are made before the server is given time to accept them.
+const AT_ONCE: usize = 50;
+const BREATH: Duration = Duration::from_millis(3);
+
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// So many calls at a time on each connection, always.
+    Closed { streams: usize },
+    /// So many calls at a time over all connections, each on the next one: most of many connections are idle.
+    Turns { at_once: usize },
+    /// So many calls a second, over all connections in turn.
+    Open { per_second: f64 },
+    /// One call on each connection, all at once.
+    Once,
+}
+
+/// What to do to a server.
+#[derive(Clone, Copy)]
+pub struct Load<'a> {
+    pub address: SocketAddr,
+    /// Sent in turn.
+    pub calls: &'a [Call],
+    pub connections: usize,
+    pub pace: Pace,
+    pub warm: Duration,
+    pub spell: Duration,
+    /// The core to run on.
+    pub core: Option<usize>,
+    /// The process whose CPU time is read when the measuring begins and ends.
+    pub server: Option<u32>,
+    /// Who is told when the last call was sent, before what is under way ends.
+    pub when_over: Option<&'a Sender<Instant>>,
+}
+
+struct Run<'a> {
+    load: Load<'a>,
+    epoll: OwnedFd,
+    connections: Vec<Connection>,
+    next_call: usize,
+    next_connection: usize,
+    scratch: Vec<u8>,
+    outcome: Outcome,
+}
+
+impl<'a> Load<'a> {
+    /// Without a time to warm up, on any core.
+    pub fn new(address: SocketAddr, calls: &'a [Call], connections: usize, pace: Pace, spell: Duration) -> Self {
+        Self {
+            address,
+            calls,
+            connections,
+            pace,
+            warm: Duration::ZERO,
+            spell,
+            core: None,
+            server: None,
+            when_over: None,
+        }
+    }
+
+    /// Runs it to its end on this thread.
+    pub fn run(self) -> Outcome {
+        let _pinned = Pinned::to(self.core);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let mut run = Run {
+            load: self,
+            epoll,
+            connections: Vec::new(),
+            next_call: 0,
+            next_connection: 0,
+            scratch: vec![0; 1 << 17],
+            outcome: Outcome::default(),
+        };
+        for index in 0..self.connections {
+            let connection = run.connect(index);
+            run.connections.push(connection);
+            // The queue of those that wait to be accepted is short, and who finds it full tries again after a second.
+            if index % AT_ONCE == AT_ONCE - 1 {
+                sleep(BREATH);
+            }
+        }
+        run.go();
+        run.outcome
+    }
+
+    /// One call, and its time in milliseconds. Nothing when it was not answered well.
+    pub fn one(address: SocketAddr, call: &Call) -> Option<f64> {
+        let outcome = Load::new(address, std::slice::from_ref(call), 1, Pace::Once, Duration::ZERO).run();
+        (outcome.good == 1).then(|| outcome.ms(1.0))
+    }
+}
+
+impl Run<'_> {
+    fn connect(&self, index: usize) -> Connection {
+        let protocol = self.load.calls[0].protocol;
+        let connection = Connection::open(self.load.address, protocol);
+        let connection = connection.unwrap_or_else(|error| panic!("cannot connect to {}: {error}", self.load.address));
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::add(&self.epoll, &connection, data, epoll::EventFlags::IN).unwrap();
+        connection
+    }
+
+    fn go(&mut self) {
+        let begun = Instant::now();
+        let measured = begun + self.load.warm;
+        let end = measured + self.load.spell;
+        let once = matches!(self.load.pace, Pace::Once);
+        let mut schedule = self.schedule(begun);
+        match self.load.pace {
+            Pace::Closed { streams } => (0..self.connections.len()).for_each(|index| self.fill(index, streams)),
+            Pace::Once => (0..self.connections.len()).for_each(|index| self.fill(index, 1)),
+            Pace::Turns { at_once } => (0..at_once).for_each(|_| _ = self.offer(begun)),
+            Pace::Open { .. } => {}
+        }
+        if once {
+            self.outcome.begin(begun, self.load.server);
+        }
+        let mut events = Vec::with_capacity(1_024);
+        let (mut sending, mut stopped) = (!once, None);
+        loop {
+            events.clear();
+            let timeout = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => panic!("epoll: {error}"),
+            }
+            let now = Instant::now();
+            if sending && now >= end {
+                (sending, stopped) = (false, Some(now));
+                self.load.when_over.inspect(|over| over.send(now).unwrap());
+            }
+            for event in &events {
+                match event.data.u64() {
+                    TIMER => schedule.as_mut().unwrap().clear(),
+                    index => self.serve(index as usize, now, measured, sending),
+                }
+            }
+            if sending && let Some(schedule) = &mut schedule {
+                while let Some(due) = schedule.due(now) {
+                    schedule.is_late = !self.offer(due);
+                    if schedule.is_late {
+                        break;
+                    }
+                    schedule.sent += 1;
+                }
+            }
+            // The first end of a call after the spell closes the measuring; so does having waited long enough for it.
+            let waited = |since: Instant, limit| since.elapsed() >= limit;
+            if !self.outcome.is_closed() && stopped.is_some_and(|stopped| waited(stopped, PATIENCE)) {
+                self.outcome.close(now, self.load.server);
+            }
+            let idle = || self.connections.iter().all(|connection| connection.in_flight() == 0);
+            if !sending && (idle() || waited(stopped.unwrap_or(begun), DRAIN)) {
+                break;
+            }
+        }
+        if !self.outcome.is_closed() {
+            self.outcome.close(Instant::now(), self.load.server);
+        }
+        self.outcome.backlog = schedule.map_or(0, |schedule| schedule.behind(end));
+        for connection in &mut self.connections {
+            self.outcome.lost += connection.lost().count() as u64;
+        }
+    }
+
+    fn schedule(&self, begun: Instant) -> Option<Schedule> {
+        match self.load.pace {
+            Pace::Open { per_second } => Some(Schedule::start(per_second, begun, &self.epoll)),
+            _ => None,
+        }
+    }
+
+    /// Reads what came by a connection, and sends what follows from it.
+    fn serve(&mut self, index: usize, now: Instant, measured: Instant, sending: bool) {
+        let Self { connections, outcome, scratch, load, .. } = self;
+        let once = matches!(load.pace, Pace::Once);
+        let connection = &mut connections[index];
+        let mut count = 0;
+        let received = connection.receive(scratch, |since, end| {
+            count += 1;
+            if outcome.is_open() {
+                outcome.note(now, since, end);
+                if !sending && !once {
+                    outcome.close(now, load.server);
+                }
+                return;
+            }
+            outcome.lost += u64::from(end == End::Lost);
+            if !outcome.is_closed() && now >= measured {
+                outcome.begin(now, load.server);
+            }
+        });
+        match received.and_then(|()| connection.flush()) {
+            Ok(()) if connection.is_spent() => self.replace(index),
+            Ok(()) => {}
+            Err(error) => {
+                let lost = connection.lost().count() as u64;
+                self.outcome.lost += lost;
+                if lost > 0 && error.kind() != ErrorKind::UnexpectedEof {
+                    self.outcome.cause = Some(error);
+                }
+                self.replace(index);
+            }
+        }
+        match self.load.pace {
+            Pace::Closed { streams } if sending => self.fill(index, streams),
+            // There is room: as many calls have just ended.
+            Pace::Turns { .. } if sending => (0..count).for_each(|_| _ = self.offer(now)),
+            _ => {}
+        }
+    }
+
+    fn replace(&mut self, index: usize) {
+        self.outcome.replaced += 1;
+        self.connections[index] = self.connect(index);
+    }
+
+    /// As many calls as a connection has room for.
+    fn fill(&mut self, index: usize, streams: usize) {
+        let now = Instant::now();
+        while self.connections[index].has_room(streams) {
+            self.push(index, now);
+        }
+        self.flush(index);
+    }
+
+    /// A call that is due, on the next connection that has room. `false` when none has.
+    fn offer(&mut self, due: Instant) -> bool {
+        // What the server allows, less one that it may not have forgotten yet.
+        let streams = if self.load.calls[0].protocol == Protocol::Http1 { 1 } else { 199 };
+        let count = self.connections.len();
+        let turn = (0..count).map(|step| (self.next_connection + step) % count);
+        let Some(index) = turn.into_iter().find(|&index| self.connections[index].has_room(streams)) else {
+            return false;
+        };
+        self.next_connection = (index + 1) % count;
+        self.push(index, due);
+        self.flush(index);
+        true
+    }
+
+    fn push(&mut self, index: usize, since: Instant) {
+        let call = &self.load.calls[self.next_call];
+        self.next_call = (self.next_call + 1) % self.load.calls.len();
+        self.connections[index].push(call, since);
+    }
+
+    /// What the system does not take now goes with the next answer; requests are far smaller than a socket's buffer.
+    fn flush(&mut self, index: usize) {
+        // An error is seen by the next read.
+        let _ = self.connections[index].flush();
+    }
+}

@@ -1,0 +1,105 @@
+//! The processes that are measured: the real server, and whatever else is started the same way. Each on a free port, with
+//! its log in a file that is quoted when it does not start, and killed when dropped.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::machine::{self, Memory, Pinned};
+
+/// Until it accepts connections.
+const TIME_TO_START: Duration = Duration::from_secs(60);
+
+pub struct Process {
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Process {
+    /// The release binary with a database, on one core or on all.
+    pub fn server(folder: &Path, database: &str, core: Option<usize>) -> Self {
+        Self::start(folder, core, |address| Self::command(database, address))
+    }
+
+    /// The same without waiting for anything.
+    pub fn spawn_server(folder: &Path, database: &str) -> Self {
+        Self::spawn(folder, None, |address| Self::command(database, address))
+    }
+
+    fn command(database: &str, address: SocketAddr) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.env_clear().env("DATABASE_URL", database).env("JWT_SECRET", super::data::SECRET);
+        command.env("LISTEN_ADDR", address.to_string()).env("LOG_FORMAT", "json");
+        command
+    }
+
+    /// This program again, as something that is told its address behind a word that nobody else says to it.
+    pub fn myself(folder: &Path, core: Option<usize>, word: &str, what: &str) -> Self {
+        Self::start(folder, core, |address| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args([word, what, &address.to_string()]);
+            command
+        })
+    }
+
+    fn start(folder: &Path, core: Option<usize>, command: impl Fn(SocketAddr) -> Command) -> Self {
+        // The port is free when it is chosen, and another process may take it before the server does.
+        for _ in 0..5 {
+            let mut process = Self::spawn(folder, core, &command);
+            if process.accepts() {
+                return process;
+            }
+        }
+        panic!("it does not start: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+    }
+
+    fn spawn(folder: &Path, core: Option<usize>, command: impl Fn(SocketAddr) -> Command) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
+        let _pinned = Pinned::to(core);
+        // Standard input ends when this process does, however it ends.
+        let mut command = command(address);
+        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        Self { address, child: command.spawn().unwrap() }
+    }
+
+    /// Waits until it does. `false` when it ended instead.
+    fn accepts(&mut self) -> bool {
+        let begun = Instant::now();
+        while TcpStream::connect(self.address).is_err() {
+            if self.has_ended() || begun.elapsed() > TIME_TO_START {
+                return false;
+            }
+            sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub fn memory(&self) -> Memory {
+        machine::memory(self.id())
+    }
+
+    /// Lets [`Memory::peak`] begin anew.
+    pub fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,180 @@
+//! The command line of a benchmark, its scenes and rounds, what failed, and the JSON that it leaves.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use countersign::clock::{Clock as _, SystemClock};
+use serde_json::{Value, json};
+
+use super::table::{self, Goal, Row};
+use super::{Outcome, machine};
+
+/// Starts the real server and what it is compared with, and prints a table of ratios.
+#[derive(Parser)]
+struct Arguments {
+    /// The scenes to run; all when none is named
+    scenes: Vec<String>,
+    /// How often each is repeated, everything in turn
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long each spell of load lasts
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// How long the storm lasts
+    #[arg(long)]
+    storm_seconds: Option<f64>,
+    /// Everything once and in a minute: says whether it works, and judges no ratio
+    #[arg(long)]
+    short: bool,
+    /// What `cargo bench` says to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A benchmark under way.
+pub struct Bench {
+    name: &'static str,
+    arguments: Arguments,
+    /// The share of all cores that others used before it began.
+    busy: f64,
+    begun: Instant,
+    rows: Vec<(String, Row)>,
+    failures: Vec<String>,
+    scene: String,
+    ran: usize,
+}
+
+impl Bench {
+    /// Reads the command line.
+    pub fn start(name: &'static str) -> Self {
+        let arguments = Arguments::parse();
+        let form = if arguments.short { ", the short form: no ratio of it means anything" } else { "" };
+        println!("{name}: {}{form}", machine::describe());
+        let busy = machine::busy(Duration::from_secs(if arguments.short { 0 } else { 2 }) + Duration::from_millis(200));
+        println!("busy with something else before it began: {:.0} % of all cores", busy * 100.0);
+        machine::raise_descriptor_limit();
+        let (rows, failures) = (Vec::new(), Vec::new());
+        Self { name, arguments, busy, begun: Instant::now(), rows, failures, scene: String::new(), ran: 0 }
+    }
+
+    /// Runs a scene, unless the command line names others, and prints its lines.
+    pub fn scene(&mut self, name: &str, about: &str, scene: impl FnOnce(&mut Self)) {
+        let named = &self.arguments.scenes;
+        if !named.is_empty() && !named.iter().any(|one| one == name) {
+            return;
+        }
+        println!("\n== {name}: {about}");
+        name.clone_into(&mut self.scene);
+        let (begun, first) = (Instant::now(), self.rows.len());
+        scene(self);
+        self.ran += 1;
+        table::print(&self.rows[first..], !self.short());
+        println!("-- {name}: {:.0} s", begun.elapsed().as_secs_f64());
+    }
+
+    pub fn short(&self) -> bool {
+        self.arguments.short
+    }
+
+    pub fn rounds(&self) -> usize {
+        self.arguments.rounds.unwrap_or(if self.short() { 1 } else { 5 }).max(1)
+    }
+
+    /// How long to measure.
+    pub fn spell(&self) -> Duration {
+        Duration::from_secs_f64(self.arguments.seconds.unwrap_or(if self.short() { 0.3 } else { 4.0 }))
+    }
+
+    /// How long to warm up.
+    pub fn warm(&self) -> Duration {
+        self.spell().min(Duration::from_millis(500))
+    }
+
+    pub fn storm(&self) -> Duration {
+        Duration::from_secs_f64(self.arguments.storm_seconds.unwrap_or(if self.short() { 2.0 } else { 60.0 }))
+    }
+
+    /// The numbers of the rounds; the order of what is compared is to be turned around in every second one.
+    pub fn each_round(&self, mut round: impl FnMut(usize)) {
+        for number in 0..self.rounds() {
+            round(number);
+            use std::io::Write as _;
+            print!(".");
+            let _ = std::io::stdout().flush();
+        }
+        println!();
+    }
+
+    pub fn row(&mut self, row: Row) {
+        self.rows.push((self.scene.clone(), row));
+    }
+
+    /// Notes calls that were not answered well where all should have been: the figures are then worth nothing.
+    pub fn check(&mut self, what: &str, outcome: &Outcome) {
+        if outcome.refused > 0 || outcome.backlog > 0 {
+            self.fail(format!("{what}: {outcome}"));
+        } else {
+            self.check_alive(what, outcome);
+        }
+    }
+
+    /// The same where the server may refuse, or be late.
+    pub fn check_alive(&mut self, what: &str, outcome: &Outcome) {
+        if outcome.good == 0 || outcome.lost > 0 {
+            self.fail(format!("{what}: {outcome}"));
+        }
+    }
+
+    /// Makes the benchmark fail, at its end.
+    pub fn fail(&mut self, what: String) {
+        println!("!! {what}");
+        self.failures.push(format!("{}: {what}", self.scene));
+    }
+
+    /// Prints everything again as one table, leaves the JSON, and gives the process's exit code: a benchmark fails when
+    /// calls failed, not when a goal is missed.
+    pub fn finish(self) -> std::process::ExitCode {
+        if self.ran == 0 {
+            println!("no scene has such a name");
+            return 2.into();
+        }
+        println!("\n== {}, {} rounds of {:.1} s", self.name, self.rounds(), self.spell().as_secs_f64());
+        table::print(&self.rows, !self.short());
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(format!("{}.json", self.name));
+        fs::write(&file, format!("{:#}\n", self.json())).unwrap();
+        println!("\nall rounds: target/{}.json; {:.0} s", self.name, self.begun.elapsed().as_secs_f64());
+        for failure in &self.failures {
+            println!("failed: {failure}");
+        }
+        u8::from(!self.failures.is_empty()).into()
+    }
+
+    /// The short form has none.
+    fn verdict(&self, row: &Row) -> &'static str {
+        if self.short() { "" } else { row.verdict() }
+    }
+
+    fn json(&self) -> Value {
+        let rows = self.rows.iter().map(|(scene, row)| {
+            let goals = row.goals.map(|goal| goal.map(Goal::text));
+            json!({
+                "scene": scene, "what": row.what, "unit": row.unit, "ours": row.ours, "yardstick": row.yardstick,
+                "judged": row.judged(), "goal": goals[0], "beyond": goals[1], "verdict": self.verdict(row),
+            })
+        });
+        json!({
+            "bench": self.name,
+            "time": SystemClock.now().unix_timestamp(),
+            "arguments": std::env::args().skip(1).filter(|argument| argument != "--bench").collect::<Vec<_>>(),
+            "machine": machine::describe(),
+            "busy_before": self.busy,
+            "short": self.short(),
+            "rounds": self.rounds(),
+            "seconds": self.spell().as_secs_f64(),
+            "rows": rows.collect::<Vec<_>>(),
+            "failures": self.failures,
+        })
+    }
+}

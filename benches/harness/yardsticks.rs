@@ -1,0 +1,126 @@
+//! What ours is compared with: servers that do nothing, as processes of their own (this program again, told which by a
+//! word), and the hash by itself. They use the same allocator, are asked the same bytes, and answer about as many.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use axum::Router;
+use countersign::pb::account::Identity;
+use countersign::pb::auth_service_server::{AuthService, AuthServiceServer};
+use countersign::pb::{
+    Account, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, MeRequest, MeResponse, RegisterRequest,
+    RegisterResponse, UsernameIdentity,
+};
+use http::StatusCode;
+use tokio::runtime::{Builder, Runtime};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+use super::Process;
+
+/// What this program says to itself to be one of the servers.
+const WORD: &str = "be-a-yardstick";
+
+/// A bare tonic service on the runtime that `#[tokio::main]` makes.
+pub const ECHO: &str = "echo";
+/// The same on a current-thread runtime.
+pub const ECHO_CURRENT: &str = "echo-current-thread";
+/// A bare axum route that answers 204, on the runtime that `#[tokio::main]` makes.
+pub const NO_CONTENT: &str = "204";
+
+/// Starts one of them, on one core or on all.
+pub fn start(folder: &Path, core: Option<usize>, what: &str) -> Process {
+    Process::myself(folder, core, WORD, what)
+}
+
+/// The server that the command line asks for, if it asks for one. Ends with standard input, which is whoever started it.
+pub fn serve() -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [word, what, address] = &arguments[..] else { return None };
+    if word != WORD {
+        return None;
+    }
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+    let address: SocketAddr = address.parse().unwrap();
+    let default = || Builder::new_multi_thread().enable_all().build().unwrap();
+    let current = || Builder::new_current_thread().enable_all().build().unwrap();
+    match what.as_str() {
+        ECHO => echo(default(), address),
+        ECHO_CURRENT => echo(current(), address),
+        NO_CONTENT => default().block_on(async {
+            let router = Router::new().route("/api/auth/me", axum::routing::get(async || StatusCode::NO_CONTENT));
+            let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+            axum::serve(listener, router).await.unwrap();
+        }),
+        other => panic!("no yardstick is called {other}"),
+    }
+    Some(ExitCode::SUCCESS)
+}
+
+fn echo(runtime: Runtime, address: SocketAddr) {
+    runtime.block_on(Server::builder().add_service(AuthServiceServer::new(Nothing)).serve(address)).unwrap();
+}
+
+/// Answers Me with the same account always.
+struct Nothing;
+
+#[async_trait::async_trait]
+impl AuthService for Nothing {
+    async fn me(&self, _: Request<MeRequest>) -> Result<Response<MeResponse>, Status> {
+        let account = Account {
+            id: "01a00000-0000-7000-8000-000000000001".to_owned(),
+            identity: Some(Identity::UsernameIdentity(UsernameIdentity { username: "u00000001".to_owned() })),
+            create_time: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
+        };
+        Ok(Response::new(MeResponse { account: Some(account) }))
+    }
+
+    async fn register(&self, _: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn login(&self, _: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn logout(&self, _: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}
+
+/// Hashes a second with the default parameters on all cores, each thread with memory of its own that it uses again. Whole
+/// hashes in the time that they took, so that the last one of each thread is not cut.
+pub fn hashes(spell: Duration) -> f64 {
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let together = Barrier::new(threads);
+    let hash = || {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
+        let mut memory = vec![Block::default(); Params::default().block_count()];
+        let mut once = || {
+            let mut output = [0; 32];
+            argon2
+                .hash_password_into_with_memory(b"s3cur3pass", b"saltsaltsaltsalt", &mut output, &mut memory)
+                .unwrap();
+            std::hint::black_box(output);
+        };
+        once();
+        together.wait();
+        let (begun, mut done) = (Instant::now(), 0);
+        while begun.elapsed() < spell {
+            once();
+            done += 1;
+        }
+        f64::from(done) / begun.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(hash)).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}

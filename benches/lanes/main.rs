@@ -1,0 +1,36 @@
+//! The two lanes at the machine's limit: `cargo bench --bench lanes`. Starts the real server as a process, drives it over
+//! real sockets, and compares it in the same run, round by round, with what the machine can do at most. Apart from the
+//! tests because it wants the machine for itself and takes minutes; `--short` says in one whether it works.
+//!
+//! `cargo bench --bench lanes -- me get --rounds 9` runs these scenes only. Nothing else must run meanwhile.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+mod scenes;
+
+use std::process::ExitCode;
+
+use harness::{Bench, yardsticks};
+use scenes::{checks, connections, rush, sign_ins, start, together};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    if let Some(ended) = yardsticks::serve() {
+        return ended;
+    }
+    let mut bench = Bench::start("lanes");
+    bench.scene("me", "Me over gRPC ÷ a bare tonic echo, server on one core, load on another", checks::me);
+    bench.scene("get", "GET /api/auth/me ÷ a bare axum 204, server on one core, load on another", checks::get);
+    bench.scene("signins", "sign-ins ÷ the hash by itself, both on all cores", sign_ins::sign_ins);
+    bench.scene("together", "Me beside 64 callers who sign in without pause", together::together);
+    bench.scene("share", "sign-ins beside Me at half its maximum", together::share);
+    bench.scene("burst", "1,000 sign-ins at once over 1,000 connections", rush::burst);
+    bench.scene("storm", "50 times as many sign-ins as it can do, over 1,000 connections", rush::storm);
+    bench.scene("start", "a fresh server", start::start);
+    bench.scene("connections", "10,000 idle connections", connections::connections);
+    bench.finish()
+}

@@ -1,0 +1,94 @@
+//! Token checks by themselves: how much of what the transport can do is left when a token is verified, its session is
+//! looked up, the account is read and a fresh token is signed.
+
+use super::{Ours, two_cores};
+use crate::harness::wire::Call;
+use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, yardsticks};
+
+/// What is driven, with the same calls: ours and others, in turn.
+struct Runner<'a> {
+    name: &'static str,
+    process: &'a Process,
+    connections: usize,
+    streams: usize,
+    found: Vec<Outcome>,
+}
+
+impl<'a> Runner<'a> {
+    fn new(name: &'static str, process: &'a Process, connections: usize, streams: usize) -> Self {
+        Self { name, process, connections, streams, found: Vec::new() }
+    }
+
+    fn each(&self, of: impl Fn(&Outcome) -> f64) -> Vec<f64> {
+        self.found.iter().map(of).collect()
+    }
+}
+
+pub fn me(bench: &mut Bench) {
+    let (core, _) = two_cores();
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Ours::start(core);
+    let echo = yardsticks::start(folder.path(), core, yardsticks::ECHO);
+    let current = yardsticks::start(folder.path(), core, yardsticks::ECHO_CURRENT);
+    let calls = data::me(1..=64);
+    let mut runners = [
+        Runner::new("Me", &ours.process, 8, 16),
+        Runner::new("echo", &echo, 8, 16),
+        Runner::new("echo, current-thread", &current, 8, 16),
+        Runner::new("Me, one at a time", &ours.process, 1, 1),
+        Runner::new("echo, one at a time", &echo, 1, 1),
+    ];
+    drive(bench, &calls, &mut runners);
+    let [me, echo, current, one_me, one_echo] = &runners;
+    let rate = Row::ratio("Me ÷ echo", "/s", me.each(Outcome::rate), echo.each(Outcome::rate));
+    bench.row(rate.goal(Goal::AtLeast(0.75)).beyond(Goal::AtLeast(0.95)));
+    bench.row(Row::ratio("Me ÷ current-thread echo", "/s", me.each(Outcome::rate), current.each(Outcome::rate)));
+    let p50 = |runner: &Runner<'_>| runner.each(|outcome| outcome.ms(0.5) * 1_000.0);
+    bench.row(Row::ratio("one call at a time, p50", "µs", p50(one_me), p50(one_echo)));
+    costs(bench, me, echo);
+}
+
+pub fn get(bench: &mut Bench) {
+    let (core, _) = two_cores();
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Ours::start(core);
+    let bare = yardsticks::start(folder.path(), core, yardsticks::NO_CONTENT);
+    let calls = data::get_me(1..=64);
+    let mut runners = [Runner::new("GET", &ours.process, 32, 1), Runner::new("bare 204", &bare, 32, 1)];
+    drive(bench, &calls, &mut runners);
+    let [get, bare] = &runners;
+    let rate = Row::ratio("GET me ÷ bare 204", "/s", get.each(Outcome::rate), bare.each(Outcome::rate));
+    bench.row(rate.goal(Goal::AtLeast(0.5)).beyond(Goal::AtLeast(0.75)));
+    costs(bench, get, bare);
+}
+
+/// All in turn, round by round; every second round the other way around.
+fn drive(bench: &mut Bench, calls: &[Call], runners: &mut [Runner<'_>]) {
+    let (_, core) = two_cores();
+    let (warm, spell) = (bench.warm(), bench.spell());
+    let count = runners.len();
+    bench.each_round(|round| {
+        for turn in 0..count {
+            let runner = &mut runners[if round % 2 == 0 { turn } else { count - 1 - turn }];
+            let (connections, pace) = (runner.connections, Pace::Closed { streams: runner.streams });
+            let load = Load::new(runner.process.address, calls, connections, pace, spell);
+            runner.found.push(Load { warm, core, server: Some(runner.process.id()), ..load }.run());
+        }
+    });
+    for runner in runners {
+        for outcome in &runner.found {
+            bench.check(runner.name, outcome);
+        }
+    }
+}
+
+/// What limits it: the server's CPU time for a call, and whether the load had any left.
+fn costs(bench: &mut Bench, ours: &Runner<'_>, yardstick: &Runner<'_>) {
+    for (what, unit, of) in [
+        ("  server CPU a call", "µs", Outcome::server_us as fn(&Outcome) -> f64),
+        ("  server's share of its core", "", Outcome::server_cores),
+        ("  load's share of its core", "", Outcome::load_cores),
+    ] {
+        bench.row(Row::ratio(what, unit, ours.each(of), yardstick.each(of)));
+    }
+}

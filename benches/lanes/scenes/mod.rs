@@ -1,0 +1,67 @@
+//! The scenes, one a question, and what more than one of them needs.
+
+pub mod checks;
+pub mod connections;
+pub mod rush;
+pub mod sign_ins;
+pub mod start;
+pub mod together;
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::harness::wire::Call;
+use crate::harness::{Bench, Load, Pace, Process, data, machine};
+
+/// Accounts in the database of every scene.
+pub const ACCOUNTS: u64 = 1_000;
+
+/// What one hash takes with the default parameters, in MiB.
+const HASH_MIB: f64 = 19.0;
+
+/// Callers that sign in without pause: more than there will be threads to hash.
+const CALLERS: Pace = Pace::Turns { at_once: 64 };
+const CALLERS_CONNECTIONS: usize = 4;
+
+/// A server with a database of its own.
+pub struct Ours {
+    pub process: Process,
+    folder: TempDir,
+}
+
+impl Ours {
+    pub fn start(core: Option<usize>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("countersign.db").display());
+        data::add_accounts(&database, 1, ACCOUNTS);
+        Self { process: Process::server(folder.path(), &database, core), folder }
+    }
+
+    /// Calls to it, as fast and as long as the command line says.
+    pub fn load<'a>(&self, bench: &Bench, calls: &'a [Call], connections: usize, pace: Pace) -> Load<'a> {
+        let load = Load::new(self.process.address, calls, connections, pace, bench.spell());
+        Load { warm: bench.warm(), server: Some(self.process.id()), ..load }
+    }
+
+    /// 64 callers that sign in without pause.
+    pub fn sign_ins<'a>(&self, bench: &Bench, calls: &'a [Call]) -> Load<'a> {
+        self.load(bench, calls, CALLERS_CONNECTIONS, CALLERS)
+    }
+
+    /// `Me` at a fixed rate.
+    pub fn me<'a>(&self, bench: &Bench, calls: &'a [Call], per_second: f64, spell: Duration) -> Load<'a> {
+        Load { spell, ..self.load(bench, calls, 8, Pace::Open { per_second }) }
+    }
+}
+
+/// A core for the server and one for the load: the first and the last that this process may use.
+pub fn two_cores() -> (Option<usize>, Option<usize>) {
+    let cores = machine::cores();
+    (cores.first().copied(), cores.last().copied())
+}
+
+/// What all threads of the lane take when each hashes, in MiB. There are as many as cores.
+pub fn lane_mib() -> f64 {
+    machine::cores().len() as f64 * HASH_MIB
+}

@@ -1,0 +1,134 @@
+//! The parts of a token check, and of what reads names and JSON, each by itself: `cargo bench --bench micro`. Where a
+//! figure of `lanes` moves, this says which part did.
+
+#![expect(clippy::unwrap_used, reason = "a run that fails has nothing to say")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::Params;
+use axum::Router;
+use axum::body::Body;
+use clap::Parser as _;
+use countersign::clock::{Clock as _, ManualClock, SystemClock};
+use countersign::config::Cli;
+use countersign::domain::{Email, Revocation, Username};
+use countersign::revocations::Revocations;
+use countersign::server::App;
+use countersign::token::{Keyring, NewSession, Profile, Secret, Tokens};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use http::{Method, Request, StatusCode, Version};
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SECRET: &str = "a secret of the benchmarks, and of nothing else";
+
+criterion_group!(benches, tokens, revocations, names, stack);
+criterion_main!(benches);
+
+fn tokens(c: &mut Criterion) {
+    let secret = Secret::parse(SECRET.to_owned()).unwrap();
+    let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), Duration::from_secs(86_400));
+    let session = NewSession {
+        account_id: Uuid::now_v7(),
+        session_id: Uuid::now_v7(),
+        epoch: 0,
+        token_lifetime: Duration::from_secs(3_600),
+        profile: Profile::Username { username: "alice".to_owned() },
+    };
+    let issued = tokens.issue(session).unwrap();
+    let claims = tokens.verify(issued.token.as_str()).unwrap();
+    c.bench_function("token/verify", |b| b.iter(|| tokens.verify(black_box(issued.token.as_str()))));
+    c.bench_function("token/refresh", |b| b.iter(|| tokens.refresh(black_box(&claims), None)));
+}
+
+/// Ids in no order, as many as fit no cache: a server that does other things has none of them in one.
+fn revocations(c: &mut Criterion) {
+    let until = SystemClock.now() + Duration::from_secs(86_400);
+    let asked: Vec<_> = (0..1 << 20).map(|_| (random(), random())).collect();
+    let mut group = c.benchmark_group("revocations/contains");
+    for live in [0, 10_000, 1_000_000] {
+        let set = Revocations::default();
+        for _ in 0..live {
+            set.insert(Revocation::Session(random()), until);
+        }
+        let mut turn = asked.iter().cycle();
+        group.bench_with_input(BenchmarkId::from_parameter(live), &set, |b, set| {
+            b.iter(|| turn.next().map(|&(session, account)| set.contains(session, account, 0)));
+        });
+    }
+}
+
+fn random() -> Uuid {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+fn names(c: &mut Criterion) {
+    assert!(Username::parse("Alice.Liddell").is_ok() && Username::parse("Ἀλίκη").is_ok());
+    assert!(Email::parse("Ada.Lovelace@Example.com").is_ok());
+    c.bench_function("username/ascii", |b| b.iter(|| Username::parse(black_box("Alice.Liddell"))));
+    c.bench_function("username/unicode", |b| b.iter(|| Username::parse(black_box("Ἀλίκη"))));
+    c.bench_function("email", |b| b.iter(|| Email::parse(black_box("Ada.Lovelace@Example.com"))));
+}
+
+/// Everything between the connection and the database, in process: what is measured has no socket and no other thread of
+/// ours but the database's.
+fn stack(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // By a clock that stands still, revocations that nobody reads meanwhile never count as stale.
+    let clock = ManualClock::at(1_800_000_000);
+    let database = format!("--database-url=sqlite:{}", folder.path().join("micro.db").display());
+    let secret = format!("--jwt-secret={SECRET}");
+    let settings = ["countersign", &database, &secret, "--allow-registration=true"];
+    let settings = Cli::try_parse_from(settings).unwrap().settings;
+    let app = runtime.block_on(App::build(&settings, Arc::new(clock), Params::new(8, 1, 1, None).unwrap())).unwrap();
+    let service = app.service.clone();
+
+    let post = |path: &str, body: String| {
+        let request = Request::builder().method(Method::POST).uri(path).header("content-type", "application/json");
+        request.body(Body::from(body)).unwrap()
+    };
+    let new = json!({ "username": "alice", "password": "s3cur3pass" }).to_string();
+    let (status, body) = answer(&runtime, &service, post("/api/auth/register", new));
+    assert_eq!(status, StatusCode::OK);
+    let token = serde_json::from_slice::<serde_json::Value>(&body).unwrap()["token"].as_str().unwrap().to_owned();
+
+    for (path, body) in [("/api/auth/login", r#"{"username":"alice"}"#), ("/auth/login", r#"{"email":"a@b.c"}"#)] {
+        let bad = || post(path, body.to_owned());
+        assert_eq!(answer(&runtime, &service, bad()).0, StatusCode::UNPROCESSABLE_ENTITY);
+        c.bench_function(&format!("json{path} without a password"), |b| {
+            b.iter(|| answer(&runtime, &service, bad()));
+        });
+    }
+    let get = || {
+        let request = Request::builder().uri("/api/auth/me").header("token", &token);
+        request.body(Body::empty()).unwrap()
+    };
+    assert_eq!(answer(&runtime, &service, get()).0, StatusCode::NO_CONTENT);
+    c.bench_function("stack/get me", |b| b.iter(|| answer(&runtime, &service, get())));
+    let me = || {
+        let request = Request::builder().method(Method::POST).version(Version::HTTP_2).header("token", &token);
+        let request = request.uri("/countersign.v1.AuthService/Me").header("content-type", "application/grpc");
+        request.body(Body::from(&[0; 5][..])).unwrap()
+    };
+    // An answer with a message: a refusal has none.
+    assert!(!answer(&runtime, &service, me()).1.is_empty());
+    c.bench_function("stack/grpc me", |b| b.iter(|| answer(&runtime, &service, me())));
+}
+
+fn answer(runtime: &Runtime, service: &Router, request: Request<Body>) -> (StatusCode, bytes::Bytes) {
+    runtime.block_on(async {
+        let (head, body) = service.clone().oneshot(request).await.unwrap().into_parts();
+        (head.status, body.collect().await.unwrap().to_bytes())
+    })
+}
