@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::Params;
-use axum::Router;
 use axum::body::Body;
 use clap::Parser as _;
 use countersign::clock::{Clock as _, ManualClock, SystemClock};
 use countersign::config::Cli;
 use countersign::domain::{Email, Revocation, Username};
 use countersign::revocations::Revocations;
-use countersign::server::App;
+use countersign::server::{App, Edge};
 use countersign::token::{Keyring, NewSession, Profile, Secret, Tokens};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{Method, Request, StatusCode, Version};
@@ -126,7 +125,7 @@ fn stack(c: &mut Criterion) {
     c.bench_function("stack/grpc me", |b| b.iter(|| answer(&runtime, &service, me())));
 }
 
-fn answer(runtime: &Runtime, service: &Router, request: Request<Body>) -> (StatusCode, bytes::Bytes) {
+fn answer(runtime: &Runtime, service: &Edge, request: Request<Body>) -> (StatusCode, bytes::Bytes) {
     runtime.block_on(async {
         let (head, body) = service.clone().oneshot(request).await.unwrap().into_parts();
         (head.status, body.collect().await.unwrap().to_bytes())
