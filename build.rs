@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let with_secrets = ["RegisterRequest", "RegisterResponse", "LoginRequest", "LoginResponse"];
     tonic_prost_build::configure()
         .build_transport(false)
+        .codec_path("crate::pb::codec::SmallCodec")
         // `pb.rs` gives these a `Debug` that shows nothing.
         .skip_debug(with_secrets.map(|message| format!("countersign.v1.{message}")))
         .compile_fds(descriptors)?;

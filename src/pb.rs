@@ -1,5 +1,8 @@
-//! The generated protobuf types, and what every user of them needs: the descriptors, and `Debug` that shows no secret.
+//! The generated protobuf types, and what every user of them needs: the descriptors, `Debug` that shows no secret, and
+//! how they become bytes (`codec`).
 //! Separate because both faces, `grpc` and `rest`, speak it and neither owns it.
+
+pub mod codec;
 
 use std::fmt;
 

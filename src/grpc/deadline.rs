@@ -3,33 +3,37 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 use tonic::Status;
 
 use super::status::Failure;
 use crate::domain::{AuthError, Violations};
 
-/// When a call will be given up: for its handler to know, in the extensions of its request.
+/// When a call will be given up, in the extensions of its request; only where its caller has said so, for every call
+/// would pay for it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline(pub Instant);
+struct Deadline(Instant);
 
 /// Of a caller that names none, and the most that one may name. For a stream, the time until it begins.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How long a call with these headers may take.
-pub(super) fn of(headers: &HeaderMap) -> Result<Duration, Status> {
-    match headers.get("grpc-timeout").map(parse) {
-        None => Ok(LONGEST),
-        Some(Some(limit)) => Ok(limit.min(LONGEST)),
+/// When this call will be given up. Its handler is told by [`noted`].
+pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> {
+    let limit = match request.headers().get("grpc-timeout").map(parse) {
+        None => return Ok(Instant::now() + LONGEST),
+        Some(Some(limit)) => limit.min(LONGEST),
         Some(None) => {
             let mut violations = Violations::default();
             violations.add("grpc-timeout", "must be up to eight digits and a unit of H, M, S, m, u or n");
-            Err(Failure(AuthError::Validation(violations)).into())
+            return Err(Failure(AuthError::Validation(violations)).into());
         }
-    }
+    };
+    let deadline = Instant::now() + limit;
+    request.extensions_mut().insert(Deadline(deadline));
+    Ok(deadline)
 }
 
-/// When the call of this request will be given up.
+/// When the call of this request will be given up, which has just begun.
 pub(super) fn noted<T>(request: &tonic::Request<T>) -> Instant {
     request.extensions().get().map_or_else(|| Instant::now() + LONGEST, |&Deadline(deadline)| deadline)
 }

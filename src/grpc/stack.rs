@@ -22,7 +22,6 @@ use tonic::service::Routes;
 use tower::{Layer as _, Service};
 
 use super::auth_service::Auth;
-use super::deadline::Deadline;
 use super::session_service::Sessions;
 use super::{calls, deadline, status};
 use crate::layer::{self, AuthLayer, Refusal};
@@ -103,15 +102,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let limit = match deadline::of(request.headers()) {
-            Ok(limit) => limit,
+        let deadline = match deadline::set(&mut request) {
+            Ok(deadline) => deadline,
             Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
         };
-        let deadline = Instant::now() + limit;
-        request.extensions_mut().insert(Deadline(deadline));
-        let mut services = self.clone();
+        let handler = self.dispatch(request);
         let answer = async move {
-            match timeout_at(deadline.into(), services.dispatch(request)).await {
+            match timeout_at(deadline.into(), handler).await {
                 Ok(answer) => answer.map(status::blame_whom_it_concerns),
                 Err(_) => Ok(status::deadline_exceeded().into_http()),
             }
@@ -121,15 +118,15 @@ where
 }
 
 impl Handlers {
-    async fn dispatch<B>(&mut self, request: Request<B>) -> Answer
+    fn dispatch<B>(&mut self, request: Request<B>) -> BoxFuture<'static, Answer>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
         match request.uri().path().split('/').nth(1) {
-            Some(<AuthServiceServer<Auth> as NamedService>::NAME) => self.auth.call(request).await,
-            Some(<SessionServiceServer<Sessions> as NamedService>::NAME) => self.sessions.call(request).await,
-            _ => self.others.call(request).await,
+            Some(<AuthServiceServer<Auth> as NamedService>::NAME) => self.auth.call(request),
+            Some(<SessionServiceServer<Sessions> as NamedService>::NAME) => self.sessions.call(request),
+            _ => Box::pin(self.others.call(request)),
         }
     }
 }

@@ -27,23 +27,23 @@ const TOKEN: HeaderName = HeaderName::from_static("token");
 
 /// A message on behalf of whoever sent the request of `parts`: with what its client calls itself, and with the request's
 /// extensions, whatever they are. Whoever accepted the connection put them there; no header reaches them.
-pub(super) fn on_behalf<T>(parts: &Parts, message: T) -> Request<T> {
+pub(super) fn on_behalf<T>(parts: Parts, message: T) -> Request<T> {
     with_headers(parts, &[USER_AGENT], message)
 }
 
 /// As [`on_behalf`], with the credentials: both carriers, as often as they were sent, for the stack to judge.
-pub(super) fn with_credentials<T>(parts: &Parts, message: T) -> Request<T> {
+pub(super) fn with_credentials<T>(parts: Parts, message: T) -> Request<T> {
     with_headers(parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
 }
 
-fn with_headers<T>(parts: &Parts, names: &[HeaderName], message: T) -> Request<T> {
+fn with_headers<T>(parts: Parts, names: &[HeaderName], message: T) -> Request<T> {
     let mut headers = HeaderMap::new();
     for name in names {
         for value in parts.headers.get_all(name) {
             headers.append(name, value.clone());
         }
     }
-    Request::from_parts(MetadataMap::from_headers(headers), parts.extensions.clone(), message)
+    Request::from_parts(MetadataMap::from_headers(headers), parts.extensions, message)
 }
 
 /// The fresh token that an answer carries.

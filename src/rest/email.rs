@@ -7,7 +7,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
@@ -37,7 +36,7 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
     };
     let handle = Some(login_request::Handle::Email(fields.text("email")));
     let message = LoginRequest { handle, password: fields.text("password") };
-    match client.login(call::on_behalf(&parts, message)).await {
+    match client.login(call::on_behalf(parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             let Some((id, _, identity)) = email_account(login.account) else {
@@ -68,7 +67,7 @@ async fn register(State(mut client): State<Client>, request: Request) -> Respons
         name: fields.text("name"),
         firm_name: fields.text("firm_name"),
     };
-    match client.register(call::on_behalf(&parts, message)).await {
+    match client.register(call::on_behalf(parts, message)).await {
         Ok(response) => {
             let Some((id, _, identity)) = email_account(response.into_inner().account) else {
                 return refuse(Failure::defect(), &fields);
@@ -84,8 +83,8 @@ async fn register(State(mut client): State<Client>, request: Request) -> Respons
 }
 
 /// `Me` with the token moved into the body.
-async fn refresh(State(mut client): State<Client>, parts: Parts) -> Response {
-    match client.me(call::with_credentials(&parts, MeRequest {})).await {
+async fn refresh(State(mut client): State<Client>, request: Request) -> Response {
+    match client.me(call::with_credentials(request.into_parts().0, MeRequest {})).await {
         Ok(response) => {
             let fresh = call::fresh_token(response.metadata());
             let text = fresh.as_ref().and_then(|token| token.to_str().ok());
@@ -100,15 +99,15 @@ async fn refresh(State(mut client): State<Client>, parts: Parts) -> Response {
     }
 }
 
-async fn logout(State(mut client): State<Client>, parts: Parts) -> Response {
-    match client.logout(call::with_credentials(&parts, LogoutRequest {})).await {
+async fn logout(State(mut client): State<Client>, request: Request) -> Response {
+    match client.logout(call::with_credentials(request.into_parts().0, LogoutRequest {})).await {
         Ok(_) => Json(json!({ "message": "Logged out successfully" })).into_response(),
         Err(status) => refuse(status.into(), &Fields::default()),
     }
 }
 
-async fn me(State(mut client): State<Client>, parts: Parts) -> Response {
-    match client.me(call::with_credentials(&parts, MeRequest {})).await {
+async fn me(State(mut client): State<Client>, request: Request) -> Response {
+    match client.me(call::with_credentials(request.into_parts().0, MeRequest {})).await {
         Ok(response) => {
             let fresh = call::fresh_token(response.metadata());
             let answer = match email_account(response.into_inner().account) {

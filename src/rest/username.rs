@@ -6,7 +6,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
-use http::request::Parts;
 use serde_json::json;
 
 use super::body::{self, Fields, Unreadable};
@@ -35,7 +34,7 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
     };
     let (username, password) = credentials(&mut fields);
     let message = LoginRequest { handle: Some(login_request::Handle::Username(username)), password };
-    match client.login(call::on_behalf(&parts, message)).await {
+    match client.login(call::on_behalf(parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             match login.account.and_then(|account| account.identity) {
@@ -57,14 +56,14 @@ async fn register(State(mut client): State<Client>, request: Request) -> Respons
     let (username, password) = credentials(&mut fields);
     let handle = Some(register_request::Handle::Username(username));
     let message = RegisterRequest { handle, password, ..RegisterRequest::default() };
-    match client.register(call::on_behalf(&parts, message)).await {
+    match client.register(call::on_behalf(parts, message)).await {
         Ok(response) => Json(json!({ "token": response.into_inner().token })).into_response(),
         Err(status) => refuse(status.into(), &fields, &REGISTER_ORDER),
     }
 }
 
-async fn me(State(mut client): State<Client>, parts: Parts) -> Response {
-    match client.me(call::with_credentials(&parts, MeRequest {})).await {
+async fn me(State(mut client): State<Client>, request: Request) -> Response {
+    match client.me(call::with_credentials(request.into_parts().0, MeRequest {})).await {
         Ok(response) => {
             let mut answer = StatusCode::NO_CONTENT.into_response();
             call::attach(&mut answer, call::fresh_token(response.metadata()));

@@ -1,8 +1,7 @@
 //! What happens to every request before it is either gRPC or REST: it gets an id, browsers' origins are judged, and it
 //! is sent to the one or the other. From the outside in, each with its because:
 //!
-//! 1. the request's span, outside everything, because every log line below carries its id; and the client's address,
-//!    in the extensions, where no header reaches and both gRPC and REST find it;
+//! 1. the request's span, outside everything, because every log line below carries its id;
 //! 2. CORS, before the paths, because a browser asks it of every path alike, and before authentication, because a
 //!    preflight carries no token;
 //! 3. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
@@ -32,7 +31,6 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::listener::Peer;
 use super::patience::Patient;
 use crate::config::Origin;
 use crate::grpc::{ClientAddress, Stack};
@@ -87,18 +85,14 @@ where
 
 impl Inner {
     /// 1. The request's id, in its log lines and its answer.
-    async fn trace<B>(self: Arc<Self>, mut request: Request<B>) -> Answer
+    async fn trace<B>(self: Arc<Self>, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
         let id = Uuid::now_v7();
-        let peer = request.extensions().get().map(|&Peer(address)| address.ip());
-        let span = tracing::info_span!("request", request_id = %id, peer = peer.map(tracing::field::display));
-        if let Some(address) = peer {
-            // Of an IPv4 client of a socket that takes both, its IPv4 address.
-            request.extensions_mut().insert(ClientAddress(address.to_canonical()));
-        }
+        let peer = request.extensions().get().map(|&ClientAddress(address)| tracing::field::display(address));
+        let span = tracing::info_span!("request", request_id = %id, peer);
         let mut answer = if lacks_host(&request) {
             Rest::no_host(request.uri().path()).map(Either::Right)
         } else {
@@ -130,7 +124,8 @@ impl Inner {
             let this = Arc::clone(&this);
             async move { Ok::<_, Infallible>(this.dispatch(request).await.map(RestBody::new)) }
         });
-        let Ok(mut answer) = self.cors.layer(dispatch).oneshot(request).await;
+        // In a box, as all that few requests need: the future of every request has room for the largest part of it.
+        let Ok(mut answer) = self.cors.layer(dispatch).oneshot(request).boxed().await;
         hide_cors_from_strangers(answer.headers_mut());
         answer.map(Either::Right)
     }
@@ -236,7 +231,7 @@ fn is_preflight(headers: &HeaderMap) -> bool {
 /// Whether it came over HTTP/1.1 without exactly one `Host`. A request made in process needs none.
 fn lacks_host<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11
-        && request.extensions().get::<Peer>().is_some()
+        && request.extensions().get::<ClientAddress>().is_some()
         && request.headers().get_all(HOST).iter().count() != 1
 }
 

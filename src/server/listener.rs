@@ -25,6 +25,7 @@ use tower::Service;
 
 use super::first_bytes::FirstBytes;
 use super::workers::Workers;
+use crate::grpc::ClientAddress;
 
 /// Bytes of a request's head, under HTTP/1 and HTTP/2 alike. The longest token is half of it.
 const MAX_HEADER_BYTES: u32 = 16 * 1_024;
@@ -67,10 +68,6 @@ impl Default for Limits {
         }
     }
 }
-
-/// The other end of the connection that a request came by, in the request's extensions.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub SocketAddr);
 
 /// What answers requests; ready at any time.
 pub(super) trait App<B>:
@@ -201,7 +198,9 @@ async fn answer<S: App<B>, B: Sent>(
     mut request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Result<Response<B>, Infallible> {
-    request.extensions_mut().insert(Peer(peer));
+    // In the extensions, where no header reaches and both gRPC and REST find it.
+    // Of an IPv4 client of a socket that takes both, its IPv4 address.
+    request.extensions_mut().insert(ClientAddress(peer.ip().to_canonical()));
     let mut response = app.call(request).await?;
     if response.status() == StatusCode::NO_CONTENT {
         // RFC 9110 section 8.6 forbids it; axum gives one to the answer of every HEAD.
