@@ -16,6 +16,9 @@ use super::queue::{Client, Place, Queue};
 use super::stats::{Dropped, LaneStats, Refusal};
 use super::{HashError, OUTPUT_BYTES, Turn, machine};
 
+/// How long a thread that has nothing to hash keeps its memory. To take it again costs a tenth of a hash.
+const IDLE: Duration = Duration::from_secs(5);
+
 pub(super) type Output = Result<[u8; OUTPUT_BYTES], HashError>;
 
 /// The entrance. The threads end when it is dropped.
@@ -163,6 +166,14 @@ impl Shared {
                 drop(state);
                 memory.wipe();
                 state = self.lock();
+            } else if memory.is_held() {
+                let (woken, waited) = self.news.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+                state = woken;
+                if waited.timed_out() && state.queue.len() == 0 {
+                    drop(state);
+                    memory.give_back();
+                    state = self.lock();
+                }
             } else {
                 state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
             }

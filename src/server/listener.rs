@@ -112,15 +112,9 @@ pub(super) async fn serve<S: App<B>, B: Sent>(
                 Ok((stream, peer)) => {
                     // Fails on a connection that is gone already; there is always a worker.
                     let (Ok(stream), Some(place)) = (stream.into_std(), workers.place()) else { continue };
-                    let connection = connection(stream, peer, app.clone(), Arc::clone(&limits), stopped.clone());
-                    let runtime = place.runtime.clone();
-                    connections.spawn_on(
-                        async move {
-                            connection.await;
-                            drop((permit, place));
-                        },
-                        &runtime,
-                    );
+                    let (runtime, held) = (place.runtime.clone(), (permit, place));
+                    let connection = connection(stream, peer, app.clone(), Arc::clone(&limits), stopped.clone(), held);
+                    connections.spawn_on(connection, &runtime);
                 }
                 Err(error) => pause_after(&error).await,
             },
@@ -145,12 +139,14 @@ async fn pause_after(error: &io::Error) {
     }
 }
 
+/// Serves one connection. `_held` is let go when it is over.
 async fn connection<S: App<B>, B: Sent>(
     stream: std::net::TcpStream,
     peer: SocketAddr,
     app: S,
     limits: Arc<Limits>,
     mut stopped: watch::Receiver<()>,
+    _held: impl Send,
 ) {
     // On the runtime of its own thread from now on.
     let Ok(stream) = TcpStream::from_std(stream) else { return };
@@ -158,8 +154,8 @@ async fn connection<S: App<B>, B: Sent>(
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(FirstBytes::new(stream, limits.first_bytes));
     let service = service_fn(move |request| answer(app.clone(), request, peer));
-    let builder = builder(&limits);
-    let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+    // In a box: within this future it would take its room several times, of each connection.
+    let mut connection = Box::pin(builder(&limits).serve_connection(io, service).into_owned());
     tokio::select! {
         _ = connection.as_mut() => return,
         // Its sender is dropped: the server stops, and counts and cuts off what outlasts the drain.

@@ -41,6 +41,8 @@ impl SqliteStore {
                 .acquire_slow_threshold(WAIT_FOR_A_CONNECTION)
                 .max_lifetime(None)
                 .idle_timeout(None)
+                // A connection to a file is not lost; asking whether it was takes as long as a look-up.
+                .test_before_acquire(false)
         };
         let writer = pool(1)
             // A full disk or an I/O error makes SQLite roll back by itself, and sqlx believe that the transaction is
