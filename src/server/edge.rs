@@ -98,7 +98,9 @@ impl Inner {
         } else {
             self.judge_origin(request).instrument(span).await
         };
-        if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+        if let Ok(mut id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+            // No secret, but never the same again: HTTP/2 need not remember it for each connection.
+            id.set_sensitive(true);
             answer.headers_mut().insert(REQUEST_ID, id);
         }
         answer

@@ -1,5 +1,5 @@
-//! A connection that must say something soon. hyper cannot set a limit here: until it has read enough to tell HTTP/1
-//! from HTTP/2 it has not begun to read a header.
+//! What a connection says first: which protocol it speaks, and that it must say something soon. hyper sets no limit here:
+//! until it has read HTTP/2's preface, or enough of a head, none of its own has begun.
 
 use std::io;
 use std::pin::Pin;
@@ -8,12 +8,44 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+/// What a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.0 or 1.1.
+    Http1,
+    /// HTTP/2, known to be spoken beforehand (RFC 9113 section 3.3).
+    Http2,
+}
+
+impl Protocol {
+    /// Tells by the first three bytes, for no method of HTTP/1 begins with `PRI`; and waits for all of the preface, without
+    /// which hyper could not be asked to stop. The bytes stay where they are: hyper-util's own way takes them, and each
+    /// connection then has twice the buffer.
+    pub async fn of(stream: &TcpStream) -> io::Result<Self> {
+        let mut bytes = [0; ENOUGH];
+        loop {
+            let said = stream.peek(&mut bytes).await?;
+            if said == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if !b"PRI".starts_with(&bytes[..said.min(3)]) {
+                return Ok(Self::Http1);
+            }
+            if said == ENOUGH {
+                return Ok(Self::Http2);
+            }
+            // Nothing tells when there are more; but who sends a preface in pieces is in no hurry.
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
 
 /// The length of HTTP/2's connection preface, and less than any HTTP/1.1 request: by then hyper's own limits apply.
 const ENOUGH: usize = 24;
 
-/// A stream whose reads fail once `limit` has passed without [`ENOUGH`] bytes.
+/// A stream whose reads fail once `deadline` has passed without [`ENOUGH`] bytes.
 pub(super) struct FirstBytes {
     stream: TcpStream,
     missing: usize,
@@ -21,8 +53,8 @@ pub(super) struct FirstBytes {
 }
 
 impl FirstBytes {
-    pub fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream, missing: ENOUGH, deadline: Some(Box::pin(tokio::time::sleep(limit))) }
+    pub fn new(stream: TcpStream, deadline: Instant) -> Self {
+        Self { stream, missing: ENOUGH, deadline: Some(Box::pin(sleep_until(deadline))) }
     }
 }
 

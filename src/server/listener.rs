@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +15,18 @@ use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::codegen::StdError;
 use tower::Service;
 
-use super::first_bytes::FirstBytes;
+use super::first_bytes::{FirstBytes, Protocol};
 use super::workers::Workers;
 use crate::grpc::ClientAddress;
 
@@ -124,7 +127,7 @@ pub(super) async fn serve<S: App<B>, B: Sent>(
     drop(listener);
     drop(stopping);
     let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(limits.drain, drained).await.is_err() {
+    if timeout(limits.drain, drained).await.is_err() {
         tracing::warn!(event = "drain", cut_off = connections.len());
     }
 }
@@ -152,10 +155,23 @@ async fn connection<S: App<B>, B: Sent>(
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     // Only ever fails on a connection that is gone already.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(FirstBytes::new(stream, limits.first_bytes));
+    let soon = Instant::now() + limits.first_bytes;
+    let protocol = tokio::select! {
+        said = timeout_at(soon, Protocol::of(&stream)) => said,
+        // It has said nothing, and the server stops.
+        _ = stopped.changed() => return,
+    };
+    let Ok(Ok(protocol)) = protocol else { return };
+    let io = TokioIo::new(FirstBytes::new(stream, soon));
     let service = service_fn(move |request| answer(app.clone(), request, peer));
-    // In a box: within this future it would take its room several times, of each connection.
-    let mut connection = Box::pin(builder(&limits).serve_connection(io, service).into_owned());
+    // In boxes: within this future they would take their room several times, of each connection.
+    match protocol {
+        Protocol::Http1 => drive(Box::pin(http1(&limits).serve_connection(io, service)), stopped, &limits).await,
+        Protocol::Http2 => drive(Box::pin(http2(&limits).serve_connection(io, service)), stopped, &limits).await,
+    }
+}
+
+async fn drive<C: GracefulConnection>(mut connection: Pin<Box<C>>, mut stopped: watch::Receiver<()>, limits: &Limits) {
     tokio::select! {
         _ = connection.as_mut() => return,
         // Its sender is dropped: the server stops, and counts and cuts off what outlasts the drain.
@@ -167,14 +183,18 @@ async fn connection<S: App<B>, B: Sent>(
         () = tokio::time::sleep(limits.age) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(limits.drain, connection).await;
+    let _ = timeout(limits.drain, connection).await;
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEADER_BYTES as usize);
+fn http1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEADER_BYTES as usize);
     builder
-        .http2()
+}
+
+fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.pong)

@@ -113,7 +113,7 @@ async fn who_could_not_be_served_in_time_is_told_so_at_once_and_another_address_
     assert_eq!((refused(Refusal::Deadline), refused(Refusal::Full)), (4, 0));
 
     // One runs, and of those who wait one is ahead.
-    let json = [("content-type", "application/json")];
+    let json = [("content-type", "application/json"), ("host", "a")];
     let body = json!({ "username": "alice", "password": PASSWORD }).to_string();
     let mut elsewhere = request(Method::POST, "/api/auth/login", &json, body.into());
     elsewhere.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, 1])));
