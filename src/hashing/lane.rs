@@ -17,7 +17,7 @@ use super::stats::{Dropped, LaneStats, Refusal};
 use super::{HashError, OUTPUT_BYTES, Turn, machine};
 
 /// How long a thread that has nothing to hash keeps its memory. To take it again costs a tenth of a hash.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
 pub(super) type Output = Result<[u8; OUTPUT_BYTES], HashError>;
 

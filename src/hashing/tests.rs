@@ -270,3 +270,16 @@ async fn a_hash_made_by_another_implementation_verifies_and_is_outdated_when_wea
 
 const REFERENCE: &str =
     "$argon2id$v=19$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ";
+
+#[tokio::test]
+async fn a_thread_that_stays_idle_gives_its_memory_back_and_takes_it_again() {
+    let hasher = PasswordHasher::start(cheap(), 1, 4).unwrap();
+    for _ in 0..2 {
+        hasher.verify(&password("s3cur3pass"), None, turn(0)).await.unwrap();
+        let begun = Instant::now();
+        while hasher.stats().memory > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it keeps {} bytes", hasher.stats().memory);
+            tokio::task::yield_now().await;
+        }
+    }
+}

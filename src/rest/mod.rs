@@ -8,14 +8,15 @@
 mod body;
 mod call;
 mod email;
+mod not_grpc;
 mod probes;
 mod username;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, HeaderValue, UPGRADE, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, StatusCode};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::ServiceExt as _;
 
 pub use call::Rpc;
@@ -69,8 +70,8 @@ impl Rest {
 }
 
 async fn unknown_path(request: Request) -> Response {
-    if is_grpc_path(request.uri().path()) {
-        return not_grpc(&request);
+    if let Some(answer) = not_grpc::answer(&request) {
+        return answer;
     }
     refuse(request.uri().path(), StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
 }
@@ -87,36 +88,4 @@ fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str
     } else {
         username::error(status, text)
     }
-}
-
-/// `/package.Service/Method`, which no path of the JSON APIs looks like, nor `/robots.txt` or `/.well-known/…`.
-fn is_grpc_path(path: &str) -> bool {
-    let mut segments = path.split('/').skip(1);
-    match (segments.next(), segments.next(), segments.next()) {
-        (Some(service), Some(method), None) => service.contains('.') && !service.starts_with('.') && !method.is_empty(),
-        _ => false,
-    }
-}
-
-/// A request for a gRPC path that is no gRPC request; those never come here.
-fn not_grpc(request: &Request) -> Response {
-    let is_grpc = |value: &HeaderValue| {
-        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        ["application/grpc", "application/grpc+proto"].iter().any(|grpc| essence.eq_ignore_ascii_case(grpc))
-    };
-    let (status, text, header) = if request.method() != Method::POST {
-        (StatusCode::METHOD_NOT_ALLOWED, "a gRPC method takes POST only", Some((ALLOW, "POST")))
-    } else if request.headers().get(http::header::CONTENT_TYPE).is_some_and(is_grpc)
-        && request.version() < http::Version::HTTP_2
-    {
-        (StatusCode::UPGRADE_REQUIRED, "gRPC needs HTTP/2; over HTTP/1.1 use gRPC-Web", Some((UPGRADE, "h2c")))
-    } else {
-        let text = "a gRPC method takes the content types application/grpc and application/grpc-web";
-        (StatusCode::UNSUPPORTED_MEDIA_TYPE, text, None)
-    };
-    let mut response = username::error(status, text);
-    if let Some((name, value)) = header {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
