@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ const SESSIONS_PER_STRIPE: usize = 16_384;
 /// The times that are not written yet.
 pub struct Activity {
     clock: Arc<dyn Clock>,
-    stripes: [Mutex<HashMap<Uuid, OffsetDateTime>>; STRIPES],
+    stripes: [Mutex<HashMap<Uuid, OffsetDateTime, RandomState>>; STRIPES],
 }
 
 impl Activity {
@@ -71,7 +72,7 @@ impl Activity {
     }
 
     /// By the last byte, which is random in every version of UUIDs.
-    fn stripe(&self, id: Uuid) -> MutexGuard<'_, HashMap<Uuid, OffsetDateTime>> {
+    fn stripe(&self, id: Uuid) -> MutexGuard<'_, HashMap<Uuid, OffsetDateTime, RandomState>> {
         lock(&self.stripes[usize::from(id.as_bytes()[15]) % STRIPES])
     }
 }

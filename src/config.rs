@@ -9,7 +9,7 @@ use argon2::Params;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
-use crate::hashing::{cost, machine};
+use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
@@ -234,9 +234,9 @@ impl Settings {
         self.allow_registration == "true"
     }
 
-    /// How many threads hash passwords.
+    /// How many threads hash passwords: as many as there are cores, unless memory is short or it is set.
     pub fn hash_threads(&self) -> usize {
-        self.hash_threads.unwrap_or_else(machine::cores)
+        self.hash_threads.unwrap_or_else(|| cost::threads(&self.hash_params))
     }
 
     /// Checks what no single value can tell. `environment` is the names of all variables.

@@ -4,8 +4,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An end that a call may have: the number that it is known by, and its name.
 pub type End = (u16, &'static str);
@@ -32,6 +33,33 @@ struct Calls {
     /// Up to the bound of the same index and above the one before; the last is those above every bound.
     by_time: [AtomicU64; BOUNDS.len() + 1],
     nanos: AtomicU64,
+}
+
+/// A call under way. Dropped before it was answered, it counts as what was said at its beginning: its caller has hung up.
+#[derive(Debug)]
+pub struct Running {
+    meter: Arc<Meter>,
+    name: String,
+    end: u16,
+    since: Instant,
+}
+
+impl Running {
+    /// A call of this name, which ends as `unanswered` unless [`Self::answered`] is told otherwise.
+    pub fn begin(meter: &Arc<Meter>, name: &str, unanswered: u16) -> Self {
+        Self { meter: Arc::clone(meter), name: name.to_owned(), end: unanswered, since: Instant::now() }
+    }
+
+    /// It is answered like this.
+    pub fn answered(mut self, end: u16) {
+        self.end = end;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.meter.count(&self.name, self.end, self.since.elapsed());
+    }
 }
 
 /// What was counted of one name.
@@ -61,8 +89,7 @@ impl Meter {
         Self { indexes, calls, ends }
     }
 
-    /// Counts a call.
-    pub fn count(&self, name: &str, end: u16, took: Duration) {
+    fn count(&self, name: &str, end: u16, took: Duration) {
         let index = self.indexes.get(name).copied().unwrap_or(self.calls.len() - 1);
         let Some(calls) = self.calls.get(index) else { return };
         let end = self.ends.iter().position(|(number, _)| *number == end).unwrap_or(self.ends.len());

@@ -127,6 +127,15 @@ impl Bench {
         }
     }
 
+    /// The same where the server may be late, and may refuse nothing.
+    pub fn check_answered(&mut self, what: &str, outcome: &Outcome) {
+        if outcome.refused > 0 {
+            self.fail(format!("{what}: {outcome}"));
+        } else {
+            self.check_alive(what, outcome);
+        }
+    }
+
     /// Makes the benchmark fail, at its end.
     pub fn fail(&mut self, what: String) {
         println!("!! {what}");

@@ -4,8 +4,9 @@
 //! **Nothing that an [`Account`] tells changes without its epoch.** Disabling, deleting and a new role raise the epoch in
 //! the transaction that makes the change; so an account and an epoch together are a fact, and a token, which carries the
 //! epoch of its sign-in, is answered with the account of just that epoch or not from here. What ends an epoch is a
-//! revocation: this process knows of it before the change is acknowledged here, and within `REVOCATION_STALENESS` of one
-//! that was made elsewhere, and from then on the guard refuses the tokens of that epoch. Nothing needs to be taken out.
+//! revocation: this process knows of it before it acknowledges a change of its own, and within `REVOCATION_STALENESS` of one
+//! that another made (the command line is another), and from then on the guard refuses the tokens of that epoch. Nothing
+//! needs to be taken out.
 //! Inactive accounts are not kept: enabling one leaves its epoch as it is.
 //!
 //! An account of a database that was exchanged for another is no fact any more: [`Known::forget`].

@@ -269,8 +269,13 @@ impl Accounts {
         })?)
     }
 
-    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it.
+    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it: so
+    /// it is put off while anybody waits for a hash.
     fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
+        if self.hasher.stats().waiting > 0 {
+            tracing::info!(event = "rehash", result = "put off", account = %id);
+            return;
+        }
         let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
         let rehash = async move {
             let turn = Turn { client: None, deadline: Instant::now() + REHASH_PATIENCE };

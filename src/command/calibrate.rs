@@ -35,8 +35,11 @@ pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) 
     let mut rows = Vec::new();
     for (m, t) in costs {
         let params = Params::new(m, t, 1, None).map_err(|_| HashError::Failed("unusable parameters"))?;
-        if Instant::now() >= until || cost::require_memory(&params, threads).is_err() {
+        if Instant::now() >= until {
             break;
+        }
+        if cost::require_memory(&params, threads).is_err() {
+            continue;
         }
         let row = measure(params, threads, each).await?;
         say(&format!(

@@ -131,9 +131,10 @@ impl PasswordHash {
         &self.params
     }
 
-    /// Whether less memory or fewer passes went into it than `params` would take.
+    /// Whether it cost less than one with `params` would: memory times passes.
     pub fn is_weaker_than(&self, params: &Params) -> bool {
-        self.params.m_cost() < params.m_cost() || self.params.t_cost() < params.t_cost()
+        let cost = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
+        cost(&self.params) < cost(params)
     }
 
     /// The salt.

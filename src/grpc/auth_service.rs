@@ -33,7 +33,7 @@ impl AuthService for Auth {
         Ok(Response::new(pb::RegisterResponse {
             account: Some(convert::account(&account)),
             expires_in: token.as_ref().map_or(0, expires_in),
-            token: token.map(|issued| issued.token.as_str().to_owned()).unwrap_or_default(),
+            token: token.map(|issued| issued.token.into_string()).unwrap_or_default(),
         }))
     }
 
@@ -43,7 +43,7 @@ impl AuthService for Auth {
         let (account, token) = self.accounts.login(&handle, &password, client, deadline).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&token),
-            token: token.token.as_str().to_owned(),
+            token: token.token.into_string(),
             account: Some(convert::account(&account)),
         }))
     }
@@ -53,7 +53,7 @@ impl AuthService for Auth {
         let account = self.accounts.who_is(claims.sub, claims.epoch).await.map_err(Failure)?;
         let shown = profile(&account.identity);
         let mut response = Response::new(pb::MeResponse { account: Some(convert::account(&account)) });
-        // The layer mints the fresh token with this: a changed role shows from the next `Me` on.
+        // The layer mints the fresh token with this: it shows the same as the answer.
         response.extensions_mut().insert(shown);
         Ok(response)
     }

@@ -1,14 +1,14 @@
 //! What is counted of the calls that pass the stack: their names, from the descriptors, and gRPC's codes. Separate because
 //! the stack works without it.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use http::Response;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
 
-use crate::meter::{End, Meter};
+use crate::meter::{End, Meter, Running};
 use crate::pb;
 
 /// Every code, as the specification spells it.
@@ -49,9 +49,12 @@ pub fn meter() -> Meter {
     Meter::new(names, &CODES)
 }
 
-/// Counts a call that began at `since` and was answered like this. A code that is not in the headers is in the trailers,
-/// which follow a message, so it is OK.
-pub(super) fn count<B>(meter: &Meter, name: &str, since: Instant, answer: &Response<B>) {
-    let code = answer.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
-    meter.count(name, code as u16, since.elapsed());
+/// The code of an answer. One that is not in the headers is in the trailers, which follow a message, so it is OK.
+pub(super) fn code<B>(answer: &Response<B>) -> u16 {
+    answer.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes())) as u16
+}
+
+/// A call of this method begins. If it is never answered, its caller has cancelled it.
+pub(super) fn begin(meter: &Arc<Meter>, name: &str) -> Running {
+    Running::begin(meter, name, Code::Cancelled as u16)
 }

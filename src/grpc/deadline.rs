@@ -9,8 +9,7 @@ use tonic::Status;
 use super::status::Failure;
 use crate::domain::{AuthError, Violations};
 
-/// When a call will be given up, in the extensions of its request; only where its caller has said so, for every call
-/// would pay for it.
+/// When a call will be given up, in the extensions of its request.
 #[derive(Debug, Clone, Copy)]
 struct Deadline(Instant);
 
@@ -20,7 +19,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// When this call will be given up. Its handler is told by [`noted`].
 pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> {
     let limit = match request.headers().get("grpc-timeout").map(parse) {
-        None => return Ok(Instant::now() + LONGEST),
+        None => LONGEST,
         Some(Some(limit)) => limit.min(LONGEST),
         Some(None) => {
             let mut violations = Violations::default();
@@ -33,7 +32,7 @@ pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> 
     Ok(deadline)
 }
 
-/// When the call of this request will be given up, which has just begun.
+/// When the call of this request will be given up.
 pub(super) fn noted<T>(request: &tonic::Request<T>) -> Instant {
     request.extensions().get().map_or_else(|| Instant::now() + LONGEST, |&Deadline(deadline)| deadline)
 }

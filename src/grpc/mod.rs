@@ -44,8 +44,8 @@ pub use calls::meter;
 pub use convert::ClientAddress;
 pub use stack::Stack;
 
-/// No message of ours comes near it; tonic's default is four MiB.
-const MAX_MESSAGE_BYTES: usize = 64 * 1_024;
+/// In bytes. No message of ours comes near it; tonic's default is four MiB.
+const MAX_MESSAGE: usize = 64 * 1_024;
 
 /// What anyone may call. Everything else needs a token, including what does not exist yet.
 const PUBLIC: [&str; 7] = [
@@ -96,12 +96,10 @@ pub struct Parts {
 /// Every service behind the one stack.
 pub fn stack(parts: Parts) -> Result<Stack, StackError> {
     let Parts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
-    let watchers = watch::Watchers::new(watch_credentials);
-    let sessions = SessionServiceServer::new(session_service::Sessions::new(accounts.clone(), watchers))
-        .max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let health =
-        HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let sessions = session_service::Sessions::new(accounts.clone(), watch::Watchers::new(watch_credentials));
+    let sessions = SessionServiceServer::new(sessions).max_decoding_message_size(MAX_MESSAGE);
+    let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE);
+    let health = HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE);
     let mut others = Routes::new(health);
     if reflection {
         let describe = || {
@@ -112,8 +110,8 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         others = others
-            .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE_BYTES))
-            .add_service(describe().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE_BYTES));
+            .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE))
+            .add_service(describe().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE));
     }
     let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
     let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?

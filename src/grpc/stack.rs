@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -71,7 +70,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let metered = self.meter.clone().map(|meter| (meter, request.uri().path().to_owned(), Instant::now()));
+        let running = self.meter.as_ref().map(|meter| calls::begin(meter, request.uri().path()));
         // Whoever sees a panic sees an answer: nothing half-done is looked at again.
         let called = catch_unwind(AssertUnwindSafe(|| self.guarded.call(request)));
         Box::pin(async move {
@@ -79,8 +78,8 @@ where
                 Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(panicked),
                 Err(panic) => panicked(panic),
             };
-            if let (Some((meter, name, since)), Ok(answer)) = (metered, &answer) {
-                calls::count(&meter, &name, since, answer);
+            if let (Some(running), Ok(answer)) = (running, &answer) {
+                running.answered(calls::code(answer));
             }
             answer
         })

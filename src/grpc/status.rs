@@ -114,7 +114,7 @@ fn invalid(violations: &Violations) -> Status {
 }
 
 fn overloaded(retry_after: Duration) -> Status {
-    tracing::warn!(event = "hash", result = "refused", retry_after = retry_after.as_secs());
+    // Logged by whoever counts them: a storm has thousands a second.
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(retry_after));
     let message = format!("too many sign-ins are waiting: try again in {} s", retry_after.as_secs());

@@ -49,10 +49,23 @@ pub struct MemoryError {
     have: u64,
 }
 
+/// What is left to the rest of the process, in MiB.
+const HEADROOM: u64 = 32;
+
+const MIB: u64 = 1_024 * 1_024;
+
+/// One thread for each core, or as many as there is memory for.
+pub fn threads(params: &Params) -> usize {
+    let cores = machine::cores();
+    let Some(bytes) = machine::memory() else { return cores };
+    let each = (u64::from(params.m_cost()) * 1_024).max(1);
+    let fit = bytes.saturating_sub(HEADROOM * MIB) / each;
+    cores.min(fit.try_into().unwrap_or(usize::MAX)).max(1)
+}
+
 /// Refuses what the machine cannot give while every thread is hashing, where that is known.
 pub fn require_memory(params: &Params, threads: usize) -> Result<(), MemoryError> {
-    const MIB: u64 = 1_024 * 1_024;
-    let need = threads as u64 * u64::from(params.m_cost()) * 1_024 / MIB;
+    let need = threads as u64 * u64::from(params.m_cost()) * 1_024 / MIB + HEADROOM;
     match machine::memory() {
         Some(bytes) if bytes / MIB < need => {
             Err(MemoryError { threads, params: to_text(params), need, have: bytes / MIB })

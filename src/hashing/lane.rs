@@ -16,6 +16,9 @@ use super::queue::{Client, Place, Queue};
 use super::stats::{Dropped, LaneStats, Refusal};
 use super::{HashError, OUTPUT_BYTES, Turn, machine};
 
+/// How long a hash takes, before any has told.
+const FIRST_GUESS: Duration = Duration::from_millis(50);
+
 /// How long a thread that has nothing to hash keeps its memory. To take it again costs a tenth of a hash.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
@@ -159,8 +162,14 @@ impl Shared {
         let mut state = self.lock();
         while !state.closed {
             if let Some(job) = state.queue.pop() {
-                if let Some(job) = state.begin(job) {
-                    return Some(job);
+                match state.begin(job) {
+                    Ok(job) => return Some(job),
+                    Err(late) => {
+                        // Whom this wakes up may want the lock at once.
+                        drop(state);
+                        let _ = late.reply.send(Err(HashError::Late));
+                        state = self.lock();
+                    }
                 }
             } else if memory.is_dirty() {
                 drop(state);
@@ -191,7 +200,12 @@ impl State {
         let full = self.queue.len() + running >= capacity + threads;
         let gives_way = if full { Some(self.queue.longer_than(client).ok_or(Refusal::Full)?) } else { None };
         let left = turn.deadline.saturating_duration_since(Instant::now());
-        let in_time = |ahead| self.time_for((running + ahead) / threads) <= left;
+        // Who has to wait must also be done in time: in a queue that is as long as everybody's patience, all would be hashed
+        // in vain. Who need not wait is not refused for what hashes took of late.
+        let in_time = |ahead| match running + ahead {
+            before if before < threads => true,
+            before => self.time_for(before / threads + 1) <= left,
+        };
         // The most that may be ahead is quicker to tell than how many are.
         if left.is_zero() || !(in_time(self.queue.len()) || in_time(self.queue.ahead_of(client))) {
             return Err(Refusal::Deadline);
@@ -209,21 +223,20 @@ impl State {
 
     /// How long it takes that each thread has had so many jobs.
     fn time_for(&self, jobs: usize) -> Duration {
-        self.run_time.unwrap_or_default().saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
+        self.run_time.unwrap_or(FIRST_GUESS).saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
     }
 
     /// Takes note that a job begins. Its waiter has not left, or the job would have left the queue with it; but its time
     /// may have passed before the waiter's timer rang.
-    fn begin(&mut self, job: Job) -> Option<Job> {
+    fn begin(&mut self, job: Job) -> Result<Job, Job> {
         let now = Instant::now();
         if job.deadline <= now {
             self.stats.dropped[Dropped::Late as usize] += 1;
-            let _ = job.reply.send(Err(HashError::Late));
-            return None;
+            return Err(job);
         }
         self.stats.running += 1;
         self.stats.wait.observe(now - job.since);
-        Some(job)
+        Ok(job)
     }
 
     fn end(&mut self, took: Duration) {

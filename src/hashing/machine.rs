@@ -21,9 +21,8 @@ pub(super) fn memory() -> Option<u64> {
 
 /// Lets every other thread go before the calling one, wherever both want a core.
 ///
-/// By the nice value, which on Linux each thread has for itself. `SCHED_IDLE` would be as good for the calls beside it
-/// (measured: their p99 is 0.31 ms instead of 0.33), but where another program keeps the cores busy it leaves a thread a
-/// third of a percent of one, and sign-ins would stand still.
+/// By the nice value, which on Linux each thread has for itself. `SCHED_IDLE` made no difference to the calls beside it, and
+/// where another program keeps the cores busy it leaves a thread a third of a percent of one.
 pub(super) fn yield_to_others() {
     // Where it is not to be had the system's own fairness remains.
     #[cfg(target_os = "linux")]

@@ -93,6 +93,8 @@ impl Drop for Memory {
     }
 }
 
+const _: () = assert!(size_of::<Block>() == Block::SIZE, "a block is its bytes and nothing else");
+
 /// Blocks straight from the system, which has them again as soon as they are dropped: an allocator would keep them.
 #[derive(Debug, Default)]
 struct Blocks(Option<MmapMut>);

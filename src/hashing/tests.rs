@@ -123,11 +123,11 @@ async fn who_could_not_be_served_in_time_is_refused_at_once_and_told_when_to_com
     }
     let within = |seconds, turn| Turn { deadline: Instant::now() + Duration::from_secs(seconds), ..turn };
     for (name, turn, refusals) in [
-        ("in time for six of them", within(65, turn(1)), 0),
-        ("not in time for six of them", within(55, turn(1)), 1),
-        ("another client, after two", within(25, turn(2)), 1),
-        ("another client, too late even so", within(15, turn(2)), 2),
-        ("nobody in particular is another client", within(15, Turn { client: None, ..turn(2) }), 3),
+        ("done in time after six of them", within(75, turn(1)), 0),
+        ("begun in time after six of them, and not done", within(65, turn(1)), 1),
+        ("another client, after two", within(35, turn(2)), 1),
+        ("another client, too late even so", within(25, turn(2)), 2),
+        ("nobody in particular is another client", within(25, Turn { client: None, ..turn(2) }), 3),
         ("too late already", within(0, turn(3)), 4),
     ] {
         let result = busy.lane.require_room(&turn);

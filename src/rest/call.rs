@@ -1,9 +1,12 @@
 //! One RPC, made in process on behalf of an HTTP request: headers become metadata, a status becomes a [`Failure`].
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT, WWW_AUTHENTICATE,
 };
@@ -12,13 +15,38 @@ use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
-use tower::util::BoxCloneSyncService;
+use tower::Service;
 
 use crate::pb::ErrorReason;
 use crate::pb::auth_service_client::AuthServiceClient;
 
-/// The one stack, whatever it is made of: a gRPC server without a network.
-pub type Rpc = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Infallible>;
+/// The one stack, whatever it is made of: a gRPC server without a network. Cheap to clone, for every request does.
+#[derive(Clone)]
+pub struct Rpc(Arc<dyn Fn(http::Request<Body>) -> Answering + Send + Sync>);
+
+/// The stack's own future.
+pub type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+
+impl Rpc {
+    /// Calls are `call`.
+    pub fn new(call: impl Fn(http::Request<Body>) -> Answering + Send + Sync + 'static) -> Self {
+        Self(Arc::new(call))
+    }
+}
+
+impl Service<http::Request<Body>> for Rpc {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Answering {
+        (self.0)(request)
+    }
+}
 
 /// The generated client on it.
 pub(super) type Client = AuthServiceClient<Rpc>;

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::hash::Hash;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use foldhash::fast::RandomState;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,14 +15,17 @@ use crate::domain::Revocation;
 /// When an entry is no longer needed: seconds since the Unix epoch, rounded up, until the year 2106.
 type Until = u32;
 
+/// By ids of our own making: the quick hash will do, which is no worse to attack than another while its seed is random.
+type Table<V> = HashMap<Uuid, V, RandomState>;
+
 #[derive(Debug, Default)]
 pub(super) struct Shard(RwLock<Tables>);
 
 #[derive(Debug, Default)]
 struct Tables {
-    sessions: HashMap<Uuid, Until>,
+    sessions: Table<Until>,
     /// With the first epoch that survives.
-    accounts: HashMap<Uuid, (i64, Until)>,
+    accounts: Table<(i64, Until)>,
 }
 
 impl Shard {
@@ -94,7 +97,7 @@ impl Shard {
 }
 
 /// Gives back the memory of a rush that is over, and keeps room for as many again as there are.
-fn shrink<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+fn shrink<V>(table: &mut Table<V>) {
     if table.len() < table.capacity() / 4 {
         table.shrink_to(table.len() * 2);
     }

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body as RestBody;
 use bytes::Bytes;
@@ -34,7 +34,7 @@ use uuid::Uuid;
 use super::patience::Patient;
 use crate::config::Origin;
 use crate::grpc::{ClientAddress, Stack};
-use crate::meter::{End, Meter};
+use crate::meter::{End, Meter, Running};
 use crate::rest::{Rest, Rpc};
 
 /// How long the sender of a gRPC message, or of a stream of them, may pause. A unary call has its deadline besides.
@@ -59,7 +59,9 @@ type Answer = Response<Either<GrpcBody, RestBody>>;
 impl Edge {
     /// `meter` counts the answers of the JSON APIs: [`meter`].
     pub(super) fn new(stack: Stack, origins: &[Origin], meter: Option<Arc<Meter>>) -> Self {
-        let (web, rest) = (GrpcWebLayer::new().layer(stack.clone()), Rest::new(Rpc::new(stack.clone())));
+        let web = GrpcWebLayer::new().layer(stack.clone());
+        let in_process = stack.clone();
+        let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)));
         Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), meter }))
     }
 }
@@ -160,16 +162,19 @@ impl Inner {
 impl Inner {
     async fn rest(&self, request: Request<RestBody>) -> Response<RestBody> {
         let Some(meter) = &self.meter else { return self.rest.answer(request).await };
-        let (path, since) = (request.uri().path().to_owned(), Instant::now());
+        let running = Running::begin(meter, request.uri().path(), HUNG_UP);
         let answer = self.rest.answer(request).await;
-        meter.count(&path, answer.status().as_u16(), since.elapsed());
+        running.answered(answer.status().as_u16());
         answer
     }
 }
 
+/// In place of a status where nobody was there any more to be answered, as others have it.
+const HUNG_UP: u16 = 499;
+
 /// Counts answers by path and status.
 pub(super) fn meter() -> Meter {
-    const STATUSES: [End; 17] = [
+    const STATUSES: [End; 18] = [
         (200, "200"),
         (201, "201"),
         (204, "204"),
@@ -185,6 +190,7 @@ pub(super) fn meter() -> Meter {
         (422, "422"),
         (426, "426"),
         (429, "429"),
+        (HUNG_UP, "499"),
         (500, "500"),
         (503, "503"),
     ];

@@ -20,30 +20,33 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// Tells by the first three bytes, for no method of HTTP/1 begins with `PRI`; and waits for all of the preface, without
-    /// which hyper could not be asked to stop. The bytes stay where they are: hyper-util's own way takes them, and each
-    /// connection then has twice the buffer.
+    /// Tells by the connection preface, of which it waits for the end: without it hyper could not be asked to stop. The
+    /// bytes stay where they are: hyper-util's own way takes them, and each connection then has twice the buffer.
     pub async fn of(stream: &TcpStream) -> io::Result<Self> {
-        let mut bytes = [0; ENOUGH];
+        let (mut bytes, mut pause) = ([0; PREFACE.len()], Duration::from_millis(10));
         loop {
             let said = stream.peek(&mut bytes).await?;
             if said == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if !b"PRI".starts_with(&bytes[..said.min(3)]) {
+            if !PREFACE.starts_with(&bytes[..said]) {
                 return Ok(Self::Http1);
             }
-            if said == ENOUGH {
+            if said == PREFACE.len() {
                 return Ok(Self::Http2);
             }
-            // Nothing tells when there are more; but who sends a preface in pieces is in no hurry.
-            sleep(Duration::from_millis(10)).await;
+            // Nothing tells when there are more; but who sends a preface in pieces is in no hurry, and must cost nothing.
+            sleep(pause).await;
+            pause *= 2;
         }
     }
 }
 
+/// What a client says first that knows the server to speak HTTP/2 (RFC 9113 section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// The length of HTTP/2's connection preface, and less than any HTTP/1.1 request: by then hyper's own limits apply.
-const ENOUGH: usize = 24;
+const ENOUGH: usize = PREFACE.len();
 
 /// A stream whose reads fail once `deadline` has passed without [`ENOUGH`] bytes.
 pub(super) struct FirstBytes {

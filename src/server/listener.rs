@@ -1,4 +1,4 @@
-//! The one port: accepting, the limits of a connection, and the drain. Of our own around hyper-util because neither
+//! The one port: accepting, the limits of a connection, and the drain. Of our own around hyper because neither
 //! tonic's nor axum's server returns while a silent peer is connected.
 //!
 //! Knobs of connections only. What must hold for a *call* belongs on the stack (`grpc`), where REST passes too.

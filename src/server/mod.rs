@@ -2,7 +2,8 @@
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
-//! `workers` the threads that connections are served on, `health` what is said of it, `last_tokens` how the times of sessions are written, `secret` where secrets come from.
+//! `workers` the threads that connections are served on, `health` what is said of it, `refusals` how a storm is logged,
+//! `last_tokens` how the times of sessions are written, `secret` where secrets come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
@@ -14,6 +15,7 @@ mod last_tokens;
 mod listener;
 mod metrics;
 mod patience;
+mod refusals;
 mod secret;
 mod workers;
 
@@ -201,6 +203,7 @@ impl App {
         let workers = Workers::start(limits.threads).map_err(ServeError::Threads)?;
         // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
+        let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
         let (health, revocations) = (self.health, self.revocations);
         let stop = async move {
@@ -212,6 +215,7 @@ impl App {
         listener::serve(listener, self.service, stop, limits, &workers).await;
         last_tokens.finish().await;
         following.abort();
+        telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;
         Ok(())

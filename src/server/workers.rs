@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Handle};
@@ -51,15 +52,22 @@ impl Workers {
 
 impl Worker {
     fn start(index: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let handle = runtime.handle().clone();
-        let thread = std::thread::Builder::new().name(format!("serve-{index}")).spawn(move || {
+        let (tell, told) = mpsc::channel();
+        let serve = move || {
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                // Nobody listens when the start has been given up.
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            let _ = tell.send(Ok(runtime.handle().clone()));
             // Either way, it is over.
             let _ = runtime.block_on(stopped);
             runtime.shutdown_background();
-        })?;
-        Ok(Self { runtime: handle, connections: Arc::default(), stop: Some(stop), thread: Some(thread) })
+        };
+        let thread = std::thread::Builder::new().name(format!("serve-{index}")).spawn(serve)?;
+        let runtime = told.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, connections: Arc::default(), stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -98,7 +98,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     }
     let mut vast = good(dir.path());
     vast.env("HASH_THREADS", "1024").env("HASH_PARAMS", "m=262144,t=2,p=1");
-    let parts = ["HASH_THREADS=1024 and HASH_PARAMS=m=262144,t=2,p=1 need 262144 MiB", "lower the threads or the m="];
+    let parts = ["HASH_THREADS=1024 and HASH_PARAMS=m=262144,t=2,p=1 need 262176 MiB", "lower the threads or the m="];
     // On a machine with a quarter of a terabyte there is nothing to refuse.
     if countersign::hashing::cost::require_memory(&Params::new(262_144, 2, 1, None).unwrap(), 1_024).is_err() {
         refuses("more memory than there is", &mut vast, &parts);

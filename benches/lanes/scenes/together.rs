@@ -72,7 +72,7 @@ pub fn share(bench: &mut Bench) {
         most.push(maximum.rate());
         failures.extend([maximum, by_itself, checks]);
     });
-    failures.iter().for_each(|outcome| bench.check_alive("Me", outcome));
+    failures.iter().for_each(|outcome| bench.check_answered("Me", outcome));
     alone.iter().chain(&with).for_each(|outcome| bench.check("sign-ins", outcome));
     let rates = |outcomes: &[Outcome]| outcomes.iter().map(Outcome::rate).collect::<Vec<_>>();
     let (with, alone) = (rates(&with), rates(&alone));

@@ -2,8 +2,9 @@
 //! `backup` are how all of it is copied at once; here are the statements.
 //!
 //! One writer connection beside a pool of readers: SQLite allows one writer anyway, and queueing for it here, fairly
-//! and with a time limit, keeps "database is locked" from ever reaching a client. Writes begin with `begin immediate`,
-//! for a transaction that reads first and upgrades later fails at once, whatever the busy timeout says.
+//! and with a time limit, keeps "database is locked" from ever reaching a client. Writes of more than one statement
+//! begin with `begin immediate`, for a transaction that reads first and upgrades later fails at once, whatever the busy
+//! timeout says.
 
 mod backup;
 mod errors;
