@@ -1,12 +1,12 @@
 //! Calls of the generated client, in process.
 
-use axum::Router;
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::pb::{
     ListSessionsRequest, LoginRequest, LogoutRequest, MeRequest, RegisterRequest, RevokeOtherSessionsRequest,
     RevokeSessionRequest, login_request, register_request,
 };
+use countersign::server::Edge;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
@@ -14,7 +14,7 @@ use crate::support::{PASSWORD, TestApp};
 
 /// A client of one app. Cheap to clone.
 #[derive(Clone)]
-pub struct Client(Router);
+pub struct Client(Edge);
 
 /// The code and the reason of a refusal.
 pub type Refused = (Code, String);
@@ -39,11 +39,11 @@ impl Client {
         Self(app.service.clone())
     }
 
-    fn auth(&self) -> AuthServiceClient<Router> {
+    fn auth(&self) -> AuthServiceClient<Edge> {
         AuthServiceClient::new(self.0.clone())
     }
 
-    fn sessions(&self) -> SessionServiceClient<Router> {
+    fn sessions(&self) -> SessionServiceClient<Edge> {
         SessionServiceClient::new(self.0.clone())
     }
 
