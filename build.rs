@@ -1,6 +1,6 @@
 //! Compiles `proto/` with protox, so that a fresh machine needs no protoc.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fs, io, path::PathBuf};
 
 use prost::Message as _;
 
@@ -9,15 +9,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=migrations");
 
-    let protos = ["auth_service", "session_service", "account", "error_reason"]
-        .map(|name| format!("proto/countersign/v1/{name}.proto"));
-    // Encoded by protox itself: a round trip through prost's types would drop custom options.
+    // Every file of our own, and those that no service uses: the details that an error may have.
+    let mut protos: Vec<_> =
+        fs::read_dir("proto/countersign/v1")?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    protos.sort();
+    protos.extend(["proto/google/rpc/status.proto", "proto/google/rpc/error_details.proto"].map(PathBuf::from));
+    // Encoded by protox itself: a round trip through prost's types would drop custom options, the REST paths.
     let bytes = protox::Compiler::new(["proto"])?
         .include_imports(true)
         .include_source_info(true)
         .open_files(protos)?
         .encode_file_descriptor_set();
-    let descriptors = prost_types::FileDescriptorSet::decode(bytes.as_slice())?;
+    let mut descriptors = prost_types::FileDescriptorSet::decode(bytes.as_slice())?;
+    // No Rust of what only reflection speaks of.
+    descriptors.file.retain(|file| !matches!(file.package(), "google.api" | "google.rpc"));
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;

@@ -13,7 +13,8 @@ mod generated {
 
 pub use generated::*;
 
-/// The descriptors of every served proto file, as protox encoded them.
+/// The descriptors of every served proto file, as protox encoded them; also of those that no service uses, which let
+/// grpcurl and its like show the details of an error.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The domain of every `google.rpc.ErrorInfo` that this service sends.

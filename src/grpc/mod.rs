@@ -106,8 +106,6 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                // No service uses these: they let grpcurl and its like show the details of an error.
-                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         others = others
             .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE))
