@@ -1,14 +1,18 @@
 //! REST for every RPC: what the `google.api.http` annotations of the protos say, and nothing else. A new RPC that has one is
 //! served without further code.
 //!
-//! `rules` reads the annotations when the server starts, `template` is their paths; `request` makes a message of a
-//! request, `json` is how a body is read, `names` judges its names; `codec` puts messages of any type on the wire of the one stack, `answer` makes a
-//! response of what comes back, `failure` of what went wrong. Source: `google/api/http.proto`, AIP-127, and the JSON mapping of
+//! `rules` reads the annotations when the server starts, `template` is their paths, `grammar` how those are written; `request`
+//! makes a message of a request, with `escapes` and `fields` for what stands in its path and query, `json` and `names` for
+//! its body; `codec` puts messages of any type on the wire of the one stack, `answer` makes a response of what comes back,
+//! `failure` of what went wrong. Source: `google/api/http.proto`, AIP-127, and the JSON mapping of
 //! protobuf.
 
 mod answer;
 mod codec;
+mod escapes;
 mod failure;
+mod fields;
+mod grammar;
 mod json;
 mod names;
 mod request;
@@ -66,6 +70,12 @@ impl Transcoder {
 
     pub(super) fn failures(&self) -> &Failures {
         &self.failures
+    }
+
+    /// Whether a path is where rules are, though perhaps of none.
+    pub(super) fn is_near(&self, path: &str) -> bool {
+        let first = path.split('/').nth(1);
+        self.bindings.iter().any(|binding| binding.template.first() == first)
     }
 
     /// Answers every path and method, the wrong ones too.
