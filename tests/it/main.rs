@@ -27,6 +27,7 @@ mod postgres;
 mod reflection_and_health;
 mod refresh;
 mod replicas;
+mod rest;
 mod session_clients;
 mod session_revocation;
 mod session_service;

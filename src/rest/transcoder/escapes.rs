@@ -11,10 +11,18 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Option<String>, Option
     })
 }
 
+/// What is wrong with what is not.
+pub(super) const NOT_WHOLE: &str = "must be percent-encoded UTF-8";
+
+/// Whether each escape has its two digits.
+pub(super) fn are_whole(text: &str) -> bool {
+    let is_whole = |after: &str| after.get(..2).is_some_and(|hex| hex.bytes().all(|c| c.is_ascii_hexdigit()));
+    text.split('%').skip(1).all(is_whole)
+}
+
 /// Percent-decoded, but for encoded slashes if they are to be kept. `None` of half an escape, or of what is no UTF-8.
 pub(super) fn decode(text: &str, keeps_slashes: bool) -> Option<String> {
-    let escapes = text.split('%').skip(1);
-    if !escapes.into_iter().all(|after| after.get(..2).is_some_and(|hex| hex.bytes().all(|c| c.is_ascii_hexdigit()))) {
+    if !are_whole(text) {
         return None;
     }
     if keeps_slashes {

@@ -9,6 +9,8 @@ pub(super) fn find(message: &MessageDescriptor, names: &[&str]) -> Option<FieldD
     let field = message.get_field_by_name(first).or_else(|| message.get_field_by_json_name(first))?;
     match field.kind() {
         _ if rest.is_empty() => Some(field),
+        // What JSON writes in a way of its own has no fields there.
+        Kind::Message(inner) if inner.full_name().starts_with("google.protobuf.") => None,
         Kind::Message(inner) if field.cardinality() != Cardinality::Repeated => find(&inner, rest),
         _ => None,
     }

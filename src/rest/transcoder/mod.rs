@@ -2,8 +2,8 @@
 //! served without further code.
 //!
 //! `rules` reads the annotations when the server starts, `template` is their paths, `grammar` how those are written; `request`
-//! makes a message of a request, with `escapes` and `fields` for what stands in its path and query, `json` and `names` for
-//! its body; `codec` puts messages of any type on the wire of the one stack, `answer` makes a response of what comes back,
+//! makes a message of a request, with `escapes` and `fields` for what stands in its path and query, `json`, `names` and `values`
+//! for its body; `codec` puts messages of any type on the wire of the one stack, `answer` makes a response of what comes back,
 //! `failure` of what went wrong. Source: `google/api/http.proto`, AIP-127, and the JSON mapping of
 //! protobuf.
 
@@ -18,6 +18,7 @@ mod names;
 mod request;
 pub(in crate::rest) mod rules;
 pub(in crate::rest) mod template;
+mod values;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -88,6 +89,10 @@ impl Transcoder {
     pub(super) async fn try_answer(&self, request: Request) -> Result<Response, Box<Request>> {
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
+        if !escapes::are_whole(parts.uri.path()) && self.is_near(parts.uri.path()) {
+            let violation = ("path".to_owned(), escapes::NOT_WHOLE);
+            return Ok(self.failures.violation(violation, &parts.headers));
+        }
         let response = match self.find(&parts.method, parts.uri.path()) {
             Found::Binding(binding, variables) => self.call(binding, &variables, &parts, body).await,
             Found::Only(methods) if parts.method == Method::OPTIONS => {
@@ -168,7 +173,7 @@ impl Transcoder {
     ) -> Result<Response, tonic::Status> {
         let codec = Dynamic(binding.rpc.output());
         let answer = Grpc::new(self.rpc.clone()).server_streaming(request, binding.rpc_path.clone(), codec).await?;
-        Ok(answer::stream(answer, binding.response_body.clone(), self.failures.clone()))
+        answer::stream(answer, binding.response_body.clone(), self.failures.clone()).await
     }
 }
 

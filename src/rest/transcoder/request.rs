@@ -5,15 +5,13 @@
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
-use super::escapes::{decode, pairs};
+use super::escapes::{NOT_WHOLE, decode, pairs};
 use super::fields;
 use super::names::{self, UNKNOWN, Violation, shown};
 use super::rules::{Binding, RequestBody};
 
 /// Names from a message down to a field. More are no field of anybody's, and messages may contain themselves.
 const DEEPEST: usize = 32;
-
-const NOT_DECODED: &str = "must be percent-encoded UTF-8";
 
 /// The message of a request whose path matched `binding` with these texts of its variables.
 pub(super) fn message(
@@ -34,7 +32,7 @@ pub(super) fn message(
     let mut in_path = Vec::new();
     for (variable, text) in binding.template.variables().iter().zip(variables) {
         let name = variable.field.join(".");
-        let text = decode(text, variable.is_path).ok_or((name.clone(), NOT_DECODED))?;
+        let text = decode(text, variable.is_path).ok_or((name.clone(), NOT_WHOLE))?;
         let place = Place::find(&input, &name)?;
         let value = place.value(text)?;
         // The path wins over the body, by whichever name that has it.
@@ -43,8 +41,7 @@ pub(super) fn message(
     }
     let mut in_query: Vec<Vec<String>> = Vec::new();
     for (name, text) in pairs(query) {
-        let (name, text) =
-            (name.ok_or(("query".to_owned(), NOT_DECODED))?, text.ok_or(("query".to_owned(), NOT_DECODED))?);
+        let (name, text) = (name.ok_or(("query".to_owned(), NOT_WHOLE))?, text.ok_or(("query".to_owned(), NOT_WHOLE))?);
         let place = Place::find(&input, &name)?;
         let is_elsewhere = match &binding.body {
             RequestBody::Whole => true,
@@ -68,8 +65,8 @@ pub(super) fn message(
 }
 
 /// By the canonical JSON mapping. An error says where, and what should be there, and not what is: it may be a password.
-fn read(descriptor: MessageDescriptor, json: Value) -> Result<DynamicMessage, Violation> {
-    names::check(&descriptor, &json, "")?;
+fn read(descriptor: MessageDescriptor, mut json: Value) -> Result<DynamicMessage, Violation> {
+    names::check(&descriptor, &mut json, "")?;
     let mut track = serde_path_to_error::Track::new();
     let json = serde_path_to_error::Deserializer::new(json, &mut track);
     DynamicMessage::deserialize(descriptor.clone(), json).map_err(|_| {
