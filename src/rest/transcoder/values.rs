@@ -18,11 +18,13 @@ pub(super) fn judge(kind: &Kind, value: &mut Value) -> Result<(), &'static str> 
         Kind::Enum(_) if value.is_number() => integer(value, i32::MIN.into(), i32::MAX.into()),
         Kind::Double => float(value, |number| number),
         Kind::Float => float(value, |number| f64::from(number as f32)),
+        Kind::Bytes => bytes(value),
         Kind::Message(message) => match message.full_name() {
             "google.protobuf.Int32Value" => judge(&Kind::Int32, value),
             "google.protobuf.Int64Value" => judge(&Kind::Int64, value),
             "google.protobuf.UInt32Value" => judge(&Kind::Uint32, value),
             "google.protobuf.UInt64Value" => judge(&Kind::Uint64, value),
+            "google.protobuf.BytesValue" => judge(&Kind::Bytes, value),
             "google.protobuf.DoubleValue" => judge(&Kind::Double, value),
             "google.protobuf.FloatValue" => judge(&Kind::Float, value),
             "google.protobuf.Timestamp" | "google.protobuf.Duration" => time(value),
@@ -68,11 +70,19 @@ fn number(value: &Value) -> Option<Number> {
     }
 }
 
+/// Padded as a whole, or not at all.
+fn bytes(value: &Value) -> Result<(), &'static str> {
+    let text = value.as_str().unwrap_or_default();
+    if text.ends_with('=') && text.len() % 4 != 0 { Err("must be a string in base64") } else { Ok(()) }
+}
+
 /// Nine digits are nanoseconds. No minute has a second 60 here.
 fn time(value: &Value) -> Result<(), &'static str> {
     let text = value.as_str().unwrap_or_default();
     let digits = text.split_once('.').map_or(0, |(_, after)| after.bytes().take_while(u8::is_ascii_digit).count());
-    if digits > 9 || text.get(16..19) == Some(":60") {
+    let whole = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let is_padded = text.ends_with('s') && matches!(whole, [b'0', b'0'..=b'9', ..]);
+    if is_padded || digits > 9 || text.get(16..19) == Some(":60") {
         return Err("must be a time that exists, or a duration, of at most nine digits after the point");
     }
     Ok(())
@@ -106,6 +116,8 @@ mod tests {
             (Kind::Double, json!("1e309"), None),
             (Kind::Double, json!("inf"), None),
             (Kind::Double, json!("NaN"), Some(json!("NaN"))),
+            (Kind::Bytes, json!("YQ"), Some(json!("YQ"))),
+            (Kind::Bytes, json!("YQ="), None),
             (Kind::Float, json!("1e39"), None),
             (Kind::Float, json!(3.402_823_5e38), Some(json!(f64::from(f32::MAX)))),
         ] {
