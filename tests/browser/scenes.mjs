@@ -106,7 +106,8 @@ export const email = (option) => async (scene, world) => {
 
   const before = await stored();
   await page.reload();
-  expect("after a reload the token is still there", before, await stored());
+  // The timer may have refreshed it since.
+  expect("after a reload the session is still there", claims(before).sid, claims(await stored()).sid);
   expect("... and me is 200", 200, (await page.call("me")).status);
   await untilExpired(before);
   expect("... and the timer runs again", 200, (await page.call("me")).status);
@@ -239,6 +240,8 @@ export const docs = async (scene, { api, chromium }) => {
   })`);
   scene.expect("/docs shows the operation /v1/me within ten seconds", true, rendered);
   const elsewhere = page.requests.map((request) => request.url).filter((url) => /^\w+:\/\//.test(url) && !url.startsWith(`${api}/`));
+  // That the browser asks for an icon, and when, is its own affair.
+  const errors = page.errors.filter((error) => !error.endsWith("/favicon.ico"));
   scene.expect("... asks no other origin for anything", [], elsewhere);
-  scene.expect("... and has no error in its console, nor a violation of its policy", [], page.errors);
+  scene.expect("... and has no error in its console, nor a violation of its policy", [], errors);
 };
