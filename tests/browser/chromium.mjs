@@ -34,7 +34,10 @@ export class Chromium {
 
   static async start(executable, flags = []) {
     const chromium = new Chromium();
-    await chromium.#start(executable, flags);
+    await chromium.#start(executable, flags).catch(async (error) => {
+      await chromium.stop();
+      throw error;
+    });
     return chromium;
   }
 

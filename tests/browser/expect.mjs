@@ -48,11 +48,12 @@ export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resol
 /** Until a token has expired for certain: `exp` is in whole seconds, and nothing is said about the server's rounding. */
 export const untilExpired = (token) => sleep(Math.max(0, claims(token).exp * 1_000 + 100 - Date.now()));
 
-/** Calls, often enough for a token to slide, until `token` has expired; true if each call was `good`. */
+/** Calls, often enough for a token to slide, until `token` has expired, and once more; true if each call was `good`. */
 export async function callUntilExpired(token, call, good) {
-  do {
+  for (;;) {
+    const last = Date.now() >= claims(token).exp * 1_000 + 100;
     if (!good(await call())) return false;
+    if (last) return true;
     await sleep(400);
-  } while (Date.now() < claims(token).exp * 1_000 + 100);
-  return true;
+  }
 }

@@ -9,7 +9,7 @@ import path from "node:path";
 
 import { Chromium } from "./chromium.mjs";
 import { Scene } from "./expect.mjs";
-import { MUTATIONS, startMutant } from "./mutations.mjs";
+import { MUTATIONS, REST_MUTATIONS, startMutant } from "./mutations.mjs";
 import * as scenes from "./scenes.mjs";
 import { Countersign, servePages } from "./servers.mjs";
 
@@ -22,6 +22,13 @@ function started(it) {
   stops.push(() => it.stop());
   return it;
 }
+
+let stopping;
+const stopAll = () =>
+  (stopping ??= (async () => {
+    while (stops.length > 0) await stops.pop()();
+  })());
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void stopAll().then(() => process.exit(1)));
 
 let failures = 0;
 let checks = 0;
@@ -63,11 +70,13 @@ try {
     ["gRPC-Web, by the TypeScript client", scenes.grpcWeb],
   ];
 
+  const hasRest = (await status(`${server.url}/v1/me`)) === 401;
+  if (hasRest) played.push(["REST of the same calls, by fetch", scenes.rest]);
+  else skipped.push("REST of the same calls: GET /v1/me without a token is not 401");
+
   if (process.argv.includes("--mutants")) {
-    await runMutants(world, played);
+    await runMutants(world, played, hasRest ? { ...MUTATIONS, ...REST_MUTATIONS } : MUTATIONS);
   } else {
-    if ((await status(`${server.url}/v1/me`)) === 401) played.push(["REST of the same calls, by fetch", scenes.rest]);
-    else skipped.push("REST of the same calls: GET /v1/me without a token is not 401");
     if ((await status(`${server.url}/docs`)) === 200) played.push(["the API viewer", scenes.docs]);
     else skipped.push("the API viewer: GET /docs is not 200");
     if (COUNTERSIGN_TLS === "1") await Promise.all([runAll(world, played), overTls(settings, world)]);
@@ -80,7 +89,7 @@ try {
   console.error(error);
   failures += 1;
 } finally {
-  while (stops.length > 0) await stops.pop()();
+  await stopAll();
 }
 
 for (const what of skipped) console.log(`SKIPPED: ${what}`);
@@ -136,8 +145,8 @@ async function overTls(settings, { pages, strangers }) {
 }
 
 /** What would be wrong with a server must be seen: a scene must fail for each. */
-async function runMutants(world, played) {
-  for (const [mutation, mutate] of Object.entries(MUTATIONS)) {
+async function runMutants(world, played, mutations) {
+  for (const [mutation, mutate] of Object.entries(mutations)) {
     const mutant = await startMutant(world.api, mutate);
     const results = await Promise.all(
       played.map(([name, play]) => new Scene(name).run((scene) => play(scene, { ...world, api: mutant.url }))),

@@ -4,6 +4,9 @@ import { createServer, request as ask } from "node:http";
 
 const drop = (name) => (headers) => delete headers[name];
 const set = (name, value) => (headers) => name in headers && (headers[name] = value);
+const without = (name, part) => (headers) => {
+  headers[name] &&= headers[name].replace(part, "");
+};
 
 /** Each changes the headers of an answer; what it is given besides is the request, and the answer's status. */
 export const MUTATIONS = {
@@ -26,9 +29,11 @@ export const MUTATIONS = {
     headers["access-control-allow-origin"] = request.headers.origin ?? "*";
     headers["access-control-allow-headers"] ??= request.headers["access-control-request-headers"] ?? "";
   },
-  "a preflight does not allow the header token": (headers) => {
-    headers["access-control-allow-headers"] &&= headers["access-control-allow-headers"].replace(/\btoken\b,?/, "");
-  },
+  "a preflight does not allow the header token": without("access-control-allow-headers", /\btoken\b,?/),
+};
+
+export const REST_MUTATIONS = {
+  "a preflight does not allow DELETE": without("access-control-allow-methods", /\bDELETE\b,?/),
 };
 
 export async function startMutant(api, mutate) {

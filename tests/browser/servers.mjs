@@ -14,6 +14,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 export class Countersign {
   #process;
   #folder;
+  #ended;
 
   /** What the server says of a setting that it refuses, it says in the error. */
   static async start(binary, settings) {
@@ -25,14 +26,15 @@ export class Countersign {
       env: { ...settings, LISTEN_ADDR: "127.0.0.1:0", LOG_FORMAT: "json" },
       stdio: ["ignore", "ignore", "pipe"],
     });
+    // Before anyone asks: it may end by itself, or by a signal to all of us.
+    server.#ended = new Promise((resolve) => server.#process.once("close", resolve).once("error", resolve));
     const said = [];
     server.url = await new Promise((resolve, reject) => {
       createInterface({ input: server.#process.stderr }).on("line", (line) => {
         if (said.length < 50) said.push(line);
         if (line.includes('"event":"start"')) resolve(JSON.parse(line).url);
       });
-      server.#process.once("error", reject);
-      server.#process.once("close", (code) => reject(new Error(`the server ended (${code}): ${said.join("\n")}`)));
+      void server.#ended.then((how) => reject(new Error(`the server ended (${how}): ${said.join("\n")}`)));
     }).catch(async (error) => {
       await rm(server.#folder, { recursive: true, force: true });
       throw error;
@@ -41,10 +43,9 @@ export class Countersign {
   }
 
   async stop() {
-    const ended = new Promise((resolve) => this.#process.once("close", resolve));
     this.#process.kill("SIGTERM");
     const late = setTimeout(() => this.#process.kill("SIGKILL"), 11_000);
-    await ended;
+    await this.#ended;
     clearTimeout(late);
     await rm(this.#folder, { recursive: true, force: true });
   }
