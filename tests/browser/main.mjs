@@ -42,6 +42,11 @@ async function runAll(world, played) {
   checks += results.reduce((sum, { checks }) => sum + checks, 0);
 }
 
+function failed(error) {
+  console.error(error);
+  failures += 1;
+}
+
 async function status(url) {
   const answer = await fetch(url);
   await answer.arrayBuffer();
@@ -79,15 +84,14 @@ try {
   } else {
     if ((await status(`${server.url}/docs`)) === 200) played.push(["the API viewer", scenes.docs]);
     else skipped.push("the API viewer: GET /docs is not 200");
-    if (COUNTERSIGN_TLS === "1") await Promise.all([runAll(world, played), overTls(settings, world)]);
+    if (COUNTERSIGN_TLS === "1") await Promise.all([runAll(world, played), overTls(settings, world).catch(failed)]);
     else {
       skipped.push("TLS: COUNTERSIGN_TLS is not 1");
       await runAll(world, played);
     }
   }
 } catch (error) {
-  console.error(error);
-  failures += 1;
+  failed(error);
 } finally {
   await stopAll();
 }
@@ -117,6 +121,7 @@ async function overTls(settings, { pages, strangers }) {
     return;
   }
   if (!server.url.startsWith("https://")) {
+    if ((await status(`${server.url}/healthz`)) !== 200) throw new Error(`it speaks TLS and says that it is at ${server.url}`);
     skipped.push(`${name}: the server does not know the settings, it serves ${server.url}`);
     return;
   }
@@ -152,10 +157,10 @@ async function runMutants(world, played, mutations) {
       played.map(([name, play]) => new Scene(name).run((scene) => play(scene, { ...world, api: mutant.url }))),
     );
     await mutant.stop();
-    const failed = results.filter(({ failure }) => failure);
-    console.log(`${mutation}: ${failed.length > 0 ? "seen" : "NOT SEEN"}`);
-    for (const { name, failure } of failed) console.log(`   ${name}: ${failure}`);
-    if (failed.length > 0) checks += 1;
+    const seen = results.filter(({ failure }) => failure);
+    console.log(`${mutation}: ${seen.length > 0 ? "seen" : "NOT SEEN"}`);
+    for (const { name, failure } of seen) console.log(`   ${name}: ${failure}`);
+    if (seen.length > 0) checks += 1;
     else failures += 1;
   }
 }
