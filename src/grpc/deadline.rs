@@ -18,12 +18,14 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// When this call will be given up. Its handler is told by [`noted`].
 pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> {
-    let limit = match request.headers().get("grpc-timeout").map(parse) {
-        None => LONGEST,
-        Some(Some(limit)) => limit.min(LONGEST),
-        Some(None) => {
+    let mut timeouts = request.headers().get_all("grpc-timeout").iter().map(parse);
+    let limit = match (timeouts.next(), timeouts.next()) {
+        (None, _) => LONGEST,
+        (Some(Some(limit)), None) => limit.min(LONGEST),
+        (Some(_), _) => {
             let mut violations = Violations::default();
-            violations.add("grpc-timeout", "must be up to eight digits and a unit of H, M, S, m, u or n");
+            violations
+                .add("grpc-timeout", "must be there once, with up to eight digits and a unit of H, M, S, m, u or n");
             return Err(Failure(AuthError::Validation(violations)).into());
         }
     };

@@ -13,6 +13,11 @@ const USUAL_BYTES: usize = 512;
 /// When what was encoded is handed on before the next message of a stream: the library's own figure.
 const YIELD_BYTES: usize = 32 * 1_024;
 
+/// What every call begins with.
+pub fn small() -> BufferSettings {
+    BufferSettings::new(USUAL_BYTES, YIELD_BYTES)
+}
+
 /// A [`ProstCodec`] with small buffers.
 #[derive(Debug, Clone)]
 pub struct SmallCodec<T, U>(PhantomData<(T, U)>);
@@ -34,10 +39,10 @@ where
     type Decoder = <ProstCodec<T, U> as Codec>::Decoder;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<T, U>::raw_encoder(BufferSettings::new(USUAL_BYTES, YIELD_BYTES))
+        ProstCodec::<T, U>::raw_encoder(small())
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::raw_decoder(BufferSettings::new(USUAL_BYTES, YIELD_BYTES))
+        ProstCodec::<T, U>::raw_decoder(small())
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 pub(super) async fn none(mut body: Body) -> Result<Bytes, Unreadable> {
     let first = async {
         while let Some(frame) = body.frame().await {
-            if !frame.map_err(|_| MALFORMED)?.data_ref().is_some_and(Bytes::is_empty) {
+            if frame.map_err(|_| MALFORMED)?.data_ref().is_some_and(|data| !data.is_empty()) {
                 return Err(NOT_JSON);
             }
         }

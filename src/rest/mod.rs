@@ -13,11 +13,13 @@ mod probes;
 mod transcoder;
 mod username;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use tonic::Code;
@@ -28,6 +30,7 @@ pub use transcoder::{RuleError, Transcoder};
 
 use crate::pb::DESCRIPTORS;
 use crate::pb::auth_service_client::AuthServiceClient;
+use transcoder::answer::without_body;
 
 /// All of REST, and the probes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -72,17 +75,25 @@ impl Rest {
 
     /// Answers every path and method, the wrong ones too.
     pub async fn answer(&self, request: Request) -> Response {
-        let mut response = match self.transcoder.try_answer(request).await {
+        let is_head = request.method() == Method::HEAD;
+        // What has panicked is not looked at again.
+        let answer = AssertUnwindSafe(self.route(request)).catch_unwind().await;
+        let answer = answer.unwrap_or_else(|_| self.transcoder.failures().defect(&"a panic, told above"));
+        let mut response = if is_head { without_body(answer) } else { answer };
+        // Nothing here is for a cache, and nothing is what its content type does not say.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    async fn route(&self, request: Request) -> Response {
+        match self.transcoder.try_answer(request).await {
             Ok(response) => response,
             Err(request) => {
                 let Ok(response) = self.router.clone().oneshot(*request).await;
                 response
             }
-        };
-        // Nothing here is for a cache, and nothing is what its content type does not say.
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
+        }
     }
 
     /// The answer to an HTTP/1.1 request without exactly one `Host` (RFC 9112 section 3.2).

@@ -117,6 +117,12 @@ async fn what_is_wrong_with_a_request_is_said_as_a_status_and_no_value_is_repeat
             r#"{"firmName":"a","firm_name":"b"}"#,
             invalid("firm_name is there by both of its names", &[("firm_name", "is there by both of its names")]),
         ),
+        (
+            "a field by both of its names, which is in the path, too",
+            "/v1/accounts/a/sessions:revokeOthers",
+            r#"{"accountId":"a","account_id":"b"}"#,
+            invalid("account_id is there by both of its names", &[("account_id", "is there by both of its names")]),
+        ),
         ("no object", login, "[]", invalid("body must be a JSON object", &[("body", "must be a JSON object")])),
         (
             "a query where the body is all",
@@ -208,7 +214,14 @@ async fn head_is_get_without_its_body() {
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
     assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()));
     assert!(head.header("token").is_some());
-    assert_eq!(send(&app, Method::HEAD, "/v1/me", &[], "").await.status, StatusCode::UNAUTHORIZED);
+    for (path, status) in
+        [("/v1/me", 401), ("/v1/me%", 400), ("/v1/nope", 404), ("/auth/nope", 404), ("/v1/sessions?a=b", 400)]
+    {
+        let head = send(&app, Method::HEAD, path, &[], "").await;
+        assert_eq!((head.status.as_u16(), head.body.len()), (status, 0), "{path}");
+        let length = head.header("content-length").and_then(|length| length.parse().ok());
+        assert!(length.is_some_and(|length: usize| length > 0), "{path}");
+    }
 }
 
 #[tokio::test]

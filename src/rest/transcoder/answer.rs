@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::ready;
@@ -14,8 +13,10 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, Serial
 use serde_json::{Value, json};
 use tonic::{Status, Streaming};
 
-use super::failure::Failures;
+use super::failure::{Failures, defect};
 use crate::rest::call;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A line is one JSON value.
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -27,10 +28,12 @@ pub(super) fn unary(
 ) -> Result<Response, Status> {
     let token = call::fresh_token(answer.metadata());
     let message = answer.into_inner();
-    let mut response = match field {
-        None => Json(message).into_response(),
-        Some(field) => Json(value(&message, Some(field))?).into_response(),
+    let body = match field {
+        // By way of nothing: this is most of what is ever answered.
+        None => serde_json::to_vec(&message).map_err(|error| defect(&error))?,
+        Some(field) => value(&message, Some(field))?.to_string().into_bytes(),
     };
+    let mut response = ([(CONTENT_TYPE, JSON)], body).into_response();
     call::attach(&mut response, token);
     Ok(response)
 }
@@ -60,7 +63,7 @@ pub(super) async fn stream(
 }
 
 fn value(message: &DynamicMessage, field: Option<&FieldDescriptor>) -> Result<Value, Status> {
-    let defect = |error: serde_json::Error| Status::internal(error.to_string());
+    let defect = |error: serde_json::Error| defect(&error);
     let Some(field) = field else { return serde_json::to_value(message).map_err(defect) };
     // Of the others nothing is looked at.
     let mut alone = DynamicMessage::new(message.descriptor());
@@ -72,8 +75,9 @@ fn value(message: &DynamicMessage, field: Option<&FieldDescriptor>) -> Result<Va
 }
 
 /// The answer to a HEAD: as that to a GET, which tells its length (RFC 9110 section 9.3.2).
-pub(super) fn without_body(mut response: Response) -> Response {
-    if let Some(length) = response.body().size_hint().exact() {
+pub(in crate::rest) fn without_body(mut response: Response) -> Response {
+    let length = response.body().size_hint().exact();
+    if let (Some(length), false) = (length, response.headers().contains_key(CONTENT_LENGTH)) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response.map(|_| Body::empty())

@@ -3,7 +3,10 @@
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+use super::failure::defect;
+use crate::pb::codec::small;
 
 /// Sends whatever message it is given, and reads one of this type.
 #[derive(Debug, Clone)]
@@ -28,8 +31,12 @@ impl Encoder for Dynamic {
     type Item = DynamicMessage;
     type Error = Status;
 
+    fn buffer_settings(&self) -> BufferSettings {
+        small()
+    }
+
     fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+        message.encode(buffer).map_err(|error| defect(&error))
     }
 }
 
@@ -37,8 +44,12 @@ impl Decoder for Dynamic {
     type Item = DynamicMessage;
     type Error = Status;
 
+    fn buffer_settings(&self) -> BufferSettings {
+        small()
+    }
+
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
         let message = DynamicMessage::decode(self.0.clone(), buffer);
-        message.map(Some).map_err(|error| Status::internal(error.to_string()))
+        message.map(Some).map_err(|error| defect(&error))
     }
 }

@@ -1,6 +1,8 @@
 //! What fails, as `google.rpc.Status` in JSON, with the details readable; or as `application/problem+json` (RFC 9457) where that
 //! is asked for. The HTTP status of a gRPC code is chosen here, as `google/rpc/code.proto` has it.
 
+use std::fmt;
+
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCEPT, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -68,6 +70,11 @@ impl Failures {
         self.respond(StatusCode::BAD_REQUEST, status, headers)
     }
 
+    /// What is nobody's mistake but ours.
+    pub fn defect(&self, cause: &dyn fmt::Display) -> Response {
+        self.respond(StatusCode::INTERNAL_SERVER_ERROR, defect(cause), &HeaderMap::new())
+    }
+
     fn respond(&self, http: StatusCode, status: Status, headers: &HeaderMap) -> Response {
         let mut body = self.json(&status);
         let wants_problem = accepts_problem(headers);
@@ -108,13 +115,20 @@ impl Failures {
     }
 }
 
+/// A defect: fixed text for the client, the cause for the log.
+pub(super) fn defect(cause: &dyn fmt::Display) -> Status {
+    tracing::error!(event = "error", cause = %cause, "internal error");
+    Status::internal("internal error: it has been logged")
+}
+
 /// The value of an `Allow` header.
 pub(super) fn allow(methods: &[Method]) -> HeaderValue {
     let names: Vec<_> = methods.iter().map(Method::as_str).collect();
     HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// Named as such, and not refused by a quality of zero: what takes anything is given the usual.
+/// Named as such, and not refused by a quality of zero: what takes anything is given the usual. Qualities are not weighed
+/// against each other: who names it can read it.
 fn accepts_problem(headers: &HeaderMap) -> bool {
     let ranges = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
     ranges.flat_map(|value| value.split(',')).any(|range| {

@@ -7,7 +7,7 @@
 //! `failure` of what went wrong. Source: `google/api/http.proto`, AIP-127, and the JSON mapping of
 //! protobuf.
 
-mod answer;
+pub(super) mod answer;
 mod codec;
 mod escapes;
 mod failure;
@@ -38,8 +38,7 @@ pub(super) use failure::Failures;
 pub use rules::RuleError;
 
 /// What of a request's headers becomes metadata: credentials, what the client calls itself, and the time that it has, in
-/// gRPC's own header and form (`Grpc-Timeout: 500m`). The first two of them as often as they were sent, for the stack to
-/// judge.
+/// gRPC's own header and form (`Grpc-Timeout: 500m`). Each as often as it was sent, for the stack to judge.
 const PASSED_ON: [HeaderName; 4] = [TOKEN, AUTHORIZATION, USER_AGENT, HeaderName::from_static("grpc-timeout")];
 
 /// Every annotated RPC.
@@ -81,27 +80,27 @@ impl Transcoder {
 
     /// Answers every path and method, the wrong ones too.
     pub async fn answer(&self, request: Request) -> Response {
+        let is_head = request.method() == Method::HEAD;
         let answer = self.try_answer(request).await;
-        answer.unwrap_or_else(|request| self.failures.unknown_path(request.headers()))
+        let response = answer.unwrap_or_else(|request| self.failures.unknown_path(request.headers()));
+        if is_head { answer::without_body(response) } else { response }
     }
 
-    /// Gives a request back whose path is of no rule.
+    /// Gives a request back whose path is of no rule. A HEAD's answer still has the body that it must lose.
     pub(super) async fn try_answer(&self, request: Request) -> Result<Response, Box<Request>> {
         let (parts, body) = request.into_parts();
-        let is_head = parts.method == Method::HEAD;
         if !escapes::are_whole(parts.uri.path()) && self.is_near(parts.uri.path()) {
             let violation = ("path".to_owned(), escapes::NOT_WHOLE);
             return Ok(self.failures.violation(violation, &parts.headers));
         }
-        let response = match self.find(&parts.method, parts.uri.path()) {
+        Ok(match self.find(&parts.method, parts.uri.path()) {
             Found::Binding(binding, variables) => self.call(binding, &variables, &parts, body).await,
             Found::Only(methods) if parts.method == Method::OPTIONS => {
                 (StatusCode::NO_CONTENT, [(ALLOW, failure::allow(&methods))]).into_response()
             }
             Found::Only(methods) => self.failures.wrong_method(&methods, &parts.headers),
             Found::Nothing => return Err(Box::new(Request::from_parts(parts, body))),
-        };
-        Ok(if is_head { answer::without_body(response) } else { response })
+        })
     }
 
     /// The path of the rule that a request is of.
@@ -121,15 +120,21 @@ impl Transcoder {
         if let Some((binding, variables)) = found {
             return Found::Binding(binding, variables);
         }
-        let mut methods: Vec<_> = there().filter_map(|(binding, _)| binding.verb.clone()).collect();
+        let mut methods: Vec<Method> = Vec::new();
+        for verb in there().filter_map(|(binding, _)| binding.verb.clone()) {
+            let more = (verb == Method::GET).then_some(Method::HEAD);
+            for method in std::iter::once(verb).chain(more) {
+                if !methods.contains(&method) {
+                    methods.push(method);
+                }
+            }
+        }
         if methods.is_empty() {
             return Found::Nothing;
         }
-        if methods.contains(&Method::GET) {
-            methods.push(Method::HEAD);
+        if !methods.contains(&Method::OPTIONS) {
+            methods.push(Method::OPTIONS);
         }
-        methods.push(Method::OPTIONS);
-        methods.dedup();
         Found::Only(methods)
     }
 

@@ -12,6 +12,7 @@ use super::values;
 pub(super) type Violation = (String, &'static str);
 
 pub(super) const UNKNOWN: &str = "is unknown";
+pub(super) const BOTH: &str = "is there by both of its names";
 
 /// Every member is a field, by its name in JSON or in the proto; none is there twice, and one at most of each oneof. `path` is
 /// where `json` lies, for the message.
@@ -23,7 +24,7 @@ pub(super) fn check(message: &MessageDescriptor, json: &mut Value, path: &str) -
         let field = message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name));
         let Some(field) = field else { return Err((shown(&path), UNKNOWN)) };
         if !fields.insert(field.number()) {
-            return Err((shown(&path), "is there by both of its names"));
+            return Err((shown(&path), BOTH));
         }
         let oneof = field.containing_oneof().filter(|_| !value.is_null());
         if oneof.is_some_and(|oneof| !oneofs.insert(oneof.name().to_owned())) {

@@ -98,7 +98,7 @@ fn expected(field: &FieldDescriptor) -> &'static str {
 struct Place {
     /// By their names in JSON.
     names: Vec<String>,
-    /// The descriptors of the messages that it lies in, the outermost first, each with the field's other name.
+    /// The same by their names in the proto.
     aliases: Vec<String>,
     field: FieldDescriptor,
 }
@@ -131,7 +131,7 @@ impl Place {
         match self.field.kind() {
             Kind::Bool => boolean(),
             Kind::Message(message) if message.full_name() == "google.protobuf.BoolValue" => boolean(),
-            Kind::Enum(_) => Ok(text.parse::<i32>().map_or_else(|_| Value::String(text), Value::from)),
+            Kind::Enum(_) => Ok(serde_json::from_str(&text).map_or_else(|_| Value::String(text), Value::Number)),
             _ => Ok(Value::String(text)),
         }
     }
@@ -147,7 +147,9 @@ impl Place {
             if alias != name
                 && let Some(value) = map.remove(alias)
             {
-                map.insert(name.clone(), value);
+                if map.insert(name.clone(), value).is_some() {
+                    return Err((shown(alias), names::BOTH));
+                }
             }
             place = map.entry(name).or_insert(Value::Null);
         }

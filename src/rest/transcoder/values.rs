@@ -40,8 +40,8 @@ fn integer(value: &mut Value, least: i128, most: i128) -> Result<(), &'static st
     let number = number(value).ok_or(PROBLEM)?;
     let integer = match (number.as_i128(), number.as_f64()) {
         (Some(integer), _) => integer,
-        // Above this, 2^53, a number that was not written in digits is not exactly the one that was meant.
-        (None, Some(float)) if float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0 => float as i128,
+        // From 2^53 on, a number that was not written in digits may be another than the one that was meant.
+        (None, Some(float)) if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => float as i128,
         _ => return Err(PROBLEM),
     };
     if !(least..=most).contains(&integer) {
@@ -109,6 +109,8 @@ mod tests {
             (Kind::Int32, json!(""), None),
             (Kind::Int32, json!(true), None),
             (Kind::Uint32, json!(-1), None),
+            (Kind::Int64, json!("9007199254740993.0"), None),
+            (Kind::Int64, json!("9007199254740993"), Some(json!(9_007_199_254_740_993_i64))),
             (Kind::Int64, json!("-9223372036854775808"), Some(json!(i64::MIN))),
             (Kind::Int64, serde_json::from_str("-9223372036854775809").unwrap(), None),
             (Kind::Uint64, json!("18446744073709551615"), Some(json!(u64::MAX))),
