@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use bytes::Bytes;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -42,7 +43,7 @@ const TOO_SLOW: Unreadable = Unreadable {
     code: "request_timeout",
     text: "the body did not arrive in time",
 };
-const MALFORMED: Unreadable =
+pub(super) const MALFORMED: Unreadable =
     Unreadable { status: StatusCode::BAD_REQUEST, code: "malformed_json", text: "the body must be JSON in UTF-8" };
 
 /// The fields of a request body: a text each, and what is wrong with those that are none.
@@ -96,12 +97,7 @@ impl Fields {
 /// missing.
 pub(super) async fn read(request: Request) -> Result<(Parts, Fields), Unreadable> {
     let (parts, body) = request.into_parts();
-    let is_json = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok()?.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json {
+    if !is_json(&parts.headers) {
         return Err(NOT_JSON);
     }
     let bytes = collect(body).await?;
@@ -112,7 +108,27 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Fields), Unreadable
     Ok((parts, fields))
 }
 
-async fn collect(body: Body) -> Result<bytes::Bytes, Unreadable> {
+/// Whether the content type is JSON's, whatever its parameters.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Of a body that is no JSON: nothing, or it is refused.
+pub(super) async fn none(mut body: Body) -> Result<Bytes, Unreadable> {
+    let first = async {
+        while let Some(frame) = body.frame().await {
+            if !frame.map_err(|_| MALFORMED)?.data_ref().is_some_and(Bytes::is_empty) {
+                return Err(NOT_JSON);
+            }
+        }
+        Ok(Bytes::new())
+    };
+    tokio::time::timeout(ARRIVAL, first).await.unwrap_or(Err(TOO_SLOW))
+}
+
+/// All of a body, if it is not too long and comes in time.
+pub(super) async fn collect(body: Body) -> Result<Bytes, Unreadable> {
     // A declared length is believed when it is too much; otherwise the limit counts.
     if body.size_hint().lower() > MAX_BYTES as u64 {
         return Err(TOO_LARGE);

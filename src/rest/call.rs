@@ -1,6 +1,7 @@
 //! One RPC, made in process on behalf of an HTTP request: headers become metadata, a status becomes a [`Failure`].
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -34,6 +35,12 @@ impl Rpc {
     }
 }
 
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rpc").finish_non_exhaustive()
+    }
+}
+
 impl Service<http::Request<Body>> for Rpc {
     type Response = http::Response<Body>;
     type Error = Infallible;
@@ -51,27 +58,29 @@ impl Service<http::Request<Body>> for Rpc {
 /// The generated client on it.
 pub(super) type Client = AuthServiceClient<Rpc>;
 
-const TOKEN: HeaderName = HeaderName::from_static("token");
+/// One of the two carriers of a token, and the one that a fresh one comes back in.
+pub(super) const TOKEN: HeaderName = HeaderName::from_static("token");
 
 /// A message on behalf of whoever sent the request of `parts`: with what its client calls itself, and with the request's
 /// extensions, whatever they are. Whoever accepted the connection put them there; no header reaches them.
 pub(super) fn on_behalf<T>(parts: Parts, message: T) -> Request<T> {
-    with_headers(parts, &[USER_AGENT], message)
+    with_headers(&parts, &[USER_AGENT], message)
 }
 
 /// As [`on_behalf`], with the credentials: both carriers, as often as they were sent, for the stack to judge.
 pub(super) fn with_credentials<T>(parts: Parts, message: T) -> Request<T> {
-    with_headers(parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
+    with_headers(&parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
 }
 
-fn with_headers<T>(parts: Parts, names: &[HeaderName], message: T) -> Request<T> {
+/// As [`on_behalf`], with these headers, each as often as it was sent.
+pub(super) fn with_headers<T>(parts: &Parts, names: &[HeaderName], message: T) -> Request<T> {
     let mut headers = HeaderMap::new();
     for name in names {
         for value in parts.headers.get_all(name) {
             headers.append(name, value.clone());
         }
     }
-    Request::from_parts(MetadataMap::from_headers(headers), parts.extensions, message)
+    Request::from_parts(MetadataMap::from_headers(headers), parts.extensions.clone(), message)
 }
 
 /// The fresh token that an answer carries.

@@ -1,34 +1,44 @@
-//! The two documented JSON APIs, as projections of the RPCs: each route makes one call through the generated client, in
-//! process, over the same stack that the network is served, and translates what comes back. Nothing here decides
-//! anything about accounts or tokens.
+//! REST: every RPC by the path of its annotation (`transcoder`), and the two documented JSON APIs (`username`, `email`:
+//! `/api/auth/…` and `/auth/…`) as projections of the RPCs. All of it calls the same stack that the network is served, in
+//! process, and translates what comes back. Nothing here decides anything about accounts or tokens.
 //!
-//! `username` and `email` are the dialects: `/api/auth/…` and `/auth/…`. `call` and `body` are what they share.
-//! Source: the two contracts, quoted where they decide something.
+//! `call` and `body` are what they share. Source: the two contracts, quoted where they decide something, and
+//! `google/api/http.proto`.
 
 mod body;
 mod call;
 mod email;
 mod not_grpc;
 mod probes;
+mod transcoder;
 mod username;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, StatusCode};
+use tonic::Code;
 use tower::ServiceExt as _;
 
 pub use call::Rpc;
+pub use transcoder::{RuleError, Transcoder};
 
+use crate::pb::DESCRIPTORS;
 use crate::pb::auth_service_client::AuthServiceClient;
+use transcoder::Failures;
 
-/// Both APIs and the probes. Cheap to clone.
-#[derive(Clone)]
-pub struct Rest(Router);
+/// All of REST, and the probes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rest {
+    transcoder: Arc<Transcoder>,
+    router: Router,
+}
 
 impl Rest {
-    /// Every path that answers.
+    /// Every path that answers and has no rule.
     pub const PATHS: [&str; 10] = [
         "/api/auth/login",
         "/api/auth/register",
@@ -43,20 +53,32 @@ impl Rest {
     ];
 
     /// On the one stack.
-    pub fn new(rpc: Rpc) -> Self {
+    pub fn new(rpc: Rpc) -> Result<Self, RuleError> {
+        let transcoder = Transcoder::new(DESCRIPTORS, rpc.clone())?;
+        let taken = |path: &&str| transcoder.bindings().iter().find(|binding| binding.template.matches(path).is_some());
+        if let Some((path, binding)) = Self::PATHS.iter().find_map(|path| Some((path, taken(path)?))) {
+            return Err(RuleError::Taken(binding.rpc.full_name().to_owned(), (*path).to_owned()));
+        }
         let client = AuthServiceClient::new(rpc.clone());
+        let (unknown, wrong) = (transcoder.failures().clone(), transcoder.failures().clone());
         let router = Router::new()
             .merge(username::routes(client.clone()))
             .merge(email::routes(client))
             .merge(probes::routes(rpc))
-            .fallback(unknown_path)
-            .method_not_allowed_fallback(wrong_method);
-        Self(router)
+            .fallback(async move |request: Request| unknown_path(&unknown, &request))
+            .method_not_allowed_fallback(async move |request: Request| wrong_method(&wrong, &request));
+        Ok(Self { transcoder: Arc::new(transcoder), router })
     }
 
     /// Answers every path and method, the wrong ones too.
     pub async fn answer(&self, request: Request) -> Response {
-        let Ok(mut response) = self.0.clone().oneshot(request).await;
+        let mut response = match self.transcoder.try_answer(request).await {
+            Ok(response) => response,
+            Err(request) => {
+                let Ok(response) = self.router.clone().oneshot(*request).await;
+                response
+            }
+        };
         // Nothing here is for a cache, and nothing is what its content type does not say.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -64,28 +86,60 @@ impl Rest {
     }
 
     /// The answer to an HTTP/1.1 request without exactly one `Host` (RFC 9112 section 3.2).
-    pub fn no_host(path: &str) -> Response {
-        refuse(path, StatusCode::BAD_REQUEST, "bad_request", "an HTTP/1.1 request needs exactly one Host header")
+    pub fn no_host(&self, path: &str, headers: &HeaderMap) -> Response {
+        let text = "an HTTP/1.1 request needs exactly one Host header";
+        let refusal =
+            Refusal { status: StatusCode::BAD_REQUEST, error: "bad_request", code: Code::InvalidArgument, text };
+        refusal.answer(self.transcoder.failures(), path, headers)
+    }
+
+    /// What counts together: paths, with the names of their variables in place of what those are.
+    pub fn names(&self) -> Vec<String> {
+        let of_rules = self.transcoder.bindings().iter().map(|binding| binding.template.shown());
+        let mut names: Vec<_> = Self::PATHS.map(str::to_owned).into_iter().chain(of_rules).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The one of [`Self::names`] that a request counts with.
+    pub fn name(&self, method: &Method, path: &str) -> String {
+        self.transcoder.name(method, path).unwrap_or_else(|| path.to_owned())
     }
 }
 
-async fn unknown_path(request: Request) -> Response {
-    if let Some(answer) = not_grpc::answer(&request) {
+/// What is wrong with a request that no route takes.
+struct Refusal {
+    status: StatusCode,
+    /// As the email API has it.
+    error: &'static str,
+    /// As gRPC has it.
+    code: Code,
+    text: &'static str,
+}
+
+impl Refusal {
+    /// In the dialect that the path belongs to.
+    fn answer(&self, failures: &Failures, path: &str, headers: &HeaderMap) -> Response {
+        match path.split('/').nth(1) {
+            Some("auth") => email::error(self.status, self.error, self.text),
+            Some("api") => username::error(self.status, self.text),
+            _ => failures.refusal(self.status, self.code, self.text, headers),
+        }
+    }
+}
+
+fn unknown_path(failures: &Failures, request: &Request) -> Response {
+    if let Some(answer) = not_grpc::answer(failures, request) {
         return answer;
     }
-    refuse(request.uri().path(), StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+    let text = "there is nothing at this path";
+    let refusal = Refusal { status: StatusCode::NOT_FOUND, error: "not_found", code: Code::NotFound, text };
+    refusal.answer(failures, request.uri().path(), request.headers())
 }
 
-async fn wrong_method(request: Request) -> Response {
+fn wrong_method(failures: &Failures, request: &Request) -> Response {
+    let (status, error) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
     let text = "this path does not take this method: see the Allow header";
-    refuse(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
-}
-
-/// In the dialect that the path belongs to.
-fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str) -> Response {
-    if path == "/auth" || path.starts_with("/auth/") {
-        email::error(status, code, text)
-    } else {
-        username::error(status, text)
-    }
+    Refusal { status, error, code: Code::Unimplemented, text }.answer(failures, request.uri().path(), request.headers())
 }

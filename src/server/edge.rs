@@ -35,7 +35,7 @@ use super::patience::Patient;
 use crate::config::Origin;
 use crate::grpc::{ClientAddress, Stack};
 use crate::meter::{End, Meter, Running};
-use crate::rest::{Rest, Rpc};
+use crate::rest::Rest;
 
 /// How long the sender of a gRPC message, or of a stream of them, may pause. A unary call has its deadline besides.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -58,10 +58,8 @@ type Answer = Response<Either<GrpcBody, RestBody>>;
 
 impl Edge {
     /// `meter` counts the answers of the JSON APIs: [`meter`].
-    pub(super) fn new(stack: Stack, origins: &[Origin], meter: Option<Arc<Meter>>) -> Self {
+    pub(super) fn new(stack: Stack, rest: Rest, origins: &[Origin], meter: Option<Arc<Meter>>) -> Self {
         let web = GrpcWebLayer::new().layer(stack.clone());
-        let in_process = stack.clone();
-        let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)));
         Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), meter }))
     }
 }
@@ -96,7 +94,7 @@ impl Inner {
         let peer = request.extensions().get().map(|&ClientAddress(address)| tracing::field::display(address));
         let span = tracing::info_span!("request", request_id = %id, peer);
         let mut answer = if lacks_host(&request) {
-            Rest::no_host(request.uri().path()).map(Either::Right)
+            self.rest.no_host(request.uri().path(), request.headers()).map(Either::Right)
         } else {
             self.judge_origin(request).instrument(span).await
         };
@@ -162,7 +160,7 @@ impl Inner {
 impl Inner {
     async fn rest(&self, request: Request<RestBody>) -> Response<RestBody> {
         let Some(meter) = &self.meter else { return self.rest.answer(request).await };
-        let running = Running::begin(meter, request.uri().path(), HUNG_UP);
+        let running = Running::begin(meter, &self.rest.name(request.method(), request.uri().path()), HUNG_UP);
         let answer = self.rest.answer(request).await;
         running.answered(answer.status().as_u16());
         answer
@@ -173,8 +171,8 @@ impl Inner {
 const HUNG_UP: u16 = 499;
 
 /// Counts answers by path and status.
-pub(super) fn meter() -> Meter {
-    const STATUSES: [End; 18] = [
+pub(super) fn meter(rest: &Rest) -> Meter {
+    const STATUSES: [End; 20] = [
         (200, "200"),
         (201, "201"),
         (204, "204"),
@@ -192,9 +190,11 @@ pub(super) fn meter() -> Meter {
         (429, "429"),
         (HUNG_UP, "499"),
         (500, "500"),
+        (501, "501"),
         (503, "503"),
+        (504, "504"),
     ];
-    Meter::new(Rest::PATHS.map(str::to_owned), &STATUSES)
+    Meter::new(rest.names(), &STATUSES)
 }
 
 /// What a gRPC-Web client must be able to read beside the body: the token, and the status of a failed call.
@@ -251,7 +251,7 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         // No cookie is ever read, so this gives nothing away; a client that asks for credentials works all the same.
         // To any origin at all it is not promised, as the Fetch standard has it for `*`.
         .allow_credentials(!any)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             CONTENT_TYPE,
             AUTHORIZATION,

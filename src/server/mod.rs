@@ -27,6 +27,7 @@ use std::time::Duration;
 use argon2::Params;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tower::Service as _;
 
 use crate::accounts::{Accounts, Rules};
 use crate::activity::Activity;
@@ -34,6 +35,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
+use crate::rest::{Rest, Rpc, RuleError};
 use crate::revocations::Revocations;
 use crate::store::{self, AccountStore, OpenError, Purpose, StoreError};
 use crate::token::{Keyring, Tokens};
@@ -71,6 +73,9 @@ pub enum ServeError {
     /// A defect.
     #[error(transparent)]
     Stack(#[from] grpc::StackError),
+    /// A defect, too.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
     /// An address, of the setting that is named first.
     #[error("cannot listen on {1}: {2}; set {0} to an address and port that are free")]
     Listen(&'static str, SocketAddr, io::Error),
@@ -176,7 +181,7 @@ impl App {
             Arc::clone(accounts.known()),
         )
         .await?;
-        let meters = settings.metrics_addr.is_some().then(Meters::default);
+        let calls = settings.metrics_addr.map(|_| Arc::new(grpc::meter()));
         let stack = grpc::stack(grpc::Parts {
             accounts,
             tokens,
@@ -185,10 +190,13 @@ impl App {
             health: health.reporter(),
             watch_credentials,
             reflection: settings.grpc_reflection,
-            meter: meters.as_ref().map(|meters| Arc::clone(&meters.calls)),
+            meter: calls.clone(),
         })?;
+        let in_process = stack.clone();
+        let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)))?;
+        let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
-        let service = Edge::new(stack, &settings.cors_allowed_origins, answers);
+        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, answers);
         Ok(Self { service, hasher, meters, health, feed, revocations, activity, store })
     }
 

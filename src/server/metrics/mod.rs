@@ -17,8 +17,6 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::edge;
-use crate::grpc;
 use crate::hashing::PasswordHasher;
 use crate::meter::Meter;
 use crate::revocations::Revocations;
@@ -28,12 +26,6 @@ use crate::revocations::Revocations;
 pub(super) struct Meters {
     pub calls: Arc<Meter>,
     pub answers: Arc<Meter>,
-}
-
-impl Default for Meters {
-    fn default() -> Self {
-        Self { calls: Arc::new(grpc::meter()), answers: Arc::new(edge::meter()) }
-    }
 }
 
 /// `GET /metrics`, in OpenMetrics' text.

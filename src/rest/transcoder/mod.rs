@@ -1,0 +1,173 @@
+//! REST for every RPC: what the `google.api.http` annotations of the protos say, and nothing else. A new RPC that has one is
+//! served without further code.
+//!
+//! `rules` reads the annotations when the server starts, `template` is their paths; `request` makes a message of a
+//! request, `json` is how a body is read, `names` judges its names; `codec` puts messages of any type on the wire of the one stack, `answer` makes a
+//! response of what comes back, `failure` of what went wrong. Source: `google/api/http.proto`, AIP-127, and the JSON mapping of
+//! protobuf.
+
+mod answer;
+mod codec;
+mod failure;
+mod json;
+mod names;
+mod request;
+pub(in crate::rest) mod rules;
+pub(in crate::rest) mod template;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{ALLOW, AUTHORIZATION, HeaderName, USER_AGENT};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use tonic::client::Grpc;
+
+use super::body::{self, Unreadable};
+use super::call::{self, Rpc, TOKEN};
+use codec::Dynamic;
+use rules::{Binding, RequestBody};
+
+pub(super) use failure::Failures;
+pub use rules::RuleError;
+
+/// What of a request's headers becomes metadata: credentials, what the client calls itself, and the time that it has, in
+/// gRPC's own header and form (`Grpc-Timeout: 500m`). The first two of them as often as they were sent, for the stack to
+/// judge.
+const PASSED_ON: [HeaderName; 4] = [TOKEN, AUTHORIZATION, USER_AGENT, HeaderName::from_static("grpc-timeout")];
+
+/// Every annotated RPC.
+#[derive(Debug)]
+pub struct Transcoder {
+    bindings: Vec<Binding>,
+    failures: Failures,
+    rpc: Rpc,
+}
+
+/// What there is at a path.
+enum Found<'a> {
+    Binding(&'a Binding, Vec<&'a str>),
+    /// Other methods.
+    Only(Vec<Method>),
+    Nothing,
+}
+
+impl Transcoder {
+    /// Of the services in an encoded `FileDescriptorSet`, which `rpc` answers.
+    pub fn new(descriptors: &[u8], rpc: Rpc) -> Result<Self, RuleError> {
+        let pool = DescriptorPool::decode(descriptors)?;
+        Ok(Self { bindings: rules::read(&pool)?, failures: Failures::new(pool), rpc })
+    }
+
+    pub(super) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    pub(super) fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Answers every path and method, the wrong ones too.
+    pub async fn answer(&self, request: Request) -> Response {
+        let answer = self.try_answer(request).await;
+        answer.unwrap_or_else(|request| self.failures.unknown_path(request.headers()))
+    }
+
+    /// Gives a request back whose path is of no rule.
+    pub(super) async fn try_answer(&self, request: Request) -> Result<Response, Box<Request>> {
+        let (parts, body) = request.into_parts();
+        let is_head = parts.method == Method::HEAD;
+        let response = match self.find(&parts.method, parts.uri.path()) {
+            Found::Binding(binding, variables) => self.call(binding, &variables, &parts, body).await,
+            Found::Only(methods) if parts.method == Method::OPTIONS => {
+                (StatusCode::NO_CONTENT, [(ALLOW, failure::allow(&methods))]).into_response()
+            }
+            Found::Only(methods) => self.failures.wrong_method(&methods, &parts.headers),
+            Found::Nothing => return Err(Box::new(Request::from_parts(parts, body))),
+        };
+        Ok(if is_head { answer::without_body(response) } else { response })
+    }
+
+    /// The path of the rule that a request is of.
+    pub(super) fn name(&self, method: &Method, path: &str) -> Option<String> {
+        match self.find(method, path) {
+            Found::Binding(binding, _) => Some(binding.template.shown()),
+            Found::Only(_) | Found::Nothing => None,
+        }
+    }
+
+    fn find<'a>(&'a self, method: &Method, path: &'a str) -> Found<'a> {
+        let there = || self.bindings.iter().filter_map(|binding| Some((binding, binding.template.matches(path)?)));
+        let with = |verb: Option<&Method>| there().find(|(binding, _)| binding.verb.as_ref() == verb);
+        let found = with(Some(method))
+            .or_else(|| with(Some(&Method::GET)).filter(|_| method == Method::HEAD))
+            .or_else(|| with(None));
+        if let Some((binding, variables)) = found {
+            return Found::Binding(binding, variables);
+        }
+        let mut methods: Vec<_> = there().filter_map(|(binding, _)| binding.verb.clone()).collect();
+        if methods.is_empty() {
+            return Found::Nothing;
+        }
+        if methods.contains(&Method::GET) {
+            methods.push(Method::HEAD);
+        }
+        methods.push(Method::OPTIONS);
+        methods.dedup();
+        Found::Only(methods)
+    }
+
+    async fn call(&self, binding: &Binding, variables: &[&str], parts: &Parts, body: Body) -> Response {
+        let body = match &binding.body {
+            // RFC 9110 section 9.3.1: what a body of it would mean, nobody has said.
+            RequestBody::None => None,
+            RequestBody::Whole | RequestBody::Field(_) => match read(parts, body).await {
+                Ok(body) => body,
+                Err(unreadable) => return self.failures.unreadable(&unreadable, &parts.headers),
+            },
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        let message = match request::message(binding, variables, query, body) {
+            Ok(message) => message,
+            Err(violation) => return self.failures.violation(violation, &parts.headers),
+        };
+        let request = call::with_headers(parts, &PASSED_ON, message);
+        let answer = if binding.rpc.is_server_streaming() {
+            self.stream(binding, request).await
+        } else {
+            self.unary(binding, request).await
+        };
+        answer.unwrap_or_else(|status| self.failures.answer(status, &parts.headers))
+    }
+
+    async fn unary(
+        &self,
+        binding: &Binding,
+        request: tonic::Request<DynamicMessage>,
+    ) -> Result<Response, tonic::Status> {
+        let codec = Dynamic(binding.rpc.output());
+        let answer = Grpc::new(self.rpc.clone()).unary(request, binding.rpc_path.clone(), codec).await?;
+        answer::unary(answer, binding.response_body.as_ref())
+    }
+
+    async fn stream(
+        &self,
+        binding: &Binding,
+        request: tonic::Request<DynamicMessage>,
+    ) -> Result<Response, tonic::Status> {
+        let codec = Dynamic(binding.rpc.output());
+        let answer = Grpc::new(self.rpc.clone()).server_streaming(request, binding.rpc_path.clone(), codec).await?;
+        Ok(answer::stream(answer, binding.response_body.clone(), self.failures.clone()))
+    }
+}
+
+/// The JSON of a body. None is none, whatever its content type.
+async fn read(parts: &Parts, body: Body) -> Result<Option<serde_json::Value>, Unreadable> {
+    let is_json = body::is_json(&parts.headers);
+    let bytes = if is_json { body::collect(body).await? } else { body::none(body).await? };
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    json::parse(&bytes).map(Some).ok_or(body::MALFORMED)
+}

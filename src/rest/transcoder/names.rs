@@ -1,0 +1,56 @@
+//! The names in a request's JSON, held against the message that it is to become. The JSON mapping judges values, but says of a
+//! stranger only that there is one; of a field that has two names, it takes both.
+
+use std::collections::HashSet;
+
+use prost_reflect::{Kind, MessageDescriptor};
+use serde_json::Value;
+
+/// A field and what is wrong with it.
+pub(super) type Violation = (String, &'static str);
+
+pub(super) const UNKNOWN: &str = "is unknown";
+
+/// Every member is a field, by its name in JSON or in the proto; none is there twice, and one at most of each oneof. `path` is
+/// where `json` lies, for the message.
+pub(super) fn check(message: &MessageDescriptor, json: &Value, path: &str) -> Result<(), Violation> {
+    // What JSON writes in a way of its own has other members, or none.
+    let Value::Object(members) = json else { return Ok(()) };
+    if message.full_name().starts_with("google.protobuf.") {
+        return Ok(());
+    }
+    let (mut fields, mut oneofs) = (HashSet::new(), HashSet::new());
+    for (name, value) in members {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let field = message.get_field_by_json_name(name).or_else(|| message.get_field_by_name(name));
+        let Some(field) = field else { return Err((shown(&path), UNKNOWN)) };
+        if !fields.insert(field.number()) {
+            return Err((shown(&path), "is there by both of its names"));
+        }
+        let oneof = field.containing_oneof().filter(|_| !value.is_null());
+        if oneof.is_some_and(|oneof| !oneofs.insert(oneof.name().to_owned())) {
+            return Err((shown(&path), "excludes another field that is there"));
+        }
+        let mut kind = field.kind();
+        if let (true, Kind::Message(entry)) = (field.is_map(), &kind) {
+            kind = entry.map_entry_value_field().kind();
+        }
+        let Kind::Message(inner) = kind else { continue };
+        match value {
+            Value::Array(list) if field.is_list() => list.iter().try_for_each(|value| check(&inner, value, &path))?,
+            Value::Object(map) if field.is_map() => map.values().try_for_each(|value| check(&inner, value, &path))?,
+            value => check(&inner, value, &path)?,
+        }
+    }
+    Ok(())
+}
+
+/// A name as it was sent, if it could be one.
+pub(super) fn shown(name: &str) -> String {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte);
+    if !name.is_empty() && name.len() <= 64 && name.bytes().all(harmless) {
+        name.to_owned()
+    } else {
+        "a field".to_owned()
+    }
+}

@@ -1,0 +1,181 @@
+//! An HTTP request as the one message that an RPC takes. What stands in the path and in the query is put into the JSON of the
+//! body, where its field would be; all of it is then read at once, by the canonical JSON mapping. So a value means the
+//! same wherever it stands, and is judged once.
+
+use percent_encoding::percent_decode_str;
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::{Map, Value};
+
+use super::names::{self, UNKNOWN, Violation, shown};
+use super::rules::{self, Binding, RequestBody};
+
+/// Names from a message down to a field. More are no field of anybody's, and messages may contain themselves.
+const DEEPEST: usize = 32;
+
+const NOT_DECODED: &str = "must be percent-encoded UTF-8";
+
+/// The message of a request whose path matched `binding` with these texts of its variables.
+pub(super) fn message(
+    binding: &Binding,
+    variables: &[&str],
+    query: &str,
+    body: Option<Value>,
+) -> Result<DynamicMessage, Violation> {
+    let input = binding.rpc.input();
+    let mut json = match (&binding.body, body) {
+        (RequestBody::Whole, Some(body @ Value::Object(_))) => body,
+        (RequestBody::Whole, Some(_)) => return Err(("body".to_owned(), "must be a JSON object")),
+        (RequestBody::Field(field), Some(body)) => {
+            Value::Object(Map::from_iter([(field.json_name().to_owned(), body)]))
+        }
+        _ => Value::Object(Map::new()),
+    };
+    let mut in_path = Vec::new();
+    for (variable, text) in binding.template.variables().iter().zip(variables) {
+        let name = variable.field.join(".");
+        let text = decode(text, variable.is_path).ok_or((name.clone(), NOT_DECODED))?;
+        let place = Place::find(&input, &name)?;
+        let value = place.value(text)?;
+        // The path wins over the body, by whichever name that has it.
+        *place.of(&mut json)? = value;
+        in_path.push(place.names);
+    }
+    let mut in_query: Vec<Vec<String>> = Vec::new();
+    for (name, text) in pairs(query) {
+        let (name, text) =
+            (name.ok_or(("query".to_owned(), NOT_DECODED))?, text.ok_or(("query".to_owned(), NOT_DECODED))?);
+        let place = Place::find(&input, &name)?;
+        let is_elsewhere = match &binding.body {
+            RequestBody::Whole => true,
+            RequestBody::Field(field) => place.names.first().is_some_and(|first| first == field.json_name()),
+            RequestBody::None => false,
+        };
+        if is_elsewhere || in_path.contains(&place.names) {
+            return Err((shown(&name), "is no query parameter of this path"));
+        }
+        let value = place.value(text)?;
+        let there = place.of(&mut json)?;
+        match there {
+            Value::Array(list) if place.field.is_list() => list.push(value),
+            _ if place.field.is_list() => *there = Value::Array(vec![value]),
+            _ if in_query.contains(&place.names) => return Err((shown(&name), "must be given once")),
+            _ => *there = value,
+        }
+        in_query.push(place.names);
+    }
+    read(input, json)
+}
+
+/// By the canonical JSON mapping. An error says where, and what should be there, and not what is: it may be a password.
+fn read(descriptor: MessageDescriptor, json: Value) -> Result<DynamicMessage, Violation> {
+    names::check(&descriptor, &json, "")?;
+    let mut track = serde_path_to_error::Track::new();
+    let json = serde_path_to_error::Deserializer::new(json, &mut track);
+    DynamicMessage::deserialize(descriptor.clone(), json).map_err(|_| {
+        let path = track.path().to_string();
+        let names: Vec<_> = path.split('.').map(|name| name.split('[').next().unwrap_or_default()).collect();
+        let problem = rules::field(&descriptor, &names).map_or("has the wrong type", |field| expected(&field));
+        (shown(&path), problem)
+    })
+}
+
+fn expected(field: &FieldDescriptor) -> &'static str {
+    match field.kind() {
+        _ if field.is_map() => "must be an object",
+        Kind::String => "must be a string",
+        Kind::Bool => "must be true or false",
+        Kind::Bytes => "must be a string in base64",
+        Kind::Enum(_) => "must be one of its names",
+        Kind::Double | Kind::Float => "must be a number",
+        Kind::Message(message) => match message.full_name() {
+            "google.protobuf.Timestamp" => "must be a time, like \"2026-01-02T03:04:05Z\"",
+            "google.protobuf.Duration" => "must be a duration, like \"1.5s\"",
+            _ => "has the wrong type",
+        },
+        _ => "must be an integer within its range",
+    }
+}
+
+/// Where a parameter's value belongs.
+struct Place {
+    /// By their names in JSON.
+    names: Vec<String>,
+    /// The descriptors of the messages that it lies in, the outermost first, each with the field's other name.
+    aliases: Vec<String>,
+    field: FieldDescriptor,
+}
+
+impl Place {
+    fn find(input: &MessageDescriptor, path: &str) -> Result<Self, Violation> {
+        let unknown = || (shown(path), UNKNOWN);
+        let names: Vec<_> = path.split('.').take(DEEPEST + 1).collect();
+        if names.len() > DEEPEST {
+            return Err(unknown());
+        }
+        let fields: Option<Vec<_>> = (1..=names.len()).map(|end| rules::field(input, names.get(..end)?)).collect();
+        let fields = fields.ok_or_else(unknown)?;
+        let field = fields.last().cloned().ok_or_else(unknown)?;
+        if field.is_map() || !rules::has_text(&field.kind()) {
+            return Err((shown(path), "must name a field that holds a single value"));
+        }
+        let names = fields.iter().map(|field| field.json_name().to_owned()).collect();
+        let aliases = fields.iter().map(|field| field.name().to_owned()).collect();
+        Ok(Self { names, aliases, field })
+    }
+
+    /// A text as the JSON that it would be: most types are a string there, or may be.
+    fn value(&self, text: String) -> Result<Value, Violation> {
+        let boolean = || match text.as_str() {
+            "true" => Ok(Value::Bool(true)),
+            "false" => Ok(Value::Bool(false)),
+            _ => Err((shown(&self.names.join(".")), "must be true or false")),
+        };
+        match self.field.kind() {
+            Kind::Bool => boolean(),
+            Kind::Message(message) if message.full_name() == "google.protobuf.BoolValue" => boolean(),
+            Kind::Enum(_) => Ok(text.parse::<i32>().map_or_else(|_| Value::String(text), Value::from)),
+            _ => Ok(Value::String(text)),
+        }
+    }
+
+    /// The place of it in `json`, made if it is missing.
+    fn of<'a>(&self, json: &'a mut Value) -> Result<&'a mut Value, Violation> {
+        let mut place = json;
+        for (name, alias) in self.names.iter().zip(&self.aliases) {
+            if place.is_null() {
+                *place = Value::Object(Map::new());
+            }
+            let Value::Object(map) = place else { return Err((shown(&self.names.join(".")), "has the wrong type")) };
+            if alias != name
+                && let Some(value) = map.remove(alias)
+            {
+                map.insert(name.clone(), value);
+            }
+            place = map.entry(name).or_insert(Value::Null);
+        }
+        Ok(place)
+    }
+}
+
+/// The parameters of a query as forms have it: `a=b&c=d`, `+` is a space. `None` is what cannot be decoded.
+fn pairs(query: &str) -> impl Iterator<Item = (Option<String>, Option<String>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let plain = |text: &str| decode(&text.replace('+', " "), false);
+        (plain(name), plain(text))
+    })
+}
+
+/// Percent-decoded, but for encoded slashes if they are to be kept. `None` of half an escape, or of what is no UTF-8.
+fn decode(text: &str, keeps_slashes: bool) -> Option<String> {
+    let escapes = text.split('%').skip(1);
+    if !escapes.into_iter().all(|after| after.get(..2).is_some_and(|hex| hex.bytes().all(|c| c.is_ascii_hexdigit()))) {
+        return None;
+    }
+    if keeps_slashes {
+        // Encoded twice, it is decoded to itself.
+        let text = text.replace("%2F", "%252F").replace("%2f", "%252f");
+        return Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned());
+    }
+    Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
+}
