@@ -180,6 +180,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub grpc_reflection: bool,
 
+    /// Whether the server describes its JSON APIs, at /openapi.json and /docs
+    #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
+    pub api_docs: bool,
+
     /// Where to tell Prometheus how it is doing, as IP:PORT [default: nowhere]
     #[arg(long, env, global = true)]
     pub metrics_addr: Option<SocketAddr>,
