@@ -13,9 +13,9 @@ use super::wire::{self, Call, Protocol};
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// gRPC: a message, then the trailers. HTTP/1.1: 204.
+    /// gRPC: a message, then the trailers. HTTP: 204, or 200 with a body.
     Good,
-    /// gRPC: trailers and nothing else, as every status but OK has it. HTTP/1.1: any other status.
+    /// gRPC: trailers and nothing else, as every status but OK has it. HTTP: any other status.
     Refused,
     /// No answer: the stream was reset, or the connection lost.
     Lost,
@@ -23,7 +23,7 @@ pub enum End {
 
 struct Pending {
     since: Instant,
-    /// A message has come.
+    /// A message has come, or a head that says that all is well.
     answered: bool,
 }
 
@@ -48,7 +48,7 @@ impl Connection {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        let out = if protocol == Protocol::Grpc { wire::PREFACE.to_vec() } else { Vec::new() };
+        let out = if protocol == Protocol::Http1 { Vec::new() } else { wire::PREFACE.to_vec() };
         Ok(Self {
             socket,
             protocol,
@@ -109,7 +109,7 @@ impl Connection {
         };
         let bytes = &scratch[..kept + read];
         let parsed = match self.protocol {
-            Protocol::Grpc => self.frames(bytes, &mut ended)?,
+            Protocol::Grpc | Protocol::Http2 => self.frames(bytes, &mut ended)?,
             Protocol::Http1 => self.response(bytes, &mut ended),
         };
         self.rest.clear();
@@ -123,12 +123,19 @@ impl Connection {
         self.pending.drain(..).flatten().map(|pending| pending.since)
     }
 
-    /// One request at a time, so what has come is one response; a 204 ends with its head.
+    /// One request at a time, so what has come is one response: a 204 ends with its head, a 200 has a length.
     fn response(&mut self, bytes: &[u8], ended: &mut impl FnMut(Instant, End)) -> usize {
-        if !bytes.ends_with(b"\r\n\r\n") && bytes.starts_with(b"HTTP/1.1 204") {
-            return 0;
+        let is_good = bytes.starts_with(b"HTTP/1.1 204") || bytes.starts_with(b"HTTP/1.1 200");
+        if is_good {
+            let Some(head) = position(bytes, b"\r\n\r\n") else { return 0 };
+            let length = position(&bytes[..head], b"content-length: ").map_or(0, |at| {
+                let digits = bytes[at + 16..].iter().take_while(|byte| byte.is_ascii_digit());
+                digits.fold(0, |length, digit| 10 * length + usize::from(digit - b'0'))
+            });
+            if bytes.len() < head + 4 + length {
+                return 0;
+            }
         }
-        let is_good = bytes.starts_with(b"HTTP/1.1 204");
         // Where the body of any other ends is not looked for.
         self.leaving |= !is_good;
         self.finish(0, if is_good { End::Good } else { End::Refused }, ended);
@@ -146,7 +153,7 @@ impl Connection {
             let place = (u32::from_be_bytes([s0, s1, s2, s3]).wrapping_sub(oldest) / 2) as usize;
             match kind {
                 wire::DATA => {
-                    if let Some(Some(pending)) = self.pending.get_mut(place) {
+                    if let (Some(Some(pending)), Protocol::Grpc) = (self.pending.get_mut(place), self.protocol) {
                         pending.answered = true;
                     }
                     self.consumed += length as u32;
@@ -155,9 +162,10 @@ impl Connection {
                         self.consumed = 0;
                     }
                 }
-                wire::HEADERS if flags & wire::END_STREAM != 0 => {
-                    let answered = matches!(self.pending.get(place), Some(Some(pending)) if pending.answered);
-                    self.finish(place, if answered { End::Good } else { End::Refused }, ended);
+                wire::HEADERS if self.protocol == Protocol::Http2 => {
+                    if let Some(Some(pending)) = self.pending.get_mut(place) {
+                        pending.answered = payload.first() == Some(&wire::STATUS_200);
+                    }
                 }
                 wire::RST_STREAM => self.finish(place, End::Lost, ended),
                 wire::SETTINGS if flags & wire::ACK == 0 => {
@@ -166,6 +174,10 @@ impl Connection {
                 wire::PING if flags & wire::ACK == 0 => wire::frame(&mut self.out, wire::PING, wire::ACK, payload),
                 wire::GOAWAY => self.leaving = true,
                 _ => {}
+            }
+            if matches!(kind, wire::DATA | wire::HEADERS) && flags & wire::END_STREAM != 0 {
+                let answered = matches!(self.pending.get(place), Some(Some(pending)) if pending.answered);
+                self.finish(place, if answered { End::Good } else { End::Refused }, ended);
             }
         }
         Ok(at)
@@ -180,6 +192,10 @@ impl Connection {
             self.pending.pop_front();
         }
     }
+}
+
+fn position(bytes: &[u8], of: &[u8]) -> Option<usize> {
+    bytes.windows(of.len()).position(|window| window == of)
 }
 
 impl AsFd for Connection {

@@ -84,14 +84,24 @@ pub fn me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::me(&token(number))).collect()
 }
 
-/// `GET /api/auth/me` of each of these accounts.
-pub fn get_me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
-    numbers.map(|number| Call::get_me(&token(number))).collect()
+/// `GET` of this path by each of these accounts.
+pub fn get(path: &str, numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::get(path, &token(number))).collect()
+}
+
+/// `GET /v1/me` of each of these accounts, over HTTP/2.
+pub fn rest_me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::rest_me(&token(number))).collect()
 }
 
 /// The sign-in of each of these accounts, with the right password.
 pub fn sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::login(&username(number), PASSWORD)).collect()
+}
+
+/// The same by `POST /v1/sessions:login`.
+pub fn rest_sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::rest_login(&username(number), PASSWORD)).collect()
 }
 
 /// As accounts store it.

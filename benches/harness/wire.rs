@@ -11,6 +11,8 @@ pub enum Protocol {
     Grpc,
     /// HTTP/1.1 kept alive, one request at a time.
     Http1,
+    /// HTTP/2 without TLS, without gRPC.
+    Http2,
 }
 
 /// One request.
@@ -34,6 +36,9 @@ pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 
+/// `:status: 200`, indexed (RFC 7541, appendix A), which servers say first.
+pub const STATUS_200: u8 = 0x88;
+
 /// Of DATA and HEADERS.
 pub const END_STREAM: u8 = 1;
 /// Of SETTINGS and PING.
@@ -52,43 +57,50 @@ impl Call {
         Self::grpc("/countersign.v1.AuthService/Login", None, &LoginRequest { handle, password: password.to_owned() })
     }
 
-    /// `GET /api/auth/me`.
-    pub fn get_me(token: &str) -> Self {
-        let text = format!("GET /api/auth/me HTTP/1.1\r\nhost: localhost\r\ntoken: {token}\r\n\r\n");
+    /// `GET` over HTTP/1.1.
+    pub fn get(path: &str, token: &str) -> Self {
+        let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\ntoken: {token}\r\n\r\n");
         Self { protocol: Protocol::Http1, bytes: text.into_bytes(), ids: [0; 2] }
     }
 
+    /// `GET /v1/me` over HTTP/2.
+    pub fn rest_me(token: &str) -> Self {
+        let mut bytes = Vec::new();
+        // `:method: GET`, RFC 7541, appendix A.
+        frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, &head(0x82, "/v1/me", &[("token", token)]));
+        Self { protocol: Protocol::Http2, bytes, ids: [5; 2] }
+    }
+
+    /// `POST /v1/sessions:login` over HTTP/2.
+    pub fn rest_login(username: &str, password: &str) -> Self {
+        let body = format!("{{\"username\":\"{username}\",\"password\":\"{password}\"}}");
+        let head = head(0x83, "/v1/sessions:login", &[("content-type", "application/json")]);
+        Self::of(Protocol::Http2, &head, body.as_bytes())
+    }
+
     fn grpc(path: &str, token: Option<&str>, message: &impl Message) -> Self {
-        // RFC 7541, appendix A: `:method: POST`, `:scheme: http`, and names by their index. No value is put into the
-        // peer's table, so that every request is the same bytes whatever went before it.
-        let mut head = vec![0x83, 0x86, 0x04];
-        text(&mut head, path);
-        head.push(0x01); // :authority
-        text(&mut head, "localhost");
-        head.extend([0x0f, 0x10]); // content-type
-        text(&mut head, "application/grpc");
-        for (name, value) in [("te", Some("trailers")), ("token", token)] {
-            let Some(value) = value else { continue };
-            head.push(0);
-            text(&mut head, name);
-            text(&mut head, value);
-        }
+        let fixed = [("content-type", "application/grpc"), ("te", "trailers")];
+        let headers: Vec<_> = fixed.into_iter().chain(token.map(|token| ("token", token))).collect();
         let mut data = vec![0];
         data.extend((message.encoded_len() as u32).to_be_bytes());
         data.extend(message.encode_to_vec());
+        Self::of(Protocol::Grpc, &head(0x83, path, &headers), &data)
+    }
 
+    /// A head and a body.
+    fn of(protocol: Protocol, head: &[u8], data: &[u8]) -> Self {
         let mut bytes = Vec::new();
-        frame(&mut bytes, HEADERS, END_HEADERS, &head);
+        frame(&mut bytes, HEADERS, END_HEADERS, head);
         let second = bytes.len();
-        frame(&mut bytes, DATA, END_STREAM, &data);
-        Self { protocol: Protocol::Grpc, bytes, ids: [5, second + 5] }
+        frame(&mut bytes, DATA, END_STREAM, data);
+        Self { protocol, bytes, ids: [5, second + 5] }
     }
 
     /// Puts it behind what is to be sent.
     pub fn write(&self, stream: u32, out: &mut Vec<u8>) {
         let begin = out.len();
         out.extend_from_slice(&self.bytes);
-        if self.protocol == Protocol::Grpc {
+        if self.protocol != Protocol::Http1 {
             for at in self.ids {
                 out[begin + at..begin + at + 4].copy_from_slice(&stream.to_be_bytes());
             }
@@ -101,6 +113,25 @@ pub fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
     out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
     out.extend_from_slice(&[kind, flags, 0, 0, 0, 0]);
     out.extend_from_slice(payload);
+}
+
+/// RFC 7541, appendix A: the method and `:scheme: http` by their index, names by theirs or in letters. No value is put into
+/// the peer's table, so that every request is the same bytes whatever went before it.
+fn head(method: u8, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = vec![method, 0x86, 0x04];
+    text(&mut head, path);
+    head.push(0x01); // :authority
+    text(&mut head, "localhost");
+    for (name, value) in headers {
+        if *name == "content-type" {
+            head.extend([0x0f, 0x10]);
+        } else {
+            head.push(0);
+            text(&mut head, name);
+        }
+        text(&mut head, value);
+    }
+    head
 }
 
 /// A string literal, not Huffman-coded (RFC 7541 section 5.2).

@@ -13,7 +13,7 @@ mod scenes;
 use std::process::ExitCode;
 
 use harness::{Bench, yardsticks};
-use scenes::{checks, connections, rush, sign_ins, start, together};
+use scenes::{checks, connections, rest, rush, sign_ins, start, together};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,6 +26,8 @@ fn main() -> ExitCode {
     bench.scene("me", "Me over gRPC ÷ a bare tonic echo, server on one core, load on another", checks::me);
     bench.scene("get", "GET /api/auth/me ÷ a bare axum 204, server on one core, load on another", checks::get);
     bench.scene("signins", "sign-ins ÷ the hash by itself, both on all cores", sign_ins::sign_ins);
+    bench.scene("rest", "GET /v1/me ÷ Me over gRPC, server on one core, load on another", rest::rest);
+    bench.scene("restlogin", "POST /v1/sessions:login ÷ Login over gRPC, both on all cores", rest::sign_ins);
     bench.scene("together", "Me beside 64 callers who sign in without pause", together::together);
     bench.scene("share", "sign-ins beside Me at half its maximum", together::share);
     bench.scene("burst", "1,000 sign-ins at once over 1,000 connections", rush::burst);

@@ -30,7 +30,6 @@ pub use transcoder::{RuleError, Transcoder};
 
 use crate::pb::DESCRIPTORS;
 use crate::pb::auth_service_client::AuthServiceClient;
-use transcoder::Failures;
 
 /// All of REST, and the probes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,17 +65,16 @@ impl Rest {
         if let Some((path, binding)) = Self::PATHS.iter().find_map(|path| Some((path, taken(path)?))) {
             return Err(RuleError::Taken(binding.rpc.full_name().to_owned(), (*path).to_owned()));
         }
-        let transcoder = Arc::new(transcoder);
-        let described = docs.then(|| docs::routes(Arc::clone(&transcoder)));
         let client = AuthServiceClient::new(rpc.clone());
-        let (unknown, wrong) = (transcoder.failures().clone(), transcoder.failures().clone());
+        let transcoder = Arc::new(transcoder);
+        let near = Arc::clone(&transcoder);
         let router = Router::new()
             .merge(username::routes(client.clone()))
             .merge(email::routes(client))
             .merge(probes::routes(rpc))
-            .merge(described.unwrap_or_default())
-            .fallback(async move |request: Request| unknown_path(&unknown, &request))
-            .method_not_allowed_fallback(async move |request: Request| wrong_method(&wrong, &request));
+            .merge(if docs { docs::routes(Arc::clone(&transcoder)) } else { Router::new() })
+            .fallback(async move |request: Request| unknown_path(&near, &request))
+            .method_not_allowed_fallback(wrong_method);
         Ok(Self { transcoder, router })
     }
 
@@ -98,9 +96,10 @@ impl Rest {
     /// The answer to an HTTP/1.1 request without exactly one `Host` (RFC 9112 section 3.2).
     pub fn no_host(&self, path: &str, headers: &HeaderMap) -> Response {
         let text = "an HTTP/1.1 request needs exactly one Host header";
-        let refusal =
-            Refusal { status: StatusCode::BAD_REQUEST, error: "bad_request", code: Code::InvalidArgument, text };
-        refusal.answer(self.transcoder.failures(), path, headers)
+        if self.transcoder.is_near(path) {
+            return self.transcoder.failures().refusal(StatusCode::BAD_REQUEST, Code::InvalidArgument, text, headers);
+        }
+        refuse(path, StatusCode::BAD_REQUEST, "bad_request", text)
     }
 
     /// What counts together: paths, with the names of their variables in place of what those are.
@@ -118,38 +117,25 @@ impl Rest {
     }
 }
 
-/// What is wrong with a request that no route takes.
-struct Refusal {
-    status: StatusCode,
-    /// As the email API has it.
-    error: &'static str,
-    /// As gRPC has it.
-    code: Code,
-    text: &'static str,
-}
-
-impl Refusal {
-    /// In the dialect that the path belongs to.
-    fn answer(&self, failures: &Failures, path: &str, headers: &HeaderMap) -> Response {
-        match path.split('/').nth(1) {
-            Some("auth") => email::error(self.status, self.error, self.text),
-            Some("api") => username::error(self.status, self.text),
-            _ => failures.refusal(self.status, self.code, self.text, headers),
-        }
-    }
-}
-
-fn unknown_path(failures: &Failures, request: &Request) -> Response {
-    if let Some(answer) = not_grpc::answer(failures, request) {
-        return answer;
-    }
-    let text = "there is nothing at this path";
-    let refusal = Refusal { status: StatusCode::NOT_FOUND, error: "not_found", code: Code::NotFound, text };
-    refusal.answer(failures, request.uri().path(), request.headers())
-}
-
-fn wrong_method(failures: &Failures, request: &Request) -> Response {
-    let (status, error) = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+async fn wrong_method(request: Request) -> Response {
     let text = "this path does not take this method: see the Allow header";
-    Refusal { status, error, code: Code::Unimplemented, text }.answer(failures, request.uri().path(), request.headers())
+    refuse(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+}
+
+fn unknown_path(transcoder: &Transcoder, request: &Request) -> Response {
+    let path = request.uri().path();
+    if transcoder.is_near(path) {
+        return transcoder.failures().unknown_path(request.headers());
+    }
+    let answer = not_grpc::answer(request);
+    answer.unwrap_or_else(|| refuse(path, StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"))
+}
+
+/// In the dialect that the path belongs to.
+fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str) -> Response {
+    if path == "/auth" || path.starts_with("/auth/") {
+        email::error(status, code, text)
+    } else {
+        username::error(status, text)
+    }
 }

@@ -5,9 +5,8 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{Method, StatusCode, Version};
-use tonic::Code;
 
-use super::transcoder::Failures;
+use super::username;
 
 /// `/package.Service/Method`, which no path of the JSON APIs looks like, nor `/robots.txt` or `/.well-known/…`.
 fn is_grpc_path(path: &str) -> bool {
@@ -19,7 +18,7 @@ fn is_grpc_path(path: &str) -> bool {
 }
 
 /// What is wrong with it; `None` where the path is another.
-pub(super) fn answer(failures: &Failures, request: &Request) -> Option<Response> {
+pub(super) fn answer(request: &Request) -> Option<Response> {
     if !is_grpc_path(request.uri().path()) {
         return None;
     }
@@ -35,8 +34,7 @@ pub(super) fn answer(failures: &Failures, request: &Request) -> Option<Response>
         let text = "a gRPC method takes the content types application/grpc and application/grpc-web";
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, text, None)
     };
-    let code = if status == StatusCode::METHOD_NOT_ALLOWED { Code::Unimplemented } else { Code::InvalidArgument };
-    let mut response = failures.refusal(status, code, text, request.headers());
+    let mut response = username::error(status, text);
     if let Some((name, value)) = header {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -59,7 +59,11 @@ fn assert_allowed(name: &str, simple: &Answer, preflight: &Answer, origin: &str,
 
     assert!(preflight.status.is_success() && preflight.body.is_empty(), "{name}");
     assert_eq!(preflight.header("access-control-allow-origin"), Some(origin), "{name}");
-    assert_eq!(list(preflight, "access-control-allow-methods"), ["get", "head", "post"], "{name}");
+    assert_eq!(
+        list(preflight, "access-control-allow-methods"),
+        ["delete", "get", "head", "patch", "post", "put"],
+        "{name}"
+    );
     assert_eq!(preflight.header("access-control-max-age"), Some("3600"), "{name}");
     assert!(list(preflight, "vary").contains(&"origin".to_owned()), "{name}");
 }

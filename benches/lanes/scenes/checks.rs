@@ -5,21 +5,28 @@ use super::{Ours, two_cores};
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, yardsticks};
 
-/// What is driven, with the same calls: ours and others, in turn.
-struct Runner<'a> {
+/// What is driven: ours and others, in turn.
+pub struct Runner<'a> {
     name: &'static str,
     process: &'a Process,
+    calls: &'a [Call],
     connections: usize,
     streams: usize,
     found: Vec<Outcome>,
 }
 
 impl<'a> Runner<'a> {
-    fn new(name: &'static str, process: &'a Process, connections: usize, streams: usize) -> Self {
-        Self { name, process, connections, streams, found: Vec::new() }
+    pub fn new(
+        name: &'static str,
+        process: &'a Process,
+        calls: &'a [Call],
+        connections: usize,
+        streams: usize,
+    ) -> Self {
+        Self { name, process, calls, connections, streams, found: Vec::new() }
     }
 
-    fn each(&self, of: impl Fn(&Outcome) -> f64) -> Vec<f64> {
+    pub fn each(&self, of: impl Fn(&Outcome) -> f64) -> Vec<f64> {
         self.found.iter().map(of).collect()
     }
 }
@@ -32,13 +39,13 @@ pub fn me(bench: &mut Bench) {
     let current = yardsticks::start(folder.path(), core, yardsticks::ECHO_CURRENT);
     let calls = data::me(1..=64);
     let mut runners = [
-        Runner::new("Me", &ours.process, 8, 16),
-        Runner::new("echo", &echo, 8, 16),
-        Runner::new("echo, current-thread", &current, 8, 16),
-        Runner::new("Me, one at a time", &ours.process, 1, 1),
-        Runner::new("echo, one at a time", &echo, 1, 1),
+        Runner::new("Me", &ours.process, &calls, 8, 16),
+        Runner::new("echo", &echo, &calls, 8, 16),
+        Runner::new("echo, current-thread", &current, &calls, 8, 16),
+        Runner::new("Me, one at a time", &ours.process, &calls, 1, 1),
+        Runner::new("echo, one at a time", &echo, &calls, 1, 1),
     ];
-    drive(bench, &calls, &mut runners);
+    drive(bench, &mut runners);
     let [me, echo, current, one_me, one_echo] = &runners;
     let rate = Row::ratio("Me ÷ echo", "/s", me.each(Outcome::rate), echo.each(Outcome::rate));
     bench.row(rate.goal(Goal::AtLeast(0.75)).beyond(Goal::AtLeast(0.95)));
@@ -53,9 +60,9 @@ pub fn get(bench: &mut Bench) {
     let folder = tempfile::tempdir().unwrap();
     let ours = Ours::start(core);
     let bare = yardsticks::start(folder.path(), core, yardsticks::NO_CONTENT);
-    let calls = data::get_me(1..=64);
-    let mut runners = [Runner::new("GET", &ours.process, 32, 1), Runner::new("bare 204", &bare, 32, 1)];
-    drive(bench, &calls, &mut runners);
+    let calls = data::get("/api/auth/me", 1..=64);
+    let mut runners = [Runner::new("GET", &ours.process, &calls, 32, 1), Runner::new("bare 204", &bare, &calls, 32, 1)];
+    drive(bench, &mut runners);
     let [get, bare] = &runners;
     let rate = Row::ratio("GET me ÷ bare 204", "/s", get.each(Outcome::rate), bare.each(Outcome::rate));
     bench.row(rate.goal(Goal::AtLeast(0.5)).beyond(Goal::AtLeast(0.75)));
@@ -63,7 +70,7 @@ pub fn get(bench: &mut Bench) {
 }
 
 /// All in turn, round by round; every second round the other way around.
-fn drive(bench: &mut Bench, calls: &[Call], runners: &mut [Runner<'_>]) {
+pub fn drive(bench: &mut Bench, runners: &mut [Runner<'_>]) {
     let (_, core) = two_cores();
     let (warm, spell) = (bench.warm(), bench.spell());
     let count = runners.len();
@@ -71,7 +78,7 @@ fn drive(bench: &mut Bench, calls: &[Call], runners: &mut [Runner<'_>]) {
         for turn in 0..count {
             let runner = &mut runners[if round % 2 == 0 { turn } else { count - 1 - turn }];
             let (connections, pace) = (runner.connections, Pace::Closed { streams: runner.streams });
-            let load = Load::new(runner.process.address, calls, connections, pace, spell);
+            let load = Load::new(runner.process.address, runner.calls, connections, pace, spell);
             runner.found.push(Load { warm, core, server: Some(runner.process.id()), ..load }.run());
         }
     });

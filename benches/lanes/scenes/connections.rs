@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn connections(bench: &mut Bench) {
     let half = if bench.short() { 500 } else { 5_000 };
-    let (me, get) = (data::me(1..=64), data::get_me(1..=64));
+    let (me, get) = (data::me(1..=64), data::get("/api/auth/me", 1..=64));
     let [mut http2, mut http1, mut total, mut opening] = [const { Vec::new() }; 4];
     let (mut without, mut with, mut dropped) = (Vec::new(), Vec::new(), 0);
     bench.each_round(|_| {

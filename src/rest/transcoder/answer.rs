@@ -6,10 +6,11 @@ use std::convert::Infallible;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::ready;
 use futures_util::stream::{self, StreamExt as _};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http_body::Body as _;
-use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _};
+use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, SerializeOptions};
 use serde_json::{Value, json};
 use tonic::{Status, Streaming};
 
@@ -34,39 +35,40 @@ pub(super) fn unary(
     Ok(response)
 }
 
-/// `{"result": …}` for each message; if it fails on the way, `{"error": …}` with the status at the end.
-pub(super) fn stream(
+/// `{"result": …}` for each message; if it fails on the way, `{"error": …}` with the status at the end. If it fails before, that
+/// is the answer.
+pub(super) async fn stream(
     answer: tonic::Response<Streaming<DynamicMessage>>,
     field: Option<FieldDescriptor>,
     failures: Failures,
-) -> Response {
+) -> Result<Response, Status> {
     let token = call::fresh_token(answer.metadata());
-    let lines = stream::unfold(Some(answer.into_inner()), move |messages| {
-        let (failures, field) = (failures.clone(), field.clone());
-        async move {
-            let mut messages = messages?;
-            let next = messages.next().await?;
-            let (line, rest) = match next.and_then(|message| value(&message, field.as_ref())) {
-                Ok(result) => (json!({ "result": result }), Some(messages)),
-                Err(status) => (json!({ "error": failures.json(&status) }), None),
-            };
-            Some((Ok::<_, Infallible>(Bytes::from(format!("{line}\n"))), rest))
-        }
+    let mut messages = answer.into_inner();
+    let first = messages.next().await.transpose()?;
+    let all = stream::iter(first.map(Ok)).chain(messages);
+    let lines = all.scan(false, move |has_failed, message| {
+        let line = match message.and_then(|message| value(&message, field.as_ref())) {
+            Ok(result) => json!({ "result": result }),
+            Err(status) => json!({ "error": failures.json(&status) }),
+        };
+        let ended = std::mem::replace(has_failed, line.get("error").is_some());
+        ready((!ended).then(|| Ok::<_, Infallible>(Bytes::from(format!("{line}\n")))))
     });
     let mut response = ([(CONTENT_TYPE, LINES)], Body::from_stream(lines)).into_response();
     call::attach(&mut response, token);
-    response
+    Ok(response)
 }
 
 fn value(message: &DynamicMessage, field: Option<&FieldDescriptor>) -> Result<Value, Status> {
     let defect = |error: serde_json::Error| Status::internal(error.to_string());
     let Some(field) = field else { return serde_json::to_value(message).map_err(defect) };
-    // With the defaults, for the field may have one. Of the others nothing is looked at.
+    // Of the others nothing is looked at.
     let mut alone = DynamicMessage::new(message.descriptor());
     alone.set_field(field, message.get_field(field).into_owned());
-    let options = prost_reflect::SerializeOptions::new().skip_default_fields(false);
+    // What is not there is a default, which the mapping leaves out; of a message, one without members.
+    let options = SerializeOptions::new().skip_default_fields(alone.has_field(field));
     let all = alone.serialize_with_options(serde_json::value::Serializer, &options).map_err(defect)?;
-    Ok(all.get(field.json_name()).cloned().unwrap_or(Value::Null))
+    Ok(all.get(field.json_name()).cloned().unwrap_or_else(|| json!({})))
 }
 
 /// The answer to a HEAD: as that to a GET, which tells its length (RFC 9110 section 9.3.2).

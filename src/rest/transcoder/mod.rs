@@ -1,19 +1,24 @@
 //! REST for every RPC: what the `google.api.http` annotations of the protos say, and nothing else. A new RPC that has one is
 //! served without further code.
 //!
-//! `rules` reads the annotations when the server starts, `template` is their paths; `request` makes a message of a
-//! request, `json` is how a body is read, `names` judges its names; `codec` puts messages of any type on the wire of the one stack, `answer` makes a
-//! response of what comes back, `failure` of what went wrong. Source: `google/api/http.proto`, AIP-127, and the JSON mapping of
+//! `rules` reads the annotations when the server starts, `template` is their paths, `grammar` how those are written; `request`
+//! makes a message of a request, with `escapes` and `fields` for what stands in its path and query, `json`, `names` and `values`
+//! for its body; `codec` puts messages of any type on the wire of the one stack, `answer` makes a response of what comes back,
+//! `failure` of what went wrong. Source: `google/api/http.proto`, AIP-127, and the JSON mapping of
 //! protobuf.
 
 mod answer;
 mod codec;
+mod escapes;
 mod failure;
+mod fields;
+mod grammar;
 mod json;
 mod names;
 mod request;
 pub(in crate::rest) mod rules;
 pub(in crate::rest) mod template;
+mod values;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -73,6 +78,12 @@ impl Transcoder {
         &self.failures
     }
 
+    /// Whether a path is where rules are, though perhaps of none.
+    pub(super) fn is_near(&self, path: &str) -> bool {
+        let first = path.split('/').nth(1);
+        self.bindings.iter().any(|binding| binding.template.first() == first)
+    }
+
     /// Answers every path and method, the wrong ones too.
     pub async fn answer(&self, request: Request) -> Response {
         let answer = self.try_answer(request).await;
@@ -83,6 +94,10 @@ impl Transcoder {
     pub(super) async fn try_answer(&self, request: Request) -> Result<Response, Box<Request>> {
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
+        if !escapes::are_whole(parts.uri.path()) && self.is_near(parts.uri.path()) {
+            let violation = ("path".to_owned(), escapes::NOT_WHOLE);
+            return Ok(self.failures.violation(violation, &parts.headers));
+        }
         let response = match self.find(&parts.method, parts.uri.path()) {
             Found::Binding(binding, variables) => self.call(binding, &variables, &parts, body).await,
             Found::Only(methods) if parts.method == Method::OPTIONS => {
@@ -163,7 +178,7 @@ impl Transcoder {
     ) -> Result<Response, tonic::Status> {
         let codec = Dynamic(binding.rpc.output());
         let answer = Grpc::new(self.rpc.clone()).server_streaming(request, binding.rpc_path.clone(), codec).await?;
-        Ok(answer::stream(answer, binding.response_body.clone(), self.failures.clone()))
+        answer::stream(answer, binding.response_body.clone(), self.failures.clone()).await
     }
 }
 

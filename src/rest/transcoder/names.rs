@@ -1,10 +1,12 @@
-//! The names in a request's JSON, held against the message that it is to become. The JSON mapping judges values, but says of a
-//! stranger only that there is one; of a field that has two names, it takes both.
+//! The names in a request's JSON, held against the message that it is to become. The library's reading says of a stranger only
+//! that there is one, and takes a field by both of its names. On the way, `values` judges the values.
 
 use std::collections::HashSet;
 
 use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::Value;
+
+use super::values;
 
 /// A field and what is wrong with it.
 pub(super) type Violation = (String, &'static str);
@@ -13,12 +15,8 @@ pub(super) const UNKNOWN: &str = "is unknown";
 
 /// Every member is a field, by its name in JSON or in the proto; none is there twice, and one at most of each oneof. `path` is
 /// where `json` lies, for the message.
-pub(super) fn check(message: &MessageDescriptor, json: &Value, path: &str) -> Result<(), Violation> {
-    // What JSON writes in a way of its own has other members, or none.
+pub(super) fn check(message: &MessageDescriptor, json: &mut Value, path: &str) -> Result<(), Violation> {
     let Value::Object(members) = json else { return Ok(()) };
-    if message.full_name().starts_with("google.protobuf.") {
-        return Ok(());
-    }
     let (mut fields, mut oneofs) = (HashSet::new(), HashSet::new());
     for (name, value) in members {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -35,14 +33,20 @@ pub(super) fn check(message: &MessageDescriptor, json: &Value, path: &str) -> Re
         if let (true, Kind::Message(entry)) = (field.is_map(), &kind) {
             kind = entry.map_entry_value_field().kind();
         }
-        let Kind::Message(inner) = kind else { continue };
         match value {
-            Value::Array(list) if field.is_list() => list.iter().try_for_each(|value| check(&inner, value, &path))?,
-            Value::Object(map) if field.is_map() => map.values().try_for_each(|value| check(&inner, value, &path))?,
-            value => check(&inner, value, &path)?,
+            Value::Array(list) if field.is_list() => list.iter_mut().try_for_each(|one| judge(&kind, one, &path))?,
+            Value::Object(map) if field.is_map() => map.values_mut().try_for_each(|one| judge(&kind, one, &path))?,
+            one => judge(&kind, one, &path)?,
         }
     }
     Ok(())
+}
+
+fn judge(kind: &Kind, value: &mut Value, path: &str) -> Result<(), Violation> {
+    match kind {
+        Kind::Message(inner) if !inner.full_name().starts_with("google.protobuf.") => check(inner, value, path),
+        kind => values::judge(kind, value).map_err(|problem| (shown(path), problem)),
+    }
 }
 
 /// A name as it was sent, if it could be one.

@@ -2,17 +2,16 @@
 //! body, where its field would be; all of it is then read at once, by the canonical JSON mapping. So a value means the
 //! same wherever it stands, and is judged once.
 
-use percent_encoding::percent_decode_str;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
+use super::escapes::{NOT_WHOLE, decode, pairs};
+use super::fields;
 use super::names::{self, UNKNOWN, Violation, shown};
-use super::rules::{self, Binding, RequestBody};
+use super::rules::{Binding, RequestBody};
 
 /// Names from a message down to a field. More are no field of anybody's, and messages may contain themselves.
 const DEEPEST: usize = 32;
-
-const NOT_DECODED: &str = "must be percent-encoded UTF-8";
 
 /// The message of a request whose path matched `binding` with these texts of its variables.
 pub(super) fn message(
@@ -33,7 +32,7 @@ pub(super) fn message(
     let mut in_path = Vec::new();
     for (variable, text) in binding.template.variables().iter().zip(variables) {
         let name = variable.field.join(".");
-        let text = decode(text, variable.is_path).ok_or((name.clone(), NOT_DECODED))?;
+        let text = decode(text, variable.is_path).ok_or((name.clone(), NOT_WHOLE))?;
         let place = Place::find(&input, &name)?;
         let value = place.value(text)?;
         // The path wins over the body, by whichever name that has it.
@@ -42,8 +41,7 @@ pub(super) fn message(
     }
     let mut in_query: Vec<Vec<String>> = Vec::new();
     for (name, text) in pairs(query) {
-        let (name, text) =
-            (name.ok_or(("query".to_owned(), NOT_DECODED))?, text.ok_or(("query".to_owned(), NOT_DECODED))?);
+        let (name, text) = (name.ok_or(("query".to_owned(), NOT_WHOLE))?, text.ok_or(("query".to_owned(), NOT_WHOLE))?);
         let place = Place::find(&input, &name)?;
         let is_elsewhere = match &binding.body {
             RequestBody::Whole => true,
@@ -67,14 +65,14 @@ pub(super) fn message(
 }
 
 /// By the canonical JSON mapping. An error says where, and what should be there, and not what is: it may be a password.
-fn read(descriptor: MessageDescriptor, json: Value) -> Result<DynamicMessage, Violation> {
-    names::check(&descriptor, &json, "")?;
+fn read(descriptor: MessageDescriptor, mut json: Value) -> Result<DynamicMessage, Violation> {
+    names::check(&descriptor, &mut json, "")?;
     let mut track = serde_path_to_error::Track::new();
     let json = serde_path_to_error::Deserializer::new(json, &mut track);
     DynamicMessage::deserialize(descriptor.clone(), json).map_err(|_| {
         let path = track.path().to_string();
         let names: Vec<_> = path.split('.').map(|name| name.split('[').next().unwrap_or_default()).collect();
-        let problem = rules::field(&descriptor, &names).map_or("has the wrong type", |field| expected(&field));
+        let problem = fields::find(&descriptor, &names).map_or("has the wrong type", |field| expected(&field));
         (shown(&path), problem)
     })
 }
@@ -112,10 +110,10 @@ impl Place {
         if names.len() > DEEPEST {
             return Err(unknown());
         }
-        let fields: Option<Vec<_>> = (1..=names.len()).map(|end| rules::field(input, names.get(..end)?)).collect();
+        let fields: Option<Vec<_>> = (1..=names.len()).map(|end| fields::find(input, names.get(..end)?)).collect();
         let fields = fields.ok_or_else(unknown)?;
         let field = fields.last().cloned().ok_or_else(unknown)?;
-        if field.is_map() || !rules::has_text(&field.kind()) {
+        if field.is_map() || !fields::has_text(&field.kind()) {
             return Err((shown(path), "must name a field that holds a single value"));
         }
         let names = fields.iter().map(|field| field.json_name().to_owned()).collect();
@@ -155,27 +153,4 @@ impl Place {
         }
         Ok(place)
     }
-}
-
-/// The parameters of a query as forms have it: `a=b&c=d`, `+` is a space. `None` is what cannot be decoded.
-fn pairs(query: &str) -> impl Iterator<Item = (Option<String>, Option<String>)> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        let plain = |text: &str| decode(&text.replace('+', " "), false);
-        (plain(name), plain(text))
-    })
-}
-
-/// Percent-decoded, but for encoded slashes if they are to be kept. `None` of half an escape, or of what is no UTF-8.
-fn decode(text: &str, keeps_slashes: bool) -> Option<String> {
-    let escapes = text.split('%').skip(1);
-    if !escapes.into_iter().all(|after| after.get(..2).is_some_and(|hex| hex.bytes().all(|c| c.is_ascii_hexdigit()))) {
-        return None;
-    }
-    if keeps_slashes {
-        // Encoded twice, it is decoded to itself.
-        let text = text.replace("%2F", "%252F").replace("%2f", "%252f");
-        return Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned());
-    }
-    Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
 }

@@ -5,10 +5,9 @@ use std::str::FromStr as _;
 
 use http::Method;
 use http::uri::PathAndQuery;
-use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
-};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
+use super::fields::{self, is_text};
 use super::template::Template;
 
 /// One way to call one RPC. An RPC has as many as its rule has bindings.
@@ -97,7 +96,7 @@ impl Binding {
         let input = rpc.input();
         for variable in template.variables() {
             let names: Vec<_> = variable.field.iter().map(String::as_str).collect();
-            let last = field(&input, &names).filter(is_text);
+            let last = fields::find(&input, &names).filter(is_text);
             last.ok_or_else(|| format!("has {:?} in its path, which is no single value", names.join(".")))?;
         }
         let body = match text(rule, "body").as_str() {
@@ -136,44 +135,6 @@ fn top_level(message: &MessageDescriptor, name: &str, place: &str) -> Result<Fie
     message
         .get_field_by_name(name)
         .ok_or_else(|| format!("has {name:?} as its {place}, which is no field of {}", message.full_name()))
-}
-
-/// The field that a path of names leads to, each by its name in the proto or in JSON.
-pub(super) fn field(message: &MessageDescriptor, names: &[&str]) -> Option<FieldDescriptor> {
-    let (first, rest) = names.split_first()?;
-    let field = message.get_field_by_name(first).or_else(|| message.get_field_by_json_name(first))?;
-    match field.kind() {
-        _ if rest.is_empty() => Some(field),
-        Kind::Message(inner) if field.cardinality() != Cardinality::Repeated => self::field(&inner, rest),
-        _ => None,
-    }
-}
-
-/// Whether one text can be its value.
-pub(super) fn is_text(field: &FieldDescriptor) -> bool {
-    !field.is_list() && !field.is_map() && has_text(&field.kind())
-}
-
-/// Whether a value of this kind is written as one text: scalars, and messages that JSON writes so.
-pub(super) fn has_text(kind: &Kind) -> bool {
-    match kind {
-        Kind::Message(message) => matches!(
-            message.full_name(),
-            "google.protobuf.Timestamp"
-                | "google.protobuf.Duration"
-                | "google.protobuf.FieldMask"
-                | "google.protobuf.BoolValue"
-                | "google.protobuf.BytesValue"
-                | "google.protobuf.DoubleValue"
-                | "google.protobuf.FloatValue"
-                | "google.protobuf.Int32Value"
-                | "google.protobuf.Int64Value"
-                | "google.protobuf.StringValue"
-                | "google.protobuf.UInt32Value"
-                | "google.protobuf.UInt64Value"
-        ),
-        _ => true,
-    }
 }
 
 fn text(message: &DynamicMessage, field: &str) -> String {
