@@ -9,7 +9,6 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY};
 
-use super::openapi;
 use super::transcoder::Transcoder;
 
 /// From here only, and nothing in the page itself. `data:` is for the viewer's icons. It may call this server, to try things.
@@ -34,10 +33,9 @@ const FILES: [(&str, &str, &[u8], bool); 4] = [
 
 /// All of it. The document is made when it is first asked for, and then kept: most servers are never asked.
 pub(super) fn routes(transcoder: Arc<Transcoder>) -> Router {
-    let made: OnceLock<Bytes> = OnceLock::new();
-    let (made, transcoder) = (Arc::new(made), transcoder);
+    let made: Arc<OnceLock<Bytes>> = Arc::default();
     let document = async move || {
-        let bytes = made.get_or_init(|| openapi::document(transcoder.pool(), transcoder.bindings()).to_string().into());
+        let bytes = made.get_or_init(|| transcoder.openapi().to_string().into());
         ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes.clone()).into_response()
     };
     let router = Router::new().route("/openapi.json", get(document));

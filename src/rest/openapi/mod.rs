@@ -20,11 +20,18 @@ mod value;
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use serde_json::{Map, Value, json};
 
+use super::transcoder::Transcoder;
 use super::transcoder::rules::Binding;
 use schema::Schemas;
 
-/// The document of these bindings, whose descriptors are in `pool`, and of the dialects.
-pub(super) fn document(pool: &DescriptorPool, bindings: &[Binding]) -> Value {
+impl Transcoder {
+    /// The OpenAPI document of its RPCs, and of the dialects and probes beside them.
+    pub fn openapi(&self) -> Value {
+        document(self.pool(), self.bindings())
+    }
+}
+
+fn document(pool: &DescriptorPool, bindings: &[Binding]) -> Value {
     let mut schemas = Schemas::default();
     let mut document = json!({
         "openapi": "3.1.0",
