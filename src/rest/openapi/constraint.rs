@@ -1,6 +1,6 @@
 //! What a field's options say of its value: `countersign.v1.field_schema` and `google.api.field_behavior`.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, OneofDescriptor, Value as Reflected};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, OneofDescriptor, Value as Reflected};
 use serde_json::{Value, json};
 
 use super::text;
@@ -16,7 +16,8 @@ pub(super) struct Constraint {
     pattern: Option<String>,
     format: Option<String>,
     minimum: Option<i64>,
-    example: Option<String>,
+    /// As JSON has it.
+    pub example: Option<Value>,
     /// Another field, and the fewest characters beside it.
     beside: Vec<(String, u32)>,
 }
@@ -36,7 +37,11 @@ impl Constraint {
         this.min_length = number(schema, "min_length");
         this.max_length = number(schema, "max_length");
         this.format = string(schema, "format");
-        this.example = string(schema, "example");
+        this.example = string(schema, "example").map(|text| match field.kind() {
+            Kind::String | Kind::Int64 | Kind::Uint64 | Kind::Enum(_) | Kind::Bytes => text.into(),
+            // Numbers, and true or false.
+            _ => serde_json::from_str(&text).unwrap_or_else(|_| text.into()),
+        });
         this.goes_with = string(schema, "goes_with");
         this.minimum = get(schema, "minimum").and_then(|value| value.as_i64());
         this.pattern = string(schema, "pattern").or_else(|| {
@@ -60,19 +65,15 @@ impl Constraint {
             ("pattern", self.pattern.clone().map(Value::from)),
             ("format", self.format.clone().map(Value::from)),
             ("minimum", self.minimum.map(Value::from)),
-            ("examples", self.example().map(|example| json!([example]))),
+            ("examples", self.example.as_ref().map(|example| json!([example]))),
         ];
+        // Of a list, it is said of each.
+        let one = if schema.get("items").is_some() { &mut schema["items"] } else { schema };
         for (word, value) in words {
             if let Some(value) = value {
-                schema[word] = value;
+                one[word] = value;
             }
         }
-    }
-
-    /// As JSON has it: a number, if it is all digits.
-    pub fn example(&self) -> Option<Value> {
-        let text = self.example.as_ref()?;
-        Some(text.parse::<i64>().map_or_else(|_| Value::from(text.as_str()), Value::from))
     }
 }
 

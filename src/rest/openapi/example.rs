@@ -19,7 +19,7 @@ pub(super) fn requests(message: &MessageDescriptor, elsewhere: &[FieldDescriptor
             let constraint = Constraint::of(&field);
             let goes_with = constraint.goes_with.as_ref().is_some_and(|other| names.contains(other));
             if form.contains(&field) || constraint.is_required || goes_with {
-                example.insert(field.json_name().to_owned(), constraint.example().unwrap_or_default());
+                example.insert(field.json_name().to_owned(), constraint.example.unwrap_or_default());
             }
         }
         let name = if names.is_empty() { "request".to_owned() } else { names.join("_") };
@@ -41,7 +41,7 @@ fn of(message: &MessageDescriptor, depth: usize) -> Value {
         if is_other || field.is_map() {
             continue;
         }
-        let value = match (Constraint::of(&field).example(), field.kind()) {
+        let value = match (Constraint::of(&field).example, field.kind()) {
             (Some(example), _) => Some(example),
             (None, Kind::Message(inner)) => {
                 well_known(&inner).or_else(|| (depth < DEEPEST).then(|| of(&inner, depth + 1)))

@@ -184,9 +184,10 @@ fn reasons(pool: &DescriptorPool) -> Vec<Reason> {
     let Some(reasons) = pool.get_enum_by_name("countersign.v1.ErrorReason") else { return Vec::new() };
     let file = reasons.parent_file();
     let reason = |value: prost_reflect::EnumValueDescriptor| {
-        // "`CODE`. What it means." The indented example of one is for readers of the proto.
+        // "`CODE`. What it means." What follows a colon is an example, for readers of the proto.
         let comment = comment::of(&file, value.path());
         let first = comment.split("\n\n").next()?.replace('\n', " ");
+        let first = first.strip_suffix(':').map_or(first.clone(), |said| format!("{said}."));
         let (code, rest) = first.strip_prefix('`')?.split_once('`')?;
         let (code, _, _) = CODES.iter().find(|(name, ..)| *name == code)?;
         let name = value.name().strip_prefix("ERROR_REASON_")?.to_owned();

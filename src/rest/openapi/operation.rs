@@ -3,6 +3,7 @@
 use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
+use super::constraint::Constraint;
 use super::schema::{Schemas, forms};
 use super::value::Side;
 use super::{comment, example, failure, parameter};
@@ -67,7 +68,15 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
         }
     };
     // No body is the empty message.
-    let is_required = forms(&input).iter().all(|form| !form.is_empty());
+    let is_needed = |field: &FieldDescriptor| Constraint::of(field).is_required;
+    let is_required = match &binding.body {
+        RequestBody::Field(field) => is_needed(field),
+        _ => {
+            let in_path = parameter::in_path(binding);
+            input.fields().any(|field| is_needed(&field) && !in_path.contains(&field))
+                || forms(&input).iter().all(|form| !form.is_empty())
+        }
+    };
     let mut content = json!({ "schema": schema });
     if !examples.is_empty() {
         content["examples"] = Value::Object(examples);

@@ -1,6 +1,6 @@
 //! What a binding takes from the path and the query.
 
-use prost_reflect::{FieldDescriptor, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
 use super::comment;
@@ -20,6 +20,10 @@ pub(super) fn parameters(binding: &Binding, schemas: &mut Schemas) -> Vec<Value>
     for variable in binding.template.variables() {
         let Some(field) = field(&binding.rpc.input(), &variable.field) else { continue };
         let mut schema = schemas.value(&field, Side::Parameter);
+        if field.kind() == Kind::String {
+            // Or the path would be another.
+            schema["minLength"] = 1.into();
+        }
         Constraint::of(&field).apply(&mut schema, &[]);
         parameters.push(json!({
             "name": variable.field.join("."),
