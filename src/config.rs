@@ -1,6 +1,8 @@
 //! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
 //! `main`, `command` and `server` know it; components take plain parameters.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use secrecy::SecretString;
 use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
+
+pub use tls::{IncompleteTls, TlsSettings};
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
 // No `Debug`: an address of a database may hold a password.
@@ -111,6 +115,10 @@ pub struct Settings {
     /// Where to listen, as IP:PORT
     #[arg(long, env, global = true, default_value = "127.0.0.1:3008")]
     pub listen_addr: SocketAddr,
+
+    /// TLS on that port.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// The database, as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]

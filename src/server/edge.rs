@@ -141,16 +141,18 @@ impl Inner {
         let Some(kind) = Kind::of(&request) else {
             return self.rest(request.map(RestBody::new)).await.map(Either::Right);
         };
-        let request = request.map(|body| Patient::new(body, SILENCE));
+        let mut request = request.map(|body| Patient::new(body, SILENCE));
         let Ok(mut answer) = match kind {
             Kind::Grpc => self.stack.clone().oneshot(request).await,
-            Kind::Web => {
+            Kind::Web(content_type) => {
+                // tonic-web compares every letter of it, and clients may send a charset.
+                request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
                 self.web.clone().oneshot(request.map(GrpcBody::new)).await.map(|answer| answer.map(GrpcBody::new))
             }
         };
         // The answers to Register and Login carry a token in their body.
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Kind::Web = kind {
+        if let Kind::Web(_) = kind {
             answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, GRPC_WEB_EXPOSED);
         }
         answer.map(Either::Left)
@@ -206,7 +208,8 @@ const GRPC_WEB_EXPOSED: HeaderValue =
 #[derive(Clone, Copy)]
 enum Kind {
     Grpc,
-    Web,
+    /// Of this content type.
+    Web(&'static str),
 }
 
 impl Kind {
@@ -217,18 +220,17 @@ impl Kind {
         let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
         // Without parameters; in any case.
         let essence = value.split(';').next()?.trim();
-        let is_one_of = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
-        if is_one_of(&["application/grpc", "application/grpc+proto"]) {
-            (request.version() == Version::HTTP_2).then_some(Self::Grpc)
-        } else {
-            let web = [
-                "application/grpc-web",
-                "application/grpc-web+proto",
-                "application/grpc-web-text",
-                "application/grpc-web-text+proto",
-            ];
-            is_one_of(&web).then_some(Self::Web)
+        let one_of = |names: &[&'static str]| names.iter().copied().find(|name| essence.eq_ignore_ascii_case(name));
+        if one_of(&["application/grpc", "application/grpc+proto"]).is_some() {
+            return (request.version() == Version::HTTP_2).then_some(Self::Grpc);
         }
+        one_of(&[
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "application/grpc-web-text",
+            "application/grpc-web-text+proto",
+        ])
+        .map(Self::Web)
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// What a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,37 +49,47 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The length of HTTP/2's connection preface, and less than any HTTP/1.1 request: by then hyper's own limits apply.
 const ENOUGH: usize = PREFACE.len();
 
-/// A stream whose reads fail once `deadline` has passed without [`ENOUGH`] bytes.
-pub(super) struct FirstBytes {
-    stream: TcpStream,
+/// A stream whose reads fail once a deadline has passed, or the server stops, without [`ENOUGH`] bytes.
+pub(super) struct FirstBytes<S> {
+    stream: S,
     missing: usize,
-    deadline: Option<Pin<Box<Sleep>>>,
+    over: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-impl FirstBytes {
-    pub fn new(stream: TcpStream, deadline: Instant) -> Self {
-        Self { stream, missing: ENOUGH, deadline: Some(Box::pin(sleep_until(deadline))) }
+impl<S> FirstBytes<S> {
+    /// `stopped` matters under TLS, where nothing was said before this but the handshake: asked to stop, hyper waits for
+    /// the end of a preface or a head of which it has nothing.
+    pub fn new(stream: S, deadline: Instant, mut stopped: watch::Receiver<()>) -> Self {
+        let over = Box::pin(async move {
+            tokio::select! {
+                () = sleep_until(deadline) => {}
+                _ = stopped.changed() => {}
+            }
+        });
+        Self { stream, missing: ENOUGH, over: Some(over) }
     }
 }
 
-impl AsyncRead for FirstBytes {
+impl<S: AsyncRead + Unpin> AsyncRead for FirstBytes<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Some(deadline) = &mut self.deadline {
-            if poll.is_pending() && deadline.as_mut().poll(cx).is_ready() {
+        if let Some(over) = &mut self.over {
+            if poll.is_pending() && over.as_mut().poll(cx).is_ready() {
+                // For whoever asks again.
+                *over = Box::pin(std::future::poll_fn(|_| Poll::Ready(())));
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             self.missing = self.missing.saturating_sub(buf.filled().len() - before);
             if self.missing == 0 {
-                self.deadline = None;
+                self.over = None;
             }
         }
         poll
     }
 }
 
-impl AsyncWrite for FirstBytes {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FirstBytes<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -19,14 +19,17 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::codegen::StdError;
 use tower::Service;
 
 use super::first_bytes::{FirstBytes, Protocol};
+use super::tls::Tls;
 use super::workers::Workers;
 use crate::grpc::ClientAddress;
 
@@ -40,7 +43,7 @@ pub struct Limits {
     pub threads: usize,
     /// Connections at a time; more wait in the system's queue.
     pub connections: usize,
-    /// Until the first bytes of a connection, and of a half-sent HTTP/2 preface.
+    /// Until the first bytes of a connection, and of a half-sent HTTP/2 preface. Under TLS, of what was encrypted.
     pub first_bytes: Duration,
     /// Until an HTTP/1 head is complete, and how long such a connection may idle.
     pub header: Duration,
@@ -54,6 +57,8 @@ pub struct Limits {
     pub age: Duration,
     /// What calls under way are given at the end, of a connection or of the process.
     pub drain: Duration,
+    /// Between two looks at the files of TLS: a new certificate is used after the second that finds it.
+    pub reread: Duration,
 }
 
 impl Default for Limits {
@@ -68,6 +73,7 @@ impl Default for Limits {
             streams: 200,
             age: Duration::from_secs(3_600),
             drain: Duration::from_secs(10),
+            reread: Duration::from_secs(1),
         }
     }
 }
@@ -88,17 +94,18 @@ pub(super) trait Sent: Body<Data = Bytes, Error: Into<StdError>> + Send + 'stati
 
 impl<B> Sent for B where B: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static {}
 
-/// Serves until `stop`, then drains, for [`Limits::drain`] at most.
+/// Serves until `stop`, then drains, for [`Limits::drain`] at most. Without `tls`, in the clear.
 pub(super) async fn serve<S: App<B>, B: Sent>(
     listener: TcpListener,
     app: S,
     stop: impl Future<Output = ()>,
     limits: Limits,
+    tls: Option<Tls>,
     workers: &Workers,
 ) {
     let permits = Arc::new(Semaphore::new(limits.connections));
     let (stopping, stopped) = watch::channel(());
-    let limits = Arc::new(limits);
+    let rules = Arc::new((limits, tls));
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -116,7 +123,7 @@ pub(super) async fn serve<S: App<B>, B: Sent>(
                     // Fails on a connection that is gone already; there is always a worker.
                     let (Ok(stream), Some(place)) = (stream.into_std(), workers.place()) else { continue };
                     let (runtime, held) = (place.runtime.clone(), (permit, place));
-                    let connection = connection(stream, peer, app.clone(), Arc::clone(&limits), stopped.clone(), held);
+                    let connection = connection(stream, peer, app.clone(), Arc::clone(&rules), stopped.clone(), held);
                     connections.spawn_on(connection, &runtime);
                 }
                 Err(error) => pause_after(&error).await,
@@ -127,7 +134,7 @@ pub(super) async fn serve<S: App<B>, B: Sent>(
     drop(listener);
     drop(stopping);
     let drained = async { while connections.join_next().await.is_some() {} };
-    if timeout(limits.drain, drained).await.is_err() {
+    if timeout(rules.0.drain, drained).await.is_err() {
         tracing::warn!(event = "drain", cut_off = connections.len());
     }
 }
@@ -147,31 +154,67 @@ async fn connection<S: App<B>, B: Sent>(
     stream: std::net::TcpStream,
     peer: SocketAddr,
     app: S,
-    limits: Arc<Limits>,
+    rules: Arc<(Limits, Option<Tls>)>,
     mut stopped: watch::Receiver<()>,
     _held: impl Send,
 ) {
+    let (limits, tls) = &*rules;
     // On the runtime of its own thread from now on.
     let Ok(stream) = TcpStream::from_std(stream) else { return };
     // Only ever fails on a connection that is gone already.
     let _ = stream.set_nodelay(true);
     let soon = Instant::now() + limits.first_bytes;
-    let protocol = tokio::select! {
-        said = timeout_at(soon, Protocol::of(&stream)) => said,
-        // It has said nothing, and the server stops.
-        _ = stopped.changed() => return,
+    let connection = match tls {
+        None => {
+            let said = {
+                let said = std::pin::pin!(timeout_at(soon, Protocol::of(&stream)));
+                before(&mut stopped, said).await
+            };
+            let Some(protocol) = said else { return };
+            speak(protocol, FirstBytes::new(stream, soon, stopped.clone()), app, peer, limits)
+        }
+        // In a box: within this future, a connection in the clear would have room for a handshake.
+        Some(tls) => {
+            let said = Box::pin(timeout_at(soon, tls.begin(stream)));
+            let Some((stream, protocol)) = before(&mut stopped, said).await else { return };
+            speak(protocol, FirstBytes::new(stream, soon, stopped.clone()), app, peer, limits)
+        }
     };
-    let Ok(Ok(protocol)) = protocol else { return };
-    let io = TokioIo::new(FirstBytes::new(stream, soon));
-    let service = service_fn(move |request| answer(app.clone(), request, peer));
-    // In boxes: within this future they would take their room several times, of each connection.
-    match protocol {
-        Protocol::Http1 => drive(Box::pin(http1(&limits).serve_connection(io, service)), stopped, &limits).await,
-        Protocol::Http2 => drive(Box::pin(http2(&limits).serve_connection(io, service)), stopped, &limits).await,
+    drive(connection, &mut stopped, limits).await;
+}
+
+/// What a connection says first; nothing when it fails, is late, or the server stops before. Pinned by the caller, for
+/// what is moved into a future has its room there twice.
+async fn before<T>(
+    stopped: &mut watch::Receiver<()>,
+    said: impl Future<Output = Result<io::Result<T>, Elapsed>> + Unpin,
+) -> Option<T> {
+    tokio::select! {
+        said = said => said.ok()?.ok(),
+        _ = stopped.changed() => None,
     }
 }
 
-async fn drive<C: GracefulConnection>(mut connection: Pin<Box<C>>, mut stopped: watch::Receiver<()>, limits: &Limits) {
+/// A connection that has begun. In a box: within the future that drives it, it would take its room several times; and
+/// that future is one for both protocols, with TLS and without.
+type Begun = Pin<Box<dyn GracefulConnection<Output = hyper::Result<()>, Error = hyper::Error> + Send>>;
+
+fn speak<S: App<B>, B: Sent>(
+    protocol: Protocol,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    app: S,
+    peer: SocketAddr,
+    limits: &Limits,
+) -> Begun {
+    let io = TokioIo::new(stream);
+    let service = service_fn(move |request| answer(app.clone(), request, peer));
+    match protocol {
+        Protocol::Http1 => Box::pin(http1(limits).serve_connection(io, service)),
+        Protocol::Http2 => Box::pin(http2(limits).serve_connection(io, service)),
+    }
+}
+
+async fn drive(mut connection: Begun, stopped: &mut watch::Receiver<()>, limits: &Limits) {
     tokio::select! {
         _ = connection.as_mut() => return,
         // Its sender is dropped: the server stops, and counts and cuts off what outlasts the drain.

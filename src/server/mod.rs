@@ -2,11 +2,13 @@
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
-//! `workers` the threads that connections are served on, `health` what is said of it, `refusals` how a storm is logged,
-//! `last_tokens` how the times of sessions are written, `secret` where secrets come from.
+//! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
+//! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
+//! `secret` where secrets come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
+mod certificate;
 mod edge;
 mod feed;
 mod first_bytes;
@@ -17,6 +19,7 @@ mod metrics;
 mod patience;
 mod refusals;
 mod secret;
+mod tls;
 mod workers;
 
 use std::io;
@@ -40,11 +43,13 @@ use crate::revocations::Revocations;
 use crate::store::{self, AccountStore, OpenError, Purpose, StoreError};
 use crate::token::{Keyring, Tokens};
 
+use certificate::Certificate;
 use health::Health;
 use metrics::Meters;
 use secret::Signing;
 use workers::Workers;
 
+pub use certificate::TlsError;
 pub use edge::Edge;
 pub use listener::Limits;
 pub use secret::SecretSourceError;
@@ -64,6 +69,9 @@ pub enum ServeError {
     /// The signing secret.
     #[error(transparent)]
     Secret(#[from] SecretSourceError),
+    /// What TLS is spoken with.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -91,6 +99,7 @@ pub struct App {
     /// The password lane; for tests.
     pub hasher: PasswordHasher,
     meters: Option<Meters>,
+    certificate: Option<Certificate>,
     health: Health,
     feed: feed::Feed,
     revocations: Arc<Revocations>,
@@ -102,19 +111,20 @@ pub struct App {
 pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     let app = App::build(settings, Arc::new(SystemClock), settings.hash_params.clone()).await?;
     raise_descriptor_limit();
-    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr).await?;
+    let scheme = if app.certificate.is_some() { "https" } else { "http" };
+    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
 
     if let (Some(address), Some(meters)) = (settings.metrics_addr, &app.meters) {
-        let (listener, url) = listen("METRICS_ADDR", address).await?;
+        let (listener, url) = listen("METRICS_ADDR", address, "http").await?;
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
         let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone(), meters.clone());
         // To the last moment: the drain, too, is something to look at. On this thread, which has little else to do: it
         // must answer when the others are busy.
         let here = Workers::start(0).map_err(ServeError::Threads)?;
         tokio::spawn(async move {
-            listener::serve(listener, metrics, std::future::pending(), Limits::default(), &here).await;
+            listener::serve(listener, metrics, std::future::pending(), Limits::default(), None, &here).await;
         });
     }
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
@@ -140,6 +150,7 @@ impl App {
     /// Opens the database, reads the live revocations, and builds the one stack and what projects it. `params` are what
     /// hashes cost, in place of the setting: tests have no time for those.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
+        let certificate = Certificate::load(&settings.tls)?;
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
         if is_new && !store.list_accounts(None, 1).await?.is_empty() {
@@ -197,7 +208,7 @@ impl App {
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let service = Edge::new(stack, rest, &settings.cors_allowed_origins, answers);
-        Ok(Self { service, hasher, meters, health, feed, revocations, activity, store })
+        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -213,6 +224,8 @@ impl App {
         let following = tokio::spawn(self.feed.follow());
         let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
+        let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
+        let rereading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
         let (health, revocations) = (self.health, self.revocations);
         let stop = async move {
             stop.await;
@@ -220,7 +233,10 @@ impl App {
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
-        listener::serve(listener, self.service, stop, limits, &workers).await;
+        listener::serve(listener, self.service, stop, limits, tls, &workers).await;
+        if let Some(rereading) = rereading {
+            rereading.abort();
+        }
         last_tokens.finish().await;
         following.abort();
         telling.abort();
@@ -230,9 +246,9 @@ impl App {
     }
 }
 
-async fn listen(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, String), ServeError> {
+async fn listen(setting: &'static str, address: SocketAddr, scheme: &str) -> Result<(TcpListener, String), ServeError> {
     let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(setting, address, cause))?;
-    let url = format!("http://{}", listener.local_addr().unwrap_or(address));
+    let url = format!("{scheme}://{}", listener.local_addr().unwrap_or(address));
     Ok((listener, url))
 }
 

@@ -248,7 +248,12 @@ async fn a_browser_speaks_grpc_web_over_http_1_and_reads_the_fresh_token() {
     let token = app.sign_in_username("alice").await;
     let served = app.serve().await;
     let origin = ("origin", "http://localhost:5173");
-    for content_type in ["application/grpc-web", "application/grpc-web+proto", "application/grpc-web-text"] {
+    for content_type in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpc-web-text",
+        "Application/gRPC-Web+Proto; charset=utf-8",
+    ] {
         let is_text = content_type.contains("text");
         let body = || {
             let frame = wire::frame(&[]);

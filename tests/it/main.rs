@@ -42,6 +42,8 @@ mod sqlite;
 mod stack;
 mod store;
 mod support;
+mod tls;
+mod tls_settings;
 mod token;
 mod token_claims;
 mod transport;

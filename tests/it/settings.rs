@@ -30,7 +30,7 @@ fn ended(command: &mut Command) -> (Output, Duration) {
 }
 
 /// That it stops with exit code 2 at once, and with a message that has all of `parts`.
-fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
+pub fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
     let (output, took) = ended(command);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{name}: {said}");
@@ -42,7 +42,8 @@ fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
     assert!(!said.contains("panicked") && !said.contains(SECRET), "{name}: {said}");
 }
 
-fn good(dir: &Path) -> Command {
+/// What starts.
+pub fn good(dir: &Path) -> Command {
     let mut command = command(dir);
     command.env("JWT_SECRET", SECRET);
     command

@@ -154,3 +154,95 @@ impl Place {
         Ok(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost::Message as _;
+    use prost_reflect::{
+        DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value,
+    };
+
+    use super::read;
+    use crate::pb::DESCRIPTORS;
+
+    fn pool() -> DescriptorPool {
+        DescriptorPool::decode(DESCRIPTORS).unwrap()
+    }
+
+    fn values(kind: Kind) -> BoxedStrategy<Value> {
+        match kind {
+            Kind::String => any::<String>().prop_map(Value::String).boxed(),
+            Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+            Kind::Int32 => any::<i32>().prop_map(Value::I32).boxed(),
+            Kind::Int64 => any::<i64>().prop_map(Value::I64).boxed(),
+            Kind::Enum(_) => (0..4).prop_map(Value::EnumNumber).boxed(),
+            Kind::Message(message) => messages(&message).prop_map(Value::Message).boxed(),
+            other => unreachable!("no message of ours has {other:?}"),
+        }
+    }
+
+    fn fields(field: &FieldDescriptor) -> BoxedStrategy<Value> {
+        let one = values(field.kind());
+        if field.is_list() { prop::collection::vec(one, 0..4).prop_map(Value::List).boxed() } else { one }
+    }
+
+    fn messages(descriptor: &MessageDescriptor) -> BoxedStrategy<DynamicMessage> {
+        let descriptor = descriptor.clone();
+        if matches!(descriptor.full_name(), "google.protobuf.Timestamp" | "google.protobuf.Duration") {
+            // What both can say: a duration's sign is that of its nanoseconds, too.
+            return (0..253_402_300_799_i64, 0..1_000_000_000_i32)
+                .prop_map(move |(seconds, nanos)| {
+                    let mut message = DynamicMessage::new(descriptor.clone());
+                    message.set_field_by_name("seconds", Value::I64(seconds));
+                    message.set_field_by_name("nanos", Value::I32(nanos));
+                    message
+                })
+                .boxed();
+        }
+        let all: Vec<_> = descriptor.fields().collect();
+        let some = prop::sample::subsequence(all.clone(), 0..=all.len());
+        some.prop_flat_map(move |some| {
+            let descriptor = descriptor.clone();
+            let values: Vec<_> = some.iter().map(fields).collect();
+            values.prop_map(move |values| {
+                let mut message = DynamicMessage::new(descriptor.clone());
+                // Of a oneof, the last that is set is there.
+                some.iter().zip(values).for_each(|(field, value)| message.set_field(field, value));
+                message
+            })
+        })
+        .boxed()
+    }
+
+    fn any_message() -> impl Strategy<Value = DynamicMessage> {
+        let ours: Vec<_> =
+            pool().all_messages().filter(|message| message.full_name().starts_with("countersign.v1.")).collect();
+        prop::sample::select(ours).prop_flat_map(|descriptor| messages(&descriptor))
+    }
+
+    fn json(message: &DynamicMessage) -> serde_json::Value {
+        serde_json::to_value(message).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_message_is_as_json_is_read_as_that_message(message in any_message()) {
+            // As bytes, in which a default that was set is one that was not.
+            let read = read(message.descriptor(), json(&message)).map(|read| read.encode_to_vec());
+            prop_assert_eq!(read, Ok(message.encode_to_vec()));
+        }
+
+        #[test]
+        fn what_is_taken_from_one_message_and_put_into_another_is_read_or_refused(
+            of in any_message(), into in any_message(), name in any::<String>(),
+        ) {
+            let _ = read(into.descriptor(), json(&of));
+            let mut odd = json(&into);
+            odd[name.as_str()] = json(&of);
+            if into.descriptor().get_field_by_json_name(&name).is_none() && into.descriptor().get_field_by_name(&name).is_none() {
+                prop_assert!(read(into.descriptor(), odd).is_err());
+            }
+        }
+    }
+}

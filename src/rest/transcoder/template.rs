@@ -126,6 +126,8 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Template;
 
     #[test]
@@ -175,6 +177,64 @@ mod tests {
             ("/v1/*/{id}/**", "/v1/*/{id}/**"),
         ] {
             assert_eq!(Template::parse(text).unwrap().shown(), shown);
+        }
+    }
+
+    /// A template's text, and for each segment whether it is a literal, `*` or `**`.
+    fn templates() -> impl Strategy<Value = (String, Vec<&'static str>, Option<&'static str>)> {
+        let segment = prop::sample::select(vec!["a", "b", "*"]);
+        let verb = prop::option::of(prop::sample::select(vec!["x", "y"]));
+        (prop::collection::vec((segment, any::<bool>()), 1..4), any::<bool>(), verb).prop_map(
+            |(segments, rest, verb)| {
+                let mut kinds: Vec<_> = segments.iter().map(|(kind, _)| *kind).collect();
+                let named = segments.iter().enumerate().map(|(at, (kind, is_named))| {
+                    if *is_named { format!("/{{f{at}={kind}}}") } else { format!("/{kind}") }
+                });
+                let mut text: String = named.collect();
+                if rest {
+                    kinds.push("**");
+                    text.push_str("/**");
+                }
+                text.extend(verb.map(|verb| format!(":{verb}")));
+                (text, kinds, verb)
+            },
+        )
+    }
+
+    /// The same by splitting and comparing, which is slow and easy to believe.
+    fn is_of(kinds: &[&str], verb: Option<&str>, path: &str) -> bool {
+        let path = match verb {
+            Some(verb) => match path.strip_suffix(&format!(":{verb}")) {
+                Some(path) => path,
+                None => return false,
+            },
+            None => path,
+        };
+        let segments: Vec<_> = path.split('/').skip(1).collect();
+        let fixed = kinds.len() - usize::from(kinds.last() == Some(&"**"));
+        let enough = if fixed < kinds.len() { segments.len() >= fixed } else { segments.len() == fixed };
+        enough
+            && kinds[..fixed]
+                .iter()
+                .zip(&segments)
+                .all(|(kind, text)| if *kind == "*" { !text.is_empty() } else { kind == text })
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_is_of_a_template_as_its_segments_are((text, kinds, verb) in templates(), path in "(/[ab]?){0,5}(:[xy])?") {
+            let template = Template::parse(&text).unwrap();
+            let found = template.matches(&path);
+            prop_assert_eq!(found.is_some(), is_of(&kinds, verb, &path), "{} {}", text, path);
+            let named: Vec<_> = found.unwrap_or_default();
+            prop_assert!(named.iter().all(|text| path.contains(text) && !text.contains('/')), "{:?}", named);
+        }
+
+        #[test]
+        fn no_text_panics(template in "[/{}a.=*:]{0,16}", path in any::<String>()) {
+            if let Ok(template) = Template::parse(&template) {
+                let _ = (template.matches(&path), template.shown());
+            }
         }
     }
 }

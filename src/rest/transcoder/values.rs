@@ -73,7 +73,7 @@ fn number(value: &Value) -> Option<Number> {
 /// Padded as a whole, or not at all.
 fn bytes(value: &Value) -> Result<(), &'static str> {
     let text = value.as_str().unwrap_or_default();
-    if text.ends_with('=') && text.len() % 4 != 0 { Err("must be a string in base64") } else { Ok(()) }
+    if text.ends_with('=') && !text.len().is_multiple_of(4) { Err("must be a string in base64") } else { Ok(()) }
 }
 
 /// Nine digits are nanoseconds. No minute has a second 60 here.

@@ -11,8 +11,8 @@ use countersign::clock::ManualClock;
 use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
-use countersign::server::{App, Edge, Limits};
-use countersign::store::{self, Purpose};
+use countersign::server::{App, Edge, Limits, ServeError};
+use countersign::store::{self, OpenError, Purpose};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,6 +25,9 @@ use super::{Answer, SECRET};
 
 /// When every test begins: 2027-01-15T08:00:00Z.
 pub const START: i64 = 1_800_000_000;
+
+/// Until an app's database is free for another.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The password of whoever signs in below.
 pub const PASSWORD: &str = "s3cur3pass";
@@ -73,7 +76,16 @@ impl TestApp {
         let kept = ours.into_iter().filter(|our| !flags.iter().any(|flag| name(flag) == name(our)));
         let settings = Cli::try_parse_from(kept.chain(flags.iter().copied())).unwrap().settings;
         let cheapest = Params::new(8, 1, 1, None).unwrap();
-        let app = App::build(&settings, Arc::new(clock.clone()), cheapest).await.unwrap();
+        let begun = std::time::Instant::now();
+        let app = loop {
+            match App::build(&settings, Arc::new(clock.clone()), cheapest.clone()).await {
+                // Of an app before this one on the same database, which a task of an answered call may still hold.
+                Err(ServeError::Open(OpenError::Served(_))) if begun.elapsed() < PATIENCE => {
+                    tokio::task::yield_now().await
+                }
+                built => break built.unwrap(),
+            }
+        };
         Self { service: app.service.clone(), clock, hasher: app.hasher.clone(), settings, app: Some(app), dir }
     }
 

@@ -66,7 +66,7 @@ impl Binary {
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             if event["event"] == "start" {
                 let url = event["url"].as_str().unwrap();
-                break url.trim_start_matches("http://").parse().unwrap();
+                break url.split_once("://").unwrap().1.parse().unwrap();
             }
         };
         let sink = Arc::clone(&log);

@@ -1,0 +1,43 @@
+//! The settings of TLS, and that they are given together. Apart from the others, for they are one decision.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+/// The files of TLS. Each is read anew when it changes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TlsSettings {
+    /// The server's certificate in PEM form, followed by those between it and its authority: the port then speaks TLS
+    #[arg(long, env, global = true)]
+    pub tls_cert_file: Option<PathBuf>,
+
+    /// The private key of TLS_CERT_FILE, in PEM form
+    #[arg(long, env, global = true)]
+    pub tls_key_file: Option<PathBuf>,
+
+    /// Authorities in PEM form: who connects must have a certificate that one of them has signed
+    #[arg(long, env, global = true)]
+    pub tls_client_ca_file: Option<PathBuf>,
+}
+
+/// One setting of TLS without another.
+#[derive(Debug, thiserror::Error)]
+#[error("{given} is set and {missing} is not: set TLS_CERT_FILE and TLS_KEY_FILE, or no setting of TLS")]
+pub struct IncompleteTls {
+    given: &'static str,
+    missing: &'static str,
+}
+
+impl TlsSettings {
+    /// The certificate and its key; `None` without TLS.
+    pub fn pair(&self) -> Result<Option<(&Path, &Path)>, IncompleteTls> {
+        let (cert, key) = ("TLS_CERT_FILE", "TLS_KEY_FILE");
+        match (&self.tls_cert_file, &self.tls_key_file, &self.tls_client_ca_file) {
+            (Some(cert), Some(key), _) => Ok(Some((cert, key))),
+            (None, None, None) => Ok(None),
+            (Some(_), None, _) => Err(IncompleteTls { given: cert, missing: key }),
+            (None, Some(_), _) => Err(IncompleteTls { given: key, missing: cert }),
+            (None, None, Some(_)) => Err(IncompleteTls { given: "TLS_CLIENT_CA_FILE", missing: cert }),
+        }
+    }
+}

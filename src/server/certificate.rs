@@ -1,0 +1,160 @@
+//! What TLS is spoken with: the files that the settings name, checked, and read anew when they change. Apart from `tls`,
+//! which is the handshake: nothing here knows a connection.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use super::tls::Tls;
+use crate::config::{IncompleteTls, TlsSettings};
+
+const CERT: &str = "TLS_CERT_FILE";
+const KEY: &str = "TLS_KEY_FILE";
+const CLIENT_CA: &str = "TLS_CLIENT_CA_FILE";
+
+/// Why there is no TLS. Each message names the setting and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// Not all settings.
+    #[error(transparent)]
+    Incomplete(#[from] IncompleteTls),
+    /// A file.
+    #[error("cannot read {0} ({1}): {2}; name a file in PEM form that this user may read")]
+    Unreadable(&'static str, PathBuf, io::Error),
+    /// A file without what it is for.
+    #[error("{0} ({1}) holds no {2} in PEM form: it must have a block that begins with {3}")]
+    Empty(&'static str, PathBuf, &'static str, &'static str),
+    /// A key of some other certificate.
+    #[error(
+        "TLS_KEY_FILE ({0}) is not the key of the first certificate in TLS_CERT_FILE: name the two that were made \
+         together, and put the server's own certificate first"
+    )]
+    OtherKey(PathBuf),
+    /// What rustls does not take.
+    #[error("{0} ({1}) is of no use: {2}; make it anew, as the README shows")]
+    Unfit(&'static str, PathBuf, String),
+}
+
+/// The files, and who is told when they change.
+pub(super) struct Certificate {
+    settings: TlsSettings,
+    /// As they were when they were last judged.
+    judged: Result<Files, String>,
+    config: watch::Sender<Arc<ServerConfig>>,
+    /// What connections begin with.
+    pub tls: Tls,
+}
+
+/// What the files hold.
+#[derive(Clone, PartialEq, Eq)]
+struct Files {
+    cert: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+    client_ca: Option<Vec<u8>>,
+}
+
+impl Certificate {
+    /// Reads the files; none when none is set.
+    pub fn load(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
+        let Some(files) = Files::read(settings)? else { return Ok(None) };
+        let (config, current) = watch::channel(files.config(settings)?);
+        Ok(Some(Self { settings: settings.clone(), judged: Ok(files), config, tls: Tls::new(current) }))
+    }
+
+    /// Looks at the files now and then, for ever. By what they hold: neither times of files nor
+    /// links that change their target have to be understood. What two looks in a row have seen is whole; a certificate
+    /// and its key are two files, which nobody replaces at once.
+    pub async fn follow(mut self, every: Duration) {
+        let mut seen = self.judged.clone();
+        loop {
+            tokio::time::sleep(every).await;
+            self.tls.tell_failed();
+            let settings = self.settings.clone();
+            // On a thread that may wait for a disk.
+            let read = tokio::task::spawn_blocking(move || Files::read(&settings).map_err(|error| error.to_string()));
+            let Ok(found) = read.await.map(|read| read.and_then(|files| files.ok_or_else(String::new))) else { return };
+            if found == self.judged || found != seen {
+                seen = found;
+                continue;
+            }
+            let fit = found.as_ref().map_err(Clone::clone);
+            match fit.and_then(|files| files.config(&self.settings).map_err(|error| error.to_string())) {
+                Ok(config) => {
+                    // Connections that are open go on with what they began with. Nothing of the old certificate is
+                    // resumed: what clients could resume is part of the configuration.
+                    self.config.send_replace(config);
+                    tracing::info!(event = "tls", result = "reloaded");
+                }
+                Err(cause) => tracing::warn!(event = "tls", result = "kept", cause, "the last good certificate stays"),
+            }
+            self.judged = found;
+        }
+    }
+}
+
+impl Files {
+    fn read(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
+        let Some((cert, key)) = settings.pair()? else { return Ok(None) };
+        let read = |setting, path: &Path| {
+            std::fs::read(path).map_err(|cause| TlsError::Unreadable(setting, path.to_owned(), cause))
+        };
+        let client_ca = settings.tls_client_ca_file.as_deref().map(|path| read(CLIENT_CA, path)).transpose()?;
+        Ok(Some(Self { cert: read(CERT, cert)?, key: Zeroizing::new(read(KEY, key)?), client_ca }))
+    }
+
+    /// `settings` say where it came from.
+    fn config(&self, settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
+        let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
+        let unfit = |setting, path, cause: &dyn ToString| TlsError::Unfit(setting, path, cause.to_string());
+        let (cert, key) = (path(&settings.tls_cert_file), path(&settings.tls_key_file));
+        let provider = Arc::new(default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unfit(CERT, cert.clone(), &error))?;
+        let builder = match &self.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(pem) => {
+                let file = path(&settings.tls_client_ca_file);
+                let mut roots = RootCertStore::empty();
+                for root in certificates(CLIENT_CA, &file, pem)? {
+                    roots.add(root).map_err(|error| unfit(CLIENT_CA, file.clone(), &error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                builder.with_client_cert_verifier(verifier.map_err(|error| unfit(CLIENT_CA, file, &error))?)
+            }
+        };
+        let secret = PrivateKeyDer::pem_slice_iter(&self.key).next();
+        let secret = secret.ok_or_else(|| {
+            TlsError::Empty(KEY, key.clone(), "private key without a password", "-----BEGIN PRIVATE KEY-----")
+        })?;
+        let secret = secret.map_err(|error| unfit(KEY, key.clone(), &error))?;
+        let chain = certificates(CERT, &cert, &self.cert)?;
+        let mut config = builder.with_single_cert(chain, secret).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => TlsError::OtherKey(key),
+            rustls::Error::General(cause) => unfit(KEY, key, &cause),
+            error => unfit(CERT, cert, &error),
+        })?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(setting: &'static str, file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    match found {
+        Ok(found) if found.is_empty() => {
+            Err(TlsError::Empty(setting, file.to_owned(), "certificate", "-----BEGIN CERTIFICATE-----"))
+        }
+        Ok(found) => Ok(found),
+        Err(error) => Err(TlsError::Unfit(setting, file.to_owned(), error.to_string())),
+    }
+}

@@ -1,0 +1,59 @@
+// Checks, and what is said of them.
+
+import { isDeepStrictEqual } from "node:util";
+
+const show = (value) => (JSON.stringify(value) ?? "nothing").slice(0, 500);
+
+/** One scene's checks, in order. A check that fails ends its scene; the others go on. */
+export class Scene {
+  #lines = [];
+  #checks = 0;
+
+  constructor(name) {
+    this.name = name;
+  }
+
+  ok(what) {
+    this.#checks += 1;
+    this.#lines.push(`   ok: ${what}`);
+  }
+
+  expect(what, wanted, got) {
+    if (!isDeepStrictEqual(got, wanted)) throw new Error(`${what}: expected ${show(wanted)}, got ${show(got)}`);
+    this.ok(what);
+  }
+
+  expectThat(what, holds, got) {
+    if (!holds) throw new Error(`${what}: expected so, got ${show(got)}`);
+    this.ok(what);
+  }
+
+  /** Runs it; tells how it went, as `{ checks, failure }`. */
+  async run(play) {
+    let failure;
+    try {
+      await play(this);
+    } catch (error) {
+      failure = error.message;
+      this.#lines.push(`   FAILED: ${failure}`);
+    }
+    return { name: this.name, checks: this.#checks, failure, lines: this.#lines };
+  }
+}
+
+export const claims = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
+
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Until a token has expired for certain: `exp` is in whole seconds, and nothing is said about the server's rounding. */
+export const untilExpired = (token) => sleep(Math.max(0, claims(token).exp * 1_000 + 100 - Date.now()));
+
+/** Calls, often enough for a token to slide, until `token` has expired, and once more; true if each call was `good`. */
+export async function callUntilExpired(token, call, good) {
+  for (;;) {
+    const last = Date.now() >= claims(token).exp * 1_000 + 100;
+    if (!good(await call())) return false;
+    if (last) return true;
+    await sleep(400);
+  }
+}

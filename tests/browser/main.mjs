@@ -1,0 +1,166 @@
+// Every scene at once, as they mostly wait for tokens to expire. `run` starts this.
+
+import { spawnSync } from "node:child_process";
+import { createHash, X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { Chromium } from "./chromium.mjs";
+import { Scene } from "./expect.mjs";
+import { MUTATIONS, REST_MUTATIONS, startMutant } from "./mutations.mjs";
+import * as scenes from "./scenes.mjs";
+import { Countersign, servePages } from "./servers.mjs";
+
+const { COUNTERSIGN_BIN, CHROMIUM, COUNTERSIGN_CERTIFICATE, COUNTERSIGN_TLS } = process.env;
+
+const skipped = [];
+const stops = [];
+/** Ended at the end, the latest first. */
+function started(it) {
+  stops.push(() => it.stop());
+  return it;
+}
+
+let stopping;
+const stopAll = () =>
+  (stopping ??= (async () => {
+    while (stops.length > 0) await stops.pop()();
+  })());
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void stopAll().then(() => process.exit(1)));
+
+let failures = 0;
+let checks = 0;
+
+async function runAll(world, played) {
+  const results = await Promise.all(played.map(([name, play]) => new Scene(name).run((scene) => play(scene, world))));
+  for (const { name, lines, failure } of results) {
+    console.log(`${name}\n${lines.join("\n")}`);
+    if (failure) failures += 1;
+  }
+  checks += results.reduce((sum, { checks }) => sum + checks, 0);
+}
+
+function failed(error) {
+  console.error(error);
+  failures += 1;
+}
+
+async function status(url) {
+  const answer = await fetch(url);
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+try {
+  const pages = started(await servePages());
+  const strangers = started(await servePages());
+  const settings = {
+    ALLOW_REGISTRATION: "true",
+    USERNAME_TOKEN_LIFETIME: "4s",
+    EMAIL_TOKEN_LIFETIME: "4s",
+    CORS_ALLOWED_ORIGINS: pages.origin,
+  };
+  const server = started(await Countersign.start(COUNTERSIGN_BIN, settings));
+  const chromium = started(await Chromium.start(CHROMIUM));
+  console.log(`${chromium.version}; pages of ${pages.origin} and of ${strangers.origin}, which is not allowed, call ${server.url}`);
+  const world = { api: server.url, chromium, pages, strangers };
+
+  const played = [
+    ["the username API, by axios with the header token", scenes.username("")],
+    ["the username API, by axios with a bearer", scenes.username("&bearer")],
+    ["the email API, by fetch", scenes.email("")],
+    ["the email API, by fetch with credentials", scenes.email("&credentials")],
+    ["gRPC-Web, by the TypeScript client", scenes.grpcWeb],
+  ];
+
+  const hasRest = (await status(`${server.url}/v1/me`)) === 401;
+  if (hasRest) played.push(["REST of the same calls, by fetch", scenes.rest]);
+  else skipped.push("REST of the same calls: GET /v1/me without a token is not 401");
+
+  if (process.argv.includes("--mutants")) {
+    await runMutants(world, played, hasRest ? { ...MUTATIONS, ...REST_MUTATIONS } : MUTATIONS);
+  } else {
+    if ((await status(`${server.url}/docs`)) === 200) played.push(["the API viewer", scenes.docs]);
+    else skipped.push("the API viewer: GET /docs is not 200");
+    if (COUNTERSIGN_TLS === "1") await Promise.all([runAll(world, played), overTls(settings, world).catch(failed)]);
+    else {
+      skipped.push("TLS: COUNTERSIGN_TLS is not 1");
+      await runAll(world, played);
+    }
+  }
+} catch (error) {
+  failed(error);
+} finally {
+  await stopAll();
+}
+
+for (const what of skipped) console.log(`SKIPPED: ${what}`);
+console.log(`browser: ${checks} checks passed, ${failures} failed, ${skipped.length} skipped`);
+process.exitCode = failures > 0 ? 1 : 0;
+
+/** Two of the pages, against a server with a certificate of an authority that only this browser is told of. */
+async function overTls(settings, { pages, strangers }) {
+  const name = "TLS";
+  if (!existsSync(COUNTERSIGN_CERTIFICATE)) {
+    skipped.push(`${name}: there is no .ci/certificate`);
+    return;
+  }
+  const folder = await mkdtemp(path.join(tmpdir(), "countersign-browser-tls-"));
+  stops.push(() => rm(folder, { recursive: true, force: true }));
+  const made = spawnSync("bash", [COUNTERSIGN_CERTIFICATE, folder], { encoding: "utf8" });
+  if (made.status !== 0) throw new Error(`.ci/certificate: ${made.stderr}`);
+  const certificate = path.join(folder, "cert.pem");
+  const tls = { ...settings, TLS_CERT_FILE: certificate, TLS_KEY_FILE: path.join(folder, "key.pem") };
+  let server;
+  try {
+    server = started(await Countersign.start(COUNTERSIGN_BIN, tls));
+  } catch (error) {
+    skipped.push(`${name}: the server refuses the settings: ${error.message}`);
+    return;
+  }
+  if (!server.url.startsWith("https://")) {
+    if ((await status(`${server.url}/healthz`)) !== 200) throw new Error(`it speaks TLS and says that it is at ${server.url}`);
+    skipped.push(`${name}: the server does not know the settings, it serves ${server.url}`);
+    return;
+  }
+
+  // This key and no other: everything else about the certificate is judged as ever.
+  const { publicKey } = new X509Certificate(await readFile(certificate));
+  const key = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
+  const trusting = started(await Chromium.start(CHROMIUM, [`--ignore-certificate-errors-spki-list=${key}`]));
+  const doubting = started(await Chromium.start(CHROMIUM));
+
+  await runAll({ api: server.url, chromium: trusting, pages, strangers }, [
+    ["TLS: the username API, by axios with the header token", scenes.username("")],
+    [
+      "TLS: gRPC-Web, by the TypeScript client",
+      async (scene, world) => scene.expect("all of that was HTTP/2", "h2", await scenes.grpcWeb(scene, world)),
+    ],
+    [
+      "TLS: a browser that was not told of the authority",
+      async (scene) => {
+        const page = await doubting.page();
+        const refused = await page.open(`${server.url}/healthz`).then(() => "nothing", (error) => error.message);
+        scene.expect("refuses the certificate", true, refused.includes("ERR_CERT_AUTHORITY_INVALID"));
+      },
+    ],
+  ]);
+}
+
+/** What would be wrong with a server must be seen: a scene must fail for each. */
+async function runMutants(world, played, mutations) {
+  for (const [mutation, mutate] of Object.entries(mutations)) {
+    const mutant = await startMutant(world.api, mutate);
+    const results = await Promise.all(
+      played.map(([name, play]) => new Scene(name).run((scene) => play(scene, { ...world, api: mutant.url }))),
+    );
+    await mutant.stop();
+    const seen = results.filter(({ failure }) => failure);
+    console.log(`${mutation}: ${seen.length > 0 ? "seen" : "NOT SEEN"}`);
+    for (const { name, failure } of seen) console.log(`   ${name}: ${failure}`);
+    if (seen.length > 0) checks += 1;
+    else failures += 1;
+  }
+}

@@ -1,0 +1,86 @@
+// What the browser talks to: the real server, and what serves the pages, from other origins.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+
+/** The server's binary with its settings, and a database of its own. */
+export class Countersign {
+  #process;
+  #folder;
+  #ended;
+
+  /** What the server says of a setting that it refuses, it says in the error. */
+  static async start(binary, settings) {
+    const server = new Countersign();
+    server.#folder = await mkdtemp(path.join(tmpdir(), "countersign-browser-"));
+    // Whatever the caller has set is not what is tested here.
+    server.#process = spawn(binary, {
+      cwd: server.#folder,
+      env: { ...settings, LISTEN_ADDR: "127.0.0.1:0", LOG_FORMAT: "json" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    // Before anyone asks: it may end by itself, or by a signal to all of us.
+    server.#ended = new Promise((resolve) => server.#process.once("close", resolve).once("error", resolve));
+    const said = [];
+    server.url = await new Promise((resolve, reject) => {
+      createInterface({ input: server.#process.stderr }).on("line", (line) => {
+        if (said.length < 50) said.push(line);
+        if (line.includes('"event":"start"')) resolve(JSON.parse(line).url);
+      });
+      void server.#ended.then((how) => reject(new Error(`the server ended (${how}): ${said.join("\n")}`)));
+    }).catch(async (error) => {
+      await rm(server.#folder, { recursive: true, force: true });
+      throw error;
+    });
+    return server;
+  }
+
+  async stop() {
+    this.#process.kill("SIGTERM");
+    const late = setTimeout(() => this.#process.kill("SIGKILL"), 11_000);
+    await this.#ended;
+    clearTimeout(late);
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+const SCRIPTS = {
+  "/axios.js": "node_modules/axios/dist/axios.min.js",
+  "/username.js": "pages/username.js",
+  "/email.js": "pages/email.js",
+  "/rest.js": "pages/rest.js",
+  "/grpc_web.js": "build/grpc_web.js",
+};
+
+/** Serves every page at `http://localhost:PORT/NAME?api=…`, which is another origin than the server's. */
+export async function servePages() {
+  const server = createServer(async (request, response) => {
+    const { pathname } = new URL(request.url, "http://localhost");
+    const script = SCRIPTS[pathname];
+    if (script) {
+      response.setHeader("content-type", "text/javascript");
+      response.end(await readFile(path.join(here, script)));
+    } else if (SCRIPTS[`${pathname}.js`]) {
+      response.setHeader("content-type", "text/html");
+      const scripts = `<script src="/axios.js"></script><script type="module" src="${pathname}.js"></script>`;
+      response.end(`<!doctype html><title>${pathname}</title><link rel="icon" href="data:,">${scripts}`);
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    origin: `http://localhost:${server.address().port}`,
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
