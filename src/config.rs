@@ -295,9 +295,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 /// `50ms`: a positive whole number of milliseconds, at most ten seconds.
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {
     let number = text.strip_suffix("ms").and_then(|digits| number::<10_000>(digits).ok());
-    number
-        .map(|number| Duration::from_millis(number as u64))
-        .ok_or("write milliseconds, as in 50ms, of at most 10000ms")
+    number.map(|n| Duration::from_millis(n as u64)).ok_or("write milliseconds, as in 50ms, of at most 10000ms")
 }
 
 /// A whole number from 1 to `MOST`.
