@@ -8,6 +8,7 @@ import collections
 import itertools
 import json
 import os
+import secrets
 import unicodedata
 
 import requests
@@ -106,6 +107,8 @@ def before_call(context, case, kwargs):
         for name in NAMES:
             if isinstance(text := case.body.get(name), str) and is_beyond_patterns(text):
                 case.body[name] = "".join(map(assigned, text))
+    if operation_id(case) in REGISTER and isinstance(case.body, dict):
+        free_handle(case.body)
     for name in ("token", "authorization"):
         account = OWNERS.get(case.headers.get(name))
         if account is None:
@@ -120,6 +123,28 @@ def before_call(context, case, kwargs):
                 case.path_parameters["account_id"] = account.id
             if "session_id" in case.path_parameters:
                 case.path_parameters["session_id"] = account.session()
+
+
+REGISTER = ("AuthService_Register", "username.register", "email.register")
+TAKEN = set()
+# No other run on the same database has these.
+RUN = secrets.token_hex(4)
+CALLS_TO_REGISTER = collections.Counter()
+
+
+def free_handle(body):
+    """A name that was registered before would be refused for that, whatever else is right or wrong with the request. So it
+    becomes another one, but for some that are left for just that refusal."""
+    for name, form in (("username", "{}"), ("email", "{}@example.com")):
+        if isinstance(handle := body.get(name), str) and handle in TAKEN and CALLS_TO_REGISTER[name] % 8:
+            body[name] = form.format(f"{RUN}{len(TAKEN)}")
+        CALLS_TO_REGISTER[name] += 1
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if operation_id(case) in REGISTER and (response.status_code in (200, 201, 409) or contract(response)):
+        TAKEN.update(text for name in ("username", "email") if isinstance(text := case.body.get(name), str))
 
 
 def is_good(case):

@@ -116,8 +116,17 @@ fn of_reasons(status: u16, reasons: &[&Reason], is_authenticated: bool) -> Value
     let mut examples = Map::new();
     for reason in reasons {
         let message = reason.comment.split_terminator(". ").next().unwrap_or_default().replace('`', "");
-        let info = "type.googleapis.com/google.rpc.ErrorInfo";
-        let details = json!([{ "@type": info, "reason": reason.name, "domain": crate::pb::ERROR_DOMAIN }]);
+        let kind = |name: &str| format!("type.googleapis.com/google.rpc.{name}");
+        let info = json!({ "@type": kind("ErrorInfo"), "reason": reason.name, "domain": crate::pb::ERROR_DOMAIN });
+        let mut details = vec![info];
+        match reason.code {
+            "INVALID_ARGUMENT" => {
+                let bad = json!({ "field": "username", "description": "must have at least 3 characters" });
+                details.push(json!({ "@type": kind("BadRequest"), "fieldViolations": [bad] }));
+            }
+            "RESOURCE_EXHAUSTED" => details.push(json!({ "@type": kind("RetryInfo"), "retryDelay": "1s" })),
+            _ => {}
+        }
         let value = json!({ "code": http(reason.code).0, "message": message, "details": details });
         examples.insert(reason.name.clone(), json!({ "value": value }));
     }
