@@ -47,11 +47,17 @@ pub enum TlsError {
 /// The files, and who is told when they change.
 pub(super) struct Certificate {
     settings: TlsSettings,
-    /// As they were when they were last judged.
-    judged: Result<Files, String>,
+    seen: Seen<Result<Files, String>>,
     config: watch::Sender<Arc<ServerConfig>>,
     /// What connections begin with.
     pub tls: Tls,
+}
+
+/// What two looks in a row have found is whole: a certificate and its key are two files, which nobody replaces at once.
+struct Seen<T> {
+    /// As they were when they were last judged, good or bad.
+    judged: T,
+    last: T,
 }
 
 /// What the files hold.
@@ -67,26 +73,25 @@ impl Certificate {
     pub fn load(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
         let Some(files) = Files::read(settings)? else { return Ok(None) };
         let (config, current) = watch::channel(files.config(settings)?);
-        Ok(Some(Self { settings: settings.clone(), judged: Ok(files), config, tls: Tls::new(current) }))
+        let seen = Seen { judged: Ok(files.clone()), last: Ok(files) };
+        Ok(Some(Self { settings: settings.clone(), seen, config, tls: Tls::new(current) }))
     }
 
-    /// Looks at the files now and then, for ever. By what they hold: neither times of files nor
-    /// links that change their target have to be understood. What two looks in a row have seen is whole; a certificate
-    /// and its key are two files, which nobody replaces at once.
+    /// Looks at the files now and then, for ever. At what they hold: neither times of files nor links that change their
+    /// target have to be understood.
     pub async fn follow(mut self, every: Duration) {
-        let mut seen = self.judged.clone();
         loop {
             tokio::time::sleep(every).await;
             self.tls.tell_failed();
             let settings = self.settings.clone();
             // On a thread that may wait for a disk.
             let read = tokio::task::spawn_blocking(move || Files::read(&settings).map_err(|error| error.to_string()));
+            // It only fails when the runtime ends.
             let Ok(found) = read.await.map(|read| read.and_then(|files| files.ok_or_else(String::new))) else { return };
-            if found == self.judged || found != seen {
-                seen = found;
+            if !self.seen.settles(found) {
                 continue;
             }
-            let fit = found.as_ref().map_err(Clone::clone);
+            let fit = self.seen.judged.as_ref().map_err(Clone::clone);
             match fit.and_then(|files| files.config(&self.settings).map_err(|error| error.to_string())) {
                 Ok(config) => {
                     // Connections that are open go on with what they began with. Nothing of the old certificate is
@@ -96,8 +101,19 @@ impl Certificate {
                 }
                 Err(cause) => tracing::warn!(event = "tls", result = "kept", cause, "the last good certificate stays"),
             }
-            self.judged = found;
         }
+    }
+}
+
+impl<T: Clone + PartialEq> Seen<T> {
+    /// Whether this is to be judged now: whole, and not what was judged last.
+    fn settles(&mut self, found: T) -> bool {
+        let settles = found == self.last && found != self.judged;
+        if settles {
+            self.judged = found.clone();
+        }
+        self.last = found;
+        settles
     }
 }
 
@@ -156,5 +172,18 @@ fn certificates(setting: &'static str, file: &Path, pem: &[u8]) -> Result<Vec<Ce
         }
         Ok(found) => Ok(found),
         Err(error) => Err(TlsError::Unfit(setting, file.to_owned(), error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+
+    #[test]
+    fn what_changes_is_judged_once_when_it_stays() {
+        let mut seen = Seen { judged: "old", last: "old" };
+        let looks = ["old", "half", "whole", "whole", "whole", "half", "whole", "whole", "old", "old", "old"];
+        let judged = looks.map(|found| seen.settles(found));
+        assert_eq!(judged, [false, false, false, true, false, false, false, false, false, true, false]);
     }
 }

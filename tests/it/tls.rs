@@ -287,6 +287,16 @@ async fn who_speaks_in_the_clear_is_told_to_use_https() {
         assert_eq!(answer.body, "This port speaks TLS: use https://\n");
         assert_eq!(raw.take(1).await, None, "nothing follows");
     }
+    // Who has more to say is heard out, and so is not told with a reset, which takes the answer from some clients.
+    let mut stream = TcpStream::connect(secured.address()).await.unwrap();
+    stream.write_all(b"POST /auth/login HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 400 ") && answer.ends_with(b"use https://\n"));
+    for _ in 0..20 {
+        stream.write_all(&[b'x'; 1_024]).await.unwrap();
+        tokio::time::sleep(SHORT / 20).await;
+    }
     // What is no HTTP either is not answered.
     assert_eq!(Raw::saying(secured.address(), [0x80, 0x2e, 1, 0, 2]).await.until_closed(SOON).await, b"");
 }

@@ -1,0 +1,172 @@
+//! What a request and two answers show, for the predicates of `differences`.
+
+use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::Value;
+
+use crate::differ::Case;
+
+impl Case<'_> {
+    /// The two HTTP statuses.
+    pub fn statuses(&self, ours: u16, gateway: u16) -> bool {
+        (self.ours.status, self.gateway.status) == (ours, gateway)
+    }
+
+    /// We refuse a value, and say so of this kind; the gateway takes it.
+    pub fn only_we_refuse(&self, problem: &str) -> bool {
+        self.gateway.status == 200 && self.we_refuse(problem)
+    }
+
+    /// We refuse a value, and say so of this kind.
+    pub fn we_refuse(&self, problem: &str) -> bool {
+        self.ours.status == 400 && self.problem().is_some_and(|found| found.starts_with(problem))
+    }
+
+    /// The gateway refuses a value, we take it.
+    pub fn only_gateway_refuses(&self, message: &str) -> bool {
+        self.statuses(200, 400) && self.gateway.message().contains(message)
+    }
+
+    /// What we say is wrong with a field.
+    pub fn problem(&self) -> Option<String> {
+        let value = self.ours.value()?;
+        let detail = value.get("details")?.as_array()?.iter().find_map(|detail| detail.get("fieldViolations"))?;
+        Some(detail.get(0)?.get("description")?.as_str()?.to_owned())
+    }
+
+    /// Whether the path takes other methods, by the gateway's word.
+    pub fn has_other_methods_only(&self) -> bool {
+        self.gateway.status == 501
+            && (self.gateway.code() == Some(12) || (self.asked.method == "HEAD" && self.gateway.body.is_empty()))
+    }
+
+    /// The query's names and values, decoded.
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        let pairs = self.asked.query().split('&').filter(|pair| !pair.is_empty());
+        pairs
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))
+            })
+            .collect()
+    }
+
+    /// The request's message; all RPCs of the echo have the same.
+    fn input(&self) -> Option<MessageDescriptor> {
+        let service = match self.asked.api {
+            "echo" => "transcoding.test.v1.Echo".to_owned(),
+            // The one message with parameters.
+            "countersign" => "countersign.v1.SessionService".to_owned(),
+            published => format!("transcoding.published.{published}.Messaging"),
+        };
+        Some(self.pool.get_service_by_name(&service)?.methods().next()?.input())
+    }
+
+    /// The fields on the way to what a parameter names, by either of their names; `None` if there is no such thing.
+    pub fn fields(&self, name: &str) -> Option<Vec<FieldDescriptor>> {
+        let mut message = self.input();
+        let mut fields = Vec::new();
+        for name in name.split('.') {
+            let within = message.take()?;
+            let field = within.get_field_by_json_name(name).or_else(|| within.get_field_by_name(name))?;
+            if let (Kind::Message(inner), false) = (field.kind(), field.cardinality() == Cardinality::Repeated) {
+                message = Some(inner);
+            }
+            fields.push(field);
+        }
+        Some(fields)
+    }
+
+    /// Whether a parameter goes into a message that JSON writes in a way of its own.
+    pub fn goes_into_well_known(&self, name: &str) -> bool {
+        let fields = self.fields(name).unwrap_or_default();
+        fields.iter().rev().skip(1).any(is_well_known)
+    }
+
+    /// Whether one of the parameters is of a field for which this holds.
+    pub fn has_parameter(&self, is_so: impl Fn(&FieldDescriptor) -> bool) -> bool {
+        self.parameters().iter().any(|(name, _)| self.fields(name).unwrap_or_default().last().is_some_and(&is_so))
+    }
+
+    /// Every text of the URL: parameters and segments of the path.
+    pub fn texts_of_url(&self) -> Vec<String> {
+        let parameters = self.parameters().into_iter().map(|(_, value)| value);
+        parameters.chain(self.asked.path().split('/').map(decoded)).collect()
+    }
+
+    /// Every text of the request: those of the URL, and the strings of the body.
+    pub fn texts(&self) -> Vec<String> {
+        let mut texts = self.texts_of_url();
+        if let Ok(body) = serde_json::from_str(&self.asked.body_text()) {
+            collect_strings(&body, &mut texts);
+        }
+        texts
+    }
+
+    /// Of the JSON in the body, whatever follows it.
+    pub fn first_json(&self) -> Option<(Value, usize)> {
+        let body = self.asked.body.as_deref()?;
+        let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+        let value = values.next()?.ok()?;
+        Some((value, values.byte_offset()))
+    }
+
+    /// Whether there is something behind the first JSON value of the body.
+    pub fn has_trailing_garbage(&self) -> bool {
+        let body = self.asked.body.as_deref().unwrap_or_default();
+        self.first_json().is_some_and(|(_, end)| !body[end..].iter().all(u8::is_ascii_whitespace))
+    }
+
+    /// Whether the body has nothing in it that JSON would count.
+    pub fn has_blank_body(&self) -> bool {
+        self.asked.body.as_deref().unwrap_or_default().iter().all(u8::is_ascii_whitespace)
+    }
+
+    /// Whether a percent sign in the request line begins no escape.
+    pub fn has_malformed_escape(&self) -> bool {
+        self.asked.path().split('%').skip(1).any(|after| !after.bytes().take(2).eq(hex(after)))
+    }
+}
+
+/// The first two characters, if they are a byte in hexadecimal.
+fn hex(after: &str) -> impl Iterator<Item = u8> {
+    let two = after.get(..2).filter(|two| two.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    two.unwrap_or("\u{0}\u{0}").bytes()
+}
+
+/// Whether JSON writes a message of this field in a way of its own.
+pub fn is_well_known(field: &FieldDescriptor) -> bool {
+    matches!(field.kind(), Kind::Message(message) if message.full_name().starts_with("google.protobuf."))
+}
+
+/// Of the type of this name.
+pub fn is_of(field: &FieldDescriptor, name: &str) -> bool {
+    matches!(field.kind(), Kind::Message(message) if message.full_name() == name)
+}
+
+/// How deep the brackets of a text are nested; those within its strings count too, but few of them nest.
+pub fn depth(text: &str) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'{' | b'[' => now += 1,
+            b'}' | b']' => now = now.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    most
+}
+
+fn collect_strings(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(list) => list.iter().for_each(|value| collect_strings(value, texts)),
+        Value::Object(map) => map.values().for_each(|value| collect_strings(value, texts)),
+        _ => {}
+    }
+}
+
+/// Percent-decoded; what cannot be stays.
+pub fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}

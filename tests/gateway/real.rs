@@ -1,0 +1,136 @@
+//! Countersign's own rules: the same conversation with two apps that began alike, one by its own REST, one by the other
+//! transcoder over its gRPC. Two, because most calls change something.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use prost_reflect::DescriptorPool;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::differ::{Account, Case};
+use crate::raw::{Answered, Asked};
+use crate::sides::Gateway;
+use crate::steps::{STEPS, Step};
+use crate::support::TestApp;
+use crate::support::app::Served;
+
+/// What may watch revocations.
+pub const CREDENTIAL: &str = "ZG8gbm90IHRlbGwgYW55Ym9keTogd2F0Y2hlcg==";
+
+/// One of the two apps, and what it said so far.
+struct Side {
+    /// Where REST is answered.
+    address: String,
+    said: HashMap<&'static str, String>,
+}
+
+/// Every step, on both sides.
+pub async fn conversation(binary: &str, account: &mut Account) {
+    let (ours_app, ours_at) = app().await;
+    let (other_app, other_at) = app().await;
+    let gateway = Gateway::start(binary, &["-countersign", &other_at.address.to_string()]);
+    let mut ours = Side { address: ours_at.address.to_string(), said: HashMap::new() };
+    let mut other = Side { address: gateway.address("countersign").to_owned(), said: HashMap::new() };
+    let pool = DescriptorPool::decode(countersign::pb::DESCRIPTORS).unwrap();
+    account.routes.add(&pool, "countersign", "countersign.v1.");
+    for step in STEPS {
+        // Sign-ins of one moment would be listed in any order.
+        ours_app.clock.advance(1);
+        other_app.clock.advance(1);
+        let asked = step.asked(&ours.said);
+        let (from_ours, from_other) = (ours.take(step).await, other.take(step).await);
+        assert!(from_ours.status < 500, "{asked}\n{from_ours}");
+        let (from_ours, from_other) = (masked(&from_ours), masked(&from_other));
+        account.note(&Case { asked: &asked, ours: &from_ours, gateway: &from_other, pool: &pool });
+    }
+    let request =
+        format!("GET /v1/revocations:watch HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {CREDENTIAL}\r\n\r\n");
+    let (one, two) = (watched(&ours.address, &request).await, watched(&other.address, &request).await);
+    assert_eq!(one, two, "what a watch begins with");
+    assert!(one.len() > 3, "{one:?}");
+    account.routes.note(&Asked::new("countersign", "GET /v1/revocations:watch"));
+    println!("{} steps, and a watch", STEPS.len());
+    drop(gateway);
+    ours_at.stop().await;
+    other_at.stop().await;
+}
+
+async fn app() -> (TestApp, Served) {
+    let mut app = TestApp::with(&[&format!("--watch-credentials={CREDENTIAL}")]).await;
+    let served = app.serve().await;
+    (app, served)
+}
+
+impl Side {
+    async fn take(&mut self, step: &Step) -> Answered {
+        let answered = step.asked(&self.said).send(&self.address).await;
+        for (name, pointer) in step.keeps {
+            let value = answered.value().and_then(|value| value.pointer(pointer)?.as_str().map(str::to_owned));
+            self.said.insert(name, value.unwrap_or_else(|| panic!("{pointer} of {answered}")));
+        }
+        answered
+    }
+}
+
+/// Without what is random: that there is something must be the same, not what.
+fn masked(answered: &Answered) -> Answered {
+    let mut masked = answered.clone();
+    if let Some(mut value) = answered.value() {
+        mask(&mut value);
+        masked.body = value.to_string().into_bytes();
+    }
+    for (name, value) in &mut masked.headers {
+        if name == "token" {
+            "<token>".clone_into(value);
+        }
+    }
+    masked
+}
+
+fn mask(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(mask),
+        Value::Object(map) => {
+            for (name, value) in map {
+                // The gateway's client says its own name.
+                let random = ["id", "accountId", "firmId", "sessionId", "token", "nextPageToken", "clientLabel"];
+                if random.contains(&name.as_str()) && value.is_string() {
+                    *value = Value::from("<random>");
+                }
+                mask(value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What an answer without end says before its first heartbeat: in how many messages and in which order is the server's,
+/// so when each of the revocations expires, in order, and the fields of the heartbeat.
+async fn watched(address: &str, request: &str) -> Vec<String> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    let read = async {
+        while !text.contains("\"completeUntil\"") {
+            let mut bytes = [0; 4_096];
+            let length = stream.read(&mut bytes).await.unwrap();
+            assert!(length > 0, "the watch ended: {text}");
+            text.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("a heartbeat");
+    let (mut expiries, mut heartbeat) = (Vec::new(), Vec::new());
+    for line in text.lines().filter(|line| line.starts_with("{\"result\":")) {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let result = line["result"].as_object().unwrap();
+        for revocation in result.get("revocations").and_then(Value::as_array).into_iter().flatten() {
+            expiries.push(revocation["expireTime"].to_string());
+        }
+        heartbeat = result.keys().cloned().collect();
+    }
+    expiries.sort();
+    heartbeat.sort();
+    [expiries, heartbeat].concat()
+}
