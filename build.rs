@@ -21,8 +21,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .open_files(protos)?
         .encode_file_descriptor_set();
     let mut descriptors = prost_types::FileDescriptorSet::decode(bytes.as_slice())?;
-    // No Rust of what only reflection speaks of.
-    descriptors.file.retain(|file| !matches!(file.package(), "google.api" | "google.rpc"));
+    // No Rust of what only reflection and OpenAPI speak of.
+    descriptors.file.retain(|file| {
+        !matches!(file.package(), "google.api" | "google.rpc") && !file.name().ends_with("/field_schema.proto")
+    });
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;

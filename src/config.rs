@@ -188,6 +188,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub grpc_reflection: bool,
 
+    /// Whether the server describes its JSON APIs, at /openapi.json and /docs
+    #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
+    pub api_docs: bool,
+
     /// Where to tell Prometheus how it is doing, as IP:PORT [default: nowhere]
     #[arg(long, env, global = true)]
     pub metrics_addr: Option<SocketAddr>,
@@ -291,9 +295,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 /// `50ms`: a positive whole number of milliseconds, at most ten seconds.
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {
     let number = text.strip_suffix("ms").and_then(|digits| number::<10_000>(digits).ok());
-    number
-        .map(|number| Duration::from_millis(number as u64))
-        .ok_or("write milliseconds, as in 50ms, of at most 10000ms")
+    number.map(|n| Duration::from_millis(n as u64)).ok_or("write milliseconds, as in 50ms, of at most 10000ms")
 }
 
 /// A whole number from 1 to `MOST`.

@@ -2,13 +2,15 @@
 //! `/api/auth/…` and `/auth/…`) as projections of the RPCs. All of it calls the same stack that the network is served, in
 //! process, and translates what comes back. Nothing here decides anything about accounts or tokens.
 //!
-//! `call` and `body` are what they share. Source: the two contracts, quoted where they decide something, and
+//! `call` and `body` are what they share; `docs` describes all of it (`openapi`). Source: the two contracts, quoted where they decide something, and
 //! `google/api/http.proto`.
 
 mod body;
 mod call;
+mod docs;
 mod email;
 mod not_grpc;
+mod openapi;
 mod probes;
 mod transcoder;
 mod username;
@@ -41,7 +43,7 @@ pub struct Rest {
 
 impl Rest {
     /// Every path that answers and has no rule.
-    pub const PATHS: [&str; 10] = [
+    pub const PATHS: [&str; 15] = [
         "/api/auth/login",
         "/api/auth/register",
         "/api/auth/me",
@@ -52,10 +54,15 @@ impl Rest {
         "/auth/me",
         "/healthz",
         "/readyz",
+        "/openapi.json",
+        "/docs",
+        "/docs/start.js",
+        "/docs/swagger-ui.css",
+        "/docs/swagger-ui-bundle.js",
     ];
 
-    /// On the one stack.
-    pub fn new(rpc: Rpc) -> Result<Self, RuleError> {
+    /// On the one stack. `docs` is whether it describes itself.
+    pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RuleError> {
         let transcoder = Transcoder::new(DESCRIPTORS, rpc.clone())?;
         let taken = |path: &&str| transcoder.bindings().iter().find(|binding| binding.template.matches(path).is_some());
         if let Some((path, binding)) = Self::PATHS.iter().find_map(|path| Some((path, taken(path)?))) {
@@ -68,6 +75,7 @@ impl Rest {
             .merge(username::routes(client.clone()))
             .merge(email::routes(client))
             .merge(probes::routes(rpc))
+            .merge(if docs { docs::routes(Arc::clone(&transcoder)) } else { Router::new() })
             .fallback(async move |request: Request| unknown_path(&near, &request))
             .method_not_allowed_fallback(wrong_method);
         Ok(Self { transcoder, router })

@@ -204,7 +204,7 @@ impl App {
             meter: calls.clone(),
         })?;
         let in_process = stack.clone();
-        let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)))?;
+        let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)), settings.api_docs)?;
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let service = Edge::new(stack, rest, &settings.cors_allowed_origins, answers);

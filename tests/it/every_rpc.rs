@@ -14,7 +14,7 @@ use crate::support::{SECRET, TestApp};
 use crate::{forge, wire};
 
 /// What anyone may call.
-const PUBLIC: [&str; 6] = [
+pub const PUBLIC: [&str; 6] = [
     "/countersign.v1.AuthService/Login",
     "/countersign.v1.AuthService/Register",
     "/grpc.health.v1.Health/Check",
@@ -24,7 +24,7 @@ const PUBLIC: [&str; 6] = [
 ];
 
 /// Asks for a service credential: no token is one, and what it says of a token is always the same.
-const WATCH: &str = "/countersign.v1.SessionService/WatchRevocations";
+pub const WATCH: &str = "/countersign.v1.SessionService/WatchRevocations";
 
 /// Guarded although no descriptor knows them; among them, public ones written in other ways.
 const UNKNOWN: [&str; 15] = [

@@ -23,6 +23,8 @@ mod known;
 mod layer;
 mod metrics;
 mod moving;
+mod openapi;
+mod openapi_rpcs;
 mod postgres;
 mod reflection_and_health;
 mod refresh;

@@ -31,6 +31,10 @@ impl Failures {
         Self { pool }
     }
 
+    pub(super) fn pool(&self) -> &DescriptorPool {
+        &self.pool
+    }
+
     /// Of an RPC.
     pub fn answer(&self, status: Status, headers: &HeaderMap) -> Response {
         let http = http_status(status.code());

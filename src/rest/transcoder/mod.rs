@@ -68,6 +68,11 @@ impl Transcoder {
         &self.bindings
     }
 
+    /// What the bindings are of.
+    pub(super) fn pool(&self) -> &DescriptorPool {
+        self.failures.pool()
+    }
+
     pub(super) fn failures(&self) -> &Failures {
         &self.failures
     }

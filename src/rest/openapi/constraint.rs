@@ -1,0 +1,101 @@
+//! What a field's options say of its value: `countersign.v1.field_schema` and `google.api.field_behavior`.
+
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, OneofDescriptor, Value as Reflected};
+use serde_json::{Value, json};
+
+use super::text;
+
+/// Of one field.
+#[derive(Debug, Default)]
+pub(super) struct Constraint {
+    pub is_required: bool,
+    /// The field that it goes with: required beside it, and empty without it.
+    pub goes_with: Option<String>,
+    min_length: Option<u32>,
+    max_length: Option<u32>,
+    pattern: Option<String>,
+    format: Option<String>,
+    minimum: Option<i64>,
+    /// As JSON has it.
+    pub example: Option<Value>,
+    /// Another field, and the fewest characters beside it.
+    beside: Vec<(String, u32)>,
+}
+
+impl Constraint {
+    pub fn of(field: &FieldDescriptor) -> Self {
+        let (options, pool) = (field.options(), field.parent_file().parent_pool().clone());
+        let mut this = Self::default();
+        if let Some(behavior) = pool.get_extension_by_name("google.api.field_behavior") {
+            // 2 is REQUIRED.
+            let value = options.get_extension(&behavior);
+            this.is_required = value.as_list().unwrap_or_default().iter().any(|one| one.as_enum_number() == Some(2));
+        }
+        let Some(extension) = pool.get_extension_by_name("countersign.v1.field_schema") else { return this };
+        let value = options.get_extension(&extension);
+        let Some(schema) = value.as_message() else { return this };
+        this.min_length = number(schema, "min_length");
+        this.max_length = number(schema, "max_length");
+        this.format = string(schema, "format");
+        this.example = string(schema, "example").map(|text| match field.kind() {
+            Kind::String | Kind::Int64 | Kind::Uint64 | Kind::Enum(_) | Kind::Bytes => text.into(),
+            // Numbers, and true or false.
+            _ => serde_json::from_str(&text).unwrap_or_else(|_| text.into()),
+        });
+        this.goes_with = string(schema, "goes_with");
+        this.minimum = get(schema, "minimum").and_then(|value| value.as_i64());
+        this.pattern = string(schema, "pattern").or_else(|| {
+            let number = get(schema, "text")?.as_enum_number()?;
+            let kind =
+                schema.get_field_by_name("text").and(extension.kind().as_message()?.get_field_by_name("text"))?;
+            text::pattern(kind.kind().as_enum()?.get_value(number)?.name())
+        });
+        let beside = get(schema, "beside");
+        this.beside =
+            beside.iter().flat_map(|list| list.as_list().unwrap_or_default()).filter_map(beside_one).collect();
+        this
+    }
+
+    /// Adds what holds of a value beside those that are set, in the words of JSON Schema.
+    pub fn apply(&self, schema: &mut Value, others: &[String]) {
+        let beside = self.beside.iter().find(|(other, _)| others.contains(other)).map(|(_, least)| *least);
+        let words = [
+            ("minLength", beside.or(self.min_length).map(Value::from)),
+            ("maxLength", self.max_length.map(Value::from)),
+            ("pattern", self.pattern.clone().map(Value::from)),
+            ("format", self.format.clone().map(Value::from)),
+            ("minimum", self.minimum.map(Value::from)),
+            ("examples", self.example.as_ref().map(|example| json!([example]))),
+        ];
+        // Of a list, it is said of each.
+        let one = if schema.get("items").is_some() { &mut schema["items"] } else { schema };
+        for (word, value) in words {
+            if let Some(value) = value {
+                one[word] = value;
+            }
+        }
+    }
+}
+
+/// Whether exactly one of its fields must be set.
+pub(super) fn is_required(oneof: &OneofDescriptor) -> bool {
+    let extension = oneof.parent_file().parent_pool().get_extension_by_name("countersign.v1.required_oneof");
+    extension.is_some_and(|extension| oneof.options().get_extension(&extension).as_bool() == Some(true))
+}
+
+fn beside_one(value: &Reflected) -> Option<(String, u32)> {
+    let beside = value.as_message()?;
+    Some((string(beside, "field")?, number(beside, "min_length")?))
+}
+
+fn get(message: &DynamicMessage, name: &str) -> Option<Reflected> {
+    message.get_field_by_name(name).filter(|_| message.has_field_by_name(name)).map(|value| value.into_owned())
+}
+
+fn string(message: &DynamicMessage, name: &str) -> Option<String> {
+    get(message, name).and_then(|value| Some(value.as_str()?.to_owned()))
+}
+
+fn number(message: &DynamicMessage, name: &str) -> Option<u32> {
+    get(message, name).and_then(|value| value.as_u32())
+}

@@ -1,0 +1,68 @@
+//! Examples of whole messages, put together from those of their fields.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::{Map, Value, json};
+
+use super::constraint::Constraint;
+use super::schema::{Form, forms};
+
+/// Messages within messages: they may contain themselves.
+const DEEPEST: usize = 5;
+
+/// One for each way to fill a request's oneofs, by what it is filled with; with what must be there, and nothing else.
+pub(super) fn requests(message: &MessageDescriptor, elsewhere: &[FieldDescriptor]) -> Map<String, Value> {
+    let mut examples = Map::new();
+    for form in forms(message) {
+        let names: Vec<_> = form.iter().map(|field| field.name().to_owned()).collect();
+        let mut example = Map::new();
+        for field in message.fields().filter(|field| !elsewhere.contains(field)) {
+            let constraint = Constraint::of(&field);
+            let goes_with = constraint.goes_with.as_ref().is_some_and(|other| names.contains(other));
+            if form.contains(&field) || constraint.is_required || goes_with {
+                example.insert(field.json_name().to_owned(), constraint.example.unwrap_or_default());
+            }
+        }
+        let name = if names.is_empty() { "request".to_owned() } else { names.join("_") };
+        examples.insert(name, json!({ "value": example }));
+    }
+    examples
+}
+
+/// Of an answer, with everything that an example is known of.
+pub(super) fn answer(message: &MessageDescriptor) -> Value {
+    of(message, 0)
+}
+
+fn of(message: &MessageDescriptor, depth: usize) -> Value {
+    let form: Form = forms(message).into_iter().next().unwrap_or_default();
+    let mut example = Map::new();
+    for field in message.fields() {
+        let is_other = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic()) && !form.contains(&field);
+        if is_other || field.is_map() {
+            continue;
+        }
+        let value = match (Constraint::of(&field).example, field.kind()) {
+            (Some(example), _) => Some(example),
+            (None, Kind::Message(inner)) => {
+                well_known(&inner).or_else(|| (depth < DEEPEST).then(|| of(&inner, depth + 1)))
+            }
+            (None, Kind::Bool) => Some(true.into()),
+            (None, Kind::Enum(kind)) => kind.get_value(1).map(|value| value.name().into()),
+            _ => None,
+        };
+        if let Some(value) = value {
+            let value = if field.is_list() { json!([value]) } else { value };
+            example.insert(field.json_name().to_owned(), value);
+        }
+    }
+    Value::Object(example)
+}
+
+fn well_known(message: &MessageDescriptor) -> Option<Value> {
+    match message.full_name().strip_prefix("google.protobuf.")? {
+        "Timestamp" => Some("2026-11-22T07:06:45.204Z".into()),
+        "Duration" => Some("1.5s".into()),
+        "Struct" | "Empty" => Some(json!({})),
+        _ => Some(Value::Null),
+    }
+}

@@ -1,0 +1,88 @@
+//! The OpenAPI document: REST's paths from the descriptors, with the protos' comments, so that a new annotated RPC has its
+//! entry with no further code; and the two dialects and the probes from `dialects.json`, which is written by hand, as their
+//! contracts are.
+//!
+//! `comment`, `constraint` and `text` read the protos, `schema`, `value` and `example` make schemas of messages, `operation`,
+//! `parameter` and `failure` make operations of bindings, `dialect` adds the rest. It tells what others decide: the rules are
+//! `transcoder`'s, and what a field may hold is the domain's.
+
+mod comment;
+mod constraint;
+mod dialect;
+mod example;
+mod failure;
+mod operation;
+mod parameter;
+mod schema;
+mod text;
+mod value;
+
+use prost_reflect::{DescriptorPool, ServiceDescriptor};
+use serde_json::{Map, Value, json};
+
+use super::transcoder::Transcoder;
+use super::transcoder::rules::Binding;
+use schema::Schemas;
+
+impl Transcoder {
+    /// The OpenAPI document of its RPCs, and of the dialects and probes beside them.
+    pub fn openapi(&self) -> Value {
+        document(self.pool(), self.bindings())
+    }
+}
+
+fn document(pool: &DescriptorPool, bindings: &[Binding]) -> Value {
+    let mut schemas = Schemas::default();
+    let mut document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Countersign",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": env!("CARGO_PKG_DESCRIPTION"),
+            "description": include_str!("description.md"),
+            "license": { "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE") },
+        },
+        "servers": [{ "url": "/", "description": "The server that this document is from." }],
+        "tags": tags(bindings),
+        "paths": paths(bindings, &mut schemas),
+        "components": { "schemas": {}, "securitySchemes": failure::security_schemes() },
+    });
+    dialect::add(&mut document, pool, &mut schemas);
+    failure::add_schemas(pool, &mut schemas);
+    if let Some(Value::Object(there)) = document.pointer_mut("/components/schemas") {
+        there.append(&mut schemas.into_components());
+    }
+    document
+}
+
+fn paths(bindings: &[Binding], schemas: &mut Schemas) -> Value {
+    let (mut paths, mut ids) = (Map::new(), Vec::new());
+    // In the order of the protos, which tell it from the first to the last; of one RPC, what has least in its path.
+    let mut ordered: Vec<_> = bindings.iter().collect();
+    ordered.sort_by_key(|binding| {
+        let service = binding.rpc.parent_service().full_name().to_owned();
+        (service, binding.rpc.index(), binding.template.variables().len())
+    });
+    for binding in ordered {
+        let Some(verb) = operation::verb(binding) else { continue };
+        let id = operation::id(binding, &ids);
+        let path = paths.entry(binding.template.shown()).or_insert_with(|| json!({}));
+        path[verb] = operation::operation(binding, &id, schemas);
+        ids.push(id);
+    }
+    Value::Object(paths)
+}
+
+/// One for each service that has a path.
+fn tags(bindings: &[Binding]) -> Value {
+    let mut services: Vec<ServiceDescriptor> = Vec::new();
+    for binding in bindings {
+        let service = binding.rpc.parent_service();
+        if !services.contains(service) {
+            services.push(service.clone());
+        }
+    }
+    services.sort_by_key(|service| service.full_name().to_owned());
+    let tag = |service: &ServiceDescriptor| json!({ "name": service.name(), "description": comment::of(&service.parent_file(), service.path()) });
+    services.iter().map(tag).collect()
+}

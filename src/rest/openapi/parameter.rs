@@ -1,0 +1,89 @@
+//! What a binding takes from the path and the query.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::{Value, json};
+
+use super::comment;
+use super::constraint::Constraint;
+use super::operation::is_object;
+use super::schema::{Schemas, or_empty};
+use super::value::Side;
+use crate::rest::transcoder::rules::{Binding, RequestBody};
+
+/// Messages within messages that are spelt out: they may contain themselves.
+const DEEPEST: usize = 4;
+
+/// Those of the path first.
+pub(super) fn parameters(binding: &Binding, schemas: &mut Schemas) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    let mut in_path = Vec::new();
+    for variable in binding.template.variables() {
+        let Some(field) = field(&binding.rpc.input(), &variable.field) else { continue };
+        let mut schema = schemas.value(&field, Side::Parameter);
+        if field.kind() == Kind::String {
+            // Or the path would be another.
+            schema["minLength"] = 1.into();
+        }
+        Constraint::of(&field).apply(&mut schema, &[]);
+        parameters.push(json!({
+            "name": variable.field.join("."),
+            "in": "path",
+            "required": true,
+            "description": comment::of(&field.parent_file(), field.path()),
+            "schema": schema,
+        }));
+        in_path.push(field);
+    }
+    let elsewhere = match &binding.body {
+        RequestBody::Whole => return parameters,
+        RequestBody::Field(field) => in_path.into_iter().chain([field.clone()]).collect(),
+        RequestBody::None => in_path,
+    };
+    query(&binding.rpc.input(), "", &elsewhere, 0, schemas, &mut parameters);
+    parameters
+}
+
+/// The fields that are in the path, of the message itself.
+pub(super) fn in_path(binding: &Binding) -> Vec<FieldDescriptor> {
+    let variables = binding.template.variables().iter().filter(|variable| variable.field.len() == 1);
+    variables.filter_map(|variable| field(&binding.rpc.input(), &variable.field)).collect()
+}
+
+fn field(message: &MessageDescriptor, names: &[String]) -> Option<FieldDescriptor> {
+    let (first, rest) = names.split_first()?;
+    let found = message.get_field_by_name(first).or_else(|| message.get_field_by_json_name(first))?;
+    if rest.is_empty() { Some(found) } else { field(found.kind().as_message()?, rest) }
+}
+
+fn query(
+    message: &MessageDescriptor,
+    prefix: &str,
+    elsewhere: &[FieldDescriptor],
+    depth: usize,
+    schemas: &mut Schemas,
+    parameters: &mut Vec<Value>,
+) {
+    for field in message.fields().filter(|field| !elsewhere.contains(field) && !field.is_map()) {
+        let name = format!("{prefix}{}", field.json_name());
+        if let Some(inner) = is_object(&field) {
+            if depth < DEEPEST && !field.is_list() {
+                query(&inner, &format!("{name}."), elsewhere, depth + 1, schemas, parameters);
+            }
+            continue;
+        }
+        let constraint = Constraint::of(&field);
+        let mut schema = schemas.value(&field, Side::Parameter);
+        if constraint.is_required {
+            constraint.apply(&mut schema, &[]);
+        } else {
+            schema = or_empty(&field, &constraint, schema);
+        }
+        parameters.push(json!({
+            "name": name,
+            "in": "query",
+            "required": constraint.is_required && depth == 0,
+            "description": comment::of(&field.parent_file(), field.path()),
+            "schema": schema,
+        }));
+    }
+}

@@ -1,0 +1,179 @@
+//! Messages as schemas. What the service takes is closed, and has one form for each way to fill its oneofs; what it answers
+//! is open, for a later version may answer more.
+
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
+use serde_json::{Map, Value, json};
+
+use super::comment;
+use super::constraint::{self, Constraint};
+use super::value::{self, Side};
+
+/// The schemas that operations refer to, made as they are asked for.
+#[derive(Debug, Default)]
+pub(super) struct Schemas(Map<String, Value>);
+
+/// One way to fill a message: the fields of its oneofs that are set.
+pub(super) type Form = Vec<FieldDescriptor>;
+
+impl Schemas {
+    pub fn into_components(self) -> Map<String, Value> {
+        self.0
+    }
+
+    pub fn insert(&mut self, name: &str, schema: Value) {
+        self.0.insert(name.to_owned(), schema);
+    }
+
+    /// A reference to a message's schema, which is made if it is not there.
+    pub fn reference(&mut self, message: &MessageDescriptor, side: Side) -> Value {
+        let name = name(message, side);
+        if !self.0.contains_key(&name) {
+            // There before it is made: a message may contain itself.
+            self.0.insert(name.clone(), Value::Null);
+            let schema = if side == Side::Response { self.answer(message) } else { self.body(message, &[]) };
+            self.0.insert(name.clone(), schema);
+        }
+        json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+
+    fn answer(&mut self, message: &MessageDescriptor) -> Value {
+        let mut properties = Map::new();
+        for field in message.fields() {
+            let mut schema = self.value(&field, Side::Response);
+            Constraint::of(&field).apply(&mut schema, &[]);
+            properties.insert(field.json_name().to_owned(), described(&field, schema));
+        }
+        json!({ "type": "object", "description": description(message), "properties": properties })
+    }
+
+    /// What a request takes, but for the fields that stand elsewhere.
+    pub fn body(&mut self, message: &MessageDescriptor, elsewhere: &[FieldDescriptor]) -> Value {
+        let mut forms: Vec<_> = forms(message).iter().map(|form| self.form(message, form, elsewhere)).collect();
+        if forms.len() > 1 {
+            return json!({ "description": description(message), "oneOf": forms });
+        }
+        forms.pop().unwrap_or_default()
+    }
+
+    fn form(&mut self, message: &MessageDescriptor, form: &[FieldDescriptor], elsewhere: &[FieldDescriptor]) -> Value {
+        let others: Vec<_> = form.iter().map(|field| field.name().to_owned()).collect();
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        for field in message.fields().filter(|field| !elsewhere.contains(field)) {
+            let (schema, is_required) = self.entry(&field, form, &others);
+            properties.insert(field.json_name().to_owned(), described(&field, schema));
+            if is_required {
+                required.push(field.json_name().to_owned());
+            }
+        }
+        let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+        if form.is_empty() {
+            schema["description"] = description(message).into();
+        } else {
+            schema["title"] = format!("{} with {}", message.name(), others.join(", ")).into();
+        }
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        schema
+    }
+
+    /// A field of a request, and whether it must be there.
+    fn entry(&mut self, field: &FieldDescriptor, form: &[FieldDescriptor], others: &[String]) -> (Value, bool) {
+        let constraint = Constraint::of(field);
+        let goes_with = constraint.goes_with.as_ref().map(|other| others.contains(other));
+        if form.contains(field) || constraint.is_required || goes_with == Some(true) {
+            return (self.must(field, others), true);
+        }
+        let is_excluded = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic());
+        let schema = match self.value(field, Side::Request) {
+            _ if is_excluded => json!({ "type": "null" }),
+            _ if goes_with == Some(false) => json!({ "type": ["string", "null"], "maxLength": 0 }),
+            schema => nullable(or_empty(field, &constraint, schema)),
+        };
+        (schema, false)
+    }
+
+    /// A value that is there and not empty, beside others that are set.
+    pub fn must(&mut self, field: &FieldDescriptor, others: &[String]) -> Value {
+        let mut schema = self.value(field, Side::Request);
+        if field.kind() == Kind::String && !field.is_list() {
+            schema["minLength"] = 1.into();
+        }
+        Constraint::of(field).apply(&mut schema, others);
+        schema
+    }
+
+    /// Without what its options say.
+    pub fn value(&mut self, field: &FieldDescriptor, side: Side) -> Value {
+        let kind = field.kind();
+        if let (true, Kind::Message(entry)) = (field.is_map(), &kind) {
+            let value = self.one(&entry.map_entry_value_field().kind(), side);
+            return json!({ "type": "object", "additionalProperties": value });
+        }
+        let schema = self.one(&kind, side);
+        if field.is_list() { json!({ "type": "array", "items": schema }) } else { schema }
+    }
+
+    fn one(&mut self, kind: &Kind, side: Side) -> Value {
+        match (value::schema(kind, side), kind) {
+            (Some(schema), _) => schema,
+            (None, Kind::Message(message)) => self.reference(message, side),
+            (None, _) => json!({}),
+        }
+    }
+}
+
+/// Every way to fill a message's oneofs, one field of each; of one that may be empty, also none.
+pub(super) fn forms(message: &MessageDescriptor) -> Vec<Form> {
+    let oneofs = message.oneofs().filter(|oneof| !oneof.is_synthetic());
+    oneofs.fold(vec![Vec::new()], |forms, oneof: OneofDescriptor| {
+        let none = (!constraint::is_required(&oneof)).then_some(None);
+        let ways: Vec<_> = oneof.fields().map(Some).chain(none).collect();
+        let with = |form: &Form, way: &Option<FieldDescriptor>| form.iter().cloned().chain(way.clone()).collect();
+        forms.iter().flat_map(|form| ways.iter().map(move |way| with(form, way))).collect()
+    })
+}
+
+/// The constraints of a field that need not be set: to be empty is the same.
+pub(super) fn or_empty(field: &FieldDescriptor, constraint: &Constraint, mut schema: Value) -> Value {
+    if field.is_list() || field.kind() != Kind::String {
+        constraint.apply(&mut schema, &[]);
+        return schema;
+    }
+    let mut set = json!({});
+    constraint.apply(&mut set, &[]);
+    if set != json!({}) {
+        schema["anyOf"] = json!([set, { "maxLength": 0 }]);
+    }
+    schema
+}
+
+/// To JSON's `null` a field is not set.
+fn nullable(mut schema: Value) -> Value {
+    match schema.get("type").cloned() {
+        Some(Value::String(kind)) if schema.get("enum").is_none() => {
+            schema["type"] = json!([kind, "null"]);
+            schema
+        }
+        _ => json!({ "anyOf": [schema, { "type": "null" }] }),
+    }
+}
+
+fn described(field: &FieldDescriptor, mut schema: Value) -> Value {
+    let comment = comment::of(&field.parent_file(), field.path());
+    if !comment.is_empty() {
+        schema["description"] = comment.into();
+    }
+    schema
+}
+
+fn description(message: &MessageDescriptor) -> String {
+    comment::of(&message.parent_file(), message.path())
+}
+
+/// Without the package; of a message that is in an answer and in another message's request, its own for each.
+fn name(message: &MessageDescriptor, side: Side) -> String {
+    let full = message.full_name();
+    let short = full.strip_prefix(message.package_name()).map_or(full, |name| name.trim_start_matches('.'));
+    if side == Side::Response || short.ends_with("Request") { short.to_owned() } else { format!("{short}Input") }
+}

@@ -1,0 +1,84 @@
+//! One value, as the JSON mapping of protobuf writes it: scalars, enums, and the messages that it writes in a way of their
+//! own.
+
+use prost_reflect::{EnumDescriptor, Kind, MessageDescriptor};
+use serde_json::{Value, json};
+
+/// Who wrote a value: what the service writes has one form, and it reads a few more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// In JSON.
+    Request,
+    /// As a text of a path or a query.
+    Parameter,
+    /// In JSON, by the service.
+    Response,
+}
+
+/// Of everything but the messages that are JSON objects of their fields.
+pub(super) fn schema(kind: &Kind, side: Side) -> Option<Value> {
+    Some(match kind {
+        Kind::Double => json!({ "type": "number", "format": "double" }),
+        Kind::Float => json!({ "type": "number", "format": "float" }),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => integer("int32", i32::MIN.into(), i32::MAX.into(), side),
+        Kind::Uint32 | Kind::Fixed32 => integer("uint32", 0, u32::MAX.into(), side),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => long("int64", "^-?[0-9]+$", side),
+        Kind::Uint64 | Kind::Fixed64 => long("uint64", "^[0-9]+$", side),
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::String => json!({ "type": "string" }),
+        Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
+        Kind::Enum(kind) => enumeration(kind, side),
+        Kind::Message(message) => return well_known(message, side),
+    })
+}
+
+fn integer(format: &str, least: i64, most: i64, side: Side) -> Value {
+    let number = json!({ "type": "integer", "format": format, "minimum": least, "maximum": most });
+    match side {
+        Side::Request => json!({ "anyOf": [number, { "type": "string", "pattern": "^-?[0-9]+$" }] }),
+        Side::Parameter | Side::Response => number,
+    }
+}
+
+/// JSON's readers may have 53 bits, so 64 are written as text.
+fn long(format: &str, pattern: &str, side: Side) -> Value {
+    let text = json!({ "type": "string", "format": format, "pattern": pattern });
+    match side {
+        Side::Request => json!({ "anyOf": [text, { "type": "integer" }] }),
+        Side::Parameter => json!({ "type": "integer", "format": format }),
+        Side::Response => text,
+    }
+}
+
+fn enumeration(kind: &EnumDescriptor, side: Side) -> Value {
+    let names: Vec<_> = kind.values().map(|value| value.name().to_owned()).collect();
+    let names = json!({ "type": "string", "enum": names });
+    match side {
+        Side::Request => json!({ "anyOf": [names, { "type": "integer", "format": "int32" }] }),
+        Side::Parameter | Side::Response => names,
+    }
+}
+
+fn well_known(message: &MessageDescriptor, side: Side) -> Option<Value> {
+    let wrapped = |kind: Kind| schema(&kind, side);
+    Some(match message.full_name().strip_prefix("google.protobuf.")? {
+        "Timestamp" => json!({ "type": "string", "format": "date-time" }),
+        "Duration" => json!({ "type": "string", "pattern": r"^-?[0-9]+(?:\.[0-9]{1,9})?s$" }),
+        "FieldMask" => json!({ "type": "string" }),
+        "Struct" => json!({ "type": "object" }),
+        "ListValue" => json!({ "type": "array", "items": {} }),
+        "Value" => json!({}),
+        "Empty" => json!({ "type": "object", "additionalProperties": false }),
+        "Any" => json!({ "type": "object", "required": ["@type"], "properties": { "@type": { "type": "string" } } }),
+        "BoolValue" => wrapped(Kind::Bool)?,
+        "StringValue" => wrapped(Kind::String)?,
+        "BytesValue" => wrapped(Kind::Bytes)?,
+        "DoubleValue" => wrapped(Kind::Double)?,
+        "FloatValue" => wrapped(Kind::Float)?,
+        "Int32Value" => wrapped(Kind::Int32)?,
+        "Int64Value" => wrapped(Kind::Int64)?,
+        "UInt32Value" => wrapped(Kind::Uint32)?,
+        "UInt64Value" => wrapped(Kind::Uint64)?,
+        _ => return None,
+    })
+}

@@ -1,0 +1,155 @@
+//! The OpenAPI document as a client finds it: complete, consistent, true to the domain, and shown by a page that needs nobody
+//! else. Whether it is valid, and whether the server keeps to it, is for `.ci/openapi`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign::domain::{Email, PersonName, Username};
+use countersign::rest::Rest;
+use http::Method;
+use regex::Regex;
+use serde_json::Value;
+use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as _};
+
+use crate::support::TestApp;
+use crate::support::app::request;
+
+/// The document itself and the page: what describes is not described.
+const DOCS: [&str; 5] =
+    ["/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"];
+
+pub async fn document(app: &TestApp) -> Value {
+    let answer = app.get("/openapi.json", &[]).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("application/json")));
+    answer.json()
+}
+
+/// Every operation, by `GET /path`.
+pub fn operations(document: &Value) -> BTreeMap<String, Value> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    let all = paths.flat_map(|(path, verbs)| verbs.as_object().unwrap().iter().map(move |verb| (path, verb)));
+    all.map(|(path, (verb, operation))| (format!("{} {path}", verb.to_uppercase()), operation.clone())).collect()
+}
+
+#[tokio::test]
+async fn every_route_without_a_rule_is_in_the_document_with_its_methods() {
+    let app = TestApp::start().await;
+    let mut routes = BTreeSet::new();
+    for path in Rest::PATHS.iter().filter(|path| !DOCS.contains(path)) {
+        let answer = app.send(request(Method::PATCH, path, &[], axum::body::Body::empty())).await;
+        let allowed = answer.header("allow").unwrap_or_else(|| panic!("{path}")).to_owned();
+        // Every GET is a HEAD.
+        routes.extend(allowed.split(',').filter(|verb| *verb != "HEAD").map(|verb| format!("{verb} {path}")));
+    }
+    let document = document(&app).await;
+    let described = operations(&document).into_iter().filter(|(_, operation)| operation["x-grpc-method"].is_null());
+    assert_eq!(described.map(|(name, _)| name).collect::<BTreeSet<_>>(), routes);
+}
+
+#[tokio::test]
+async fn every_operation_has_an_id_of_its_own_and_every_reference_leads_somewhere() {
+    let document = document(&TestApp::start().await).await;
+    let mut ids = BTreeSet::new();
+    for (name, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{name} has no id")).to_owned();
+        assert!(ids.insert(id), "{name}");
+        for word in ["summary", "description"] {
+            assert!(operation[word].as_str().is_some_and(|text| !text.is_empty()), "{name} has no {word}");
+        }
+    }
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    assert!(references.len() > 100);
+    for reference in references {
+        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads away"));
+        assert!(document.pointer(pointer).is_some_and(Value::is_object), "{reference}");
+    }
+    assert!(!document.to_string().contains("\"x-field\""), "a field of dialects.json is in no proto");
+}
+
+fn collect(value: &Value, references: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            references.extend(map.get("$ref").map(|reference| reference.as_str().unwrap().to_owned()));
+            map.values().for_each(|value| collect(value, references));
+        }
+        Value::Array(list) => list.iter().for_each(|value| collect(value, references)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_taken_if_and_only_if_its_pattern_matches() {
+    let document = document(&TestApp::start().await).await;
+    let pattern = |pointer: &str| {
+        let pattern = document.pointer(&format!("/components/schemas/{pointer}/pattern")).and_then(Value::as_str);
+        Regex::new(pattern.unwrap_or_else(|| panic!("{pointer}"))).unwrap()
+    };
+    let username = pattern("UsernameCredentials/properties/username");
+    let name = pattern("EmailRegistration/properties/name");
+    for character in '\0'..=char::MAX {
+        // These are refused, but ranges of them are nothing that a document could have.
+        let category = character.general_category();
+        if category == Category::Unassigned || (category == Category::PrivateUse && character > '\u{FFFF}') {
+            continue;
+        }
+        let text = format!("ab{character}cd");
+        assert_eq!(username.is_match(&text), Username::parse(&text).is_ok(), "{character:?}");
+        assert_eq!(name.is_match(&text), PersonName::parse(&text).is_ok(), "{character:?}");
+    }
+    for text in ["two  sp", "a b c", "", "   "] {
+        assert_eq!(username.is_match(text), Username::parse(text).is_ok(), "{text:?}");
+    }
+
+    let email = pattern("EmailCredentials/properties/email");
+    let around = |text: &str| {
+        let taken = Email::parse(text).is_ok_and(|email| email.as_str() == text.to_ascii_lowercase());
+        assert_eq!(email.is_match(text), taken, "{text:?}");
+    };
+    for character in '\0'..='\u{FF}' {
+        for place in ["CaB@example.com", "Ca@example.com", "aC@example.com", "a@eCx.com", "a@Cx.com", "a@xC.com"] {
+            around(&place.replace('C', &character.to_string()));
+        }
+        around(&format!("a@example.c{character}"));
+    }
+    let long = format!("a@{}.com", "x".repeat(63));
+    let too_long = format!("a@{}.com", "x".repeat(64));
+    for text in ["a@b", "a@b.", "a@.b", "a..b@c.de", "a@b..c", "@b.cd", "a@", "a@b@c.de", &long, &too_long] {
+        around(text);
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_all_that_it_loads_come_from_here() {
+    let app = TestApp::start().await;
+    let page = app.get("/docs", &[]).await;
+    let text = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(!text.contains("//"), "an address of somewhere else");
+    let mut loaded: Vec<_> =
+        text.split("docs/").skip(1).map(|rest| format!("/docs/{}", rest.split('"').next().unwrap())).collect();
+    loaded.sort();
+    assert_eq!(loaded, ["/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"]);
+    for path in loaded.iter().map(String::as_str).chain(["/docs"]) {
+        let answer = app.get(path, &[]).await;
+        let kind = match path.rsplit_once('.') {
+            Some((_, "js")) => "text/javascript; charset=utf-8",
+            Some((_, "css")) => "text/css; charset=utf-8",
+            _ => "text/html; charset=utf-8",
+        };
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some(kind)), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; "), "{path}: {policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains("http"), "{path}: {policy}");
+    }
+    let start = app.get("/docs/start.js", &[]).await;
+    assert!(String::from_utf8(start.body.to_vec()).unwrap().contains("url: 'openapi.json'"));
+}
+
+#[tokio::test]
+async fn it_can_be_switched_off() {
+    let app = TestApp::with(&["--api-docs=false"]).await;
+    for path in DOCS {
+        assert_eq!(app.get(path, &[]).await.status, 404, "{path}");
+    }
+    assert_eq!(app.get("/healthz", &[]).await.status, 200);
+}

@@ -1,0 +1,167 @@
+//! The part of the OpenAPI document that the protos are: every annotated RPC, as they tell it; also those that come later.
+
+use std::collections::BTreeSet;
+
+use countersign::pb;
+use countersign::rest::{Rpc, Transcoder};
+use prost_reflect::{DescriptorPool, MethodDescriptor};
+use serde_json::{Value, json};
+
+use crate::every_rpc::{PUBLIC, WATCH};
+use crate::openapi::{document, operations};
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn every_annotated_rpc_is_in_the_document_and_no_other() {
+    let document = document(&TestApp::start().await).await;
+    let described: BTreeSet<_> = operations(&document)
+        .into_iter()
+        .filter_map(|(name, operation)| Some((name, operation["x-grpc-method"].as_str()?.to_owned())))
+        .collect();
+    let annotated = methods().into_iter().flat_map(|method| {
+        let name = format!("{}/{}", method.parent_service().full_name(), method.name());
+        bindings(&method).into_iter().map(move |binding| (binding, name.clone()))
+    });
+    assert_eq!(described, annotated.collect());
+    assert!(described.len() >= 10);
+}
+
+#[tokio::test]
+async fn what_an_rpc_needs_and_how_it_fails_is_what_its_comment_says() {
+    let document = document(&TestApp::start().await).await;
+    for (name, operation) in operations(&document) {
+        let Some(method) = operation["x-grpc-method"].as_str() else { continue };
+        let path = format!("/{method}");
+        assert_eq!(operation["description"], comment(method), "{name}");
+        let security = match path.as_str() {
+            WATCH => json!([{ "serviceCredential": [] }]),
+            public if PUBLIC.contains(&public) => json!([]),
+            _ => json!([{ "token": [] }, { "bearer": [] }]),
+        };
+        assert_eq!(operation["security"], security, "{name}");
+        for reason in comment(method).split_once("Reasons:").unwrap().1.split('`').skip(1).step_by(2) {
+            let told = |response: &Value| response["description"].as_str().unwrap().contains(&format!("`{reason}`: "));
+            assert!(operation["responses"].as_object().unwrap().values().any(told), "{name}: {reason}");
+        }
+        let has_login = operation["responses"].get("401").is_some();
+        assert_eq!(has_login, security != json!([]) || path.ends_with("/Login"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_that_is_served_is_the_one_of_the_descriptors() {
+    let made = Transcoder::new(pb::DESCRIPTORS, nobody()).unwrap().openapi();
+    assert_eq!(document(&TestApp::start().await).await, made);
+}
+
+#[test]
+fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
+    let document = Transcoder::new(&compile(SHELVES), nobody()).unwrap().openapi();
+    let all = operations(&document);
+    let get = &all["GET /v1/shelves/{shelf}/books/{book}"];
+    assert_eq!(get["operationId"], "Shelves_FindBook");
+    assert_eq!((&get["summary"], &get["tags"]), (&json!("Finds a book"), &json!(["Shelves"])));
+    assert_eq!(get["description"], "Finds a book.\n\nNeeds no token.");
+    assert_eq!(get["security"], json!([]));
+    let parameters: Vec<_> = get["parameters"].as_array().unwrap().iter().map(|p| (&p["name"], &p["in"])).collect();
+    let expected = [("shelf", "path"), ("book", "path"), ("when", "query"), ("page.size", "query"), ("kinds", "query")];
+    assert_eq!(parameters, expected.map(|(name, place)| (json!(name), json!(place))).each_ref().map(|(n, p)| (n, p)));
+    assert_eq!(get["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Book");
+
+    let put = &all["POST /v1/shelves/{shelf}/books"];
+    let body = &put["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(body["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["book", "kinds", "page", "when"]);
+    assert_eq!(put["security"], json!([{ "token": [] }, { "bearer": [] }]), "unless the comment says otherwise");
+    assert_eq!(
+        document["components"]["schemas"]["Book"]["properties"]["parts"]["items"]["$ref"],
+        "#/components/schemas/Book"
+    );
+
+    let stream = &all["GET /v1/shelves:watch"]["responses"]["200"]["content"]["application/x-ndjson"];
+    assert_eq!(stream["schema"]["properties"]["result"]["$ref"], "#/components/schemas/Book");
+    assert!(all.contains_key("POST /auth/login"), "beside the dialects");
+}
+
+const SHELVES: &str = r#"
+    syntax = "proto3";
+    package library.v1;
+    import "google/api/annotations.proto";
+    import "google/protobuf/timestamp.proto";
+    // Books.
+    service Shelves {
+      // Finds a book.
+      //
+      // Needs no token.
+      rpc FindBook(FindBookRequest) returns (Book) {
+        option (google.api.http) = {get: "/v1/shelves/{shelf}/books/{book}"};
+      }
+      // Puts one there.
+      rpc PutBook(FindBookRequest) returns (Book) {
+        option (google.api.http) = {post: "/v1/shelves/{shelf}/books" body: "*"};
+      }
+      // Tells of each.
+      rpc WatchBooks(WatchBooksRequest) returns (stream Book) {
+        option (google.api.http) = {get: "/v1/shelves:watch"};
+      }
+    }
+    message FindBookRequest {
+      string shelf = 1;
+      string book = 2;
+      google.protobuf.Timestamp when = 3;
+      Page page = 4;
+      repeated Kind kinds = 5;
+    }
+    message WatchBooksRequest {}
+    message Page { int32 size = 1; }
+    enum Kind { KIND_UNSPECIFIED = 0; KIND_NOVEL = 1; }
+    message Book { string title = 1; repeated Book parts = 2; map<string, int64> marks = 3; }
+"#;
+
+fn compile(text: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("library.proto"), text).unwrap();
+    let includes = [dir.path(), std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/proto"))];
+    protox::Compiler::new(includes)
+        .unwrap()
+        .include_imports(true)
+        .include_source_info(true)
+        .open_file("library.proto")
+        .unwrap()
+        .encode_file_descriptor_set()
+}
+
+fn nobody() -> Rpc {
+    Rpc::new(|_| Box::pin(async { unreachable!("nothing is called") }))
+}
+
+fn methods() -> Vec<MethodDescriptor> {
+    let pool = DescriptorPool::decode(pb::DESCRIPTORS).unwrap();
+    pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
+}
+
+fn comment(method: &str) -> String {
+    let (service, name) = method.split_once('/').unwrap();
+    let is_it = |method: &MethodDescriptor| method.name() == name && method.parent_service().full_name() == service;
+    let method = methods().into_iter().find(is_it).unwrap();
+    let file = method.parent_file().file_descriptor_proto().clone();
+    let locations = file.source_code_info.unwrap().location;
+    let location = locations.iter().find(|location| location.path == method.path()).unwrap();
+    let lines: Vec<_> =
+        location.leading_comments().lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    lines.join("\n")
+}
+
+/// `GET /v1/me`, read off the annotation by its text form.
+fn bindings(method: &MethodDescriptor) -> Vec<String> {
+    let annotation = method.parent_pool().get_extension_by_name("google.api.http").unwrap();
+    let options = method.options();
+    let rule = options.get_extension(&annotation).to_string();
+    let verbs = ["get", "put", "post", "delete", "patch"];
+    let words: Vec<_> = rule.split(|c: char| !(c.is_ascii_alphanumeric() || "/:{}_\"".contains(c))).collect();
+    let found = words.iter().filter_map(|word| {
+        let (verb, path) = word.split_once(":\"")?;
+        let verb = verb.trim_start_matches("additional_bindings:").trim_start_matches(['{', '[']);
+        verbs.contains(&verb).then(|| format!("{} {}", verb.to_uppercase(), path.split('"').next().unwrap()))
+    });
+    found.collect()
+}
