@@ -146,10 +146,9 @@ impl Place {
             let Value::Object(map) = place else { return Err((shown(&self.names.join(".")), "has the wrong type")) };
             if alias != name
                 && let Some(value) = map.remove(alias)
+                && map.insert(name.clone(), value).is_some()
             {
-                if map.insert(name.clone(), value).is_some() {
-                    return Err((shown(alias), names::BOTH));
-                }
+                return Err((shown(alias), names::BOTH));
             }
             place = map.entry(name).or_insert(Value::Null);
         }
