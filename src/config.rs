@@ -265,8 +265,9 @@ impl Settings {
         let command = Cli::command();
         let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
         for found in environment.filter(|name| !known.contains(&name.as_str())) {
-            // One slip of the finger; two in names long enough that nothing else comes that near.
-            if let Some(meant) = known.iter().find(|known| strsim::osa_distance(&found, known) <= known.len() / 8) {
+            // One slip of the finger; two in long names. Or what the setting would be if it were no file.
+            let is_near = |known: &str| strsim::osa_distance(&found, known) <= known.len() / 8;
+            if let Some(meant) = known.iter().find(|&&at| is_near(at) || at.strip_suffix("_FILE") == Some(&found)) {
                 return Err(SettingsError::Misspelt { found, meant: (*meant).to_owned() });
             }
         }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -32,6 +32,12 @@ const NOT_JSON: Unreadable = Unreadable {
     status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
     code: "unsupported_media_type",
     text: "the content type must be application/json",
+};
+/// RFC 9110 section 8.4: to be refused by whoever does not know it.
+const ENCODED: Unreadable = Unreadable {
+    status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    code: "unsupported_media_type",
+    text: "the body must not be compressed: send it without Content-Encoding",
 };
 const TOO_LARGE: Unreadable = Unreadable {
     status: StatusCode::PAYLOAD_TOO_LARGE,
@@ -100,7 +106,7 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Fields), Unreadable
     if !is_json(&parts.headers) {
         return Err(NOT_JSON);
     }
-    let bytes = collect(body).await?;
+    let bytes = bytes(&parts.headers, body).await?;
     let fields = match serde_json::from_slice(&bytes).map_err(|_| MALFORMED)? {
         Value::Object(map) => Fields { map, problems: Vec::new() },
         _ => Fields::default(),
@@ -109,13 +115,21 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Fields), Unreadable
 }
 
 /// Whether the content type is JSON's, whatever its parameters.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+fn is_json(headers: &HeaderMap) -> bool {
     let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
+/// The bytes of a body that says that it is JSON, or of none at all.
+pub(super) async fn bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Unreadable> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ENCODED);
+    }
+    if is_json(headers) { collect(body).await } else { none(body).await }
+}
+
 /// Of a body that is no JSON: nothing, or it is refused.
-pub(super) async fn none(mut body: Body) -> Result<Bytes, Unreadable> {
+async fn none(mut body: Body) -> Result<Bytes, Unreadable> {
     let first = async {
         while let Some(frame) = body.frame().await {
             if frame.map_err(|_| MALFORMED)?.data_ref().is_some_and(|data| !data.is_empty()) {
@@ -128,7 +142,7 @@ pub(super) async fn none(mut body: Body) -> Result<Bytes, Unreadable> {
 }
 
 /// All of a body, if it is not too long and comes in time.
-pub(super) async fn collect(body: Body) -> Result<Bytes, Unreadable> {
+async fn collect(body: Body) -> Result<Bytes, Unreadable> {
     // A declared length is believed when it is too much; otherwise the limit counts.
     if body.size_hint().lower() > MAX_BYTES as u64 {
         return Err(TOO_LARGE);

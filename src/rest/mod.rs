@@ -113,6 +113,11 @@ impl Rest {
         refuse(path, StatusCode::BAD_REQUEST, "bad_request", text)
     }
 
+    /// Whether rules are at or beside this path.
+    pub fn has_rules_near(&self, path: &str) -> bool {
+        self.transcoder.is_near(path)
+    }
+
     /// What counts together: paths, with the names of their variables in place of what those are.
     pub fn names(&self) -> Vec<String> {
         let of_rules = self.transcoder.bindings().iter().map(|binding| binding.template.shown());

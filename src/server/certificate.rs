@@ -21,6 +21,9 @@ const CERT: &str = "TLS_CERT_FILE";
 const KEY: &str = "TLS_KEY_FILE";
 const CLIENT_CA: &str = "TLS_CLIENT_CA_FILE";
 
+/// In bytes. The certificates of all public authorities are a fifth of it.
+const LONGEST: u64 = 1_024 * 1_024;
+
 /// Why there is no TLS. Each message names the setting and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -117,11 +120,20 @@ impl<T: Clone + PartialEq> Seen<T> {
     }
 }
 
+/// Of a regular file: a pipe would keep its reader waiting, and give what it has only once.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() || about.len() > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file, or longer than a megabyte"));
+    }
+    std::fs::read(path)
+}
+
 impl Files {
     fn read(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
         let Some((cert, key)) = settings.pair()? else { return Ok(None) };
         let read = |setting, path: &Path| {
-            std::fs::read(path).map_err(|cause| TlsError::Unreadable(setting, path.to_owned(), cause))
+            read_file(path).map_err(|cause| TlsError::Unreadable(setting, path.to_owned(), cause))
         };
         let client_ca = settings.tls_client_ca_file.as_deref().map(|path| read(CLIENT_CA, path)).transpose()?;
         Ok(Some(Self { cert: read(CERT, cert)?, key: Zeroizing::new(read(KEY, key)?), client_ca }))

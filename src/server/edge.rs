@@ -138,7 +138,9 @@ impl Inner {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
-        let Some(kind) = Kind::of(&request) else {
+        // No service has such a path, and what says that it is gRPC there is a body of the wrong type.
+        let kind = Kind::of(&request).filter(|_| !self.rest.has_rules_near(request.uri().path()));
+        let Some(kind) = kind else {
             return self.rest(request.map(RestBody::new)).await.map(Either::Right);
         };
         let mut request = request.map(|body| Patient::new(body, SILENCE));

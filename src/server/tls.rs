@@ -43,15 +43,19 @@ impl Tls {
             return Err(refuse(&mut stream, first).await);
         }
         let config = Arc::clone(&self.config.borrow());
-        match TlsAcceptor::from(config).accept(stream).await {
+        match TlsAcceptor::from(config).accept(stream).into_fallible().await {
             Ok(stream) => {
                 let agreed = stream.get_ref().1.alpn_protocol();
                 let protocol = if agreed == Some(b"h2") { Protocol::Http2 } else { Protocol::Http1 };
                 Ok((Box::new(stream), protocol))
             }
-            Err(error) => {
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                *failed = Failed { times: failed.times + 1, last: error.to_string() };
+            Err((error, mut stream)) => {
+                {
+                    let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    *failed = Failed { times: failed.times + 1, last: error.to_string() };
+                }
+                // The reason has been sent, as an alert.
+                let _ = part(&mut stream).await;
                 Err(error)
             }
         }
@@ -73,15 +77,20 @@ const HANDSHAKE: u8 = 22;
 const USE_HTTPS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 35\r\n\
     connection: close\r\n\r\nThis port speaks TLS: use https://\n";
 
+/// Waits for the peer to close: if this side did so with something unread, the system would take back what was sent last. The
+/// time for a handshake is the limit.
+async fn part(stream: &mut TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = [0; 1_024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
 /// Answers what is no handshake, if it may be HTTP.
 async fn refuse(stream: &mut TcpStream, first: [u8; 1]) -> io::Error {
     let answer = async {
         stream.write_all(USE_HTTPS).await?;
-        stream.shutdown().await?;
-        // Closed with something unread, the system would take the answer back.
-        let mut rest = [0; 1_024];
-        while stream.read(&mut rest).await? > 0 {}
-        Ok::<_, io::Error>(())
+        part(stream).await
     };
     if first[0].is_ascii_alphabetic() {
         // Who does not wait for it has no use for it.

@@ -196,10 +196,21 @@ async fn what_is_no_such_request_is_a_status_too() {
         let options = send(&app, Method::OPTIONS, path, &[], "").await;
         options.assert(path, 204, &[("allow", allow)], &Value::Null);
     }
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""] {
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+        "",
+        "application/grpc",
+        "application/grpc-web",
+    ] {
         let answer = send(&app, Method::POST, "/v1/sessions:login", &[("content-type", content_type)], "{}").await;
         answer.assert(content_type, 415, &[], &status(3, "the content type must be application/json", &[]));
     }
+    let encoded = [json[0], ("content-encoding", "gzip")];
+    let text = "the body must not be compressed: send it without Content-Encoding";
+    let answer = send(&app, Method::POST, "/v1/sessions:login", &encoded, "{}").await;
+    answer.assert("compressed", 415, &[], &status(3, text, &[]));
     let large = format!("{{\"password\":\"{}\"}}", " ".repeat(64 * 1_024));
     let expected = status(3, "the body must have at most 65536 bytes", &[]);
     post(&app, "/v1/sessions:login", &large).await.assert("too large", 413, &[], &expected);

@@ -31,6 +31,7 @@ fn files_of_tls_that_cannot_work_stop_the_start_and_the_setting_is_named() {
         ("missing", "key", "", ["cannot read TLS_CERT_FILE (missing)", "name a file in PEM form"]),
         ("cert", "missing", "", ["cannot read TLS_KEY_FILE (missing)", "name a file in PEM form"]),
         ("cert", "key", ".", ["cannot read TLS_CLIENT_CA_FILE (.)", "name a file in PEM form"]),
+        ("/dev/zero", "key", "", ["cannot read TLS_CERT_FILE (/dev/zero)", "it is no regular file"]),
         ("key", "cert", "", ["TLS_KEY_FILE (cert) holds no private key", "-----BEGIN PRIVATE KEY-----"]),
         ("key", "key", "", ["TLS_CERT_FILE (key) holds no certificate", "-----BEGIN CERTIFICATE-----"]),
         ("empty", "key", "", ["TLS_CERT_FILE (empty)", "-----BEGIN CERTIFICATE-----"]),
@@ -49,6 +50,7 @@ fn files_of_tls_that_cannot_work_stop_the_start_and_the_setting_is_named() {
         refuses(&format!("{cert}, {key}, {client_ca}"), &mut command, &parts);
     }
     refuses("a misspelt one", good(dir.path()).env("TLS_CERTFILE", "cert"), &["did you mean TLS_CERT_FILE?"]);
+    refuses("one without its end", good(dir.path()).env("TLS_CERT", "cert"), &["did you mean TLS_CERT_FILE?"]);
     refuses("an empty one", good(dir.path()).env("TLS_CERT_FILE", ""), &["tls-cert-file"]);
 
     // What goes together starts, in either order within one file, beside what other programs call almost the same; and

@@ -189,8 +189,7 @@ impl Transcoder {
 
 /// The JSON of a body. None is none, whatever its content type.
 async fn read(parts: &Parts, body: Body) -> Result<Option<serde_json::Value>, Unreadable> {
-    let is_json = body::is_json(&parts.headers);
-    let bytes = if is_json { body::collect(body).await? } else { body::none(body).await? };
+    let bytes = body::bytes(&parts.headers, body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }

@@ -176,6 +176,7 @@ mod tests {
             Kind::String => any::<String>().prop_map(Value::String).boxed(),
             Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
             Kind::Int32 => any::<i32>().prop_map(Value::I32).boxed(),
+            Kind::Uint32 => any::<u32>().prop_map(Value::U32).boxed(),
             Kind::Int64 => any::<i64>().prop_map(Value::I64).boxed(),
             Kind::Enum(_) => (0..4).prop_map(Value::EnumNumber).boxed(),
             Kind::Message(message) => messages(&message).prop_map(Value::Message).boxed(),
