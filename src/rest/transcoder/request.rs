@@ -131,7 +131,7 @@ impl Place {
         match self.field.kind() {
             Kind::Bool => boolean(),
             Kind::Message(message) if message.full_name() == "google.protobuf.BoolValue" => boolean(),
-            Kind::Enum(_) => Ok(serde_json::from_str(&text).map_or_else(|_| Value::String(text), Value::Number)),
+            Kind::Enum(_) => Ok(text.parse::<i32>().map_or_else(|_| Value::String(text), Value::from)),
             _ => Ok(Value::String(text)),
         }
     }
