@@ -2,8 +2,8 @@
 //! `/api/auth/…` and `/auth/…`) as projections of the RPCs. All of it calls the same stack that the network is served, in
 //! process, and translates what comes back. Nothing here decides anything about accounts or tokens.
 //!
-//! `call` and `body` are what they share; `docs` describes all of it (`openapi`). Source: the two contracts, quoted where they decide something, and
-//! `google/api/http.proto`.
+//! `call` and `body` are what they share; `docs` describes all of it (`openapi`). Source: the two contracts, quoted where
+//! they decide something, and `google/api/http.proto`.
 
 mod body;
 mod call;
@@ -86,7 +86,7 @@ impl Rest {
         let is_head = request.method() == Method::HEAD;
         // What has panicked is not looked at again.
         let answer = AssertUnwindSafe(self.route(request)).catch_unwind().await;
-        let answer = answer.unwrap_or_else(|_| self.transcoder.failures().defect(&"a panic, told above"));
+        let answer = answer.unwrap_or_else(|_| self.transcoder.failures().defect(&"a panic"));
         let mut response = if is_head { without_body(answer) } else { answer };
         // Nothing here is for a cache, and nothing is what its content type does not say.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

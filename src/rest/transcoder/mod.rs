@@ -20,6 +20,8 @@ pub(in crate::rest) mod rules;
 pub(in crate::rest) mod template;
 mod values;
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
@@ -45,6 +47,8 @@ const PASSED_ON: [HeaderName; 4] = [TOKEN, AUTHORIZATION, USER_AGENT, HeaderName
 #[derive(Debug)]
 pub struct Transcoder {
     bindings: Vec<Binding>,
+    /// What their paths begin with: asked of every request, also of gRPC's.
+    roots: BTreeSet<String>,
     failures: Failures,
     rpc: Rpc,
 }
@@ -61,7 +65,9 @@ impl Transcoder {
     /// Of the services in an encoded `FileDescriptorSet`, which `rpc` answers.
     pub fn new(descriptors: &[u8], rpc: Rpc) -> Result<Self, RuleError> {
         let pool = DescriptorPool::decode(descriptors)?;
-        Ok(Self { bindings: rules::read(&pool)?, failures: Failures::new(pool), rpc })
+        let bindings = rules::read(&pool)?;
+        let roots = bindings.iter().filter_map(|binding| binding.template.first()).map(str::to_owned).collect();
+        Ok(Self { bindings, roots, failures: Failures::new(pool), rpc })
     }
 
     pub(super) fn bindings(&self) -> &[Binding] {
@@ -79,8 +85,7 @@ impl Transcoder {
 
     /// Whether a path is where rules are, though perhaps of none.
     pub(super) fn is_near(&self, path: &str) -> bool {
-        let first = path.split('/').nth(1);
-        self.bindings.iter().any(|binding| binding.template.first() == first)
+        path.split('/').nth(1).is_some_and(|first| self.roots.contains(first))
     }
 
     /// Answers every path and method, the wrong ones too.
