@@ -7,6 +7,7 @@ mod email;
 mod error;
 mod handle;
 mod password;
+mod password_hash;
 mod text;
 mod username;
 
@@ -17,5 +18,6 @@ pub use client::Client;
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
-pub use password::{NewPassword, Password, PasswordHash};
+pub use password::{NewPassword, Password};
+pub use password_hash::PasswordHash;
 pub use username::Username;
