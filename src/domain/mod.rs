@@ -7,7 +7,7 @@ mod email;
 mod error;
 mod handle;
 mod password;
-mod password_hash;
+pub mod password_hash;
 mod text;
 mod username;
 
@@ -19,5 +19,5 @@ pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
 pub use password::{NewPassword, Password};
-pub use password_hash::PasswordHash;
+pub use password_hash::{PasswordHash, PasswordHashError};
 pub use username::Username;

@@ -4,9 +4,10 @@
 //! time is told so at once, and when to come back.
 //!
 //! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
-//! `machine` what there is of threads and memory, `cost` the parameters that may be set, `stats` what is counted.
+//! `digest` the hashes themselves, `machine` what there is of threads and memory, `cost` the parameters that may be set, `stats` what is counted.
 
 pub mod cost;
+mod digest;
 mod lane;
 pub mod machine;
 mod memory;
@@ -19,10 +20,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Params, Version};
 
 use crate::domain::{Password, PasswordHash};
 use lane::Lane;
+use memory::Memory;
 
 pub use stats::{Dropped, Histogram, LaneStats, Refusal};
 
@@ -95,7 +97,12 @@ impl PasswordHasher {
     /// Hashes a password that is to be stored.
     pub async fn hash(&self, password: &Password, turn: Turn) -> Result<PasswordHash, HashError> {
         let salt = random_salt()?;
-        let output = self.run(password.clone(), self.params.clone(), salt.to_vec(), turn).await?;
+        let (password, params) = (password.clone(), self.params.clone());
+        let hash = move |memory: &mut Memory| {
+            let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+            digest::argon2(algorithm, version, params, password.as_bytes(), &salt, OUTPUT_BYTES, memory)
+        };
+        let output = self.lane.run(turn, hash).await?;
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
     }
 
@@ -108,7 +115,9 @@ impl PasswordHasher {
         turn: Turn,
     ) -> Result<Verdict, HashError> {
         let hash = hash.unwrap_or(&self.dummy);
-        let output = self.run(password.clone(), hash.params().clone(), hash.salt().to_vec(), turn).await?;
+        let (password, stored) = (password.clone(), hash.clone());
+        let compute = move |memory: &mut Memory| digest::compute(&stored, password.as_bytes(), memory);
+        let output = self.lane.run(turn, compute).await?;
         let matches = constant_time_eq(&output, hash.output());
         Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
     }
@@ -121,19 +130,6 @@ impl PasswordHasher {
     /// How the lane is doing now.
     pub fn stats(&self) -> LaneStats {
         self.lane.stats()
-    }
-
-    /// Waits for a turn and a hash. Dropping the future gives the turn up, unless the hash has begun.
-    async fn run(&self, password: Password, params: Params, salt: Vec<u8>, turn: Turn) -> lane::Output {
-        let hash = move |memory: &mut memory::Memory| {
-            let mut output = [0; OUTPUT_BYTES];
-            let blocks = memory.take(params.block_count())?;
-            Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                .hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, blocks)
-                .map(|()| output)
-                .map_err(|_| HashError::Failed("argon2 refused its input"))
-        };
-        self.lane.run(turn, hash).await
     }
 }
 

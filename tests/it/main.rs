@@ -41,6 +41,7 @@ mod sockets;
 mod sqlite;
 mod stack;
 mod store;
+mod stored_hashes;
 mod support;
 mod tls;
 mod tls_settings;
