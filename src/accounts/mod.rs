@@ -4,6 +4,7 @@
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod import;
 mod known;
 mod operator;
 mod sessions;
@@ -28,6 +29,7 @@ use crate::store::{Credentials, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
+pub use import::{Import, Imported};
 pub use known::Known;
 pub use operator::Operator;
 pub use sessions::{Actor, SessionList};

@@ -22,7 +22,7 @@ const PAGE: u32 = 500;
 
 /// The operator's use cases.
 pub struct Operator {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod handle;
 mod password;
 pub mod password_hash;
+mod portable;
 mod text;
 mod username;
 
@@ -22,4 +23,5 @@ pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
 pub use password::{NewPassword, Password};
 pub use password_hash::{PasswordHash, PasswordHashError};
+pub use portable::{DraftError, DraftProblem, PortableAccount, PortableDraft, derived_id};
 pub use username::Username;

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Credentials, StoreError, StoredRevocation, StoredSession};
 use crate::domain::{
-    Account, AccountStatus, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role,
-    Session, Username,
+    Account, AccountStatus, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName, PortableAccount,
+    Revocation, Role, Session, Username,
 };
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
@@ -66,6 +66,15 @@ impl AccountRow {
             created_at: from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?,
             platform_admin: self.platform_admin == 1,
         })
+    }
+
+    pub fn into_portable(self) -> Result<PortableAccount, StoreError> {
+        let password_hash = match self.password_hash.as_str() {
+            "" => None,
+            text => Some(PasswordHash::parse(text).map_err(|_| impossible("accounts", "password_hash", self.id))?),
+        };
+        let Account { id, identity, status, created_at, .. } = self.into_account()?;
+        Ok(PortableAccount { id, identity, password_hash, status, created_at })
     }
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and what it may use; in the order of `lib.rs`.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("clock", &[]),
     ("domain", &[]),
+    ("import", &["domain"]),
     ("pb", &[]),
     ("token", &["clock"]),
     ("revocations", &["domain", "clock"]),
@@ -40,13 +41,14 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "pb",
         ],
     ),
-    ("command", &["accounts", "clock", "config", "domain", "hashing", "store"]),
+    ("command", &["accounts", "clock", "config", "domain", "hashing", "import", "store"]),
     ("main", &["config", "command", "server", "telemetry"]),
 ];
 
 /// Crates that a module must not name.
-const OUTSIDE: [(&str, &[&str]); 10] = [
+const OUTSIDE: [(&str, &[&str]); 11] = [
     ("domain", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),
+    ("import", &["tonic", "axum", "http", "hyper"]),
     ("token", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),
     ("revocations", &["tonic", "axum", "http", "hyper", "sqlx"]),
     ("activity", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),

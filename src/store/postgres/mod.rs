@@ -6,6 +6,7 @@
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
 mod errors;
+mod import;
 mod listen;
 mod moving;
 mod open;

@@ -8,6 +8,7 @@
 
 mod backup;
 mod errors;
+mod import;
 mod moving;
 mod open;
 mod sessions;
