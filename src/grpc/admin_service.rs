@@ -5,12 +5,13 @@ use std::pin::Pin;
 use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::portable;
+use super::session_service::actor;
 use crate::accounts::Accounts;
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
 
 pub(super) struct Admin {
-    #[expect(dead_code, reason = "the next commits")]
     accounts: Accounts,
 }
 
@@ -114,15 +115,16 @@ impl AdminService for Admin {
 
     async fn import_accounts(
         &self,
-        _: Request<Streaming<pb::ImportAccountsRequest>>,
+        request: Request<Streaming<pb::ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let actor = actor(&request)?;
+        Ok(Response::new(portable::import(self.accounts.clone(), actor, request.into_inner()).await?))
     }
 
     async fn export_accounts(
         &self,
-        _: Request<pb::ExportAccountsRequest>,
+        request: Request<pb::ExportAccountsRequest>,
     ) -> Result<Response<Self::ExportAccountsStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        Ok(Response::new(portable::export(self.accounts.clone(), actor(&request)?).await?))
     }
 }

@@ -126,7 +126,7 @@ pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
     }
 }
 
-fn pb_role(role: Role) -> pb::Role {
+pub(super) fn pb_role(role: Role) -> pb::Role {
     match role {
         Role::Admin => pb::Role::Admin,
         Role::User => pb::Role::User,
@@ -156,6 +156,6 @@ pub(super) fn account(account: &Account) -> pb::Account {
     }
 }
 
-fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.unix_timestamp(), nanos: time.nanosecond().try_into().unwrap_or(0) }
 }

@@ -18,6 +18,7 @@ mod auth_service;
 mod calls;
 mod convert;
 mod deadline;
+mod portable;
 mod session_service;
 mod stack;
 mod status;

@@ -78,7 +78,7 @@ impl SessionService for Sessions {
     }
 }
 
-fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
+pub(super) fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
     let claims = caller(request)?.claims();
     Ok(Actor { account_id: claims.sub, session_id: claims.sid, epoch: claims.epoch })
 }

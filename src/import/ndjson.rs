@@ -53,6 +53,11 @@ struct Firm {
 
 /// Reads a line.
 pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount, Refusal> {
+    let line = line.trim_ascii();
+    // A list would be taken for the fields in their order.
+    if !line.starts_with(b"{") {
+        return Err(Refusal::malformed("no JSON object"));
+    }
     let line: Line = serde_json::from_slice(line).map_err(|error| unreadable(line, &error))?;
     let created_at = match &line.created_at {
         Some(text) => Some(timestamp::parse(text).ok_or(DraftError {

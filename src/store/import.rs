@@ -25,6 +25,17 @@ pub enum Imported {
     IdTaken,
 }
 
+impl Imported {
+    /// Why it was not taken; nothing of one that was.
+    pub fn problem(self) -> &'static str {
+        match self {
+            Self::New | Self::Unchanged => "",
+            Self::HandleTaken => "another account has this username or email",
+            Self::IdTaken => "another account has this id",
+        }
+    }
+}
+
 /// Taking accounts in, and giving them out.
 #[async_trait]
 pub trait ImportStore: Send + Sync + 'static {
