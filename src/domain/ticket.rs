@@ -21,10 +21,10 @@ impl Ticket {
     /// input.
     pub fn parse(input: String) -> Result<Self, &'static str> {
         let input = Zeroizing::new(input);
-        match input.len() {
+        match input.chars().take(65).count() {
             0 => Err("is required"),
-            1..=256 => Ok(Self(input)),
-            _ => Err("must have at most 256 bytes"),
+            1..=64 => Ok(Self(input)),
+            _ => Err("must have at most 64 characters"),
         }
     }
 
@@ -102,6 +102,6 @@ mod tests {
         assert_ne!(Ticket::new(&[8; 32]).digest(), made.digest());
         assert_eq!(format!("{made:?}"), "Ticket(..)");
         assert_eq!(Ticket::parse(String::new()).unwrap_err(), "is required");
-        assert!(Ticket::parse("x".repeat(257)).is_err());
+        assert!(Ticket::parse("x".repeat(65)).is_err());
     }
 }

@@ -5,11 +5,14 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod invitations;
 mod moving;
 mod open;
+mod outbox;
 mod postgres;
 mod rows;
 mod sqlite;
+mod tickets;
 
 use std::error::Error;
 
@@ -19,10 +22,13 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
 
+pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
+pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, KEEP_DEAD_MAIL, MailFate, OutboxStore};
 pub use postgres::PostgresStore;
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
+pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};
 
 /// How many revocations are read at once: enough for any second, and little enough to be read in one.
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
