@@ -13,15 +13,12 @@ use crate::domain::{Email, MailKind, NewMail};
 /// How long after one mail the next of its kind goes to the same recipient, at the earliest.
 pub const BETWEEN_MAILS: Duration = Duration::from_secs(60);
 
-/// How long a mail that was given up is kept for an operator to look at.
-pub const KEEP_DEAD_MAIL: Duration = Duration::from_secs(30 * 86_400);
-
 /// What the use cases and the worker need of the queue.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Queues a mail. One of its kind, recipient and subject that waits already, or went less than a minute ago, makes it
-    /// unnecessary. Tells whether it was queued; whoever asked for it is not told, for the answer depends on who asked
-    /// before. It goes no sooner than a minute after another of its kind to the same recipient.
+    /// Queues a mail, to be sent no sooner than a minute after another of its kind to the same recipient. One of its kind,
+    /// recipient and subject that waits already makes it unnecessary. Tells whether it was queued; a stranger who asked for
+    /// it must not be told, for that would tell whether the one before could be sent.
     async fn queue_mail(&self, mail: &NewMail) -> Result<bool, StoreError>;
 
     /// Waits until this process has queued a mail, by whichever method. One ring is remembered.
