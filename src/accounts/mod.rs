@@ -146,7 +146,7 @@ impl Accounts {
         let session = signed_in.then(|| self.new_session(&account, call.client));
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref()).await;
+            let stored = store.insert_account(&new, opening.as_ref(), None).await;
             match &stored {
                 Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
                 Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
