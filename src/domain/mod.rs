@@ -7,6 +7,7 @@ mod email;
 mod error;
 mod handle;
 mod password;
+mod policy;
 mod text;
 mod username;
 
@@ -18,4 +19,5 @@ pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
 pub use password::{NewPassword, Password, PasswordHash};
+pub use policy::{LowerThanPreset, PasswordContext, PasswordPolicy, PolicyPreset};
 pub use username::Username;

@@ -27,7 +27,7 @@ impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
         self.accounts.require_open_registration().map_err(Failure)?;
         let (client, deadline) = (convert::client(&request), deadline::noted(&request));
-        let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
+        let (registration, password) = convert::registration(request.into_inner(), self.accounts.policy()).map_err(Failure)?;
         let (account, token) =
             self.accounts.register(registration, password, client, deadline).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {

@@ -68,7 +68,7 @@ impl From<Failure<AuthError>> for Status {
             AuthError::AccountGone => return Failure(Refusal::TokenInvalid).into(),
             AuthError::Overloaded { retry_after } => return overloaded(retry_after),
             AuthError::OutOfTime => return deadline_exceeded(),
-            AuthError::Unavailable(cause) => {
+            AuthError::Unavailable(cause) | AuthError::PasswordUnchecked(cause) => {
                 tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "unavailable");
                 (Code::Unavailable, ErrorReason::Unavailable)
             }

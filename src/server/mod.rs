@@ -72,6 +72,12 @@ pub enum ServeError {
     /// What TLS is spoken with.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The file of breached passwords.
+    #[error("BREACHED_PASSWORDS_FILE: {0}")]
+    Breaches(#[from] BreachesError),
+    /// What new passwords must be.
+    #[error(transparent)]
+    Policy(#[from] SettingsError),
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
