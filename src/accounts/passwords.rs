@@ -22,14 +22,17 @@ impl PasswordRules {
         password: Password,
         context: &PasswordContext,
     ) -> Result<NewPassword, AuthError> {
-        let password =
-            NewPassword::judge(password, &self.policy, context).map_err(|why| refused(field, why))?;
+        let password = NewPassword::judge(password, &self.policy, context).map_err(|why| refused(field, why))?;
         self.require_unbreached(field, &password).await?;
         Ok(password)
     }
 
     /// Refuses a password that is known from a breach; and any at all while the file cannot be read, for it may be one.
-    pub(super) async fn require_unbreached(&self, field: &'static str, password: &NewPassword) -> Result<(), AuthError> {
+    pub(super) async fn require_unbreached(
+        &self,
+        field: &'static str,
+        password: &NewPassword,
+    ) -> Result<(), AuthError> {
         let Some(breaches) = &self.breaches else {
             return Ok(());
         };

@@ -82,7 +82,8 @@ impl Header {
         if sha256(&[&bytes[..HEADER - 32]]) != bytes[HEADER - 32..] {
             return None;
         }
-        let fingerprint = [Fingerprint::Bits8, Fingerprint::Bits16].into_iter().find(|it| it.bits() == u32_at(bytes, 12))?;
+        let fingerprint =
+            [Fingerprint::Bits8, Fingerprint::Bits16].into_iter().find(|it| it.bits() == u32_at(bytes, 12))?;
         let shard_bits = Some(u32_at(bytes, 16)).filter(|bits| *bits <= MOST_SHARD_BITS)?;
         Some(Self { fingerprint, shard_bits, keys: u64_at(bytes, 20), length: u64_at(bytes, 28) })
     }

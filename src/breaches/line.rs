@@ -81,10 +81,14 @@ mod tests {
     fn a_line_is_forty_digits_and_perhaps_a_count() {
         let expected = parse(HEX.as_bytes());
         assert_eq!(expected.map(|sha1| sha1[3..6].to_vec()), Some(vec![0x00, 0xa8, 0xda]));
-        for same in [HEX.to_lowercase(), format!("{HEX}\r"), format!("{HEX}:1"), format!("{HEX}:18446744073709551615\r")] {
+        for same in
+            [HEX.to_lowercase(), format!("{HEX}\r"), format!("{HEX}:1"), format!("{HEX}:18446744073709551615\r")]
+        {
             assert_eq!(parse(same.as_bytes()), expected, "{same:?}");
         }
-        for wrong in ["", "\r", &HEX[1..], &format!("{HEX}0"), &format!("{HEX}:"), &format!("{HEX}:x"), &format!(" {HEX}")] {
+        for wrong in
+            ["", "\r", &HEX[1..], &format!("{HEX}0"), &format!("{HEX}:"), &format!("{HEX}:x"), &format!(" {HEX}")]
+        {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong:?}");
         }
         assert_eq!(parse(HEX.replace('A', "G").as_bytes()), None, "no digit");

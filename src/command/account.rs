@@ -72,13 +72,7 @@ async fn create(
         let rules = passwords::rules(settings)?;
         let password = read_password().map_err(CommandError::Password)?;
         let password = Password::parse(password, 1).map_err(|why| CommandError::Invalid("password", why))?;
-        let password = rules.judge("password", password, &context).await.map_err(|error| match &error {
-            AuthError::Validation(bad) => match bad.iter().next() {
-                Some(violation) => CommandError::Invalid(violation.field, violation.description),
-                None => error.into(),
-            },
-            _ => error.into(),
-        })?;
+        let password = rules.judge("password", password, &context).await.map_err(unfit)?;
         let hasher = PasswordHasher::start(settings.hash_params.clone(), 1, 1)?;
         if let Some(id) = operator.create(&hasher, registration, password).await? {
             return say(&format!("created {handle} ({id})"));
@@ -127,6 +121,16 @@ async fn find(operator: &Operator, handle: &str) -> Result<Account, CommandError
 
 fn parse(handle: &str) -> Result<Handle, CommandError> {
     Handle::parse(handle).map_err(|why| CommandError::Invalid("username or email", why))
+}
+
+/// What is wrong with a password, instead of that something is.
+fn unfit(error: AuthError) -> CommandError {
+    if let AuthError::Validation(bad) = &error
+        && let Some(violation) = bad.iter().next()
+    {
+        return CommandError::Invalid(violation.field, violation.description);
+    }
+    error.into()
 }
 
 /// Asked for without echo, twice; or the first line of standard input.

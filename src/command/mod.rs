@@ -10,7 +10,8 @@ mod passwords;
 use std::io::{self, Write as _};
 
 use crate::breaches::BreachesError;
-use crate::domain::{AuthError, Handle, LowerThanPreset};
+use crate::config::SettingsError;
+use crate::domain::{AuthError, Handle};
 use crate::hashing::HashError;
 use crate::store::{BackupError, MoveError, OpenError};
 
@@ -58,7 +59,7 @@ pub enum CommandError {
     BreachedPasswordsFile(BreachesError),
     /// Settings.
     #[error(transparent)]
-    Policy(#[from] LowerThanPreset),
+    Settings(#[from] SettingsError),
     /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),

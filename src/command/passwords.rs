@@ -1,7 +1,7 @@
 //! `countersign passwords …`: what an operator does with lists of passwords; and what new passwords of the command line are
 //! judged by, which are the server's settings.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::{CommandError, say};

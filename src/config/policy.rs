@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
 
-use super::number;
-use crate::domain::{LowerThanPreset, PasswordPolicy, PolicyPreset};
+use super::{SettingsError, number};
+use crate::domain::{PasswordPolicy, PolicyPreset};
 
 /// What new passwords must be. Login does not ask: whoever has a password keeps it.
 #[derive(Debug, Clone, Args)]
@@ -46,7 +46,12 @@ pub enum PasswordsCommand {
 
 impl PolicySettings {
     /// The policy, unless the minimum would lower it.
-    pub fn policy(&self) -> Result<PasswordPolicy, LowerThanPreset> {
-        PasswordPolicy::new(self.password_policy, self.password_min_length)
+    pub fn policy(&self) -> Result<PasswordPolicy, SettingsError> {
+        Ok(PasswordPolicy::new(self.password_policy, self.password_min_length)?)
+    }
+
+    /// Whether it is what the documented APIs promise and no more, which is weaker than anybody recommends.
+    pub fn is_contract(&self) -> bool {
+        self.password_policy == PolicyPreset::Contract
     }
 }

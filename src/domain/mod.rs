@@ -2,6 +2,7 @@
 //! protocol. A string from outside becomes one of these types once, at the edge, and is never a string again.
 
 mod account;
+mod call;
 mod client;
 mod email;
 mod error;
@@ -14,6 +15,7 @@ mod username;
 pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
+pub use call::Call;
 pub use client::Client;
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};

@@ -70,11 +70,7 @@ impl NewPassword {
     }
 
     /// [`Self::parse`] of what was taken already.
-    pub fn judge(
-        password: Password,
-        policy: &PasswordPolicy,
-        context: &PasswordContext,
-    ) -> Result<Self, &'static str> {
+    pub fn judge(password: Password, policy: &PasswordPolicy, context: &PasswordContext) -> Result<Self, &'static str> {
         policy.judge(&password, context)?;
         Ok(Self(password))
     }

@@ -33,7 +33,7 @@ use uuid::Uuid;
 
 use super::patience::Patient;
 use crate::config::Origin;
-use crate::grpc::{ClientAddress, Stack};
+use crate::grpc::{ClientAddress, RequestId, Stack};
 use crate::meter::{End, Meter, Running};
 use crate::rest::Rest;
 
@@ -85,12 +85,13 @@ where
 
 impl Inner {
     /// 1. The request's id, in its log lines and its answer.
-    async fn trace<B>(self: Arc<Self>, request: Request<B>) -> Answer
+    async fn trace<B>(self: Arc<Self>, mut request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
         let id = Uuid::now_v7();
+        request.extensions_mut().insert(RequestId(id));
         let peer = request.extensions().get().map(|&ClientAddress(address)| tracing::field::display(address));
         let span = tracing::info_span!("request", request_id = %id, peer);
         let mut answer = if lacks_host(&request) {

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn a_few_characters_over_and_over_are_found() {
-        for repeated in ["aaaaaaaa", "abababab", "abcabcab", "qwertyqwerty", "passwordpassword", "🦀🦀🦀🦀🦀🦀🦀🦀", "éaéaéa"]
+        for repeated in
+            ["aaaaaaaa", "abababab", "abcabcab", "qwertyqwerty", "passwordpassword", "🦀🦀🦀🦀🦀🦀🦀🦀", "éaéaéa"]
         {
             assert!(is_repetition(repeated), "{repeated}");
         }

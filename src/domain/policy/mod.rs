@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn each_preset_asks_for_what_it_says() {
         use PolicyPreset::{AsvsL1, Contract, Nist80063b4};
-        let at_least = |length| super::TOO_SHORT[length - 1];
+        let at_least = |length: usize| super::TOO_SHORT[length - 1];
         for (preset, context, password, expected) in [
             (Contract, alice(), "alice", Ok(())),
             (Contract, alice(), "four", Err(at_least(5))),
@@ -214,7 +214,11 @@ mod tests {
     #[test]
     fn what_is_hashed_keeps_what_is_folded_for_comparing() {
         // Composed (NFC), neither in lower case nor in another width.
-        let password = NewPassword::parse("Ｃafe\u{301} ﬁn de siècle".to_owned(), &policy(PolicyPreset::Nist80063b4, None), &ada());
+        let password = NewPassword::parse(
+            "Ｃafe\u{301} ﬁn de siècle".to_owned(),
+            &policy(PolicyPreset::Nist80063b4, None),
+            &ada(),
+        );
         assert_eq!(password.unwrap().as_password().as_bytes(), "Ｃafé ﬁn de siècle".as_bytes());
     }
 
