@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use xorf::{BinaryFuse8, BinaryFuse16, Descriptor};
 
-use super::filter::{self, ENTRY, Fingerprint, HEADER, Header, MOST_SHARD_BITS};
+use super::format::{self, ENTRY, Fingerprint, HEADER, Header, MOST_SHARD_BITS};
 use super::line::Lines;
 use super::{BreachesError, Source};
 
@@ -67,13 +67,13 @@ fn write(
 
     let mut out = Parts { file: BufWriter::with_capacity(1 << 20, file), at: begin, fingerprint };
     let mut lines = Lines::of(source);
-    let mut next = lines.next()?.map(|sha1| filter::key(&sha1));
+    let mut next = lines.next()?.map(|sha1| format::key(&sha1));
     let (mut keys, mut passwords) = (Vec::new(), 0);
     for shard in 0..1 << shard_bits {
         keys.clear();
-        while let Some(key) = next.filter(|&key| filter::shard(key, shard_bits) == shard) {
+        while let Some(key) = next.filter(|&key| format::shard(key, shard_bits) == shard) {
             keys.push(key);
-            next = lines.next()?.map(|sha1| filter::key(&sha1));
+            next = lines.next()?.map(|sha1| format::key(&sha1));
         }
         // A list may have one twice, and a filter cannot be made of it then.
         keys.dedup();
@@ -118,7 +118,7 @@ impl Parts {
         };
         let width = self.fingerprint.bits() as usize / 8;
         let count = u32::try_from(bytes.len() / width).map_err(io::Error::other)?;
-        let entry = filter::entry(self.at, &descriptor, &bytes, count);
+        let entry = format::entry(self.at, &descriptor, &bytes, count);
         self.file.write_all(&bytes)?;
         self.at += bytes.len() as u64;
         Ok(entry)

@@ -131,6 +131,7 @@ mod tests {
             "capitalcapital",
             "Countersign1",
             "lovelacepassword",
+            "lovelace 123456789",
             "lovelace_iloveyou!",
             "mail.engines.example",
         ] {
@@ -143,7 +144,7 @@ mod tests {
         for fine in [
             "lovelace keeps nine grey geese",
             "the capital of nowhere",
-            "lovelace 123456789",
+            "lovelace 918273640",
             "lovelace kvtq",
             "k3#vTq9!m2",
             "ada ada ada",
