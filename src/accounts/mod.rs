@@ -25,7 +25,7 @@ use crate::domain::{
 };
 use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Store, StoreError};
+use crate::store::{Credentials, Opening, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
@@ -180,7 +180,7 @@ impl Accounts {
         let found = self.store.find_credentials(handle).await?;
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify(password, stored, turn).await?;
-        let Some(Credentials { account, password_hash }) = found else {
+        let Some(Credentials { account, password_hash, password_changes }) = found else {
             return refused("unknown account", None);
         };
         let Some(password_hash) = password_hash else {
@@ -195,11 +195,11 @@ impl Accounts {
         }
 
         let session = self.new_session(&account, call.client);
-        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        let (store, opening) = (Arc::clone(&self.store), Opening { session: session.clone(), password_changes });
         let opened = uninterrupted(async move {
             let opened = store.open_session(&opening).await?;
             if opened {
-                tracing::info!(event = "login", result = "ok", account = %opening.account_id, session = %opening.id);
+                tracing::info!(event = "login", result = "ok", account = %opening.session.account_id, session = %opening.session.id);
             }
             Ok(opened)
         });
