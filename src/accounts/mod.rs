@@ -7,6 +7,7 @@
 mod import;
 mod known;
 mod operator;
+mod passwords;
 mod sessions;
 mod watch;
 
@@ -25,13 +26,14 @@ use crate::domain::{
 };
 use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Store, StoreError};
+use crate::store::{Credentials, Opening, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
 pub use import::{Import, Imported};
 pub use known::Known;
 pub use operator::Operator;
+pub use passwords::PasswordRules;
 pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
@@ -43,7 +45,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// A stronger hash is made when there is room for it, or at a later sign-in.
 const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long sessions and tokens live, and who may register.
+/// How long sessions and tokens live, who may register, and with which passwords.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Whether strangers may register.
@@ -54,6 +56,8 @@ pub struct Rules {
     pub email_token_lifetime: Duration,
     /// From the sign-in to the last token's expiry.
     pub session_max_lifetime: Duration,
+    /// What new passwords are judged by.
+    pub passwords: PasswordRules,
 }
 
 impl Rules {
@@ -135,6 +139,9 @@ impl Accounts {
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
         let turn = turn(&call);
+        // A storm of registrations is not one of reads of the disk, too.
+        self.hasher.require_room(&turn)?;
+        self.rules.passwords.require_unbreached("password", &password).await?;
         let password_hash = self.hasher.hash(password.as_password(), turn).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         let account = Account {
@@ -148,7 +155,7 @@ impl Accounts {
         let session = signed_in.then(|| self.new_session(&account, call.client));
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref()).await;
+            let stored = store.insert_account(&new, opening.as_ref(), None).await;
             match &stored {
                 Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
                 Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
@@ -175,7 +182,7 @@ impl Accounts {
         let found = self.store.find_credentials(handle).await?;
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify(password, stored, turn).await?;
-        let Some(Credentials { account, password_hash }) = found else {
+        let Some(Credentials { account, password_hash, password_changes }) = found else {
             return refused("unknown account", None);
         };
         let Some(password_hash) = password_hash else {
@@ -190,11 +197,11 @@ impl Accounts {
         }
 
         let session = self.new_session(&account, call.client);
-        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        let (store, opening) = (Arc::clone(&self.store), Opening { session: session.clone(), password_changes });
         let opened = uninterrupted(async move {
             let opened = store.open_session(&opening).await?;
             if opened {
-                tracing::info!(event = "login", result = "ok", account = %opening.account_id, session = %opening.id);
+                tracing::info!(event = "login", result = "ok", account = %opening.session.account_id, session = %opening.session.id);
             }
             Ok(opened)
         });

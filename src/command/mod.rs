@@ -1,5 +1,6 @@
 //! What an operator does from the command line: `account` with accounts, `import` and `export` with all of them, `moving`
-//! and `backup` with all of a database, `calibrate` with the machine. `stop` is the signals that end it early.
+//! and `backup` with all of a database, `calibrate` with the machine, `passwords` with lists of them. `stop` is the
+//! signals that end it early.
 
 mod account;
 mod backup;
@@ -7,11 +8,14 @@ mod calibrate;
 mod export;
 mod import;
 mod moving;
+mod passwords;
 mod stop;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use crate::breaches::BreachesError;
+use crate::config::SettingsError;
 use crate::domain::{AuthError, Handle};
 use crate::hashing::HashError;
 use crate::import::SourceError;
@@ -23,6 +27,7 @@ pub use calibrate::calibrate;
 pub use export::export;
 pub use import::import;
 pub use moving::migrate_store;
+pub use passwords::passwords;
 
 /// Why a command did not do it. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,15 @@ pub enum CommandError {
     /// Moving.
     #[error(transparent)]
     Move(#[from] MoveError),
+    /// A list of passwords, or the filter of one.
+    #[error(transparent)]
+    Breaches(#[from] BreachesError),
+    /// The list that new passwords are looked up in.
+    #[error("BREACHED_PASSWORDS_FILE: {0}")]
+    BreachedPasswordsFile(BreachesError),
+    /// Settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),

@@ -7,10 +7,13 @@ mod client;
 mod email;
 mod error;
 mod handle;
+mod mail;
 mod password;
 pub mod password_hash;
+mod policy;
 mod portable;
 mod text;
+mod ticket;
 mod username;
 
 pub use account::{
@@ -21,7 +24,10 @@ pub use client::Client;
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
+pub use mail::{MailKind, NewMail};
 pub use password::{NewPassword, Password};
 pub use password_hash::{PasswordHash, PasswordHashError};
+pub use policy::{LowerThanPreset, PasswordContext, PasswordPolicy, PolicyPreset};
 pub use portable::{DraftError, DraftProblem, PortableAccount, PortableDraft, derived_id};
+pub use ticket::{Ticket, TicketDigest, TicketPurpose};
 pub use username::Username;

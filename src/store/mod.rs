@@ -6,11 +6,15 @@
 //! first. Every method is one transaction.
 
 mod import;
+mod invitations;
 mod moving;
 mod open;
+mod outbox;
+mod passwords;
 mod postgres;
 mod rows;
 mod sqlite;
+mod tickets;
 
 use std::error::Error;
 
@@ -18,27 +22,36 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
+use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
 pub use import::{ImportStore, Imported};
+pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
+pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore};
+pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
+pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};
 
 /// How many revocations are read at once: enough for any second, and little enough to be read in one.
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore + ImportStore {}
+pub trait Store: AccountStore + PasswordStore + OutboxStore + TicketStore + InvitationStore + ImportStore {}
 
-impl<T: AccountStore + ImportStore> Store for T {}
+impl<T: AccountStore + PasswordStore + OutboxStore + TicketStore + InvitationStore + ImportStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
-    /// Stores an account, and its first session if it is signed in at once.
-    async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError>;
+    /// Stores an account, its first session if it is signed in at once, and the mail that asks for a proof of its address.
+    async fn insert_account(
+        &self,
+        account: &NewAccount,
+        session: Option<&Session>,
+        mail: Option<&NewMail>,
+    ) -> Result<(), StoreError>;
 
     /// The account that signs in with `handle`, whatever its status.
     async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError>;
@@ -52,9 +65,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
 
-    /// Stores a session, unless its account is no longer active or no longer in the session's epoch. Tells whether it
-    /// did. So a login that raced a disable loses, whoever comes first.
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError>;
+    /// Stores a session, unless its account is no longer active, no longer in the session's epoch, or has another password.
+    /// Tells whether it did. So a login that raced a disable or a change of the password loses, whoever comes first.
+    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError>;
 
     /// Ends a session; tokens of it are refused until `until`. Saying it twice changes nothing more.
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError>;
@@ -127,8 +140,19 @@ pub trait AccountStore: Send + Sync + 'static {
 pub struct Credentials {
     /// The account.
     pub account: Account,
-    /// Its stored hash; `None` when what is stored is none that this service would verify.
+    /// Its stored hash; `None` when there is none, or none that this service would verify.
     pub password_hash: Option<PasswordHash>,
+    /// How often another password was set.
+    pub password_changes: i64,
+}
+
+/// A sign-in that is to become a session.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The session.
+    pub session: Session,
+    /// Of the credentials that were verified.
+    pub password_changes: i64,
 }
 
 /// A revocation as stored.

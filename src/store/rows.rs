@@ -1,6 +1,8 @@
 //! Rows, translated into the domain's types: the same of every engine, for each decodes its own columns into the types
 //! of the rows below. A row that this service cannot have written is an error that names table, column and row.
 
+pub(super) mod mail;
+
 use std::time::Duration;
 
 use sqlx::FromRow;
@@ -17,7 +19,8 @@ use crate::domain::{
 macro_rules! select_account {
     () => {
         "select accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
-         status, epoch, accounts.created_at, email_verified_at, platform_admin from accounts left join firms on firms.id = firm_id"
+         status, epoch, accounts.created_at, email_verified_at, platform_admin, \
+         password_changes from accounts left join firms on firms.id = firm_id"
     };
 }
 pub(super) use select_account;
@@ -37,6 +40,7 @@ pub(super) struct AccountRow {
     created_at: i64,
     email_verified_at: Option<i64>,
     platform_admin: i64,
+    password_changes: i64,
 }
 
 impl AccountRow {
@@ -79,7 +83,8 @@ impl AccountRow {
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
         let password_hash = PasswordHash::parse(&self.password_hash).ok();
-        Ok(Credentials { account: self.into_account()?, password_hash })
+        let password_changes = self.password_changes;
+        Ok(Credentials { account: self.into_account()?, password_hash, password_changes })
     }
 }
 
@@ -139,6 +144,11 @@ impl SessionRow {
 
 pub(super) fn millis(time: OffsetDateTime) -> i64 {
     (time.unix_timestamp_nanos() / 1_000_000).try_into().unwrap_or(i64::MAX)
+}
+
+/// An address as it stands in a column `email`.
+pub(super) fn stored_email(table: &str, row: Uuid, text: &str) -> Result<Email, StoreError> {
+    Email::parse(text).map_err(|_| impossible(table, "email", row))
 }
 
 fn from_millis(millis: i64) -> Option<OffsetDateTime> {

@@ -8,7 +8,7 @@ use countersign::store::{EndedSession, SessionPage, StoredSession};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, at, email, revocations, username};
+use super::{Store, at, email, opening, revocations, username};
 
 /// A session that began at `created`, lives until 1,000 and whose tokens live for 100.
 fn session(id: u128, account: &NewAccount, created: i64) -> Session {
@@ -42,13 +42,13 @@ pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
         Client::new(&"\u{4e16}".repeat(200), Some("2001:db8::1".parse().unwrap())),
     ];
     let first = Session { client: clients[0].clone(), ..session(10, &new, 0) };
-    store.insert_account(&new, Some(&first)).await.unwrap();
+    store.insert_account(&new, Some(&first), None).await.unwrap();
     let mut all = vec![first];
     for (id, client) in (11..).zip(&clients[1..]) {
         // To the millisecond.
         let created_at = at(0) + Duration::from_millis(1);
         all.push(Session { client: client.clone(), created_at, ..session(id, &new, 0) });
-        assert!(store.open_session(all.last().unwrap()).await.unwrap());
+        assert!(store.open_session(&opening(all.last().unwrap().clone())).await.unwrap());
     }
     let stored = |session: &Session| StoredSession { session: session.clone(), last_token_at: session.created_at };
     for session in &all {
@@ -62,11 +62,11 @@ pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
 
 pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Store) {
     let (alice, bobby) = (username(1, "alice"), username(2, "bobby"));
-    store.insert_account(&alice, None).await.unwrap();
-    store.insert_account(&bobby, Some(&session(50, &bobby, 3))).await.unwrap();
+    store.insert_account(&alice, None, None).await.unwrap();
+    store.insert_account(&bobby, Some(&session(50, &bobby, 3)), None).await.unwrap();
     // Neither in the order of ids nor in that of times; three in the same moment.
     for (id, created) in [(30, 5), (12, 5), (40, 1), (11, 9), (20, 5)] {
-        assert!(store.open_session(&session(id, &alice, created)).await.unwrap());
+        assert!(store.open_session(&opening(session(id, &alice, created))).await.unwrap());
     }
     let expected = [11, 30, 20, 12, 40];
     assert_eq!(listed(&store, &alice, &page(10)).await, expected);
@@ -88,7 +88,7 @@ pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Sto
 
 pub async fn a_session_is_listed_while_a_token_of_it_can_be_good(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
     assert_eq!(listed(&store, &new, &page(99)).await, [10]);
     assert!(listed(&store, &new, &page(100)).await.is_empty(), "its one token expires at this second");
     let with_margin = SessionPage { tokens_since: at(99), ..page(129) };
@@ -103,8 +103,8 @@ pub async fn a_session_is_listed_while_a_token_of_it_can_be_good(store: Store) {
 
 pub async fn the_time_of_a_last_token_only_moves_on(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
-    assert!(store.open_session(&session(11, &new, 0)).await.unwrap());
+    store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
+    assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap());
     let ids = [10, 11, 99].map(Uuid::from_u128);
     store.note_last_tokens(&[]).await.unwrap();
     // The last one has ended meanwhile.
@@ -117,11 +117,11 @@ pub async fn the_time_of_a_last_token_only_moves_on(store: Store) {
 
 pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
     let (alice, bobby) = (username(1, "alice"), username(2, "bobby"));
-    store.insert_account(&alice, Some(&session(10, &alice, 0))).await.unwrap();
-    store.insert_account(&bobby, Some(&session(50, &bobby, 0))).await.unwrap();
+    store.insert_account(&alice, Some(&session(10, &alice, 0)), None).await.unwrap();
+    store.insert_account(&bobby, Some(&session(50, &bobby, 0)), None).await.unwrap();
     let late = Session { expires_at: at(120), ..session(11, &alice, 7) };
     for session in [&late, &session(12, &alice, 8)] {
-        assert!(store.open_session(session).await.unwrap());
+        assert!(store.open_session(&opening(session.clone())).await.unwrap());
     }
     let mut ended = store.end_sessions(alice.id, Some(Uuid::from_u128(12)), at(30)).await.unwrap();
     ended.sort_by_key(|ended| ended.stored.session.id);
@@ -145,14 +145,14 @@ pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
         assert_eq!(store.end_sessions(nobody, None, at(30)).await.unwrap(), []);
     }
     assert_eq!(revocations(&store, 0, 0).await.len(), 3);
-    assert!(store.open_session(&session(13, &alice, 9)).await.unwrap(), "the account signs in as before");
+    assert!(store.open_session(&opening(session(13, &alice, 9))).await.unwrap(), "the account signs in as before");
 }
 
 pub async fn a_thousand_sessions_end_together(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, None).await.unwrap();
+    store.insert_account(&new, None, None).await.unwrap();
     for id in 1..=1_001 {
-        assert!(store.open_session(&session(id, &new, 0)).await.unwrap());
+        assert!(store.open_session(&opening(session(id, &new, 0))).await.unwrap());
     }
     assert_eq!(store.end_sessions(new.id, None, at(0)).await.unwrap().len(), 1_001);
     let mut ended = revocations(&store, 0, 0).await;
@@ -162,8 +162,8 @@ pub async fn a_thousand_sessions_end_together(store: Store) {
 
 pub async fn a_changed_role_counts_the_epoch_and_ends_all_sessions(store: Store) {
     let (ada, alice) = (email(1, "ada@example.com", 7), username(2, "alice"));
-    store.insert_account(&ada, Some(&session(10, &ada, 0))).await.unwrap();
-    store.insert_account(&alice, Some(&session(20, &alice, 0))).await.unwrap();
+    store.insert_account(&ada, Some(&session(10, &ada, 0)), None).await.unwrap();
+    store.insert_account(&alice, Some(&session(20, &alice, 0)), None).await.unwrap();
     assert_eq!(store.set_role(ada.id, Role::Admin, at(100)).await.unwrap(), None, "it has it already");
     assert_eq!(listed(&store, &ada, &page(9)).await, [10]);
     for (role, epoch) in [(Role::Viewer, 1), (Role::User, 2), (Role::Admin, 3)] {
