@@ -20,6 +20,7 @@ mod forge;
 mod grpc;
 mod hash_lane;
 mod http2;
+mod import;
 mod known;
 mod layer;
 mod metrics;

@@ -1,6 +1,7 @@
 //! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
 //! exception for one of them would stand here, with its reason; there is none.
 
+mod import;
 mod sessions;
 
 use std::sync::Arc;
@@ -14,6 +15,11 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use import::{
+    an_import_changes_nothing_that_is_there, of_two_of_one_name_in_a_batch_the_first_is_taken,
+    one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
+    thousands_are_imported_at_once_and_a_second_time_in_vain, what_is_imported_is_exported_as_it_was,
+};
 use sessions::{
     a_changed_role_counts_the_epoch_and_ends_all_sessions, a_session_is_found_and_listed_as_it_was_stored,
     a_session_is_listed_while_a_token_of_it_can_be_good, a_thousand_sessions_end_together,
@@ -70,6 +76,11 @@ on_every_engine!(
     all_sessions_of_an_account_but_one_end_together,
     a_thousand_sessions_end_together,
     a_changed_role_counts_the_epoch_and_ends_all_sessions,
+    what_is_imported_is_exported_as_it_was,
+    an_import_changes_nothing_that_is_there,
+    of_two_of_one_name_in_a_batch_the_first_is_taken,
+    thousands_are_imported_at_once_and_a_second_time_in_vain,
+    one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
 );
 
 async fn open(url: &str) -> Store {
