@@ -22,8 +22,8 @@ use uuid::Uuid;
 use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
-    Password, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
+    Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, MailKind, NewAccount,
+    NewMail, NewPassword, Password, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
 };
 use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
@@ -155,9 +155,16 @@ impl Accounts {
             platform_admin: false,
         };
         let session = signed_in.then(|| self.new_session(&account, call.client));
+        let mail = match &new.identity {
+            Identity::Email { email, .. } => {
+                let id = new_id(&*self.clock);
+                Some(NewMail::to_address(id, MailKind::VerifyEmail, email.clone(), self.clock.now()))
+            }
+            Identity::Username(_) => None,
+        };
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref(), None).await;
+            let stored = store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
             match &stored {
                 Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
                 Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
