@@ -4,7 +4,7 @@
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
-//! `secret` where secrets come from.
+//! `secret` where secrets come from, `forwarded` where requests come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
@@ -12,6 +12,7 @@ mod certificate;
 mod edge;
 mod feed;
 mod first_bytes;
+mod forwarded;
 mod health;
 mod last_tokens;
 mod listener;
@@ -207,7 +208,8 @@ impl App {
         let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)), settings.api_docs)?;
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
-        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, answers);
+        let proxies = settings.proxies.trusted_proxies.clone();
+        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, answers);
         Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store })
     }
 
