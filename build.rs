@@ -28,7 +28,22 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;
-    let with_secrets = ["RegisterRequest", "RegisterResponse", "LoginRequest", "LoginResponse"];
+    let with_secrets = [
+        "RegisterRequest",
+        "RegisterResponse",
+        "LoginRequest",
+        "LoginResponse",
+        "VerifyEmailRequest",
+        "ChangeEmailRequest",
+        "ChangePasswordRequest",
+        "ResetPasswordRequest",
+        "AcceptInvitationRequest",
+        "CreateAccountRequest",
+        "SetPasswordRequest",
+        "PortableAccount",
+        "ImportAccountsRequest",
+        "ExportAccountsResponse",
+    ];
     tonic_prost_build::configure()
         .build_transport(false)
         .codec_path("crate::pb::codec::SmallCodec")

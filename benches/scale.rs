@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::domain::{Client, Identity, NewAccount, PasswordHash, Session, Username};
 use countersign::revocations::Revocations;
-use countersign::store::{self, AccountStore, Purpose, REVOCATIONS_AT_ONCE};
+use countersign::store::{self, Purpose, REVOCATIONS_AT_ONCE, Store};
 use postgres::Database;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use tokio::sync::mpsc;
@@ -101,7 +101,7 @@ async fn main() {
 }
 
 /// As the server does at its start.
-async fn load(store: &dyn AccountStore, live: usize) -> Duration {
+async fn load(store: &dyn Store, live: usize) -> Duration {
     let began = Instant::now();
     let (set, mut seq) = (Revocations::default(), 0);
     loop {
@@ -135,19 +135,20 @@ async fn rate<F: Future<Output = ()> + Send + 'static>(clients: usize, work: imp
     f64::from(done) / began.elapsed().as_secs_f64()
 }
 
-async fn account(store: &dyn AccountStore) -> Uuid {
+async fn account(store: &dyn Store) -> Uuid {
     let id = Uuid::now_v7();
     let account = NewAccount {
         id,
         identity: Identity::Username(Username::parse("alice").unwrap()),
-        password_hash: PasswordHash::parse(HASH).unwrap(),
+        joins: false,
+        password_hash: Some(PasswordHash::parse(HASH).unwrap()),
         created_at: SystemClock.now(),
     };
     store.insert_account(&account, None).await.unwrap();
     id
 }
 
-async fn sign_in(store: Arc<dyn AccountStore>, account_id: Uuid) {
+async fn sign_in(store: Arc<dyn Store>, account_id: Uuid) {
     let now = SystemClock.now();
     let session = Session {
         id: Uuid::now_v7(),
@@ -161,7 +162,7 @@ async fn sign_in(store: Arc<dyn AccountStore>, account_id: Uuid) {
     assert!(store.open_session(&session).await.unwrap());
 }
 
-async fn log_out(store: Arc<dyn AccountStore>) {
+async fn log_out(store: Arc<dyn Store>) {
     store.end_session(Uuid::now_v7(), SystemClock.now() + Duration::from_secs(3_600)).await.unwrap();
 }
 

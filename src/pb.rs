@@ -32,7 +32,7 @@ impl ErrorReason {
     }
 }
 
-/// Messages that carry a password or a token print as their bare name: a log line must not be able to leak one.
+/// Messages that carry a password, a hash or a token print as their bare name: a log line must not be able to leak one.
 macro_rules! opaque_debug {
     ($($message:ident),+) => {$(
         impl fmt::Debug for $message {
@@ -43,4 +43,19 @@ macro_rules! opaque_debug {
     )+};
 }
 
-opaque_debug!(RegisterRequest, RegisterResponse, LoginRequest, LoginResponse);
+opaque_debug!(
+    RegisterRequest,
+    RegisterResponse,
+    LoginRequest,
+    LoginResponse,
+    VerifyEmailRequest,
+    ChangeEmailRequest,
+    ChangePasswordRequest,
+    ResetPasswordRequest,
+    AcceptInvitationRequest,
+    CreateAccountRequest,
+    SetPasswordRequest,
+    PortableAccount,
+    ImportAccountsRequest,
+    ExportAccountsResponse
+);

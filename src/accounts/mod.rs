@@ -19,12 +19,12 @@ use uuid::Uuid;
 use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AuthError, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
+    Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
     Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
 };
 use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{AccountStore, Credentials, StoreError};
+use crate::store::{Credentials, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
@@ -66,7 +66,7 @@ impl Rules {
 /// The use cases. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts {
-    store: Arc<dyn AccountStore>,
+    store: Arc<dyn Store>,
     known: Arc<Known>,
     hasher: PasswordHasher,
     tokens: Tokens,
@@ -96,7 +96,7 @@ pub enum Registration {
 impl Accounts {
     /// Puts the parts together.
     pub fn new(
-        store: Arc<dyn AccountStore>,
+        store: Arc<dyn Store>,
         hasher: PasswordHasher,
         tokens: Tokens,
         revocations: Arc<Revocations>,
@@ -122,19 +122,17 @@ impl Accounts {
         Err(AuthError::RegistrationClosed)
     }
 
-    /// Registers an account; signs it in if it is a username account, as that contract has it. Nobody waits for the answer
-    /// after `deadline`.
+    /// Registers an account; signs it in if it is a username account, as that contract has it.
     pub async fn register(
         &self,
         registration: Registration,
         password: NewPassword,
-        client: Client,
-        deadline: Instant,
+        call: Call,
     ) -> Result<(Account, Option<IssuedToken>), AuthError> {
         self.require_open_registration()?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
-        let turn = Turn { client: client.address, deadline };
+        let turn = turn(&call);
         let password_hash = self.hasher.hash(password.as_password(), turn).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         let account = Account {
@@ -143,8 +141,9 @@ impl Accounts {
             status: AccountStatus::Active,
             epoch: 0,
             created_at: new.created_at,
+            platform_admin: false,
         };
-        let session = signed_in.then(|| self.new_session(&account, client));
+        let session = signed_in.then(|| self.new_session(&account, call.client));
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
             let stored = store.insert_account(&new, opening.as_ref()).await;
@@ -161,16 +160,15 @@ impl Accounts {
         Ok((account, token))
     }
 
-    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served before
-    /// `deadline`, not even a read of the database.
+    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
+    /// not even a read of the database.
     pub async fn login(
         &self,
         handle: &Handle,
         password: &Password,
-        client: Client,
-        deadline: Instant,
+        call: Call,
     ) -> Result<(Account, IssuedToken), AuthError> {
-        let turn = Turn { client: client.address, deadline };
+        let turn = turn(&call);
         self.hasher.require_room(&turn)?;
         let found = self.store.find_credentials(handle).await?;
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
@@ -189,7 +187,7 @@ impl Accounts {
             return refused("inactive account", Some(account.id));
         }
 
-        let session = self.new_session(&account, client);
+        let session = self.new_session(&account, call.client);
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         let opened = uninterrupted(async move {
             let opened = store.open_session(&opening).await?;
@@ -217,8 +215,9 @@ impl Accounts {
         {
             return Ok(account);
         }
+        let reading = self.known.begin();
         let account = Arc::new(self.find_active(id, epoch).await?);
-        self.known.note(&account);
+        self.known.note(&account, reading);
         Ok(account)
     }
 
@@ -295,16 +294,22 @@ impl fmt::Debug for Accounts {
     }
 }
 
+/// Its place in the hash lane.
+fn turn(call: &Call) -> Turn {
+    Turn { client: call.client.address, deadline: call.deadline }
+}
+
 fn new_account(registration: Registration, password_hash: PasswordHash, clock: &dyn Clock) -> NewAccount {
     let identity = match registration {
         Registration::Username(username) => Identity::Username(username),
         Registration::Email { email, name, firm_name } => {
-            Identity::Email { email, name, firm: Firm { id: new_id(clock), name: firm_name }, role: Role::Admin }
+            let firm = Firm { id: new_id(clock), name: firm_name };
+            Identity::Email { email, name, firm, role: Role::Admin, verified: false }
         }
     };
     let now = clock.now();
     let created_at = now.replace_nanosecond(0).unwrap_or(now);
-    NewAccount { id: new_id(clock), identity, password_hash, created_at }
+    NewAccount { id: new_id(clock), identity, joins: false, password_hash: Some(password_hash), created_at }
 }
 
 /// A UUID of version 7: in the order of time, and unlikely to collide; not a secret.

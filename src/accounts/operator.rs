@@ -14,7 +14,7 @@ use super::{LONGEST_WAIT, Registration, new_account};
 use crate::clock::Clock;
 use crate::domain::{Account, AccountStatus, AuthError, Handle, NewPassword, Role};
 use crate::hashing::{PasswordHasher, Turn};
-use crate::store::{AccountStore, StoreError};
+use crate::store::{Store, StoreError};
 use crate::token::MAX_LIFETIME;
 
 /// How many accounts a listing reads at once.
@@ -22,13 +22,13 @@ const PAGE: u32 = 500;
 
 /// The operator's use cases.
 pub struct Operator {
-    store: Arc<dyn AccountStore>,
+    store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
 }
 
 impl Operator {
     /// On the database of a server, whose settings it need not know.
-    pub fn new(store: Arc<dyn AccountStore>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
 

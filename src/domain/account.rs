@@ -21,6 +21,8 @@ pub struct Account {
     pub epoch: i64,
     /// When it was registered, to the second.
     pub created_at: OffsetDateTime,
+    /// Whether it administers the whole service. Only the command line makes it so.
+    pub platform_admin: bool,
 }
 
 /// How an account signs in, and what comes with that.
@@ -38,6 +40,8 @@ pub enum Identity {
         firm: Firm,
         /// What it may do there.
         role: Role,
+        /// Whether its owner proved that mail to the address arrives.
+        verified: bool,
     },
 }
 
@@ -146,12 +150,21 @@ display_name!(
 pub struct NewAccount {
     /// Its id.
     pub id: Uuid,
-    /// How it will sign in. An email identity's firm is new, too.
+    /// How it will sign in.
     pub identity: Identity,
-    /// Its password.
-    pub password_hash: PasswordHash,
+    /// Whether the firm of an email identity is there already; otherwise it is made with the account.
+    pub joins: bool,
+    /// Its password; `None` until one is set by a reset or an administrator.
+    pub password_hash: Option<PasswordHash>,
     /// Now.
     pub created_at: OffsetDateTime,
+}
+
+impl NewAccount {
+    /// When its email was verified, if it is: at once.
+    pub fn verified_at(&self) -> Option<OffsetDateTime> {
+        matches!(self.identity, Identity::Email { verified: true, .. }).then_some(self.created_at)
+    }
 }
 
 /// One sign-in. Every token of it carries its id.

@@ -27,6 +27,21 @@ pub enum AuthError {
     /// There is no such account or session, or it is not the caller's to see: never told apart.
     #[error("there is no such session or account")]
     NotFound,
+    /// The password is right, and this service wants the email address verified first.
+    #[error("the email address is not verified: use the link that was sent to it, or ask for another")]
+    EmailNotVerified,
+    /// The one-time token is none, was used, or has expired: never told apart.
+    #[error("this link was used already, or has expired: ask for another")]
+    OneTimeTokenInvalid,
+    /// The caller is signed in and may not do this.
+    #[error("only an administrator may do this")]
+    InsufficientPermissions,
+    /// Too many failed attempts on this account or from this address.
+    #[error("too many attempts")]
+    TooManyAttempts {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// Too many sign-ins are waiting already.
     #[error("too many sign-ins are waiting")]
     Overloaded {

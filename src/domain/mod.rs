@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+mod call;
 mod client;
 mod email;
 mod error;
@@ -15,6 +16,7 @@ pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
 pub use attempt::{AttemptKey, Attempts};
+pub use call::Call;
 pub use client::{Client, subscriber};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};

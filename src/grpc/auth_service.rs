@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status};
 
+use super::convert;
 use super::status::{self, Failure};
-use super::{convert, deadline};
 use crate::accounts::{Accounts, profile};
 use crate::layer::Caller;
 use crate::pb;
@@ -26,10 +26,9 @@ impl Auth {
 impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
         self.accounts.require_open_registration().map_err(Failure)?;
-        let (client, deadline) = (convert::client(&request), deadline::noted(&request));
+        let call = convert::call(&request);
         let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
-        let (account, token) =
-            self.accounts.register(registration, password, client, deadline).await.map_err(Failure)?;
+        let (account, token) = self.accounts.register(registration, password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {
             account: Some(convert::account(&account)),
             expires_in: token.as_ref().map_or(0, expires_in),
@@ -38,9 +37,9 @@ impl AuthService for Auth {
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
-        let (client, deadline) = (convert::client(&request), deadline::noted(&request));
+        let call = convert::call(&request);
         let (handle, password) = convert::login(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.login(&handle, &password, client, deadline).await.map_err(Failure)?;
+        let (account, token) = self.accounts.login(&handle, &password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&token),
             token: token.token.into_string(),
@@ -63,6 +62,55 @@ impl AuthService for Auth {
         let lifetime = Duration::from_secs(claims.exp.saturating_sub(claims.iat).try_into().unwrap_or(0));
         self.accounts.logout(claims.sid, lifetime).await.map_err(Failure)?;
         Ok(Response::new(pb::LogoutResponse {}))
+    }
+
+    async fn verify_email(
+        &self,
+        _: Request<pb::VerifyEmailRequest>,
+    ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn resend_verification(
+        &self,
+        _: Request<pb::ResendVerificationRequest>,
+    ) -> Result<Response<pb::ResendVerificationResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn change_email(
+        &self,
+        _: Request<pb::ChangeEmailRequest>,
+    ) -> Result<Response<pb::ChangeEmailResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn change_password(
+        &self,
+        _: Request<pb::ChangePasswordRequest>,
+    ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn request_password_reset(
+        &self,
+        _: Request<pb::RequestPasswordResetRequest>,
+    ) -> Result<Response<pb::RequestPasswordResetResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn reset_password(
+        &self,
+        _: Request<pb::ResetPasswordRequest>,
+    ) -> Result<Response<pb::ResetPasswordResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
+    }
+
+    async fn accept_invitation(
+        &self,
+        _: Request<pb::AcceptInvitationRequest>,
+    ) -> Result<Response<pb::AcceptInvitationResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }
 

@@ -6,10 +6,11 @@ use time::OffsetDateTime;
 use tonic::Request;
 use uuid::Uuid;
 
+use super::deadline;
 use crate::accounts::{Registration, Revoked, StoredSession};
 use crate::domain::{
-    Account, AuthError, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Revocation, Role,
-    Username, Violations,
+    Account, AuthError, Call, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Revocation,
+    Role, Username, Violations,
 };
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
@@ -18,6 +19,10 @@ use crate::pb::account::Identity as PbIdentity;
 /// accepts connections puts it there, and the JSON APIs pass it on.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
+
+/// The id that a call is logged and audited under, in the request's extensions, too.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestId(pub Uuid);
 
 /// What a request that names neither a username nor an email is told.
 const NO_HANDLE: &str = "is required: send a username or an email";
@@ -70,8 +75,14 @@ pub(super) fn login(request: pb::LoginRequest) -> Result<(Handle, Password), Aut
     handle.zip(password).ok_or(AuthError::Validation(bad))
 }
 
+/// What a use case must know of a call besides its message.
+pub(super) fn call<T>(request: &Request<T>) -> Call {
+    let request_id = request.extensions().get().map(|&RequestId(id)| id);
+    Call { client: client(request), request_id, deadline: deadline::noted(request) }
+}
+
 /// Where a call comes from, as far as it tells.
-pub(super) fn client<T>(request: &Request<T>) -> Client {
+fn client<T>(request: &Request<T>) -> Client {
     let user_agent =
         request.metadata().get("user-agent").map(|value| String::from_utf8_lossy(value.as_encoded_bytes()));
     let address = request.extensions().get().map(|&ClientAddress(address)| address);
@@ -115,23 +126,27 @@ pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
     }
 }
 
+fn pb_role(role: Role) -> pb::Role {
+    match role {
+        Role::Admin => pb::Role::Admin,
+        Role::User => pb::Role::User,
+        Role::Viewer => pb::Role::Viewer,
+    }
+}
+
 /// An account as a client sees it.
 pub(super) fn account(account: &Account) -> pb::Account {
     let identity = match &account.identity {
         Identity::Username(username) => {
             PbIdentity::UsernameIdentity(pb::UsernameIdentity { username: username.to_string() })
         }
-        Identity::Email { email, name, firm, role } => PbIdentity::EmailIdentity(pb::EmailIdentity {
+        Identity::Email { email, name, firm, role, verified } => PbIdentity::EmailIdentity(pb::EmailIdentity {
             email: email.to_string(),
             name: name.as_str().to_owned(),
             firm_id: firm.id.to_string(),
             firm_name: firm.name.as_str().to_owned(),
-            role: match role {
-                Role::Admin => pb::Role::Admin,
-                Role::User => pb::Role::User,
-                Role::Viewer => pb::Role::Viewer,
-            }
-            .into(),
+            role: pb_role(*role).into(),
+            email_verified: *verified,
         }),
     };
     pb::Account {

@@ -13,6 +13,7 @@
 //! 4. the deadline, around the handler and the reading of its message;
 //! 5. blame, next to the library that reads messages, because what it says of one that it cannot read is not ours.
 
+mod admin_service;
 mod auth_service;
 mod calls;
 mod convert;
@@ -34,6 +35,7 @@ use crate::activity::Activity;
 use crate::layer::{AuthLayer, Caller, InvalidPath};
 use crate::meter::Meter;
 use crate::pb;
+use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::revocations::Revocations;
@@ -41,16 +43,22 @@ use crate::token::{Secret, Tokens};
 use stack::{Handlers, Refuse};
 
 pub use calls::meter;
-pub use convert::ClientAddress;
+pub use convert::{ClientAddress, RequestId};
 pub use stack::Stack;
 
 /// In bytes. No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE: usize = 64 * 1_024;
 
 /// What anyone may call. Everything else needs a token, including what does not exist yet.
-const PUBLIC: [&str; 7] = [
+const PUBLIC: [&str; 12] = [
     "/countersign.v1.AuthService/Register",
     "/countersign.v1.AuthService/Login",
+    // They come by mail, with a one-time token, or ask for such a mail.
+    "/countersign.v1.AuthService/VerifyEmail",
+    "/countersign.v1.AuthService/ResendVerification",
+    "/countersign.v1.AuthService/RequestPasswordReset",
+    "/countersign.v1.AuthService/ResetPassword",
+    "/countersign.v1.AuthService/AcceptInvitation",
     // Asks for a credential of its own.
     "/countersign.v1.SessionService/WatchRevocations",
     "/grpc.health.v1.Health/Check",
@@ -98,6 +106,8 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
     let Parts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
     let sessions = session_service::Sessions::new(accounts.clone(), watch::Watchers::new(watch_credentials));
     let sessions = SessionServiceServer::new(sessions).max_decoding_message_size(MAX_MESSAGE);
+    let admin = AdminServiceServer::new(admin_service::Admin::new(accounts.clone()));
+    let admin = admin.max_decoding_message_size(MAX_MESSAGE);
     let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE);
     let health = HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE);
     let mut others = Routes::new(health);
@@ -114,5 +124,5 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
     let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
     let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
-    Ok(Stack::new(Handlers { auth, sessions, others: others.prepare() }, &layer, meter))
+    Ok(Stack::new(Handlers { auth, sessions, admin, others: others.prepare() }, &layer, meter))
 }

@@ -20,11 +20,13 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::{Layer as _, Service};
 
+use super::admin_service::Admin;
 use super::auth_service::Auth;
 use super::session_service::Sessions;
 use super::{calls, deadline, status};
 use crate::layer::{self, AuthLayer, Refusal};
 use crate::meter::Meter;
+use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
 
@@ -46,6 +48,7 @@ type Answer = Result<Response<Body>, Infallible>;
 pub(super) struct Handlers {
     pub auth: AuthServiceServer<Auth>,
     pub sessions: SessionServiceServer<Sessions>,
+    pub admin: AdminServiceServer<Admin>,
     pub others: Routes,
 }
 
@@ -125,6 +128,7 @@ impl Handlers {
         match request.uri().path().split('/').nth(1) {
             Some(<AuthServiceServer<Auth> as NamedService>::NAME) => self.auth.call(request),
             Some(<SessionServiceServer<Sessions> as NamedService>::NAME) => self.sessions.call(request),
+            Some(<AdminServiceServer<Admin> as NamedService>::NAME) => self.admin.call(request),
             _ => Box::pin(self.others.call(request)),
         }
     }

@@ -64,9 +64,19 @@ impl From<Failure<AuthError>> for Status {
             AuthError::HandleTaken => (Code::AlreadyExists, ErrorReason::HandleTaken),
             AuthError::RegistrationClosed => (Code::PermissionDenied, ErrorReason::RegistrationClosed),
             AuthError::InvalidCredentials => (Code::Unauthenticated, ErrorReason::InvalidCredentials),
+            AuthError::EmailNotVerified => (Code::FailedPrecondition, ErrorReason::EmailNotVerified),
+            AuthError::OneTimeTokenInvalid => (Code::FailedPrecondition, ErrorReason::OneTimeTokenInvalid),
+            AuthError::InsufficientPermissions => (Code::PermissionDenied, ErrorReason::InsufficientPermissions),
             AuthError::NotFound => (Code::NotFound, ErrorReason::NotFound),
+            AuthError::TooManyAttempts { retry_after } => {
+                let message = format!("too many attempts: try again in {} s", retry_after.as_secs());
+                return exhausted(ErrorReason::TooManyAttempts, &message, retry_after);
+            }
             AuthError::AccountGone => return Failure(Refusal::TokenInvalid).into(),
-            AuthError::Overloaded { retry_after } => return overloaded(retry_after),
+            AuthError::Overloaded { retry_after } => {
+                let message = format!("too many sign-ins are waiting: try again in {} s", retry_after.as_secs());
+                return exhausted(ErrorReason::Overloaded, &message, retry_after);
+            }
             AuthError::OutOfTime => return deadline_exceeded(),
             AuthError::Unavailable(cause) => {
                 tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "unavailable");
@@ -113,12 +123,11 @@ fn invalid(violations: &Violations) -> Status {
     with_reason(Code::InvalidArgument, ErrorReason::Validation, &all.join("; "), details)
 }
 
-fn overloaded(retry_after: Duration) -> Status {
-    // Logged by whoever counts them: a storm has thousands a second.
+/// Logged by whoever counts them: a storm has thousands a second.
+fn exhausted(reason: ErrorReason, message: &str, retry_after: Duration) -> Status {
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(retry_after));
-    let message = format!("too many sign-ins are waiting: try again in {} s", retry_after.as_secs());
-    with_reason(Code::ResourceExhausted, ErrorReason::Overloaded, &message, details)
+    with_reason(Code::ResourceExhausted, reason, message, details)
 }
 
 fn with_reason(code: Code, reason: ErrorReason, message: &str, mut details: ErrorDetails) -> Status {

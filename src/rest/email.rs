@@ -202,6 +202,19 @@ fn refuse(failure: Failure, fields: &Fields) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is out of reach for the moment: try again")
         }
         // No call of these routes answers it.
+        ErrorReason::EmailNotVerified => (
+            StatusCode::BAD_REQUEST,
+            "email_not_verified",
+            "verify your email first: use the link that was sent to you",
+        ),
+        ErrorReason::OneTimeTokenInvalid => (
+            StatusCode::BAD_REQUEST,
+            "invalid_one_time_token",
+            "this link was used already, or has expired: ask for another",
+        ),
+        ErrorReason::InsufficientPermissions => {
+            (StatusCode::FORBIDDEN, "insufficient_permissions", "only an administrator may do this")
+        }
         ErrorReason::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is no such thing"),
         ErrorReason::Unspecified => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error: it has been logged")

@@ -104,6 +104,11 @@ fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
         }
         // No call of these routes answers it.
+        // Of email accounts only, which are not answered here.
+        ErrorReason::EmailNotVerified | ErrorReason::OneTimeTokenInvalid => {
+            error(StatusCode::BAD_REQUEST, "this is not for an account with a username")
+        }
+        ErrorReason::InsufficientPermissions => error(StatusCode::FORBIDDEN, "only an administrator may do this"),
         ErrorReason::NotFound => error(StatusCode::NOT_FOUND, "there is no such thing"),
         ErrorReason::Unspecified => error(StatusCode::INTERNAL_SERVER_ERROR, "internal error: it has been logged"),
     };

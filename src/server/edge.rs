@@ -35,7 +35,7 @@ use uuid::Uuid;
 use super::forwarded;
 use super::patience::Patient;
 use crate::config::Origin;
-use crate::grpc::{ClientAddress, Stack};
+use crate::grpc::{ClientAddress, RequestId, Stack};
 use crate::meter::{End, Meter, Running};
 use crate::rest::Rest;
 
@@ -101,6 +101,7 @@ impl Inner {
         B::Error: Into<StdError> + Send,
     {
         let id = Uuid::now_v7();
+        request.extensions_mut().insert(RequestId(id));
         let peer = request.extensions().get().map(|&ClientAddress(address)| address);
         let client = peer.map(|peer| forwarded::client(peer, request.headers(), &self.trusted_proxies));
         if let Some(client) = client.filter(|_| client != peer) {

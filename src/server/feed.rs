@@ -12,7 +12,7 @@ use super::health::Health;
 use crate::accounts::Known;
 use crate::clock::Clock;
 use crate::revocations::{Batch, Entry, Position, Revocations};
-use crate::store::{AccountStore, REVOCATIONS_AT_ONCE, StoreError, StoredRevocation};
+use crate::store::{REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
 
 /// How long one question may take: milliseconds, unless the network swallows packets. Then the next one goes another way.
 /// After two of them, the database is away.
@@ -22,7 +22,7 @@ const LONGEST_READ: Duration = Duration::from_millis(1_500);
 const SWEEP: Duration = Duration::from_secs(60);
 
 pub(super) struct Feed {
-    store: Arc<dyn AccountStore>,
+    store: Arc<dyn Store>,
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     health: Health,
@@ -36,7 +36,7 @@ pub(super) struct Feed {
 impl Feed {
     /// Reads every live revocation: before the first token is judged.
     pub async fn load(
-        store: Arc<dyn AccountStore>,
+        store: Arc<dyn Store>,
         revocations: Arc<Revocations>,
         clock: Arc<dyn Clock>,
         health: Health,
@@ -96,7 +96,7 @@ impl Feed {
             }
         }
         if std::mem::take(&mut self.anew) {
-            self.known.forget();
+            self.known.forget_all();
             self.revocations.news().begin(self.position);
         }
         // Last: from here on tokens are judged again, and by everything that was missed.
@@ -108,6 +108,7 @@ impl Feed {
     /// Into the set first, so that whoever subscribes meanwhile finds it in the one or hears it from the other.
     fn take(&mut self, some: &[StoredRevocation], tell: bool) {
         for stored in some {
+            self.known.heed(stored.revocation);
             if self.revocations.insert(stored.revocation, stored.until) && tell {
                 tracing::info!(event = "revoke", by = "the feed", revocation = ?stored.revocation);
             }

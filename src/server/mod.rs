@@ -41,7 +41,7 @@ use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::rest::{Rest, Rpc, RuleError};
 use crate::revocations::Revocations;
-use crate::store::{self, AccountStore, OpenError, Purpose, StoreError};
+use crate::store::{self, OpenError, Purpose, Store, StoreError};
 use crate::token::{Keyring, Tokens};
 
 use certificate::Certificate;
@@ -105,7 +105,7 @@ pub struct App {
     feed: feed::Feed,
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
-    store: Arc<dyn AccountStore>,
+    store: Arc<dyn Store>,
 }
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.

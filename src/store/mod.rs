@@ -27,7 +27,12 @@ pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 /// How many revocations are read at once: enough for any second, and little enough to be read in one.
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
-/// What the use cases need of a database.
+/// A database: everything that the use cases need of it.
+pub trait Store: AccountStore {}
+
+impl<T: AccountStore> Store for T {}
+
+/// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
     /// Stores an account, and its first session if it is signed in at once.

@@ -12,7 +12,7 @@ use sqlx::migrate::MigrateError;
 use super::moving::{End, Side};
 use super::postgres::PostgresEnd;
 use super::sqlite::SqliteEnd;
-use super::{AccountStore, Backup, BackupError, PostgresStore, SqliteStore};
+use super::{Backup, BackupError, PostgresStore, SqliteStore, Store};
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Purpose {
 
 /// Opens the database of `url` and brings its schema up to date: `sqlite:FILE`, which is made if missing and `purpose`
 /// allows it, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
-pub async fn open(url: &str, purpose: Purpose) -> Result<Arc<dyn AccountStore>, OpenError> {
+pub async fn open(url: &str, purpose: Purpose) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match (Engine::of(url)?, purpose) {
         (Engine::Sqlite, Purpose::Serve) => Arc::new(SqliteStore::open_for_serving(url).await?),
         (Engine::Sqlite, Purpose::OperateExisting) => Arc::new(SqliteStore::open_existing(url).await?),

@@ -17,7 +17,7 @@ use crate::domain::{
 macro_rules! select_account {
     () => {
         "select accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
-         status, epoch, accounts.created_at from accounts left join firms on firms.id = firm_id"
+         status, epoch, accounts.created_at, email_verified_at, platform_admin from accounts left join firms on firms.id = firm_id"
     };
 }
 pub(super) use select_account;
@@ -35,6 +35,8 @@ pub(super) struct AccountRow {
     status: String,
     epoch: i64,
     created_at: i64,
+    email_verified_at: Option<i64>,
+    platform_admin: i64,
 }
 
 impl AccountRow {
@@ -52,6 +54,7 @@ impl AccountRow {
                     name: FirmName::parse(&self.firm_name.unwrap_or_default()).map_err(|_| impossible("firm_id"))?,
                 },
                 role: self.role.as_deref().and_then(Role::parse).ok_or_else(|| impossible("role"))?,
+                verified: self.email_verified_at.is_some(),
             },
             _ => return Err(impossible("username")),
         };
@@ -61,6 +64,7 @@ impl AccountRow {
             status: AccountStatus::parse(&self.status).ok_or_else(|| impossible("status"))?,
             epoch: self.epoch,
             created_at: from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?,
+            platform_admin: self.platform_admin == 1,
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::domain::{AccountStatus, Identity, NewAccount, PasswordHash, Revocation, Username};
-use countersign::store::{self, AccountStore, Purpose, StoreError};
+use countersign::store::{self, Purpose, Store, StoreError};
 use sqlx::{Connection as _, Executor as _};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,7 +18,7 @@ use crate::support::{SECRET, binary};
 /// What the store holds from before a revocation gets its place to its commit.
 const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
 
-async fn open(url: &str) -> Arc<dyn AccountStore> {
+async fn open(url: &str) -> Arc<dyn Store> {
     store::open(url, Purpose::Serve).await.unwrap()
 }
 
@@ -31,7 +31,8 @@ fn account(id: u128, name: &str) -> NewAccount {
     NewAccount {
         id: Uuid::from_u128(id),
         identity: Identity::Username(Username::parse(name).unwrap()),
-        password_hash: PasswordHash::parse(phc).unwrap(),
+        joins: false,
+        password_hash: Some(PasswordHash::parse(phc).unwrap()),
         created_at: at(0),
     }
 }

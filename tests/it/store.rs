@@ -10,7 +10,7 @@ use countersign::domain::{
     Account, AccountStatus, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash, PersonName,
     Revocation, Role, Session, Username,
 };
-use countersign::store::{self, AccountStore, Purpose, StoreError};
+use countersign::store::{self, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ use sessions::{
     the_time_of_a_last_token_only_moves_on,
 };
 
-type Store = Arc<dyn AccountStore>;
+type Store = Arc<dyn store::Store>;
 
 /// Makes a test of each function for each engine.
 macro_rules! on_every_engine {
@@ -89,7 +89,7 @@ fn hash(phc: &str) -> PasswordHash {
 
 fn username(id: u128, name: &str) -> NewAccount {
     let identity = Identity::Username(Username::parse(name).unwrap());
-    NewAccount { id: Uuid::from_u128(id), identity, password_hash: hash(HASH), created_at: at(0) }
+    NewAccount { id: Uuid::from_u128(id), identity, joins: false, password_hash: Some(hash(HASH)), created_at: at(0) }
 }
 
 fn email(id: u128, address: &str, firm: u128) -> NewAccount {
@@ -98,8 +98,9 @@ fn email(id: u128, address: &str, firm: u128) -> NewAccount {
         name: PersonName::parse("Ada Lovelace").unwrap(),
         firm: Firm { id: Uuid::from_u128(firm), name: FirmName::parse("Analytical").unwrap() },
         role: Role::Admin,
+        verified: false,
     };
-    NewAccount { id: Uuid::from_u128(id), identity, password_hash: hash(HASH), created_at: at(0) }
+    NewAccount { id: Uuid::from_u128(id), identity, joins: false, password_hash: Some(hash(HASH)), created_at: at(0) }
 }
 
 fn session(id: u128, account: &NewAccount, epoch: i64) -> Session {
@@ -121,6 +122,7 @@ fn stored(new: &NewAccount) -> Account {
         status: AccountStatus::Active,
         epoch: 0,
         created_at: new.created_at,
+        platform_admin: false,
     }
 }
 

@@ -48,6 +48,8 @@ pub const TABLES: [Table; 4] = [
             text("status"),
             number("epoch"),
             number("created_at"),
+            number("email_verified_at"),
+            number("platform_admin"),
         ],
     },
     Table {

@@ -1,0 +1,9 @@
+-- What an account is besides its name and password.
+
+-- when its owner proved that mail to the address arrives; null until then, and for usernames
+alter table accounts add column email_verified_at bigint;
+-- 1 for who administers the whole service, made by the command line only
+alter table accounts add column platform_admin bigint not null default 0
+    constraint accounts_platform_admin_check check (platform_admin in (0, 1));
+
+-- `password_hash` may be empty now: an account without a password, until one is set by a reset or an administrator.
