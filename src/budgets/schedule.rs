@@ -22,6 +22,9 @@ const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// … up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
+/// How long after the latest failure they are forgotten, unless the account is locked.
+pub const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
+
 /// How long after a failure the next guess may come, when that was the `failures`th in a row.
 pub fn wait(failures: u32) -> Duration {
     match failures.checked_sub(FREE) {

@@ -53,11 +53,11 @@ impl Turns {
     /// Waits for a turn. `judge` looks the failures up, and tells how many may be under way and what else it found, or
     /// refuses; it is asked when one comes first, and again whenever somebody has landed. Dropping the future gives the
     /// place in the line up.
-    pub async fn wait<T, E: From<Crowded>>(
-        self: &Arc<Self>,
-        key: AttemptKey,
-        judge: impl AsyncFn() -> Result<(u32, T), E>,
-    ) -> Result<(Place, T), E> {
+    pub async fn wait<T, E, F>(self: &Arc<Self>, key: AttemptKey, judge: impl Fn() -> F) -> Result<(Place, T), E>
+    where
+        E: From<Crowded>,
+        F: Future<Output = Result<(u32, T), E>>,
+    {
         let member = self.join(key)?;
         let line = Arc::clone(&member.line);
         let _first = line.gate.lock().await;

@@ -28,6 +28,18 @@ impl AttemptKey {
         Self::of(&["change", &account_id.to_string()])
     }
 
+    /// The reverse of its text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() {
+            return None;
+        }
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(bytes)).filter(|key| key.to_string() == text)
+    }
+
     /// No part has a NUL, for no name has one.
     fn of(parts: &[&str]) -> Self {
         Self(Sha256::digest(parts.join("\0")).into())
@@ -71,7 +83,11 @@ mod tests {
         let keys = [login("alice"), login("bobby"), login("ada@example.com"), AttemptKey::change(Uuid::nil())];
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[..at].contains(key), "{at}");
+            assert_eq!(AttemptKey::parse(&key.to_string()), Some(*key));
             assert!(key.to_string().len() == 64 && key.to_string().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        }
+        for text in ["", "ab", &"g".repeat(64), &"A".repeat(64), &"+1".repeat(32), &"ä".repeat(32)] {
+            assert_eq!(AttemptKey::parse(text), None, "{text}");
         }
     }
 }

@@ -33,8 +33,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Service as _;
 
-use crate::accounts::{Accounts, Rules};
+use crate::accounts::{self, Accounts, Rules};
 use crate::activity::Activity;
+use crate::budgets::{Budgets, PerHour};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
 use crate::grpc;
@@ -176,15 +177,21 @@ impl App {
             session_max_lifetime: settings.session_max_lifetime,
         };
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
-        let accounts = Accounts::new(
-            Arc::clone(&store),
-            hasher.clone(),
-            tokens.clone(),
-            Arc::clone(&revocations),
-            Arc::clone(&activity),
-            Arc::clone(&clock),
+        let per_hour = PerHour {
+            login_failures: settings.budgets.login_failures_per_address,
+            registrations: settings.budgets.registrations_per_address,
+            mail_requests: settings.budgets.mail_requests_per_address,
+        };
+        let accounts = Accounts::new(accounts::Parts {
+            store: Arc::clone(&store),
+            hasher: hasher.clone(),
+            tokens: tokens.clone(),
+            revocations: Arc::clone(&revocations),
+            activity: Arc::clone(&activity),
+            budgets: Arc::new(Budgets::new(per_hour, &clock)),
+            clock: Arc::clone(&clock),
             rules,
-        );
+        });
         let feed = feed::Feed::load(
             Arc::clone(&store),
             Arc::clone(&revocations),

@@ -5,6 +5,7 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod attempts;
 mod moving;
 mod open;
 mod postgres;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
 
+pub use attempts::{AttemptStore, Budget, Opening, StoredAttempts};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
 pub use postgres::PostgresStore;
@@ -28,9 +30,9 @@ pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore {}
+pub trait Store: AccountStore + AttemptStore {}
 
-impl<T: AccountStore> Store for T {}
+impl<T: AccountStore + AttemptStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]
@@ -50,9 +52,10 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
 
-    /// Stores a session, unless its account is no longer active or no longer in the session's epoch. Tells whether it
-    /// did. So a login that raced a disable loses, whoever comes first.
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError>;
+    /// Stores a session, unless its account is no longer active or no longer in the session's epoch: so a login that raced
+    /// a disable loses, whoever comes first. Nor if the guess that it is for comes too late; if it comes in time, the
+    /// failures before it are forgotten with the same commit. Who has guessed nothing has no `budget`.
+    async fn open_session(&self, session: &Session, budget: Option<&Budget>) -> Result<Opening, StoreError>;
 
     /// Ends a session; tokens of it are refused until `until`. Saying it twice changes nothing more.
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError>;

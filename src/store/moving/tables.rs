@@ -33,7 +33,7 @@ pub(in crate::store) enum Kind {
 }
 
 /// Every table, each after those that it refers to.
-pub const TABLES: [Table; 4] = [
+pub const TABLES: [Table; 5] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
         name: "accounts",
@@ -70,6 +70,7 @@ pub const TABLES: [Table; 4] = [
         name: "revocations",
         columns: &[number("seq"), id("session_id"), id("account_id"), number("epoch"), number("expires_at")],
     },
+    Table { name: "attempts", columns: &[text("key"), number("failures"), number("last_failed_at"), id("account_id")] },
 ];
 
 const fn id(name: &'static str) -> Column {

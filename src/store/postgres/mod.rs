@@ -5,6 +5,7 @@
 //! **Every transaction is a task of its own** (`unit`). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
+mod attempts;
 mod errors;
 mod listen;
 mod moving;
@@ -22,7 +23,9 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
-use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use super::{
+    AccountStore, Budget, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 use listen::{Announcements, CHANNEL};
@@ -98,7 +101,7 @@ impl AccountStore for PostgresStore {
             .await
             .map_err(errors::insert_failure)?;
             if let Some(session) = &session {
-                sessions::insert(&mut tx, session).await?;
+                sessions::insert(&mut tx, session, None).await?;
             }
             tx.commit().await.map_err(failure)
         })
@@ -154,13 +157,15 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
-        let (pool, session) = (self.pools.calls()?, session.clone());
+    async fn open_session(&self, session: &Session, budget: Option<&Budget>) -> Result<Opening, StoreError> {
+        let (pool, session, budget) = (self.pools.calls()?, session.clone(), budget.copied());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let opened = sessions::insert(&mut tx, &session).await?;
-            tx.commit().await.map_err(failure)?;
-            Ok(opened)
+            let opening = sessions::open(&mut tx, &session, budget.as_ref()).await?;
+            if opening.is_open() {
+                tx.commit().await.map_err(failure)?;
+            }
+            Ok(opening)
         })
         .await
     }

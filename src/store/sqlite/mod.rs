@@ -6,6 +6,7 @@
 //! begin with `begin immediate`, for a transaction that reads first and upgrades later fails at once, whatever the busy
 //! timeout says.
 
+mod attempts;
 mod backup;
 mod errors;
 mod moving;
@@ -22,8 +23,10 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
-use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
-use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
+use super::{
+    AccountStore, Budget, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+};
+use crate::domain::{Account, AccountStatus, AttemptKey, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 
 pub use backup::{Backup, BackupError, Counts};
@@ -95,7 +98,7 @@ impl AccountStore for SqliteStore {
         .await
         .map_err(errors::insert_failure)?;
         if let Some(session) = session {
-            insert_session(&mut *tx, session).await?;
+            insert_session(&mut *tx, session, None).await?;
         }
         tx.commit().await.map_err(failure)
     }
@@ -145,9 +148,24 @@ impl AccountStore for SqliteStore {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
-        // One statement is a transaction, and spares a sign-in two ways to SQLite's thread and back.
-        insert_session(&self.writer, session).await
+    async fn open_session(&self, session: &Session, budget: Option<&Budget>) -> Result<Opening, StoreError> {
+        // One statement is a transaction, and spares a sign-in two ways to SQLite's thread and back. Where nothing has
+        // failed there is nothing to forget.
+        if budget.is_none_or(|budget| budget.seen == 0)
+            && insert_session(&self.writer, session, budget.map(|budget| &budget.key)).await?
+        {
+            return Ok(Opening::Opened);
+        }
+        let Some(budget) = budget else { return Ok(Opening::Ended) };
+        let mut tx = self.write().await?;
+        if !attempts::settle(&mut tx, budget).await? {
+            return Ok(Opening::Spent);
+        }
+        if !insert_session(&mut *tx, session, None).await? {
+            return Ok(Opening::Ended);
+        }
+        tx.commit().await.map_err(failure)?;
+        Ok(Opening::Opened)
     }
 
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
@@ -288,12 +306,18 @@ impl AccountStore for SqliteStore {
     }
 }
 
-/// Stores a session if its account is active and in the session's epoch, and tells whether it was.
-async fn insert_session(writer: impl SqliteExecutor<'_>, session: &Session) -> Result<bool, StoreError> {
+/// Stores a session if its account is active and in the session's epoch, and nothing of `untried` has failed. Tells whether
+/// it did.
+async fn insert_session(
+    writer: impl SqliteExecutor<'_>,
+    session: &Session,
+    untried: Option<&AttemptKey>,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "insert into sessions
              (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
-         select ?1, id, epoch, ?4, ?5, ?6, ?7, ?8, ?4 from accounts where id = ?2 and epoch = ?3 and status = 'active'",
+         select ?1, id, epoch, ?4, ?5, ?6, ?7, ?8, ?4 from accounts where id = ?2 and epoch = ?3 and status = 'active'
+             and not exists (select 1 from attempts where key = ?9)",
     )
     .bind(session.id)
     .bind(session.account_id)
@@ -303,6 +327,7 @@ async fn insert_session(writer: impl SqliteExecutor<'_>, session: &Session) -> R
     .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
     .bind(session.client.label())
     .bind(session.client.address.map(|address| address.to_string()))
+    .bind(untried.map(AttemptKey::to_string))
     .execute(writer)
     .await
     .map_err(failure)?;
