@@ -28,7 +28,7 @@ use crate::domain::{
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Opening, Store, StoreError};
+use crate::store::{Credentials, Opened, Opening, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
@@ -209,7 +209,7 @@ impl Accounts {
     ) -> Result<(Account, IssuedToken), AuthError> {
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
-        let Some(Credentials { account, password_hash }) = found else {
+        let Some(Credentials { account, password_hash, password_changes }) = found else {
             return Err(refused("unknown account", guess, None).await);
         };
         let Some(password_hash) = password_hash else {
@@ -227,10 +227,11 @@ impl Accounts {
             return Err(AuthError::OutOfTime);
         }
         let session = self.new_session(&account, call.client);
-        match self.store.open_session(&session, Some(guess.budget())).await? {
-            Opening::Opened => {}
-            Opening::Ended => return Err(refused("account ended meanwhile", guess, Some(account.id)).await),
-            Opening::Spent => return Err(guess.came_late().await),
+        let opening = Opening { session: session.clone(), password_changes, budget: Some(*guess.budget()) };
+        match self.store.open_session(&opening).await? {
+            Opened::Open => {}
+            Opened::Ended => return Err(refused("account ended meanwhile", guess, Some(account.id)).await),
+            Opened::Spent => return Err(guess.came_late().await),
         }
         // Whoever waits for this one may go on.
         drop(guess);

@@ -27,6 +27,10 @@ pub trait AttemptStore: Send + Sync + 'static {
         at: OffsetDateTime,
     ) -> Result<Option<u32>, StoreError>;
 
+    /// Forgets the failures for a guess that was right. Tells whether it came in time; if not, nothing is forgotten, and it
+    /// must not count as right.
+    async fn settle_attempts(&self, budget: &Budget) -> Result<bool, StoreError>;
+
     /// Forgets the failures. Tells whether there were any.
     async fn clear_attempts(&self, key: &AttemptKey) -> Result<bool, StoreError>;
 
@@ -55,19 +59,19 @@ pub struct Budget {
 
 /// What came of opening a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
+pub enum Opened {
     /// It is open, and the failures before it are forgotten.
-    Opened,
-    /// The account is no longer active, or no longer in the session's epoch.
+    Open,
+    /// The account is no longer as it was when the password was verified.
     Ended,
     /// Too many guesses failed meanwhile.
     Spent,
 }
 
-impl Opening {
+impl Opened {
     /// Whether it is open.
     pub fn is_open(self) -> bool {
-        self == Self::Opened
+        self == Self::Open
     }
 }
 

@@ -56,6 +56,17 @@ impl AttemptStore for PostgresStore {
         .await
     }
 
+    async fn settle_attempts(&self, budget: &Budget) -> Result<bool, StoreError> {
+        let (pool, budget) = (self.pools.calls()?, *budget);
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let in_time = settle(&mut tx, &budget).await?;
+            tx.commit().await.map_err(failure)?;
+            Ok(in_time)
+        })
+        .await
+    }
+
     async fn clear_attempts(&self, key: &AttemptKey) -> Result<bool, StoreError> {
         let (pool, key) = (self.pools.calls()?, *key);
         unit(async move {

@@ -10,6 +10,7 @@ mod errors;
 mod listen;
 mod moving;
 mod open;
+mod passwords;
 mod pools;
 mod sessions;
 
@@ -24,7 +25,7 @@ use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
 use super::{
-    AccountStore, Budget, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+    AccountStore, Credentials, EndedSession, Opened, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
 };
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
@@ -101,7 +102,7 @@ impl AccountStore for PostgresStore {
             .await
             .map_err(errors::insert_failure)?;
             if let Some(session) = &session {
-                sessions::insert(&mut tx, session, None).await?;
+                sessions::insert(&mut tx, session, 0, None).await?;
             }
             tx.commit().await.map_err(failure)
         })
@@ -157,15 +158,15 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn open_session(&self, session: &Session, budget: Option<&Budget>) -> Result<Opening, StoreError> {
-        let (pool, session, budget) = (self.pools.calls()?, session.clone(), budget.copied());
+    async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError> {
+        let (pool, opening) = (self.pools.calls()?, opening.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let opening = sessions::open(&mut tx, &session, budget.as_ref()).await?;
-            if opening.is_open() {
+            let opened = sessions::open(&mut tx, &opening).await?;
+            if opened.is_open() {
                 tx.commit().await.map_err(failure)?;
             }
-            Ok(opening)
+            Ok(opened)
         })
         .await
     }

@@ -51,6 +51,13 @@ impl AttemptStore for SqliteStore {
         Ok(failures.map(|failures| failures.try_into().unwrap_or(u32::MAX)))
     }
 
+    async fn settle_attempts(&self, budget: &Budget) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let in_time = settle(&mut tx, budget).await?;
+        tx.commit().await.map_err(failure)?;
+        Ok(in_time)
+    }
+
     async fn clear_attempts(&self, key: &AttemptKey) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let cleared = clear(&mut tx, key).await?;
