@@ -15,6 +15,7 @@
 //! | [`budgets`] | how often who may guess, register or ask for mail |
 //! | [`meter`] | how often what was called |
 //! | [`hashing`] | the password lane |
+//! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
 //! | [`layer`] | the tower middleware that other services can use |
 //! | [`watch`] | how such a service hears of revocations |
@@ -25,6 +26,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod breaches;
 pub mod budgets;
 pub mod clock;
 pub mod command;
