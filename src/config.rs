@@ -1,6 +1,8 @@
 //! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
 //! `main`, `command` and `server` know it; components take plain parameters.
 
+mod mail;
+mod origin;
 mod tls;
 
 use std::net::SocketAddr;
@@ -15,6 +17,8 @@ use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
+pub use mail::MailSettings;
+pub use origin::Origin;
 pub use tls::{IncompleteTls, TlsSettings};
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
@@ -120,6 +124,10 @@ pub struct Settings {
     #[command(flatten)]
     pub tls: TlsSettings,
 
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailSettings,
+
     /// The database, as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
     pub database_url: String,
@@ -181,7 +189,7 @@ pub struct Settings {
     pub hash_queue: usize,
 
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
-    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]
+    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<Origin>,
 
     /// Whether the server describes its services to grpcurl and its like
@@ -208,17 +216,6 @@ pub enum LogFormat {
     Text,
     /// For machines: one JSON object a line
     Json,
-}
-
-/// Origins that browsers may call from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Every origin.
-    Any,
-    /// This machine, on any port, over http or https.
-    Localhost,
-    /// One origin, as browsers send it: `https://app.example.com`.
-    Exact(String),
 }
 
 /// Settings that do not go together, or that nobody can have meant.
@@ -318,30 +315,13 @@ fn staleness(text: &str) -> Result<Duration, &'static str> {
     if bound <= MAX_STALENESS { Ok(bound) } else { Err("revocations may go unread for at most 60s") }
 }
 
-/// `localhost`, `*`, or `scheme://host[:port]` without a path.
-fn origin(text: &str) -> Result<Origin, &'static str> {
-    match text.trim() {
-        "*" => Ok(Origin::Any),
-        "localhost" => Ok(Origin::Localhost),
-        exact => {
-            let host = exact.strip_prefix("https://").or_else(|| exact.strip_prefix("http://"));
-            let is_origin = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '*', ' ', '@']);
-            if host.is_some_and(is_origin) && exact.is_ascii() {
-                Ok(Origin::Exact(exact.to_ascii_lowercase()))
-            } else {
-                Err("write `localhost`, `*`, or origins such as https://app.example.com, without a path")
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Cli, Origin, Settings, duration, origin};
+    use super::{Cli, Settings, duration};
 
     fn settings(args: &[&str]) -> Settings {
         Cli::try_parse_from([&["countersign"], args].concat()).unwrap().settings
@@ -359,16 +339,6 @@ mod tests {
         }
         for text in ["", "s", "0s", "1", "1w", "-1s", "+1s", "1.5h", "1 h", "3651d", "99999999999999999999d", "1ä"] {
             assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_origin_has_a_scheme_and_no_path() {
-        assert_eq!(origin("localhost"), Ok(Origin::Localhost));
-        assert_eq!(origin(" * "), Ok(Origin::Any));
-        assert_eq!(origin("https://App.Example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
-        for text in ["", "app.example.com", "https://", "https://a.b/", "https://*.a.b", "ftp://a.b", "null"] {
-            assert!(origin(text).is_err(), "{text}");
         }
     }
 

@@ -15,6 +15,7 @@
 //! | [`meter`] | how often what was called |
 //! | [`hashing`] | the password lane |
 //! | [`store`] | the database |
+//! | [`mail`] | what is queued there, sent |
 //! | [`layer`] | the tower middleware that other services can use |
 //! | [`watch`] | how such a service hears of revocations |
 //! | [`accounts`] | the use cases |
@@ -31,6 +32,7 @@ pub mod domain;
 pub mod grpc;
 pub mod hashing;
 pub mod layer;
+pub mod mail;
 pub mod meter;
 pub mod pb;
 pub mod rest;

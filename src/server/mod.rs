@@ -4,7 +4,7 @@
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
-//! `secret` where secrets come from.
+//! `mail` what mail is sent with, `secret` where secrets come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
@@ -15,6 +15,7 @@ mod first_bytes;
 mod health;
 mod last_tokens;
 mod listener;
+mod mail;
 mod metrics;
 mod patience;
 mod refusals;
@@ -38,6 +39,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
+use crate::mail::{MailError, Post, PublicUrl};
 use crate::rest::{Rest, Rpc, RuleError};
 use crate::revocations::Revocations;
 use crate::store::{self, OpenError, Purpose, Store, StoreError};
@@ -72,6 +74,9 @@ pub enum ServeError {
     /// What TLS is spoken with.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -105,6 +110,8 @@ pub struct App {
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
     store: Arc<dyn Store>,
+    post: Post,
+    public_url: Option<PublicUrl>,
 }
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.
@@ -175,6 +182,7 @@ impl App {
             session_max_lifetime: settings.session_max_lifetime,
         };
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
+        let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
         let accounts = Accounts::new(
             Arc::clone(&store),
             hasher.clone(),
@@ -208,7 +216,8 @@ impl App {
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let service = Edge::new(stack, rest, &settings.cors_allowed_origins, answers);
-        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store })
+        let public_url = settings.mail.public_url.clone();
+        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store, post, public_url })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -224,12 +233,15 @@ impl App {
         let following = tokio::spawn(self.feed.follow());
         let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
+        let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
+        let stop_mail = mail.stopper();
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
         let rereading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
         let (health, revocations) = (self.health, self.revocations);
         let stop = async move {
             stop.await;
             health.drain().await;
+            stop_mail.stop();
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
@@ -238,6 +250,8 @@ impl App {
             rereading.abort();
         }
         last_tokens.finish().await;
+        // It was told at the beginning of the drain.
+        mail.finish(TIME_TO_CLOSE).await;
         following.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.

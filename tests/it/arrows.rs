@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and what it may use; in the order of `lib.rs`.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("clock", &[]),
     ("domain", &[]),
     ("pb", &[]),
@@ -16,12 +16,13 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("meter", &[]),
     ("hashing", &["domain"]),
     ("store", &["domain"]),
+    ("mail", &["domain", "store", "clock"]),
     ("layer", &["token", "revocations"]),
     ("watch", &["pb", "revocations", "token", "domain"]),
     ("accounts", &["domain", "store", "hashing", "token", "revocations", "activity", "clock"]),
     ("grpc", &["accounts", "layer", "token", "revocations", "activity", "meter", "domain", "pb"]),
     ("rest", &["pb"]),
-    ("config", &["token", "revocations", "hashing"]),
+    ("config", &["token", "revocations", "hashing", "mail"]),
     ("telemetry", &[]),
     (
         "server",
@@ -32,6 +33,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "accounts",
             "store",
             "hashing",
+            "mail",
             "token",
             "revocations",
             "activity",
@@ -45,13 +47,14 @@ const ARROWS: [(&str, &[&str]); 19] = [
 ];
 
 /// Crates that a module must not name.
-const OUTSIDE: [(&str, &[&str]); 10] = [
+const OUTSIDE: [(&str, &[&str]); 11] = [
     ("domain", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),
     ("token", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),
     ("revocations", &["tonic", "axum", "http", "hyper", "sqlx"]),
     ("activity", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),
     ("accounts", &["tonic", "axum", "http"]),
     ("store", &["tonic", "axum", "http"]),
+    ("mail", &["tonic", "axum", "http", "hyper", "sqlx"]),
     ("hashing", &["tonic", "axum", "http", "prometheus_client"]),
     ("rest", &["sqlx"]),
     ("grpc", &["sqlx"]),
