@@ -25,8 +25,8 @@ mod workers;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use argon2::Params;
 use tokio::net::TcpListener;
@@ -238,8 +238,11 @@ impl App {
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
         let rereading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
         let (health, revocations) = (self.health, self.revocations);
+        let (stopped, drain) = (Arc::new(OnceLock::new()), limits.drain);
+        let stopping = Arc::clone(&stopped);
         let stop = async move {
             stop.await;
+            let _ = stopping.set(Instant::now());
             health.drain().await;
             stop_mail.stop();
             // Watches have no end of their own that the drain could wait for.
@@ -250,8 +253,9 @@ impl App {
             rereading.abort();
         }
         last_tokens.finish().await;
-        // It was told at the beginning of the drain.
-        mail.finish(TIME_TO_CLOSE).await;
+        // It was told at the beginning of the drain, and has as long as calls have.
+        let gone = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
+        mail.finish(drain.saturating_sub(gone)).await;
         following.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
