@@ -1,9 +1,13 @@
 //! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
 //! `main`, `command` and `server` know it; components take plain parameters.
 
+mod budgets;
 mod calibrate;
 mod import;
+mod mail;
+mod origin;
 mod policy;
+mod proxies;
 mod tls;
 
 use std::net::SocketAddr;
@@ -19,9 +23,13 @@ use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
+pub use budgets::BudgetSettings;
 pub use calibrate::CalibrateArgs;
 pub use import::{ExportArgs, ImportArgs, ImportFormat};
+pub use mail::MailSettings;
+pub use origin::Origin;
 pub use policy::{PasswordsCommand, PolicySettings};
+pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
@@ -127,6 +135,10 @@ pub struct Settings {
     #[command(flatten)]
     pub tls: TlsSettings,
 
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailSettings,
+
     /// The database, as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
     pub database_url: String,
@@ -158,6 +170,10 @@ pub struct Settings {
     /// Whether strangers may register: exactly `true` opens, anything else closes
     #[arg(long, env, global = true, default_value = "false")]
     pub allow_registration: String,
+
+    /// Whether an account with an email address may log in only after it was verified
+    #[arg(long, env, global = true, default_value = "false", action = clap::ArgAction::Set)]
+    pub require_verified_email: bool,
 
     /// How long a token of a username sign-in lives
     #[arg(long, env, global = true, default_value = "1h", value_parser = token_lifetime)]
@@ -191,8 +207,16 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
     pub hash_queue: usize,
 
+    /// Guessing budgets by address.
+    #[command(flatten)]
+    pub budgets: BudgetSettings,
+
+    /// Whose word is taken for an address.
+    #[command(flatten)]
+    pub proxies: ProxySettings,
+
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
-    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]
+    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<Origin>,
 
     /// Whether the server describes its services to grpcurl and its like
@@ -219,17 +243,6 @@ pub enum LogFormat {
     Text,
     /// For machines: one JSON object a line
     Json,
-}
-
-/// Origins that browsers may call from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Every origin.
-    Any,
-    /// This machine, on any port, over http or https.
-    Localhost,
-    /// One origin, as browsers send it: `https://app.example.com`.
-    Exact(String),
 }
 
 /// Settings that do not go together, or that nobody can have meant.
@@ -325,23 +338,6 @@ fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
 fn staleness(text: &str) -> Result<Duration, &'static str> {
     let bound = duration(text)?;
     if bound <= MAX_STALENESS { Ok(bound) } else { Err("revocations may go unread for at most 60s") }
-}
-
-/// `localhost`, `*`, or `scheme://host[:port]` without a path.
-fn origin(text: &str) -> Result<Origin, &'static str> {
-    match text.trim() {
-        "*" => Ok(Origin::Any),
-        "localhost" => Ok(Origin::Localhost),
-        exact => {
-            let host = exact.strip_prefix("https://").or_else(|| exact.strip_prefix("http://"));
-            let is_origin = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '*', ' ', '@']);
-            if host.is_some_and(is_origin) && exact.is_ascii() {
-                Ok(Origin::Exact(exact.to_ascii_lowercase()))
-            } else {
-                Err("write `localhost`, `*`, or origins such as https://app.example.com, without a path")
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         }
         Command::Import(args) => runtime.block_on(command::import(settings, &args)).map_err(failed),
         Command::Export(args) => runtime.block_on(command::export(settings, &args)).map_err(failed),
-        Command::Passwords(command) => command::passwords(&command).map_err(failed),
+        Command::Passwords(command) => runtime.block_on(command::passwords(command)).map_err(failed),
         Command::Backup { file } => runtime.block_on(command::backup(settings, &file)).map_err(failed),
     };
     // Whatever outlasted the drain is not waited for.

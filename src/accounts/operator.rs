@@ -23,7 +23,7 @@ const PAGE: u32 = 500;
 /// The operator's use cases.
 pub struct Operator {
     pub(super) store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Operator {

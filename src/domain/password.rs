@@ -14,7 +14,11 @@ const MAX_BYTES: usize = 1_024;
 /// A password as typed at login: in Unicode's composed form (NFC), 1 to 1,024 bytes, otherwise exactly as sent.
 /// Wiped from memory when dropped; cannot be printed.
 #[derive(Clone)]
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    composed: Zeroizing<String>,
+    /// As sent, where that was not composed.
+    typed: Option<Zeroizing<String>>,
+}
 
 impl Password {
     /// The fewest code points of a username account's password. It is the contract's floor, which policy only raises,
@@ -32,9 +36,11 @@ impl Password {
         // Composing can grow a text threefold; reserved once, so that no copy is left behind by growing.
         let mut composed = Zeroizing::new(String::with_capacity(3 * input.len()));
         composed.extend(input.nfc());
-        match composed.chars().count() {
+        let length = composed.chars().count();
+        let typed = (*input != *composed).then_some(input);
+        match length {
             0 => Err("is required"),
-            length if length >= floor => Ok(Self(composed)),
+            length if length >= floor => Ok(Self { composed, typed }),
             _ if floor == Self::USERNAME_FLOOR => Err("must have at least 5 characters"),
             _ => Err("must have at least 8 characters"),
         }
@@ -42,12 +48,17 @@ impl Password {
 
     /// What is hashed.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.composed.as_bytes()
+    }
+
+    /// Exactly as sent: what a hash of another system was made of, for hardly any of them composes.
+    pub fn as_typed(&self) -> &[u8] {
+        self.typed.as_ref().unwrap_or(&self.composed).as_bytes()
     }
 
     /// For the policy to look at.
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        &self.composed
     }
 }
 
@@ -89,6 +100,8 @@ mod tests {
         assert_eq!(parsed("  a  ").unwrap().as_bytes(), b"  a  ", "not trimmed");
         assert_eq!(parsed("ABcde").unwrap().as_bytes(), b"ABcde", "not lower-cased");
         assert_eq!(parsed("pa\u{308}ssw").unwrap().as_bytes(), "pässw".as_bytes(), "composed");
+        assert_eq!(parsed("pa\u{308}ssw").unwrap().as_typed(), "pa\u{308}ssw".as_bytes());
+        assert_eq!(parsed("pässw").unwrap().as_typed(), "pässw".as_bytes());
         assert_eq!(parsed("ääää").unwrap_err(), "must have at least 5 characters", "eight bytes, four characters");
         assert_eq!(parsed("").unwrap_err(), "is required");
         assert!(parsed(&"x".repeat(1_024)).is_ok());

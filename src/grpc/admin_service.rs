@@ -5,8 +5,8 @@ use std::pin::Pin;
 use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::auth_service::actor;
 use super::portable;
-use super::session_service::actor;
 use crate::accounts::Accounts;
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;

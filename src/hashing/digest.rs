@@ -10,23 +10,26 @@ use zeroize::Zeroizing;
 use super::HashError;
 use super::lane::Output;
 use super::memory::Memory;
+use crate::domain::Password;
 use crate::domain::password_hash::pbkdf2::Digest;
 use crate::domain::password_hash::{PasswordHash, Scheme};
 
 /// What the right password's [`PasswordHash::output`] is compared with. Runs for as long as the stored hash's cost says.
-pub(super) fn compute(hash: &PasswordHash, password: &[u8], memory: &mut Memory) -> Output {
+pub(super) fn compute(hash: &PasswordHash, password: &Password, memory: &mut Memory) -> Output {
+    // Ours are made of the composed form; others' of whatever was typed.
+    let typed = password.as_typed();
     match hash.scheme() {
         Scheme::Argon2(hash) => {
             let length = hash.output.len();
-            argon2(hash.algorithm, hash.version, hash.params.clone(), password, &hash.salt, length, memory)
+            argon2(hash.algorithm, hash.version, hash.params.clone(), password.as_bytes(), &hash.salt, length, memory)
         }
         Scheme::Bcrypt(hash) => {
-            let output = bcrypt::bcrypt(hash.cost, hash.salt, &hash.key(password));
+            let output = bcrypt::bcrypt(hash.cost, hash.salt, &hash.key(typed));
             Ok(output[..hash.output.len()].to_vec())
         }
-        Scheme::Scrypt(hash) => scrypt(password, &hash.salt, &hash.params, hash.output.len()),
+        Scheme::Scrypt(hash) => scrypt(typed, &hash.salt, &hash.params, hash.output.len()),
         Scheme::Firebase(hash) => {
-            let key = Zeroizing::new(scrypt(password, &hash.salt, &hash.params, 32)?);
+            let key = Zeroizing::new(scrypt(typed, &hash.salt, &hash.params, 32)?);
             encrypt(&key, hash.signer.clone())
         }
         Scheme::Pbkdf2(hash) => {
@@ -35,7 +38,7 @@ pub(super) fn compute(hash: &PasswordHash, password: &[u8], memory: &mut Memory)
                 Digest::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
             };
             let mut output = vec![0; hash.output.len()];
-            pbkdf2::derive(digest, hash.iterations, &hash.salt, password, &mut output);
+            pbkdf2::derive(digest, hash.iterations, &hash.salt, typed, &mut output);
             Ok(output)
         }
     }

@@ -4,7 +4,8 @@
 //! time is told so at once, and when to come back.
 //!
 //! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
-//! `digest` the hashes themselves, `machine` what there is of threads and memory, `cost` the parameters that may be set, `stats` what is counted.
+//! `digest` the hashes themselves, `machine` what there is of threads and memory, `cost` the parameters that may be set,
+//! `stats` what is counted.
 
 pub mod cost;
 mod digest;
@@ -16,6 +17,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,13 +98,24 @@ impl PasswordHasher {
 
     /// Hashes a password that is to be stored.
     pub async fn hash(&self, password: &Password, turn: Turn) -> Result<PasswordHash, HashError> {
+        self.hash_with(password, turn, || {}).await
+    }
+
+    /// As [`Self::hash`]; `begins` is called when the hash begins, and dropped if it never does.
+    pub async fn hash_with(
+        &self,
+        password: &Password,
+        turn: Turn,
+        begins: impl FnOnce() + Send + 'static,
+    ) -> Result<PasswordHash, HashError> {
         let salt = random_salt()?;
         let (password, params) = (password.clone(), self.params.clone());
         let hash = move |memory: &mut Memory| {
+            begins();
             let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
             digest::argon2(algorithm, version, params, password.as_bytes(), &salt, OUTPUT_BYTES, memory)
         };
-        let output = self.lane.run(turn, hash).await?;
+        let output = self.lane.run(turn, pending(), hash).await?;
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
     }
 
@@ -114,10 +127,22 @@ impl PasswordHasher {
         hash: Option<&PasswordHash>,
         turn: Turn,
     ) -> Result<Verdict, HashError> {
+        self.verify_unless(password, hash, turn, pending()).await
+    }
+
+    /// As [`Self::verify`], for whoever must learn how a hash that has begun ends: when `gone` is over, the turn is given up,
+    /// unless the hash has begun.
+    pub async fn verify_unless(
+        &self,
+        password: &Password,
+        hash: Option<&PasswordHash>,
+        turn: Turn,
+        gone: impl Future<Output = ()>,
+    ) -> Result<Verdict, HashError> {
         let hash = hash.unwrap_or(&self.dummy);
         let (password, stored) = (password.clone(), hash.clone());
-        let compute = move |memory: &mut Memory| digest::compute(&stored, password.as_bytes(), memory);
-        let output = self.lane.run(turn, compute).await?;
+        let compute = move |memory: &mut Memory| digest::compute(&stored, &password, memory);
+        let output = self.lane.run(turn, gone, compute).await?;
         let matches = constant_time_eq(&output, hash.output());
         Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
     }

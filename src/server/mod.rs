@@ -4,7 +4,7 @@
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
-//! `secret` where secrets come from.
+//! `mail` what mail is sent with, `secret` where secrets come from, `forwarded` where requests come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
@@ -12,9 +12,11 @@ mod certificate;
 mod edge;
 mod feed;
 mod first_bytes;
+mod forwarded;
 mod health;
 mod last_tokens;
 mod listener;
+mod mail;
 mod metrics;
 mod patience;
 mod refusals;
@@ -24,21 +26,23 @@ mod workers;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use argon2::Params;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Service as _;
 
-use crate::accounts::{Accounts, PasswordRules, Rules};
+use crate::accounts::{self, Accounts, PasswordRules, Rules};
 use crate::activity::Activity;
 use crate::breaches::{Breaches, BreachesError};
+use crate::budgets::{Budgets, PerHour};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings, SettingsError};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
+use crate::mail::{MailError, Post, PublicUrl};
 use crate::rest::{Rest, Rpc, RuleError};
 use crate::revocations::Revocations;
 use crate::store::{self, OpenError, Purpose, Store, StoreError};
@@ -79,6 +83,9 @@ pub enum ServeError {
     /// What new passwords must be.
     #[error(transparent)]
     Policy(#[from] SettingsError),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -112,6 +119,8 @@ pub struct App {
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
     store: Arc<dyn Store>,
+    post: Post,
+    public_url: Option<PublicUrl>,
 }
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.
@@ -144,6 +153,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
     if settings.passwords.is_contract() {
         tracing::warn!(
+            event = "policy",
             "PASSWORD_POLICY is contract: passwords may be short and common ones; asvs-l1 or nist-800-63b-4 is better, and \
              locks out nobody who has one"
         );
@@ -164,6 +174,8 @@ impl App {
     /// hashes cost, in place of the setting: tests have no time for those.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
         let certificate = Certificate::load(&settings.tls)?;
+        let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
+        let passwords = PasswordRules { policy: settings.passwords.policy()?, breaches };
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
         if is_new && !store.list_accounts(None, 1).await?.is_empty() {
@@ -181,24 +193,31 @@ impl App {
         let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
-        let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
         let rules = Rules {
-            passwords: PasswordRules { policy: settings.passwords.policy()?, breaches },
+            passwords,
             registration_open: settings.registration_open(),
+            require_verified_email: settings.require_verified_email,
             username_token_lifetime: settings.username_token_lifetime,
             email_token_lifetime: settings.email_token_lifetime,
             session_max_lifetime: settings.session_max_lifetime,
         };
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
-        let accounts = Accounts::new(
-            Arc::clone(&store),
-            hasher.clone(),
-            tokens.clone(),
-            Arc::clone(&revocations),
-            Arc::clone(&activity),
-            Arc::clone(&clock),
+        let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
+        let per_hour = PerHour {
+            login_failures: settings.budgets.login_failures_per_address,
+            registrations: settings.budgets.registrations_per_address,
+            mail_requests: settings.budgets.mail_requests_per_address,
+        };
+        let accounts = Accounts::new(accounts::Parts {
+            store: Arc::clone(&store),
+            hasher: hasher.clone(),
+            tokens: tokens.clone(),
+            revocations: Arc::clone(&revocations),
+            activity: Arc::clone(&activity),
+            budgets: Arc::new(Budgets::new(per_hour, &clock)),
+            clock: Arc::clone(&clock),
             rules,
-        );
+        });
         let feed = feed::Feed::load(
             Arc::clone(&store),
             Arc::clone(&revocations),
@@ -222,8 +241,10 @@ impl App {
         let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)), settings.api_docs)?;
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
-        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, answers);
-        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store })
+        let proxies = settings.proxies.trusted_proxies.clone();
+        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, answers);
+        let public_url = settings.mail.public_url.clone();
+        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store, post, public_url })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -239,12 +260,18 @@ impl App {
         let following = tokio::spawn(self.feed.follow());
         let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
+        let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
+        let stop_mail = mail.stopper();
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
         let rereading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
         let (health, revocations) = (self.health, self.revocations);
+        let (stopped, drain) = (Arc::new(OnceLock::new()), limits.drain);
+        let stopping = Arc::clone(&stopped);
         let stop = async move {
             stop.await;
+            let _ = stopping.set(Instant::now());
             health.drain().await;
+            stop_mail.stop();
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
@@ -253,6 +280,9 @@ impl App {
             rereading.abort();
         }
         last_tokens.finish().await;
+        // It was told at the beginning of the drain, and has as long as calls have.
+        let gone = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
+        mail.finish(drain.saturating_sub(gone)).await;
         following.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.

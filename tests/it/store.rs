@@ -2,6 +2,8 @@
 //! exception for one of them would stand here, with its reason; there is none.
 
 mod import;
+mod invitations;
+mod mail;
 mod sessions;
 
 use std::sync::Arc;
@@ -19,6 +21,17 @@ use import::{
     an_import_changes_nothing_that_is_there, of_two_of_one_name_in_a_batch_the_first_is_taken,
     one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
     thousands_are_imported_at_once_and_a_second_time_in_vain, what_is_imported_is_exported_as_it_was,
+};
+use invitations::{
+    an_invitation_is_listed_accepted_once_and_as_it_was_made, an_invitation_whose_address_was_taken_meanwhile_stays,
+};
+use mail::{
+    a_changed_address_was_proven_and_the_old_one_is_told, a_registration_queues_its_mail_or_nothing,
+    a_reset_sets_the_password_verifies_and_ends_everything_else,
+    an_address_is_verified_by_the_link_that_was_sent_there_and_once,
+    mail_is_queued_once_and_goes_once_a_minute_to_a_recipient, mail_is_somebody_elses_when_its_lease_is_over,
+    many_take_mail_at_once_and_each_goes_to_one, of_32_who_use_one_ticket_at_once_exactly_one_wins,
+    purging_forgets_mail_that_went_and_links_that_expired,
 };
 use sessions::{
     a_changed_role_counts_the_epoch_and_ends_all_sessions, a_session_is_found_and_listed_as_it_was_stored,
@@ -81,6 +94,17 @@ on_every_engine!(
     of_two_of_one_name_in_a_batch_the_first_is_taken,
     thousands_are_imported_at_once_and_a_second_time_in_vain,
     one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
+    mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
+    mail_is_somebody_elses_when_its_lease_is_over,
+    many_take_mail_at_once_and_each_goes_to_one,
+    a_registration_queues_its_mail_or_nothing,
+    an_address_is_verified_by_the_link_that_was_sent_there_and_once,
+    a_reset_sets_the_password_verifies_and_ends_everything_else,
+    a_changed_address_was_proven_and_the_old_one_is_told,
+    of_32_who_use_one_ticket_at_once_exactly_one_wins,
+    an_invitation_is_listed_accepted_once_and_as_it_was_made,
+    an_invitation_whose_address_was_taken_meanwhile_stays,
+    purging_forgets_mail_that_went_and_links_that_expired,
 );
 
 async fn open(url: &str) -> Store {
@@ -127,7 +151,7 @@ fn session(id: u128, account: &NewAccount, epoch: i64) -> Session {
 }
 
 fn opening(session: Session) -> Opening {
-    Opening { session, password_changes: 0 }
+    Opening { session, password_changes: 0, budget: None }
 }
 
 fn stored(new: &NewAccount) -> Account {
@@ -164,7 +188,7 @@ async fn nobody_is_found_in_an_empty_store(store: Store) {
     assert!(store.find_account(id).await.unwrap().is_none());
     assert!(store.list_accounts(None, 10).await.unwrap().is_empty());
     assert!(!store.replace_hash(id, &hash(HASH), &hash(OTHER)).await.unwrap());
-    assert!(!store.open_session(&opening(session(9, &username(1, "alice"), 0))).await.unwrap());
+    assert!(!store.open_session(&opening(session(9, &username(1, "alice"), 0))).await.unwrap().is_open());
     for status in [AccountStatus::Active, AccountStatus::Inactive] {
         assert_eq!(store.set_status(id, status, until).await.unwrap(), None);
     }
@@ -222,7 +246,7 @@ async fn many_writers_wait_for_each_other_and_none_is_turned_away(store: Store) 
                     let id = 10 * writer + turn;
                     let new = username(id, &format!("writer {id}"));
                     store.insert_account(&new, Some(&session(id, &new, 0)), None).await?;
-                    assert!(store.open_session(&opening(session(10_000 + id, &new, 0))).await?);
+                    assert!(store.open_session(&opening(session(10_000 + id, &new, 0))).await?.is_open());
                     store.end_session(Uuid::from_u128(id), at(100)).await?;
                     assert!(store.find_account(new.id).await?.is_some());
                 }
@@ -266,17 +290,26 @@ async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(store: Store) {
 async fn a_session_opens_only_for_an_active_account_in_its_own_epoch(store: Store) {
     let new = username(1, "alice");
     store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
-    assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap());
-    assert!(!store.open_session(&opening(session(12, &new, 1))).await.unwrap(), "an epoch that has not begun");
+    assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap().is_open());
+    assert!(
+        !store.open_session(&opening(session(12, &new, 1))).await.unwrap().is_open(),
+        "an epoch that has not begun"
+    );
     store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
     for epoch in [0, 1] {
-        assert!(!store.open_session(&opening(session(13, &new, epoch))).await.unwrap(), "inactive, epoch {epoch}");
+        assert!(
+            !store.open_session(&opening(session(13, &new, epoch))).await.unwrap().is_open(),
+            "inactive, epoch {epoch}"
+        );
     }
     store.set_status(new.id, AccountStatus::Active, at(100)).await.unwrap();
-    assert!(!store.open_session(&opening(session(14, &new, 0))).await.unwrap(), "read before it was disabled");
-    assert!(store.open_session(&opening(session(15, &new, 1))).await.unwrap());
+    assert!(
+        !store.open_session(&opening(session(14, &new, 0))).await.unwrap().is_open(),
+        "read before it was disabled"
+    );
+    assert!(store.open_session(&opening(session(15, &new, 1))).await.unwrap().is_open());
     store.delete_account(new.id, at(100)).await.unwrap();
-    assert!(!store.open_session(&opening(session(16, &new, 1))).await.unwrap(), "deleted");
+    assert!(!store.open_session(&opening(session(16, &new, 1))).await.unwrap().is_open(), "deleted");
 }
 
 async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
@@ -284,7 +317,7 @@ async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
         let new = username(round, &format!("name {round}"));
         store.insert_account(&new, None, None).await.unwrap();
         let (logging_in, opening) = (Arc::clone(&store), opening(session(1_000 + round, &new, 0)));
-        let login = tokio::spawn(async move { logging_in.open_session(&opening).await.unwrap() });
+        let login = tokio::spawn(async move { logging_in.open_session(&opening).await.unwrap().is_open() });
         let epoch = store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
         // Either it was not opened, or its epoch is over: both times its token is dead.
         login.await.unwrap();

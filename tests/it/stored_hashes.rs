@@ -17,7 +17,7 @@ use crate::wire;
 
 /// Made by other implementations, whose names stand before them; the password of all is `s3cur3pass` but where another is
 /// given.
-const VECTORS: [(&str, &str); 19] = [
+const VECTORS: [(&str, &str); 20] = [
     // argon2-cffi 25.1, which calls the C reference.
     ("$argon2i$v=19$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$lUBu69fuMN1syKlPbhK4qzwc447JsPLSkw8MucHjzGU", "s3cur3pass"),
     ("$argon2i$v=16$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$6vwAQrC5rfWIRKb1Lw0FGw", "s3cur3pass"),
@@ -36,6 +36,7 @@ const VECTORS: [(&str, &str); 19] = [
     ("$2a$04$BVd8RCuDxp9BbwVt7jh30.0h1fE7lANugvvDHgdBkJVCH.JsuWk4y", "s3cur3pass"),
     ("$2y$04$2MK5nOX5ccioorphrWDEgu4d6UmmYuK0OUb77.CV3cG2YlnlZPBVu", "pässwörd €"),
     ("$2b$04$tAgA.w9PeVmVV9I1WsuHZ.uwUQVE1Qz7psbxLndpQhaKUMv0XR4K6", "nul\0inside"),
+    (DECOMPOSED, "pa\u{308}sswo\u{308}rd"),
     (SEVENTY_TWO, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"),
     // Python's hashlib, which calls OpenSSL.
     ("$scrypt$ln=14,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$Z8RQrFfBVqVidERI62YhoD/OdFuQyXFxGg3hnxNhB4U", "s3cur3pass"),
@@ -68,6 +69,9 @@ const VECTORS: [(&str, &str); 19] = [
 
 /// Of 72 times `x`, and so of whatever begins like that.
 const SEVENTY_TWO: &str = "$2b$04$dDeAQN89WEYce.suDLRAve.C8CIfEDkMU8Fq5ebKfYSF6NrVgH5Ga";
+
+/// Of letters and marks apart, as some keyboards send them.
+const DECOMPOSED: &str = "$2b$04$r8kQCHRNfEaaNWBxSyhPxuI8UKn/A5hPdAgatp2AHwZYxXbMyGwvG";
 
 fn turn() -> Turn {
     Turn { client: None, deadline: Instant::now() + Duration::from_secs(60) }
@@ -122,6 +126,16 @@ async fn white_space_around_a_password_is_nothing_to_the_old_server_and_somethin
     assert!(!matches(&hasher, &trimmed, "s3cur3 pass").await);
     assert!(matches(&hasher, plain, "s3cur3pass").await);
     assert!(!matches(&hasher, plain, " s3cur3pass").await);
+}
+
+#[tokio::test]
+async fn another_system_hashed_what_was_typed_and_ours_takes_both_spellings() {
+    let hasher = hasher();
+    assert!(matches(&hasher, DECOMPOSED, "pa\u{308}sswo\u{308}rd").await);
+    assert!(!matches(&hasher, DECOMPOSED, "pässwörd").await);
+    let decomposed = Password::parse("pa\u{308}sswo\u{308}rd".to_owned(), 1).unwrap();
+    let ours = hasher.hash(&decomposed, turn()).await.unwrap().to_phc();
+    assert!(matches(&hasher, &ours, "pässwörd").await);
 }
 
 async fn login(app: &TestApp, password: &str) -> Result<(), Code> {
