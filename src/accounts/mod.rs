@@ -235,8 +235,7 @@ impl Accounts {
             return Err(refused("unknown account", guess, None).await);
         };
         let Some(password_hash) = password_hash else {
-            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return Err(refused("unusable hash", guess, Some(account.id)).await);
+            return Err(refused("no password", guess, Some(account.id)).await);
         };
         if !verdict.matches {
             return Err(refused("wrong password", guess, Some(account.id)).await);
