@@ -4,6 +4,7 @@
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod audit;
 mod known;
 mod operator;
 mod sessions;
@@ -19,8 +20,8 @@ use uuid::Uuid;
 use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
-    Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Handle, Identity,
+    NewAccount, NewPassword, Note, Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
 };
 use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
@@ -28,6 +29,7 @@ use crate::store::{Credentials, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
+pub use audit::Audit;
 pub use known::Known;
 pub use operator::Operator;
 pub use sessions::{Actor, SessionList};
@@ -72,6 +74,7 @@ pub struct Accounts {
     tokens: Tokens,
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
+    audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
 }
@@ -104,8 +107,8 @@ impl Accounts {
         clock: Arc<dyn Clock>,
         rules: Rules,
     ) -> Self {
-        let known = Arc::default();
-        Self { store, known, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
+        let (known, audit) = (Arc::default(), Arc::new(Audit::new(Arc::clone(&clock))));
+        Self { store, known, hasher, tokens, revocations, activity, audit, clock, rules: Arc::new(rules) }
     }
 
     /// The accounts that it remembers.
@@ -114,11 +117,11 @@ impl Accounts {
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
-    pub fn require_open_registration(&self) -> Result<(), AuthError> {
+    pub fn require_open_registration(&self, call: &Call) -> Result<(), AuthError> {
         if self.rules.registration_open {
             return Ok(());
         }
-        tracing::info!(event = "register", result = "closed");
+        self.audit(Action::Register, call, None, None, "closed");
         Err(AuthError::RegistrationClosed)
     }
 
@@ -129,7 +132,7 @@ impl Accounts {
         password: NewPassword,
         call: Call,
     ) -> Result<(Account, Option<IssuedToken>), AuthError> {
-        self.require_open_registration()?;
+        self.require_open_registration(&call)?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
         let turn = turn(&call);
@@ -143,13 +146,13 @@ impl Accounts {
             created_at: new.created_at,
             platform_admin: false,
         };
-        let session = signed_in.then(|| self.new_session(&account, call.client));
-        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        let session = signed_in.then(|| self.new_session(&account, call.client.clone()));
+        let (this, opening) = (self.clone(), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref()).await;
+            let stored = this.store.insert_account(&new, opening.as_ref()).await;
             match &stored {
-                Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
-                Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
+                Ok(()) => this.audit(Action::Register, &call, None, new.id, "ok"),
+                Err(StoreError::HandleTaken) => this.audit(Action::Register, &call, None, None, "taken"),
                 // Logged with its cause where it becomes a status.
                 Err(_) => {}
             }
@@ -174,30 +177,31 @@ impl Accounts {
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify(password, stored, turn).await?;
         let Some(Credentials { account, password_hash }) = found else {
-            return refused("unknown account", None);
+            return self.refused(&call, None, "unknown account");
         };
         let Some(password_hash) = password_hash else {
             tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return refused("unusable hash", Some(account.id));
+            return self.refused(&call, account.id, "unusable hash");
         };
         if !verdict.matches {
-            return refused("wrong password", Some(account.id));
+            return self.refused(&call, account.id, "wrong password");
         }
         if account.status != AccountStatus::Active {
-            return refused("inactive account", Some(account.id));
+            return self.refused(&call, account.id, "inactive account");
         }
 
-        let session = self.new_session(&account, call.client);
-        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        let session = self.new_session(&account, call.client.clone());
+        let (this, opening, by) = (self.clone(), session.clone(), call.clone());
         let opened = uninterrupted(async move {
-            let opened = store.open_session(&opening).await?;
+            let opened = this.store.open_session(&opening).await?;
             if opened {
-                tracing::info!(event = "login", result = "ok", account = %opening.account_id, session = %opening.id);
+                let (id, session) = (opening.account_id, Detail::Session(opening.id));
+                this.audit.note(Note::new(Action::Login, "ok", &by).by(id).on(id).with(session));
             }
             Ok(opened)
         });
         if !opened.await? {
-            return refused("account ended meanwhile", Some(account.id));
+            return self.refused(&call, account.id, "account ended meanwhile");
         }
         if verdict.outdated {
             self.rehash(account.id, password_hash, password.clone());
@@ -230,19 +234,26 @@ impl Accounts {
         }
     }
 
-    /// Ends a session, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all its
-    /// tokens.
-    pub async fn logout(&self, session_id: Uuid, token_lifetime: Duration) -> Result<(), AuthError> {
+    /// Ends the session that asks, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all
+    /// its tokens.
+    pub async fn logout(&self, actor: &Actor, token_lifetime: Duration, call: Call) -> Result<(), AuthError> {
         // While this waits for the database the session may slide once more: hence longer than one lifetime.
         let until = self.clock.now() + token_lifetime.min(MAX_LIFETIME) + LONGEST_WAIT;
-        let (store, revocations) = (Arc::clone(&self.store), Arc::clone(&self.revocations));
+        let (this, Actor { account_id, session_id, .. }) = (self.clone(), *actor);
         uninterrupted(async move {
-            store.end_session(session_id, until).await?;
-            revocations.insert(Revocation::Session(session_id), until);
-            tracing::info!(event = "logout", result = "ok", session = %session_id);
+            this.store.end_session(session_id, until).await?;
+            this.revocations.insert(Revocation::Session(session_id), until);
+            let note = Note::new(Action::Logout, "ok", &call).by(account_id).on(account_id);
+            this.audit.note(note.with(Detail::Session(session_id)));
             Ok(())
         })
         .await
+    }
+
+    /// The one answer to every login that fails; the log and the audit trail learn why.
+    fn refused<T>(&self, call: &Call, account: impl Into<Option<Uuid>>, why: &'static str) -> Result<T, AuthError> {
+        self.audit(Action::Login, call, None, account, why);
+        Err(AuthError::InvalidCredentials)
     }
 
     fn new_session(&self, account: &Account, client: Client) -> Session {
@@ -317,12 +328,6 @@ fn new_id(clock: &dyn Clock) -> Uuid {
     let now = clock.now();
     let seconds = now.unix_timestamp().try_into().unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond()))
-}
-
-/// The one answer to every login that fails; the log learns why.
-fn refused<T>(result: &'static str, account: Option<Uuid>) -> Result<T, AuthError> {
-    tracing::info!(event = "login", result, account = account.map(tracing::field::display));
-    Err(AuthError::InvalidCredentials)
 }
 
 /// What a token shows of an account.

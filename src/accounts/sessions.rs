@@ -2,14 +2,13 @@
 //! from signing in and out because here one account may speak of another, and who may is decided in one place
 //! ([`Accounts::require_seen`]).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Accounts, LONGEST_WAIT, uninterrupted};
-use crate::domain::{Account, AuthError, Identity, Revocation, Role, Violations};
+use crate::domain::{Account, Action, AuthError, Call, Detail, Identity, Note, Revocation, Role, Violations};
 use crate::store::{SessionPage, StoredSession};
 
 /// How much later than its token was minted a session's time may be written, with a margin: for so long a session is
@@ -65,7 +64,7 @@ impl Accounts {
     }
 
     /// Ends a session of the actor, or of an account that the actor administers; durably and at once.
-    pub async fn revoke_session(&self, actor: &Actor, id: Uuid) -> Result<(), AuthError> {
+    pub async fn revoke_session(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let found = self.store.find_session(id).await?;
         // The actor is looked at in any case: one who is gone is told so, whatever it asked for.
         let owner = found.as_ref().map_or(Uuid::nil(), |found| found.session.account_id);
@@ -76,11 +75,12 @@ impl Accounts {
             return Err(AuthError::NotFound);
         }
         let until = now + LONGEST_WAIT + session.token_lifetime;
-        let (store, revocations, by) = (Arc::clone(&self.store), Arc::clone(&self.revocations), actor.account_id);
+        let (this, by) = (self.clone(), actor.account_id);
         uninterrupted(async move {
-            store.end_session(id, until).await?;
-            revocations.insert(Revocation::Session(id), until);
-            tracing::info!(event = "revoke", result = "ok", account = %session.account_id, session = %id, %by);
+            this.store.end_session(id, until).await?;
+            this.revocations.insert(Revocation::Session(id), until);
+            let note = Note::new(Action::Revoke, "ok", &call).by(by).on(session.account_id);
+            this.audit.note(note.with(Detail::Session(id)));
             Ok(())
         })
         .await
@@ -88,7 +88,12 @@ impl Accounts {
 
     /// Ends all sessions of the actor but the one that asks; or all of an account that the actor administers. Durably,
     /// in one transaction, and at once; tells how many of them were live.
-    pub async fn revoke_other_sessions(&self, actor: &Actor, account_id: Option<Uuid>) -> Result<usize, AuthError> {
+    pub async fn revoke_other_sessions(
+        &self,
+        actor: &Actor,
+        account_id: Option<Uuid>,
+        call: Call,
+    ) -> Result<usize, AuthError> {
         let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id)).await?;
         let except = (account_id == actor.account_id).then_some(actor.session_id);
         let (this, by) = (self.clone(), actor.account_id);
@@ -99,7 +104,8 @@ impl Accounts {
                 this.revocations.insert(Revocation::Session(ended.stored.session.id), ended.until);
             }
             let live = ended.iter().filter(|ended| this.is_live(&ended.stored, now)).count();
-            tracing::info!(event = "revoke", result = "ok", account = %account_id, sessions = live, %by);
+            let note = Note::new(Action::Revoke, "ok", &call).by(by).on(account_id);
+            this.audit.note(note.with(Detail::Sessions(live as u64)));
             Ok(live)
         })
         .await

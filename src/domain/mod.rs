@@ -2,6 +2,7 @@
 //! protocol. A string from outside becomes one of these types once, at the edge, and is never a string again.
 
 mod account;
+mod audit;
 mod call;
 mod client;
 mod email;
@@ -14,6 +15,7 @@ mod username;
 pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
+pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;
 pub use client::Client;
 pub use email::Email;

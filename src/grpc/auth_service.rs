@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert;
 use super::status::{self, Failure};
-use crate::accounts::{Accounts, profile};
+use crate::accounts::{Accounts, Actor, profile};
 use crate::layer::Caller;
 use crate::pb;
 use crate::pb::auth_service_server::AuthService;
@@ -25,8 +25,8 @@ impl Auth {
 #[tonic::async_trait]
 impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
-        self.accounts.require_open_registration().map_err(Failure)?;
         let call = convert::call(&request);
+        self.accounts.require_open_registration(&call).map_err(Failure)?;
         let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
         let (account, token) = self.accounts.register(registration, password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {
@@ -60,7 +60,7 @@ impl AuthService for Auth {
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> Result<Response<pb::LogoutResponse>, Status> {
         let claims = caller(&request)?.claims();
         let lifetime = Duration::from_secs(claims.exp.saturating_sub(claims.iat).try_into().unwrap_or(0));
-        self.accounts.logout(claims.sid, lifetime).await.map_err(Failure)?;
+        self.accounts.logout(&actor(&request)?, lifetime, convert::call(&request)).await.map_err(Failure)?;
         Ok(Response::new(pb::LogoutResponse {}))
     }
 
@@ -117,6 +117,12 @@ impl AuthService for Auth {
 /// Who calls. Only a method that was made public by mistake has none.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     request.extensions().get().ok_or_else(|| status::internal("a guarded method was called without a caller".into()))
+}
+
+/// The same, for use cases that one account asks of another.
+pub(super) fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
+    let claims = caller(request)?.claims();
+    Ok(Actor { account_id: claims.sub, session_id: claims.sid, epoch: claims.epoch })
 }
 
 fn expires_in(issued: &IssuedToken) -> i32 {

@@ -3,11 +3,11 @@
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::auth_service::caller;
+use super::auth_service::actor;
 use super::convert;
 use super::status::Failure;
 use super::watch::{self, Watchers};
-use crate::accounts::{Accounts, Actor};
+use crate::accounts::Accounts;
 use crate::domain::{AuthError, Violations};
 use crate::pb;
 use crate::pb::session_service_server::SessionService;
@@ -61,8 +61,9 @@ impl SessionService for Sessions {
         request: Request<pb::RevokeSessionRequest>,
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
         let actor = actor(&request)?;
+        let call = convert::call(&request);
         let session_id = id(&request.into_inner().session_id).map_err(Failure)?;
-        self.accounts.revoke_session(&actor, session_id).await.map_err(Failure)?;
+        self.accounts.revoke_session(&actor, session_id, call).await.map_err(Failure)?;
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
 
@@ -71,16 +72,12 @@ impl SessionService for Sessions {
         request: Request<pb::RevokeOtherSessionsRequest>,
     ) -> Result<Response<pb::RevokeOtherSessionsResponse>, Status> {
         let actor = actor(&request)?;
+        let call = convert::call(&request);
         let account_id = account_id(&request.into_inner().account_id).map_err(Failure)?;
-        let revoked = self.accounts.revoke_other_sessions(&actor, account_id).await.map_err(Failure)?;
+        let revoked = self.accounts.revoke_other_sessions(&actor, account_id, call).await.map_err(Failure)?;
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
     }
-}
-
-fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
-    let claims = caller(request)?.claims();
-    Ok(Actor { account_id: claims.sub, session_id: claims.sid, epoch: claims.epoch })
 }
 
 /// One's own when empty.
