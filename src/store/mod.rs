@@ -5,6 +5,7 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod audit;
 mod moving;
 mod open;
 mod postgres;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
 
+pub use audit::{AuditPage, AuditStore};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
 pub use postgres::PostgresStore;
@@ -28,9 +30,9 @@ pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore {}
+pub trait Store: AccountStore + AuditStore {}
 
-impl<T: AccountStore> Store for T {}
+impl<T: AccountStore + AuditStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Credentials, StoreError, StoredRevocation, StoredSession};
 use crate::domain::{
-    Account, AccountStatus, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role,
-    Session, Username,
+    Account, AccountStatus, Action, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity, Note, Origin,
+    PasswordHash, PersonName, Revocation, Role, Session, Username,
 };
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
@@ -125,6 +125,37 @@ impl SessionRow {
         };
         let last_token_at = from_millis(self.last_token_at).ok_or_else(|| impossible("last_token_at"))?;
         Ok(StoredSession { session, last_token_at })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct AuditRow {
+    id: Uuid,
+    at: i64,
+    action: String,
+    result: String,
+    actor_id: Option<Uuid>,
+    account_id: Option<Uuid>,
+    firm_id: Option<Uuid>,
+    origin: String,
+    request_id: Option<Uuid>,
+    detail: String,
+}
+
+impl AuditRow {
+    pub fn into_event(self) -> Result<AuditEvent, StoreError> {
+        let impossible = |column| impossible("audit_events", column, self.id);
+        let note = Note {
+            action: Action::parse(&self.action).ok_or_else(|| impossible("action"))?,
+            result: self.result.into(),
+            actor: self.actor_id,
+            account: self.account_id,
+            origin: Origin::parse(&self.origin).ok_or_else(|| impossible("origin"))?,
+            request_id: self.request_id,
+            detail: Detail::parse(&self.detail).ok_or_else(|| impossible("detail"))?,
+        };
+        let at = from_millis(self.at).ok_or_else(|| impossible("at"))?;
+        Ok(AuditEvent { id: self.id, at, firm_id: self.firm_id, note })
     }
 }
 

@@ -5,6 +5,7 @@
 //! **Every transaction is a task of its own** (`unit`). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
+mod audit;
 mod errors;
 mod listen;
 mod moving;

@@ -6,6 +6,7 @@
 //! begin with `begin immediate`, for a transaction that reads first and upgrades later fails at once, whatever the busy
 //! timeout says.
 
+mod audit;
 mod backup;
 mod errors;
 mod moving;
