@@ -13,7 +13,7 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 use super::Accounts;
 use crate::clock::Clock;
-use crate::domain::{Action, AuditEvent, Call, Detail, Note};
+use crate::domain::{Action, AuditEvent, Call, Detail, Note, Origin};
 
 /// Events that are not written yet; some 4 MiB. With a database that is there, they are written before there are many.
 const MOST: usize = 16_384;
@@ -63,8 +63,18 @@ impl Audit {
         self.keep(note);
     }
 
-    /// Keeps what the log tells in its own way.
-    pub fn keep(&self, note: Note) {
+    /// The server starts, which the log tells with its settings.
+    pub fn started(&self) {
+        self.keep(Note::from(Action::Start, "ok", Origin::Server));
+    }
+
+    /// The server stops, which the log tells when all is done.
+    pub fn stopped(&self) {
+        self.keep(Note::from(Action::Stop, "ok", Origin::Server));
+    }
+
+    /// Keeps it to be written.
+    fn keep(&self, note: Note) {
         let at = self.clock.now().truncate_to_millisecond();
         let mut trail = self.trail();
         if trail.events.len() >= MOST {

@@ -4,7 +4,7 @@
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
-//! `secret` where secrets come from.
+//! `trail` how the audit trail is, `secret` where secrets come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
@@ -20,6 +20,7 @@ mod patience;
 mod refusals;
 mod secret;
 mod tls;
+mod trail;
 mod workers;
 
 use std::io;
@@ -32,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Service as _;
 
-use crate::accounts::{Accounts, Rules};
+use crate::accounts::{Accounts, Audit, Rules};
 use crate::activity::Activity;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings};
@@ -104,6 +105,9 @@ pub struct App {
     feed: feed::Feed,
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
+    audit: Arc<Audit>,
+    audit_retention: Duration,
+    clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
 }
 
@@ -135,11 +139,14 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     let registration = if settings.registration_open() { "open" } else { "closed" };
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
+    let audit = Arc::clone(&app.audit);
+    audit.started();
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        audit.stopped();
     };
     app.serve(listener, stop, Limits::default()).await?;
     tracing::info!(event = "stop");
@@ -184,10 +191,11 @@ impl App {
             Arc::clone(&clock),
             rules,
         );
+        let audit = Arc::clone(accounts.trail());
         let feed = feed::Feed::load(
             Arc::clone(&store),
             Arc::clone(&revocations),
-            clock,
+            Arc::clone(&clock),
             health.clone(),
             Arc::clone(accounts.known()),
         )
@@ -208,7 +216,21 @@ impl App {
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let service = Edge::new(stack, rest, &settings.cors_allowed_origins, answers);
-        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store })
+        let audit_retention = settings.audit.audit_retention;
+        Ok(Self {
+            service,
+            hasher,
+            meters,
+            certificate,
+            health,
+            feed,
+            revocations,
+            activity,
+            audit,
+            audit_retention,
+            clock,
+            store,
+        })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -224,6 +246,7 @@ impl App {
         let following = tokio::spawn(self.feed.follow());
         let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
+        let trail = trail::Writer::start(Arc::clone(&self.store), self.audit, self.clock, self.audit_retention);
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
         let rereading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
         let (health, revocations) = (self.health, self.revocations);
@@ -237,7 +260,7 @@ impl App {
         if let Some(rereading) = rereading {
             rereading.abort();
         }
-        last_tokens.finish().await;
+        tokio::join!(last_tokens.finish(), trail.finish());
         following.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
