@@ -25,7 +25,7 @@ use crate::domain::{
 };
 use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Store, StoreError};
+use crate::store::{Credentials, Opening, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
@@ -176,7 +176,7 @@ impl Accounts {
         let found = self.store.find_credentials(handle).await?;
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify(password, stored, turn).await?;
-        let Some(Credentials { account, password_hash }) = found else {
+        let Some(Credentials { account, password_hash, password_changes }) = found else {
             return self.refused(&call, None, "unknown account");
         };
         let Some(password_hash) = password_hash else {
@@ -191,11 +191,12 @@ impl Accounts {
         }
 
         let session = self.new_session(&account, call.client.clone());
-        let (this, opening, by) = (self.clone(), session.clone(), call.clone());
+        let opening = Opening { session: session.clone(), password_changes };
+        let (this, by) = (self.clone(), call.clone());
         let opened = uninterrupted(async move {
             let opened = this.store.open_session(&opening).await?;
             if opened {
-                let (id, session) = (opening.account_id, Detail::Session(opening.id));
+                let (id, session) = (opening.session.account_id, Detail::Session(opening.session.id));
                 this.audit.note(Note::new(Action::Login, "ok", &by).by(id).on(id).with(session));
             }
             Ok(opened)

@@ -8,6 +8,7 @@
 mod audit;
 mod moving;
 mod open;
+mod passwords;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -23,6 +24,7 @@ use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Re
 pub use audit::{AuditPage, AuditStore};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
+pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 
@@ -30,9 +32,9 @@ pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore + AuditStore {}
+pub trait Store: AccountStore + AuditStore + PasswordStore {}
 
-impl<T: AccountStore + AuditStore> Store for T {}
+impl<T: AccountStore + AuditStore + PasswordStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]
@@ -52,9 +54,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
 
-    /// Stores a session, unless its account is no longer active or no longer in the session's epoch. Tells whether it
-    /// did. So a login that raced a disable loses, whoever comes first.
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError>;
+    /// Stores a session, unless its account is no longer active, no longer in the session's epoch, or has another password.
+    /// Tells whether it did. So a login that raced a disable or a change of the password loses, whoever comes first.
+    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError>;
 
     /// Ends a session; tokens of it are refused until `until`. Saying it twice changes nothing more.
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError>;
@@ -127,8 +129,19 @@ pub trait AccountStore: Send + Sync + 'static {
 pub struct Credentials {
     /// The account.
     pub account: Account,
-    /// Its stored hash; `None` when what is stored is none that this service would verify.
+    /// Its stored hash; `None` when there is none, or none that this service would verify.
     pub password_hash: Option<PasswordHash>,
+    /// How often another password was set.
+    pub password_changes: i64,
+}
+
+/// A sign-in that is to become a session.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The session.
+    pub session: Session,
+    /// Of the credentials that were verified.
+    pub password_changes: i64,
 }
 
 /// A revocation as stored.

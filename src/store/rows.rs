@@ -17,7 +17,8 @@ use crate::domain::{
 macro_rules! select_account {
     () => {
         "select accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
-         status, epoch, accounts.created_at, email_verified_at, platform_admin from accounts left join firms on firms.id = firm_id"
+         status, epoch, accounts.created_at, email_verified_at, platform_admin, \
+         password_changes from accounts left join firms on firms.id = firm_id"
     };
 }
 pub(super) use select_account;
@@ -37,6 +38,7 @@ pub(super) struct AccountRow {
     created_at: i64,
     email_verified_at: Option<i64>,
     platform_admin: i64,
+    password_changes: i64,
 }
 
 impl AccountRow {
@@ -70,7 +72,8 @@ impl AccountRow {
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
         let password_hash = PasswordHash::parse(&self.password_hash).ok();
-        Ok(Credentials { account: self.into_account()?, password_hash })
+        let password_changes = self.password_changes;
+        Ok(Credentials { account: self.into_account()?, password_hash, password_changes })
     }
 }
 

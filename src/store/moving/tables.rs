@@ -50,6 +50,7 @@ pub const TABLES: [Table; 5] = [
             number("created_at"),
             number("email_verified_at"),
             number("platform_admin"),
+            number("password_changes"),
         ],
     },
     Table {

@@ -10,6 +10,7 @@ mod errors;
 mod listen;
 mod moving;
 mod open;
+mod passwords;
 mod pools;
 mod sessions;
 
@@ -23,7 +24,9 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
-use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use super::{
+    AccountStore, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 use listen::{Announcements, CHANNEL};
@@ -99,7 +102,7 @@ impl AccountStore for PostgresStore {
             .await
             .map_err(errors::insert_failure)?;
             if let Some(session) = &session {
-                sessions::insert(&mut tx, session).await?;
+                sessions::insert(&mut tx, session, 0).await?;
             }
             tx.commit().await.map_err(failure)
         })
@@ -155,11 +158,11 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
-        let (pool, session) = (self.pools.calls()?, session.clone());
+    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError> {
+        let (pool, opening) = (self.pools.calls()?, opening.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let opened = sessions::insert(&mut tx, &session).await?;
+            let opened = sessions::insert(&mut tx, &opening.session, opening.password_changes).await?;
             tx.commit().await.map_err(failure)?;
             Ok(opened)
         })

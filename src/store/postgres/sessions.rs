@@ -116,11 +116,16 @@ pub(super) async fn note_tokens(
 
 /// Stores a session if its account is active and in the session's epoch, and tells whether it was. `for share`: SQLite has
 /// one writer, but here a disable at the same moment must wait for this to commit, or it would leave this session behind.
-pub(super) async fn insert(tx: &mut Transaction<'_, Postgres>, session: &Session) -> Result<bool, StoreError> {
+pub(super) async fn insert(
+    tx: &mut Transaction<'_, Postgres>,
+    session: &Session,
+    password_changes: i64,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "insert into sessions
              (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
-         select $1, id, epoch, $4, $5, $6, $7, $8, $4 from accounts where id = $2 and epoch = $3 and status = 'active'
+         select $1, id, epoch, $4, $5, $6, $7, $8, $4 from accounts
+         where id = $2 and epoch = $3 and password_changes = $9 and status = 'active'
          for share",
     )
     .bind(session.id)
@@ -131,6 +136,7 @@ pub(super) async fn insert(tx: &mut Transaction<'_, Postgres>, session: &Session
     .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
     .bind(session.client.label())
     .bind(session.client.address.map(|address| address.to_string()))
+    .bind(password_changes)
     .execute(&mut **tx)
     .await
     .map_err(failure)?;

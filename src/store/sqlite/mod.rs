@@ -11,6 +11,7 @@ mod backup;
 mod errors;
 mod moving;
 mod open;
+mod passwords;
 mod sessions;
 
 use std::time::Duration;
@@ -23,7 +24,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
-use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use super::{
+    AccountStore, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+};
 use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
 use errors::failure;
 
@@ -96,7 +99,7 @@ impl AccountStore for SqliteStore {
         .await
         .map_err(errors::insert_failure)?;
         if let Some(session) = session {
-            insert_session(&mut *tx, session).await?;
+            insert_session(&mut *tx, session, 0).await?;
         }
         tx.commit().await.map_err(failure)
     }
@@ -146,9 +149,9 @@ impl AccountStore for SqliteStore {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
+    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError> {
         // One statement is a transaction, and spares a sign-in two ways to SQLite's thread and back.
-        insert_session(&self.writer, session).await
+        insert_session(&self.writer, &opening.session, opening.password_changes).await
     }
 
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
@@ -289,12 +292,17 @@ impl AccountStore for SqliteStore {
     }
 }
 
-/// Stores a session if its account is active and in the session's epoch, and tells whether it was.
-async fn insert_session(writer: impl SqliteExecutor<'_>, session: &Session) -> Result<bool, StoreError> {
+/// Stores a session if its account is active, in the session's epoch and has the same password still; tells whether it did.
+async fn insert_session(
+    writer: impl SqliteExecutor<'_>,
+    session: &Session,
+    password_changes: i64,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "insert into sessions
              (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
-         select ?1, id, epoch, ?4, ?5, ?6, ?7, ?8, ?4 from accounts where id = ?2 and epoch = ?3 and status = 'active'",
+         select ?1, id, epoch, ?4, ?5, ?6, ?7, ?8, ?4 from accounts
+         where id = ?2 and epoch = ?3 and password_changes = ?9 and status = 'active'",
     )
     .bind(session.id)
     .bind(session.account_id)
@@ -304,6 +312,7 @@ async fn insert_session(writer: impl SqliteExecutor<'_>, session: &Session) -> R
     .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
     .bind(session.client.label())
     .bind(session.client.address.map(|address| address.to_string()))
+    .bind(password_changes)
     .execute(writer)
     .await
     .map_err(failure)?;
