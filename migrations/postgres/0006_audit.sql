@@ -38,3 +38,13 @@ $$;
 
 create trigger audit_events_append_only before update or truncate on audit_events
     for each statement execute function audit_events_append_only();
+
+-- What else administrators ask for, a page at a time: accounts and firms in the order in which they were made.
+create index accounts_created_at_idx on accounts (created_at, id);
+create index accounts_inactive_idx on accounts (created_at, id) where status = 'inactive';
+create index accounts_firm_id_created_at_idx on accounts (firm_id, created_at, id);
+drop index accounts_firm_id_idx;
+create index firms_created_at_idx on firms (created_at, id);
+-- By the first letters of a name, whatever the collation of the database; SQLite's unique constraints do as well.
+create index accounts_username_prefix_idx on accounts (username collate "C");
+create index accounts_email_prefix_idx on accounts (email collate "C");

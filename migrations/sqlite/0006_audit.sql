@@ -34,3 +34,11 @@ create trigger audit_events_append_only before update on audit_events
 begin
     select raise(abort, 'audit_events is append-only');
 end;
+
+-- What else administrators ask for, a page at a time: accounts and firms in the order in which they were made. (By the first
+-- letters of a name, accounts are found by the constraints that keep names unique.)
+create index accounts_created_at_idx on accounts (created_at, id);
+create index accounts_inactive_idx on accounts (created_at, id) where status = 'inactive';
+create index accounts_firm_id_created_at_idx on accounts (firm_id, created_at, id);
+drop index accounts_firm_id_idx;
+create index firms_created_at_idx on firms (created_at, id);

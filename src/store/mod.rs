@@ -5,6 +5,7 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod admin;
 mod audit;
 mod moving;
 mod open;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
 
+pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Updated};
 pub use audit::{AuditPage, AuditStore};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
@@ -32,9 +34,9 @@ pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore + AuditStore + PasswordStore {}
+pub trait Store: AccountStore + AdminStore + AuditStore + PasswordStore {}
 
-impl<T: AccountStore + AuditStore + PasswordStore> Store for T {}
+impl<T: AccountStore + AdminStore + AuditStore + PasswordStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]

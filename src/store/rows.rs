@@ -7,7 +7,7 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Credentials, StoreError, StoredRevocation, StoredSession};
+use super::{AccountRecord, Credentials, FirmRecord, StoreError, StoredRevocation, StoredSession};
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity, Note, Origin,
     PasswordHash, PersonName, Revocation, Role, Session, Username,
@@ -70,10 +70,33 @@ impl AccountRow {
         })
     }
 
+    pub fn into_record(self) -> Result<AccountRecord, StoreError> {
+        let has_password = !self.password_hash.is_empty();
+        Ok(AccountRecord { account: self.into_account()?, has_password })
+    }
+
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
         let password_hash = PasswordHash::parse(&self.password_hash).ok();
         let password_changes = self.password_changes;
         Ok(Credentials { account: self.into_account()?, password_hash, password_changes })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct FirmRow {
+    id: Uuid,
+    name: String,
+    created_at: i64,
+    accounts: i64,
+}
+
+impl FirmRow {
+    pub fn into_record(self) -> Result<FirmRecord, StoreError> {
+        let impossible = |column| impossible("firms", column, self.id);
+        let name = FirmName::parse(&self.name).map_err(|_| impossible("name"))?;
+        let created_at = from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?;
+        let accounts = u64::try_from(self.accounts).unwrap_or(0);
+        Ok(FirmRecord { firm: Firm { id: self.id, name }, created_at, accounts })
     }
 }
 

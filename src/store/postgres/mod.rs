@@ -5,6 +5,7 @@
 //! **Every transaction is a task of its own** (`unit`). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
+mod admin;
 mod audit;
 mod errors;
 mod listen;
@@ -354,7 +355,6 @@ impl AccountStore for PostgresStore {
 
 /// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
 /// are over already.
-#[expect(dead_code, reason = "for the capabilities that change what an account tells")]
 async fn tell_change(
     tx: &mut Transaction<'_, Postgres>,
     account_id: Uuid,

@@ -6,6 +6,7 @@
 //! begin with `begin immediate`, for a transaction that reads first and upgrades later fails at once, whatever the busy
 //! timeout says.
 
+mod admin;
 mod audit;
 mod backup;
 mod errors;
@@ -321,7 +322,6 @@ async fn insert_session(
 
 /// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
 /// are over already.
-#[expect(dead_code, reason = "for the capabilities that change what an account tells")]
 async fn tell_change(
     tx: &mut Transaction<'_, Sqlite>,
     account_id: Uuid,
