@@ -83,7 +83,7 @@ impl Audit {
         }
         let seconds = at.unix_timestamp().try_into().unwrap_or(0);
         let id = Uuid::new_v7(Timestamp::from_unix(&trail.ids, seconds, at.nanosecond()));
-        trail.events.push_back(AuditEvent { id, at, firm_id: None, note });
+        trail.events.push_back(AuditEvent { id, at, note });
         drop(trail);
         self.bell.notify_one();
     }

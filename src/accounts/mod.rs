@@ -1,12 +1,14 @@
 //! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; in
-//! `watch`, telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
+//! `administration`, what administrators do; in `watch`, telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod administration;
 mod audit;
 mod known;
 mod operator;
+mod places;
 mod sessions;
 mod watch;
 
@@ -28,7 +30,8 @@ use crate::revocations::Revocations;
 use crate::store::{Credentials, Opening, Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
 
-pub use crate::store::StoredSession;
+pub use crate::store::{AccountChange, AccountRecord, FirmRecord, StoredSession};
+pub use administration::{AccountList, AccountQuestion, AuditList, AuditQuestion, Creation, FirmList};
 pub use audit::Audit;
 pub use known::Known;
 pub use operator::Operator;

@@ -17,8 +17,6 @@ pub struct AuditEvent {
     pub id: Uuid,
     /// When, to the millisecond.
     pub at: OffsetDateTime,
-    /// The firm that it concerns; `None` for what concerns none, and before the store has looked.
-    pub firm_id: Option<Uuid>,
     /// What, and how it ended.
     pub note: Note,
 }
@@ -34,6 +32,8 @@ pub struct Note {
     pub actor: Option<Uuid>,
     /// On whom: an account, that may be gone.
     pub account: Option<Uuid>,
+    /// The firm that it concerns; the store looks it up unless it is told.
+    pub firm: Option<Uuid>,
     /// From where.
     pub origin: Origin,
     /// As in the answer's `request-id`; `None` when it did not come by the network.
@@ -51,8 +51,9 @@ impl Note {
 
     /// Of what no call does: the command line, or the server by itself.
     pub fn from(action: Action, result: &'static str, origin: Origin) -> Self {
-        let (actor, account, request_id) = (None, None, None);
-        Self { action, result: Cow::Borrowed(result), actor, account, origin, request_id, detail: Detail::None }
+        let (actor, account, firm, request_id) = (None, None, None, None);
+        let (result, detail) = (Cow::Borrowed(result), Detail::None);
+        Self { action, result, actor, account, firm, origin, request_id, detail }
     }
 
     /// Who did it.
@@ -63,6 +64,11 @@ impl Note {
     /// To whom.
     pub fn on(self, account: impl Into<Option<Uuid>>) -> Self {
         Self { account: account.into(), ..self }
+    }
+
+    /// In which firm, where the store cannot look it up: the account will be gone.
+    pub fn within(self, firm: Option<Uuid>) -> Self {
+        Self { firm, ..self }
     }
 
     /// What else there is to say.

@@ -176,12 +176,13 @@ impl AuditRow {
             result: self.result.into(),
             actor: self.actor_id,
             account: self.account_id,
+            firm: self.firm_id,
             origin: Origin::parse(&self.origin).ok_or_else(|| impossible("origin"))?,
             request_id: self.request_id,
             detail: Detail::parse(&self.detail).ok_or_else(|| impossible("detail"))?,
         };
         let at = from_millis(self.at).ok_or_else(|| impossible("at"))?;
-        Ok(AuditEvent { id: self.id, at, firm_id: self.firm_id, note })
+        Ok(AuditEvent { id: self.id, at, note })
     }
 }
 

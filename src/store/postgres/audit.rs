@@ -40,7 +40,7 @@ impl AuditStore for PostgresStore {
             .bind(words(|event| event.note.result.to_string()))
             .bind(column(|event| event.note.actor))
             .bind(column(|event| event.note.account))
-            .bind(column(|event| event.firm_id))
+            .bind(column(|event| event.note.firm))
             .bind(words(|event| event.note.origin.to_string()))
             .bind(column(|event| event.note.request_id))
             .bind(words(|event| event.note.detail.to_string()))

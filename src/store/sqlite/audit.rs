@@ -16,7 +16,7 @@ use crate::store::{AuditPage, AuditStore, StoreError};
 impl AuditStore for SqliteStore {
     async fn append_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        for AuditEvent { id, at, firm_id, note } in events {
+        for AuditEvent { id, at, note } in events {
             sqlx::query(
                 "insert into audit_events
                      (id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail)
@@ -31,7 +31,7 @@ impl AuditStore for SqliteStore {
             .bind(&*note.result)
             .bind(note.actor)
             .bind(note.account)
-            .bind(firm_id)
+            .bind(note.firm)
             .bind(note.origin.to_string())
             .bind(note.request_id)
             .bind(note.detail.to_string())
