@@ -6,8 +6,11 @@
 
 mod administration;
 mod audit;
+mod credentials;
+mod errors;
 mod known;
 mod operator;
+mod passwords;
 mod places;
 mod sessions;
 mod watch;
@@ -16,25 +19,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Handle, Identity,
-    NewAccount, NewPassword, Note, Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Handle, Identity, MailKind,
+    NewAccount, NewMail, NewPassword, Note, Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Violations,
 };
-use crate::hashing::{HashError, PasswordHasher, Turn};
+use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
 use crate::store::{Credentials, Opening, Store, StoreError};
-use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
+use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
 pub use crate::store::{AccountChange, AccountRecord, FirmRecord, StoredSession};
 pub use administration::{AccountList, AccountQuestion, AuditList, AuditQuestion, Creation, FirmList};
 pub use audit::Audit;
 pub use known::Known;
 pub use operator::Operator;
+pub use passwords::PasswordRules;
 pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
@@ -46,17 +52,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// A stronger hash is made when there is room for it, or at a later sign-in.
 const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long sessions and tokens live, and who may register.
+/// How long sessions and tokens live, who may register, and with which passwords.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Whether strangers may register.
     pub registration_open: bool,
+    /// Whether an email account logs in only after its address was verified.
+    pub require_verified_email: bool,
     /// Of a token of a username sign-in.
     pub username_token_lifetime: Duration,
     /// Of a token of an email sign-in.
     pub email_token_lifetime: Duration,
     /// From the sign-in to the last token's expiry.
     pub session_max_lifetime: Duration,
+    /// What new passwords are judged by.
+    pub passwords: PasswordRules,
 }
 
 impl Rules {
@@ -139,6 +149,9 @@ impl Accounts {
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
         let turn = turn(&call);
+        // A storm of registrations is not one of reads of the disk, too.
+        self.hasher.require_room(&turn)?;
+        self.rules.passwords.require_unbreached("password", &password).await?;
         let password_hash = self.hasher.hash(password.as_password(), turn).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         let account = Account {
@@ -150,9 +163,16 @@ impl Accounts {
             platform_admin: false,
         };
         let session = signed_in.then(|| self.new_session(&account, call.client.clone()));
+        let mail = match &new.identity {
+            Identity::Email { email, .. } => {
+                let id = new_id(&*self.clock);
+                Some(NewMail::to_address(id, MailKind::VerifyEmail, email.clone(), self.clock.now()))
+            }
+            Identity::Username(_) => None,
+        };
         let (this, opening) = (self.clone(), session.clone());
         uninterrupted(async move {
-            let stored = this.store.insert_account(&new, opening.as_ref()).await;
+            let stored = this.store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
             match &stored {
                 Ok(()) => this.audit(Action::Register, &call, None, new.id, "ok"),
                 Err(StoreError::HandleTaken) => this.audit(Action::Register, &call, None, None, "taken"),
@@ -191,6 +211,11 @@ impl Accounts {
         }
         if account.status != AccountStatus::Active {
             return self.refused(&call, account.id, "inactive account");
+        }
+        // Only whoever knows the password is told.
+        if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
+            self.audit(Action::Login, &call, None, account.id, "email not verified");
+            return Err(AuthError::EmailNotVerified);
         }
 
         let session = self.new_session(&account, call.client.clone());
@@ -322,9 +347,19 @@ fn new_account(registration: Registration, password_hash: PasswordHash, clock: &
             Identity::Email { email, name, firm, role: Role::Admin, verified: false }
         }
     };
-    let now = clock.now();
-    let created_at = now.replace_nanosecond(0).unwrap_or(now);
+    let created_at = to_the_second(clock.now());
     NewAccount { id: new_id(clock), identity, joins: false, password_hash: Some(password_hash), created_at }
+}
+
+fn to_the_second(time: OffsetDateTime) -> OffsetDateTime {
+    time.replace_nanosecond(0).unwrap_or(time)
+}
+
+/// A request with one field that needs another value.
+fn refuse_field(field: &'static str, description: &'static str) -> AuthError {
+    let mut violations = Violations::default();
+    violations.add(field, description);
+    AuthError::Validation(violations)
 }
 
 /// A UUID of version 7: in the order of time, and unlikely to collide; not a secret.
@@ -351,30 +386,4 @@ async fn uninterrupted<T: Send + 'static>(
     tokio::spawn(change.instrument(Span::current()))
         .await
         .unwrap_or_else(|panic| Err(AuthError::Internal(panic.into())))
-}
-
-impl From<StoreError> for AuthError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::HandleTaken => Self::HandleTaken,
-            StoreError::Unavailable(source) => Self::Unavailable(source),
-            StoreError::Corrupt(source) => Self::Internal(source),
-        }
-    }
-}
-
-impl From<HashError> for AuthError {
-    fn from(error: HashError) -> Self {
-        match error {
-            HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            HashError::Late => Self::OutOfTime,
-            HashError::Failed(_) => Self::Internal(error.into()),
-        }
-    }
-}
-
-impl From<MintError> for AuthError {
-    fn from(error: MintError) -> Self {
-        Self::Internal(error.into())
-    }
 }

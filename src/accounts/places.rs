@@ -5,8 +5,8 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Accounts;
-use crate::domain::{AuthError, Violations};
+use super::{Accounts, refuse_field};
+use crate::domain::AuthError;
 
 impl Accounts {
     /// The place of something with a time, to the millisecond, and an id.
@@ -41,11 +41,7 @@ pub(super) fn opened<T>(page_token: &str, open: impl FnOnce(&str) -> Option<T>) 
     }
     match open(page_token) {
         Some(place) => Ok(Some(place)),
-        None => {
-            let mut violations = Violations::default();
-            violations.add("page_token", "must be empty or the next_page_token of a page of the same question");
-            Err(AuthError::Validation(violations))
-        }
+        None => Err(refuse_field("page_token", "must be empty or the next_page_token of a page of the same question")),
     }
 }
 

@@ -4,13 +4,12 @@ use super::convert;
 use super::fields;
 use crate::accounts::{AccountChange, AccountQuestion, AccountRecord, AuditQuestion, Creation, FirmRecord};
 use crate::domain::{
-    AccountStatus, Action, AuditEvent, AuthError, Email, Handle, NewPassword, Password, PersonName, Role, Username,
-    Violations,
+    AccountStatus, Action, AuditEvent, AuthError, Email, Handle, Password, PersonName, Role, Username, Violations,
 };
 use crate::pb;
 
 /// Parses a new account, or names every bad field at once.
-pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, NewPassword), AuthError> {
+pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, Password), AuthError> {
     use pb::create_account_request::Handle as PbHandle;
     const NOT_OF_A_USERNAME: &str = "must not be set: only an email account has one";
     let mut bad = Violations::default();
@@ -18,7 +17,7 @@ pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, N
     let parsed = match request.handle {
         Some(PbHandle::Username(username)) => {
             let username = bad.check("username", Username::parse(&username));
-            let password = bad.check("password", NewPassword::parse(request.password, Password::USERNAME_FLOOR));
+            let password = bad.check("password", Password::parse(request.password, 1));
             for (field, is_set) in [
                 ("name", !request.name.is_empty()),
                 ("firm_id", !request.firm_id.is_empty()),
@@ -33,7 +32,7 @@ pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, N
         }
         Some(PbHandle::Email(email)) => {
             let email = bad.check("email", Email::parse(&email));
-            let password = bad.check("password", NewPassword::parse(request.password, Password::EMAIL_FLOOR));
+            let password = bad.check("password", Password::parse(request.password, 1));
             let name = bad.check("name", PersonName::parse(&request.name));
             match (email.zip(name), password) {
                 (Some((email, name)), Some(password)) if bad.is_empty() => {
@@ -50,6 +49,12 @@ pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, N
         }
     };
     parsed.filter(|_| bad.is_empty()).ok_or(AuthError::Validation(bad))
+}
+
+/// Parses a password that is to be set; whether it is good enough depends on the account.
+pub(super) fn password(text: String) -> Result<Password, AuthError> {
+    let mut bad = Violations::default();
+    bad.check("password", Password::parse(text, 1)).ok_or(AuthError::Validation(bad))
 }
 
 /// Parses what becomes of an account, or names every bad field at once.

@@ -39,7 +39,10 @@ impl AdminService for Admin {
         Ok(Response::new(pb::CreateAccountResponse { account: Some(admin_convert::record(&made)) }))
     }
 
-    async fn get_account(&self, request: Request<pb::GetAccountRequest>) -> Result<Response<pb::GetAccountResponse>, Status> {
+    async fn get_account(
+        &self,
+        request: Request<pb::GetAccountRequest>,
+    ) -> Result<Response<pb::GetAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let id = fields::id(&request.get_ref().account_id).map_err(Failure)?;
         let found = self.accounts.get_account(&actor, id, &call).await.map_err(Failure)?;
@@ -77,7 +80,7 @@ impl AdminService for Admin {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let message = request.into_inner();
         let id = fields::id(&message.account_id).map_err(Failure)?;
-        let password = Password::parse(message.password, Password::USERNAME_FLOOR);
+        let password = admin_convert::password(message.password).map_err(Failure)?;
         self.accounts.set_password(&actor, id, password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::SetPasswordResponse {}))
     }
@@ -92,7 +95,10 @@ impl AdminService for Admin {
         Ok(Response::new(pb::DeleteAccountResponse {}))
     }
 
-    async fn list_firms(&self, request: Request<pb::ListFirmsRequest>) -> Result<Response<pb::ListFirmsResponse>, Status> {
+    async fn list_firms(
+        &self,
+        request: Request<pb::ListFirmsRequest>,
+    ) -> Result<Response<pb::ListFirmsResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let message = request.into_inner();
         let limit = fields::page_size(message.page_size).map_err(Failure)?;

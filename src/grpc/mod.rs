@@ -18,6 +18,7 @@ mod admin_service;
 mod auth_service;
 mod calls;
 mod convert;
+mod credentials;
 mod deadline;
 mod fields;
 mod session_service;

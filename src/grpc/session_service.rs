@@ -3,9 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use super::auth_service::actor;
-use super::{convert, fields};
 use super::status::Failure;
 use super::watch::{self, Watchers};
+use super::{convert, fields};
 use crate::accounts::Accounts;
 use crate::pb;
 use crate::pb::session_service_server::SessionService;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{By, Changes};
-use crate::accounts::{Accounts, Actor, new_id, turn, uninterrupted};
+use crate::accounts::{Accounts, Actor, new_id, refuse_field, to_the_second, turn, uninterrupted};
 use crate::domain::{
-    Account, AuthError, Call, Email, Firm, Identity, NewAccount, NewPassword, PersonName, Revocation, Role, Username,
-    Violations,
+    Account, AuthError, Call, Email, Firm, Identity, NewAccount, Password, PasswordContext, PersonName, Revocation,
+    Role, Username, Violations,
 };
 use crate::store::{AccountChange, AccountRecord, Updated};
 
@@ -39,15 +39,16 @@ impl Accounts {
         &self,
         actor: &Actor,
         creation: Creation,
-        password: NewPassword,
+        password: Password,
         call: Call,
     ) -> Result<AccountRecord, AuthError> {
-        self.identity(actor, &creation, &call).await?;
+        let context = PasswordContext::of(&self.identity(actor, &creation, &call).await?);
+        self.hasher.require_room(&turn(&call))?;
+        let password = self.judge_new_password("password", password, &context).await?;
         let password_hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
         // Again: by now the one who asks may be no administrator any more.
         let identity = self.identity(actor, &creation, &call).await?;
-        let now = self.clock.now();
-        let created_at = now.replace_nanosecond(0).unwrap_or(now);
+        let created_at = to_the_second(self.clock.now());
         let joins = matches!(identity, Identity::Email { .. });
         let id = new_id(&*self.clock);
         let new = NewAccount { id, identity, joins, password_hash: Some(password_hash), created_at };
@@ -84,18 +85,18 @@ impl Accounts {
     }
 
     /// Sets the password of another account and ends all its sessions.
-    pub async fn set_password(
-        &self,
-        actor: &Actor,
-        id: Uuid,
-        password: NewPassword,
-        call: Call,
-    ) -> Result<(), AuthError> {
-        self.commanded(actor, id, &call).await?;
+    pub async fn set_password(&self, actor: &Actor, id: Uuid, password: Password, call: Call) -> Result<(), AuthError> {
+        let (_, other) = self.commanded(actor, id, &call).await?;
         if id == actor.account_id {
             // Or a stolen token would be as good as the password.
-            return invalid("account_id", "is your own: change your password, which asks for the present one");
+            return Err(refuse_field(
+                "account_id",
+                "is your own: change your password, which asks for the present one",
+            ));
         }
+        self.hasher.require_room(&turn(&call))?;
+        let context = PasswordContext::of(&other.identity);
+        let password = self.judge_new_password("password", password, &context).await?;
         let hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
         self.commanded(actor, id, &call).await?;
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
@@ -111,7 +112,7 @@ impl Accounts {
     pub async fn delete_account(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let (own, other) = self.commanded(actor, id, &call).await?;
         if id == own.id {
-            return invalid("account_id", "is your own: another administrator must delete it");
+            return Err(refuse_field("account_id", "is your own: another administrator must delete it"));
         }
         let (this, by) = (self.clone(), By::Account(own.id, call));
         uninterrupted(async move {
@@ -132,7 +133,7 @@ impl Accounts {
             Creation::Username(_) => self.not_allowed(actor, None, call),
             Creation::Email { email, name, firm, role, verified } => {
                 let Some(id) = reach.firm(*firm)?.or(super::firm_of(&own)) else {
-                    return invalid("firm_id", "is required: you belong to no firm yourself");
+                    return Err(refuse_field("firm_id", "is required: you belong to no firm yourself"));
                 };
                 let firm: Firm = self.store.find_firm(id).await?.ok_or(AuthError::NotFound)?.firm;
                 let (email, name, role, verified) = (email.clone(), name.clone(), *role, *verified);
@@ -178,10 +179,4 @@ fn require_possible(own: &Account, other: &Account, change: &AccountChange) -> R
         }
     }
     if bad.is_empty() { Ok(()) } else { Err(AuthError::Validation(bad)) }
-}
-
-fn invalid<T>(field: &'static str, description: &'static str) -> Result<T, AuthError> {
-    let mut violations = Violations::default();
-    violations.add(field, description);
-    Err(AuthError::Validation(violations))
 }

@@ -44,7 +44,7 @@ pub(in crate::accounts) struct Changes {
 impl Changes {
     /// Stores an account that was made for somebody.
     pub async fn create(&self, by: &By, new: &NewAccount) -> Result<(), StoreError> {
-        let stored = self.store.insert_account(new, None).await;
+        let stored = self.store.insert_account(new, None, None).await;
         match &stored {
             Ok(()) => self.audit.note(by.note(Action::Create, "ok").on(new.id)),
             Err(StoreError::HandleTaken) => self.audit.note(by.note(Action::Create, "taken")),
