@@ -13,7 +13,7 @@ use uuid::{ContextV7, Timestamp, Uuid};
 
 use super::Accounts;
 use crate::clock::Clock;
-use crate::domain::{Action, AuditEvent, Call, Detail, Note, Origin};
+use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin};
 
 /// Events that are not written yet; some 4 MiB. With a database that is there, they are written before there are many.
 const MOST: usize = 16_384;
@@ -148,6 +148,23 @@ impl Accounts {
         result: &'static str,
     ) {
         self.audit.note(Note::new(action, result, call).by(actor).on(account));
+    }
+}
+
+impl Accounts {
+    /// Tells of a call that was refused for too many others before it; of no other failure.
+    pub(super) fn audit_too_many(
+        &self,
+        action: Action,
+        account: Option<Uuid>,
+        call: &Call,
+    ) -> impl Fn(&AuthError) + use<'_> {
+        let note = Note::new(action, "too many attempts", call).on(account);
+        move |error| {
+            if matches!(error, AuthError::TooManyAttempts { .. }) {
+                self.audit.note(note.clone());
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the parts below cannot do, as the failures of use cases. Apart from them for length only.
+//! Failures of the parts, as failures of the use cases. Apart from those for length only.
 
 use crate::domain::AuthError;
 use crate::hashing::HashError;

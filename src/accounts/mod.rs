@@ -1,5 +1,7 @@
-//! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; in
-//! `administration`, what administrators do; in `watch`, telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
+//! The use cases: register, tell who is calling, sign out; in `login`, signing in; in `guessing`, who may try a password; in `sessions`,
+//! listing and ending sessions; in `administration`, what administrators do; in `audit`, what is kept of all that; in
+//! `watch`, telling other services of sessions that ended; and, in `operator`, what the command line does. The only place
+//! where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
@@ -8,7 +10,9 @@ mod administration;
 mod audit;
 mod credentials;
 mod errors;
+mod guessing;
 mod known;
+mod login;
 mod operator;
 mod passwords;
 mod places;
@@ -17,22 +21,22 @@ mod watch;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::activity::Activity;
+use crate::budgets::Budgets;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Handle, Identity, MailKind,
-    NewAccount, NewMail, NewPassword, Note, Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
-    Violations,
+    Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Identity, MailKind,
+    NewAccount, NewMail, NewPassword, Note, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Opening, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
 pub use crate::store::{AccountChange, AccountRecord, FirmRecord, StoredSession};
@@ -48,9 +52,6 @@ pub use watch::{Revoked, Watch, WatchEnd};
 /// or another service may slide tokens without having heard of a revocation
 /// ([`MAX_STALENESS`](crate::revocations::MAX_STALENESS)).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// A stronger hash is made when there is room for it, or at a later sign-in.
-const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long sessions and tokens live, who may register, and with which passwords.
 #[derive(Debug, Clone)]
@@ -88,8 +89,29 @@ pub struct Accounts {
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
     audit: Arc<Audit>,
+    budgets: Arc<Budgets>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
+}
+
+/// What the use cases are made of.
+pub struct Parts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Hashes and verifies passwords.
+    pub hasher: PasswordHasher,
+    /// Mints tokens.
+    pub tokens: Tokens,
+    /// The sessions that are over.
+    pub revocations: Arc<Revocations>,
+    /// When sessions were last given a token.
+    pub activity: Arc<Activity>,
+    /// How often who may guess, register and ask for mail.
+    pub budgets: Arc<Budgets>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How long sessions and tokens live, and who may register.
+    pub rules: Rules,
 }
 
 /// How a new account will sign in; its ids are not for the registrant to choose.
@@ -111,17 +133,10 @@ pub enum Registration {
 
 impl Accounts {
     /// Puts the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        hasher: PasswordHasher,
-        tokens: Tokens,
-        revocations: Arc<Revocations>,
-        activity: Arc<Activity>,
-        clock: Arc<dyn Clock>,
-        rules: Rules,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, hasher, tokens, revocations, activity, budgets, clock, rules } = parts;
         let (known, audit) = (Arc::default(), Arc::new(Audit::new(Arc::clone(&clock))));
-        Self { store, known, hasher, tokens, revocations, activity, audit, clock, rules: Arc::new(rules) }
+        Self { store, known, hasher, tokens, revocations, activity, audit, budgets, clock, rules: Arc::new(rules) }
     }
 
     /// The accounts that it remembers.
@@ -148,11 +163,18 @@ impl Accounts {
         self.require_open_registration(&call)?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
+        // Once the hash has begun, this registration counts, whoever stays to hear of it.
+        let charge = guessing::charge(&self.budgets.registrations, &call).inspect_err(self.audit_too_many(
+            Action::Register,
+            None,
+            &call,
+        ))?;
         let turn = turn(&call);
         // A storm of registrations is not one of reads of the disk, too.
         self.hasher.require_room(&turn)?;
         self.rules.passwords.require_unbreached("password", &password).await?;
-        let password_hash = self.hasher.hash(password.as_password(), turn).await?;
+        let begins = move || charge.spend();
+        let password_hash = self.hasher.hash_with(password.as_password(), turn, begins).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         let account = Account {
             id: new.id,
@@ -183,59 +205,6 @@ impl Accounts {
         })
         .await?;
         let token = session.map(|session| self.first_token(&session, &account)).transpose()?;
-        Ok((account, token))
-    }
-
-    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
-    /// not even a read of the database.
-    pub async fn login(
-        &self,
-        handle: &Handle,
-        password: &Password,
-        call: Call,
-    ) -> Result<(Account, IssuedToken), AuthError> {
-        let turn = turn(&call);
-        self.hasher.require_room(&turn)?;
-        let found = self.store.find_credentials(handle).await?;
-        let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verdict = self.hasher.verify(password, stored, turn).await?;
-        let Some(Credentials { account, password_hash, password_changes }) = found else {
-            return self.refused(&call, None, "unknown account");
-        };
-        let Some(password_hash) = password_hash else {
-            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return self.refused(&call, account.id, "unusable hash");
-        };
-        if !verdict.matches {
-            return self.refused(&call, account.id, "wrong password");
-        }
-        if account.status != AccountStatus::Active {
-            return self.refused(&call, account.id, "inactive account");
-        }
-        // Only whoever knows the password is told.
-        if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
-            self.audit(Action::Login, &call, None, account.id, "email not verified");
-            return Err(AuthError::EmailNotVerified);
-        }
-
-        let session = self.new_session(&account, call.client.clone());
-        let opening = Opening { session: session.clone(), password_changes };
-        let (this, by) = (self.clone(), call.clone());
-        let opened = uninterrupted(async move {
-            let opened = this.store.open_session(&opening).await?;
-            if opened {
-                let (id, session) = (opening.session.account_id, Detail::Session(opening.session.id));
-                this.audit.note(Note::new(Action::Login, "ok", &by).by(id).on(id).with(session));
-            }
-            Ok(opened)
-        });
-        if !opened.await? {
-            return self.refused(&call, account.id, "account ended meanwhile");
-        }
-        if verdict.outdated {
-            self.rehash(account.id, password_hash, password.clone());
-        }
-        let token = self.first_token(&session, &account)?;
         Ok((account, token))
     }
 
@@ -279,12 +248,6 @@ impl Accounts {
         .await
     }
 
-    /// The one answer to every login that fails; the log and the audit trail learn why.
-    fn refused<T>(&self, call: &Call, account: impl Into<Option<Uuid>>, why: &'static str) -> Result<T, AuthError> {
-        self.audit(Action::Login, call, None, account, why);
-        Err(AuthError::InvalidCredentials)
-    }
-
     fn new_session(&self, account: &Account, client: Client) -> Session {
         let now = self.clock.now();
         Session {
@@ -306,25 +269,6 @@ impl Accounts {
             token_lifetime: session.token_lifetime,
             profile: profile(&account.identity),
         })?)
-    }
-
-    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it: so
-    /// it is put off while anybody waits for a hash.
-    fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
-        if self.hasher.stats().waiting > 0 {
-            tracing::info!(event = "rehash", result = "put off", account = %id);
-            return;
-        }
-        let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
-        let rehash = async move {
-            let turn = Turn { client: None, deadline: Instant::now() + REHASH_PATIENCE };
-            let done = match hasher.hash(&password, turn).await {
-                Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
-                Err(_) => false,
-            };
-            tracing::info!(event = "rehash", result = if done { "ok" } else { "put off" }, account = %id);
-        };
-        tokio::spawn(rehash.instrument(Span::current()));
     }
 }
 

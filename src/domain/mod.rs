@@ -2,6 +2,7 @@
 //! protocol. A string from outside becomes one of these types once, at the edge, and is never a string again.
 
 mod account;
+mod attempt;
 mod audit;
 mod call;
 mod client;
@@ -18,9 +19,10 @@ mod username;
 pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
+pub use attempt::{AttemptKey, Attempts};
 pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;
-pub use client::Client;
+pub use client::{Client, subscriber};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;

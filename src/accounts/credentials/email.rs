@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::accounts::guessing::charge;
 use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, uninterrupted};
 use crate::domain::{
     Account, Action, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose,
@@ -51,7 +52,7 @@ impl Accounts {
         password: &Password,
         call: &Call,
     ) -> Result<(), AuthError> {
-        let account = self.prove(actor, "password", password, call).await?.account;
+        let account = self.prove(actor, Action::EmailChangeRequested, "password", password, call).await?.account;
         if matches!(account.identity, Identity::Username(_)) {
             return Err(AuthError::InsufficientPermissions);
         }
@@ -64,11 +65,13 @@ impl Accounts {
 
     /// One insertion, the same for every address and kind.
     pub(super) async fn request_mail(&self, kind: MailKind, recipient: Email, call: &Call) -> Result<(), AuthError> {
-        self.queue(NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now())).await?;
         let action = match kind {
             MailKind::ResetPassword => Action::PasswordResetRequested,
             _ => Action::VerificationRequested,
         };
+        let charge = charge(&self.budgets.mail_requests, call);
+        charge.inspect_err(self.audit_too_many(action, None, call))?.spend();
+        self.queue(NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now())).await?;
         // For which address is not said: anybody types anything there.
         self.audit(action, call, None, None, "ok");
         Ok(())

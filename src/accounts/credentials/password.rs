@@ -17,7 +17,7 @@ impl Accounts {
         new: Password,
         call: &Call,
     ) -> Result<usize, AuthError> {
-        let seen = self.prove(actor, "current_password", current, call).await?;
+        let seen = self.prove(actor, Action::PasswordChanged, "current_password", current, call).await?;
         let context = PasswordContext::of(&seen.account.identity);
         let new = self.judge_new_password("new_password", new, &context).await?;
         let hash = self.hasher.hash(new.as_password(), turn(call)).await?;
