@@ -4,6 +4,7 @@
 mod audit;
 mod budgets;
 mod commands;
+mod mail;
 mod origin;
 mod policy;
 mod proxies;
@@ -25,12 +26,11 @@ use crate::token::MAX_LIFETIME;
 pub use audit::AuditSettings;
 pub use budgets::BudgetSettings;
 pub use commands::AccountCommand;
+pub use mail::MailSettings;
 pub use origin::Origin;
 pub use policy::{PasswordsCommand, PolicySettings};
 pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
-
-use origin::origin;
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
 // No `Debug`: an address of a database may hold a password.
@@ -94,6 +94,10 @@ pub struct Settings {
     /// TLS on that port.
     #[command(flatten)]
     pub tls: TlsSettings,
+
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailSettings,
 
     /// The database, as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
@@ -172,7 +176,7 @@ pub struct Settings {
     pub proxies: ProxySettings,
 
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
-    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]
+    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<Origin>,
 
     /// Whether the server describes its services to grpcurl and its like

@@ -176,7 +176,9 @@ fn log(note: &Note) {
         Detail::None => {}
         Detail::Session(id) => session = Some(display(id)),
         Detail::Sessions(count) => sessions = Some(*count),
-        Detail::Role(_) | Detail::Invitation(_) | Detail::Accounts(_) => other = Some(display(detail)),
+        Detail::Role(_) | Detail::Invitation(_) | Detail::Mail(_) | Detail::Accounts(_) => {
+            other = Some(display(detail))
+        }
     }
     tracing::info!(
         event = action.as_str(),

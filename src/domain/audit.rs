@@ -215,6 +215,8 @@ pub enum Detail {
     Role(Role),
     /// The invitation.
     Invitation(Uuid),
+    /// The mail.
+    Mail(Uuid),
     /// So many accounts came or went.
     Accounts(u64),
 }
@@ -229,6 +231,7 @@ impl Detail {
             "sessions" => Self::Sessions(value.parse().ok()?),
             "role" => Self::Role(Role::parse(value)?),
             "invitation" => Self::Invitation(Uuid::try_parse(value).ok()?),
+            "mail" => Self::Mail(Uuid::try_parse(value).ok()?),
             "accounts" => Self::Accounts(value.parse().ok()?),
             _ => return None,
         };
@@ -244,6 +247,7 @@ impl fmt::Display for Detail {
             Self::Sessions(count) => write!(f, "sessions {count}"),
             Self::Role(role) => write!(f, "role {}", role.as_str()),
             Self::Invitation(id) => write!(f, "invitation {id}"),
+            Self::Mail(id) => write!(f, "mail {id}"),
             Self::Accounts(count) => write!(f, "accounts {count}"),
         }
     }
@@ -270,6 +274,7 @@ mod tests {
             Detail::Sessions(12),
             Detail::Role(Role::Viewer),
             Detail::Invitation(id),
+            Detail::Mail(id),
             Detail::Accounts(0),
         ] {
             assert_eq!(Detail::parse(&detail.to_string()), Some(detail));
