@@ -5,7 +5,9 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod admin;
 mod attempts;
+mod audit;
 mod import;
 mod invitations;
 mod moving;
@@ -25,7 +27,9 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
+pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Updated};
 pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
+pub use audit::{AuditPage, AuditStore};
 pub use import::{ImportStore, Imported};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
@@ -41,12 +45,28 @@ pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
 pub trait Store:
-    AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore + ImportStore
+    AccountStore
+    + AdminStore
+    + AttemptStore
+    + AuditStore
+    + PasswordStore
+    + OutboxStore
+    + TicketStore
+    + InvitationStore
+    + ImportStore
 {
 }
 
-impl<T: AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore + ImportStore> Store
-    for T
+impl<T> Store for T where
+    T: AccountStore
+        + AdminStore
+        + AttemptStore
+        + AuditStore
+        + PasswordStore
+        + OutboxStore
+        + TicketStore
+        + InvitationStore
+        + ImportStore
 {
 }
 
