@@ -159,14 +159,15 @@ impl AdminService for Admin {
         &self,
         request: Request<Streaming<pb::ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        let actor = actor(&request)?;
-        Ok(Response::new(portable::import(self.accounts.clone(), actor, request.into_inner()).await?))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        Ok(Response::new(portable::import(self.accounts.clone(), actor, call, request.into_inner()).await?))
     }
 
     async fn export_accounts(
         &self,
         request: Request<pb::ExportAccountsRequest>,
     ) -> Result<Response<Self::ExportAccountsStream>, Status> {
-        Ok(Response::new(portable::export(self.accounts.clone(), actor(&request)?).await?))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        Ok(Response::new(portable::export(self.accounts.clone(), actor, call).await?))
     }
 }

@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::support::Binary;
-use crate::support::binary::{command, run};
+use crate::support::binary::{command, database, run};
 use crate::support::http::call;
 use crate::support::postgres::Database;
 
@@ -65,6 +67,11 @@ async fn lines_of_our_own_form_come_in_and_go_out() {
     assert_eq!(import(dir.path(), "ndjson", &text, &[]), (0, summary(2, 0, 0, 0), String::new()));
     assert_eq!(exported(dir.path()), lines);
     assert_eq!(import(dir.path(), "ndjson", &text, &[]), (0, summary(0, 2, 0, 0), String::new()));
+    // What came and went is in the trail; the second time nothing came.
+    let file = SqliteConnectOptions::new().filename(database(dir.path()));
+    let trail = "select action || ' ' || origin || ' ' || detail from audit_events order by id";
+    let trail: Vec<String> = sqlx::query_scalar(trail).fetch_all(&mut file.connect().await.unwrap()).await.unwrap();
+    assert_eq!(trail, ["import command line accounts 2", "export command line "]);
     let server = Binary::start(dir.path());
     let alice = json!({ "username": "alice", "password": "s3cur3pass" });
     assert_eq!(login(&server, "/api/auth/login", &alice).await, StatusCode::OK);
