@@ -21,6 +21,7 @@ mod hash_lane;
 mod http2;
 mod known;
 mod layer;
+mod mail;
 mod metrics;
 mod moving;
 mod openapi;
