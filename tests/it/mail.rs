@@ -116,7 +116,7 @@ fn readable(mail: &str) -> String {
 }
 
 /// The token of the link in a mail.
-fn token(mail: &str) -> String {
+pub fn token(mail: &str) -> String {
     let joined = mail.replace("=\r\n", "").replace("=3D", "=");
     let (_, after) = joined.split_once("#token=").unwrap_or_else(|| panic!("no link in {mail}"));
     let token: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
