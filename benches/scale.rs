@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::domain::{Client, Identity, NewAccount, PasswordHash, Session, Username};
 use countersign::revocations::Revocations;
-use countersign::store::{self, Purpose, REVOCATIONS_AT_ONCE, Store};
+use countersign::store::{self, Opening, Purpose, REVOCATIONS_AT_ONCE, Store};
 use postgres::Database;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use tokio::sync::mpsc;
@@ -159,7 +159,7 @@ async fn sign_in(store: Arc<dyn Store>, account_id: Uuid) {
         token_lifetime: Duration::from_secs(3_600),
         client: Client::new("bench", None),
     };
-    assert!(store.open_session(&session).await.unwrap());
+    assert!(store.open_session(&Opening { session, password_changes: 0, budget: None }).await.unwrap().is_open());
 }
 
 async fn log_out(store: Arc<dyn Store>) {

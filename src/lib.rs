@@ -12,8 +12,10 @@
 //! | [`token`] | JWTs: keys, claims, minting, strict reading |
 //! | [`revocations`] | the sessions that ended early, in memory |
 //! | [`activity`] | when sessions were last given a token, until it is written |
+//! | [`budgets`] | how often who may guess, register or ask for mail |
 //! | [`meter`] | how often what was called |
 //! | [`hashing`] | the password lane |
+//! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
 //! | [`mail`] | what is queued there, sent |
 //! | [`layer`] | the tower middleware that other services can use |
@@ -25,6 +27,8 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod breaches;
+pub mod budgets;
 pub mod clock;
 pub mod command;
 pub mod config;

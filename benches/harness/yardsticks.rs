@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -11,10 +12,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use axum::Router;
 use countersign::pb::account::Identity;
 use countersign::pb::auth_service_server::{AuthService, AuthServiceServer};
-use countersign::pb::{
-    Account, LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, MeRequest, MeResponse, RegisterRequest,
-    RegisterResponse, UsernameIdentity,
-};
+use countersign::pb::{Account, MeRequest, MeResponse, UsernameIdentity};
 use http::StatusCode;
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Server;
@@ -71,6 +69,21 @@ fn echo(runtime: Runtime, address: SocketAddr) {
 /// Answers Me with the same account always.
 struct Nothing;
 
+/// Methods that are not asked for, in the form that `async_trait` gives the others.
+macro_rules! nothing {
+    ($($rpc:ident: $Request:ident, $Response:ident;)+) => {$(
+        fn $rpc<'a, 'b>(
+            &'a self,
+            _: Request<countersign::pb::$Request>,
+        ) -> Pin<Box<dyn Future<Output = Result<Response<countersign::pb::$Response>, Status>> + Send + 'b>>
+        where
+            'a: 'b,
+        {
+            Box::pin(std::future::ready(Err(Status::unimplemented(""))))
+        }
+    )+};
+}
+
 #[async_trait::async_trait]
 impl AuthService for Nothing {
     async fn me(&self, _: Request<MeRequest>) -> Result<Response<MeResponse>, Status> {
@@ -82,17 +95,18 @@ impl AuthService for Nothing {
         Ok(Response::new(MeResponse { account: Some(account) }))
     }
 
-    async fn register(&self, _: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn login(&self, _: Request<LoginRequest>) -> Result<Response<LoginResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
-
-    async fn logout(&self, _: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
-        Err(Status::unimplemented(""))
-    }
+    nothing!(
+        register: RegisterRequest, RegisterResponse;
+        login: LoginRequest, LoginResponse;
+        logout: LogoutRequest, LogoutResponse;
+        verify_email: VerifyEmailRequest, VerifyEmailResponse;
+        resend_verification: ResendVerificationRequest, ResendVerificationResponse;
+        change_email: ChangeEmailRequest, ChangeEmailResponse;
+        change_password: ChangePasswordRequest, ChangePasswordResponse;
+        request_password_reset: RequestPasswordResetRequest, RequestPasswordResetResponse;
+        reset_password: ResetPasswordRequest, ResetPasswordResponse;
+        accept_invitation: AcceptInvitationRequest, AcceptInvitationResponse;
+    );
 }
 
 /// Hashes a second with the default parameters on all cores, each thread with memory of its own that it uses again. Whole

@@ -2,6 +2,7 @@
 //! protocol. A string from outside becomes one of these types once, at the edge, and is never a string again.
 
 mod account;
+mod attempt;
 mod call;
 mod client;
 mod email;
@@ -9,6 +10,7 @@ mod error;
 mod handle;
 mod mail;
 mod password;
+mod policy;
 mod text;
 mod ticket;
 mod username;
@@ -16,12 +18,14 @@ mod username;
 pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
+pub use attempt::{AttemptKey, Attempts};
 pub use call::Call;
-pub use client::Client;
+pub use client::{Client, subscriber};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
 pub use mail::{MailKind, NewMail};
 pub use password::{NewPassword, Password, PasswordHash};
+pub use policy::{LowerThanPreset, PasswordContext, PasswordPolicy, PolicyPreset};
 pub use ticket::{Ticket, TicketDigest, TicketPurpose};
 pub use username::Username;

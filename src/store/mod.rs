@@ -5,10 +5,12 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod attempts;
 mod invitations;
 mod moving;
 mod open;
 mod outbox;
+mod passwords;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -22,10 +24,12 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
+pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
 pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore};
+pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};
@@ -34,9 +38,9 @@ pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketSto
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore + OutboxStore + TicketStore + InvitationStore {}
+pub trait Store: AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore {}
 
-impl<T: AccountStore + OutboxStore + TicketStore + InvitationStore> Store for T {}
+impl<T: AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]
@@ -61,9 +65,10 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
 
-    /// Stores a session, unless its account is no longer active or no longer in the session's epoch. Tells whether it
-    /// did. So a login that raced a disable loses, whoever comes first.
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError>;
+    /// Stores a session, unless its account is no longer active, no longer in the session's epoch, or has another password:
+    /// so a login that raced a disable or a change of the password loses, whoever comes first. Nor if the guess that it is
+    /// for comes too late; if it comes in time, the failures before it are forgotten with the same commit.
+    async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError>;
 
     /// Ends a session; tokens of it are refused until `until`. Saying it twice changes nothing more.
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError>;
@@ -136,8 +141,21 @@ pub trait AccountStore: Send + Sync + 'static {
 pub struct Credentials {
     /// The account.
     pub account: Account,
-    /// Its stored hash; `None` when what is stored is none that this service would verify.
+    /// Its stored hash; `None` when there is none, or none that this service would verify.
     pub password_hash: Option<PasswordHash>,
+    /// How often another password was set.
+    pub password_changes: i64,
+}
+
+/// A sign-in that is to become a session.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The session.
+    pub session: Session,
+    /// Of the credentials that were verified.
+    pub password_changes: i64,
+    /// What the guess was admitted at; `None` when nothing was guessed.
+    pub budget: Option<Budget>,
 }
 
 /// A revocation as stored.

@@ -9,17 +9,18 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Credentials, StoreError, StoredRevocation, StoredSession};
+use super::{Credentials, StoreError, StoredAttempts, StoredRevocation, StoredSession};
 use crate::domain::{
-    Account, AccountStatus, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role,
-    Session, Username,
+    Account, AccountStatus, AttemptKey, Attempts, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName,
+    Revocation, Role, Session, Username,
 };
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
 macro_rules! select_account {
     () => {
         "select accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
-         status, epoch, accounts.created_at, email_verified_at, platform_admin from accounts left join firms on firms.id = firm_id"
+         status, epoch, accounts.created_at, email_verified_at, platform_admin, \
+         password_changes from accounts left join firms on firms.id = firm_id"
     };
 }
 pub(super) use select_account;
@@ -39,6 +40,7 @@ pub(super) struct AccountRow {
     created_at: i64,
     email_verified_at: Option<i64>,
     platform_admin: i64,
+    password_changes: i64,
 }
 
 impl AccountRow {
@@ -72,7 +74,8 @@ impl AccountRow {
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
         let password_hash = PasswordHash::parse(&self.password_hash).ok();
-        Ok(Credentials { account: self.into_account()?, password_hash })
+        let password_changes = self.password_changes;
+        Ok(Credentials { account: self.into_account()?, password_hash, password_changes })
     }
 }
 
@@ -127,6 +130,26 @@ impl SessionRow {
         };
         let last_token_at = from_millis(self.last_token_at).ok_or_else(|| impossible("last_token_at"))?;
         Ok(StoredSession { session, last_token_at })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct AttemptRow {
+    key: String,
+    failures: i64,
+    last_failed_at: i64,
+    account_id: Option<Uuid>,
+}
+
+impl AttemptRow {
+    pub fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
+        let impossible = |column| impossible("attempts", column, &self.key);
+        let attempts = Attempts {
+            failures: self.failures.try_into().map_err(|_| impossible("failures"))?,
+            last_failed_at: from_millis(self.last_failed_at).ok_or_else(|| impossible("last_failed_at"))?,
+        };
+        let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("key"))?;
+        Ok(StoredAttempts { key, account_id: self.account_id, attempts })
     }
 }
 

@@ -14,9 +14,14 @@ use crate::support::{SECRET, TestApp};
 use crate::{forge, wire};
 
 /// What anyone may call.
-pub const PUBLIC: [&str; 6] = [
+pub const PUBLIC: [&str; 11] = [
+    "/countersign.v1.AuthService/AcceptInvitation",
     "/countersign.v1.AuthService/Login",
     "/countersign.v1.AuthService/Register",
+    "/countersign.v1.AuthService/RequestPasswordReset",
+    "/countersign.v1.AuthService/ResendVerification",
+    "/countersign.v1.AuthService/ResetPassword",
+    "/countersign.v1.AuthService/VerifyEmail",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -324,6 +324,11 @@ async fn every_path_of_every_rpc_is_there_and_refuses_whoever_has_no_token_but_f
     let annotation = pool.get_extension_by_name("google.api.http").unwrap();
     let mut public = Vec::new();
     for rpc in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        if rpc.is_client_streaming() {
+            // REST has no stream of requests.
+            assert_eq!(rpc.full_name(), "countersign.v1.AdminService.ImportAccounts");
+            continue;
+        }
         let options = rpc.options();
         assert!(options.has_extension(&annotation), "{} has no path for REST", rpc.full_name());
         let rule = options.get_extension(&annotation).as_message().unwrap().clone();
@@ -342,7 +347,16 @@ async fn every_path_of_every_rpc_is_there_and_refuses_whoever_has_no_token_but_f
         }
     }
     public.sort();
-    assert_eq!(public, ["countersign.v1.AuthService.Login", "countersign.v1.AuthService.Register"]);
+    let known = [
+        "AcceptInvitation",
+        "Login",
+        "Register",
+        "RequestPasswordReset",
+        "ResendVerification",
+        "ResetPassword",
+        "VerifyEmail",
+    ];
+    assert_eq!(public, known.map(|name| format!("countersign.v1.AuthService.{name}")));
 }
 
 fn verb_and_path(rule: &DynamicMessage) -> (Method, String) {

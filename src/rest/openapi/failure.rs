@@ -19,11 +19,12 @@ struct Reason {
 }
 
 /// gRPC's name of a code, its number, and its HTTP status, as `google/rpc/code.proto` has it.
-const CODES: [(&str, u16, u16); 9] = [
+const CODES: [(&str, u16, u16); 10] = [
     ("INVALID_ARGUMENT", 3, 400),
     ("DEADLINE_EXCEEDED", 4, 504),
     ("NOT_FOUND", 5, 404),
     ("ALREADY_EXISTS", 6, 409),
+    ("FAILED_PRECONDITION", 9, 400),
     ("PERMISSION_DENIED", 7, 403),
     ("RESOURCE_EXHAUSTED", 8, 429),
     ("INTERNAL", 13, 500),

@@ -6,12 +6,14 @@
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
 mod accounts;
+mod attempts;
 mod errors;
 mod invitations;
 mod listen;
 mod moving;
 mod open;
 mod outbox;
+mod passwords;
 mod pools;
 mod sessions;
 mod tickets;
@@ -27,7 +29,9 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
-use super::{AccountStore, Credentials, EndedSession, SessionPage, StoreError, StoredRevocation, StoredSession};
+use super::{
+    AccountStore, Credentials, EndedSession, Opened, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+};
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
 use listen::{Announcements, CHANNEL};
@@ -80,7 +84,7 @@ impl AccountStore for PostgresStore {
             let mut tx = pool.begin().await.map_err(failure)?;
             accounts::insert(&mut tx, &account).await?;
             if let Some(session) = &session {
-                sessions::insert(&mut tx, session).await?;
+                sessions::insert(&mut tx, session, 0, None).await?;
             }
             if let Some(mail) = &mail {
                 outbox::queue(&mut tx, mail).await?;
@@ -141,12 +145,14 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn open_session(&self, session: &Session) -> Result<bool, StoreError> {
-        let (pool, session) = (self.pools.calls()?, session.clone());
+    async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError> {
+        let (pool, opening) = (self.pools.calls()?, opening.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let opened = sessions::insert(&mut tx, &session).await?;
-            tx.commit().await.map_err(failure)?;
+            let opened = sessions::open(&mut tx, &opening).await?;
+            if opened.is_open() {
+                tx.commit().await.map_err(failure)?;
+            }
             Ok(opened)
         })
         .await

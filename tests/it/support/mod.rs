@@ -17,5 +17,10 @@ pub use app::{PASSWORD, TestApp};
 pub use binary::Binary;
 pub use http::Answer;
 
+/// How many migrations there are.
+pub fn migrations() -> usize {
+    std::fs::read_dir("migrations/sqlite").unwrap().count()
+}
+
 /// The secret that tests sign with, so that they can forge.
 pub const SECRET: &str = "a secret of the tests, and of nothing else";

@@ -1,0 +1,72 @@
+//! The statements about passwords that are replaced by others.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::errors::failure;
+use super::{SqliteStore, end_all_sessions, sessions};
+use crate::domain::PasswordHash;
+use crate::store::rows::{self, AccountRow};
+use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
+
+#[async_trait]
+impl PasswordStore for SqliteStore {
+    async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError> {
+        let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failure)?;
+        row.map(AccountRow::into_credentials).transpose()
+    }
+
+    async fn change_password(
+        &self,
+        seen: &Credentials,
+        new: &PasswordHash,
+        except: Uuid,
+        from: OffsetDateTime,
+    ) -> Result<Option<Vec<EndedSession>>, StoreError> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "update accounts set password_hash = ?3, password_changes = password_changes + 1
+             where id = ?1 and password_changes = ?2 and status = 'active'",
+        )
+        .bind(seen.account.id)
+        .bind(seen.password_changes)
+        .bind(new.to_phc())
+        .execute(&mut *tx)
+        .await
+        .map_err(failure)?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let ended = sessions::end(&mut tx, seen.account.id, Some(except), from).await?;
+        self.commit_end(tx).await?;
+        Ok(Some(ended))
+    }
+
+    async fn set_password(
+        &self,
+        id: Uuid,
+        new: &PasswordHash,
+        until: OffsetDateTime,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut tx = self.write().await?;
+        let epoch: Option<i64> = sqlx::query_scalar(
+            "update accounts set password_hash = ?2, password_changes = password_changes + 1, epoch = epoch + 1
+             where id = ?1 returning epoch",
+        )
+        .bind(id)
+        .bind(new.to_phc())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(failure)?;
+        if let Some(epoch) = epoch {
+            end_all_sessions(&mut tx, id, epoch, until).await?;
+        }
+        self.commit_end(tx).await?;
+        Ok(epoch)
+    }
+}
