@@ -23,6 +23,7 @@ mod http2;
 mod import;
 mod known;
 mod layer;
+mod mail;
 mod metrics;
 mod moving;
 mod openapi;
