@@ -231,6 +231,7 @@ impl Clients {
             "update accounts set created_at = created_at - rowid, platform_admin = rowid % 2, password_changes = rowid",
             "update accounts set email_verified_at = created_at where email is not null",
             "update firms set created_at = created_at - rowid",
+            "insert into attempts select lower(hex(randomblob(32))), rowid, created_at, id from accounts",
         ] {
             behind(&database(dir)).await.execute(statement).await.unwrap();
         }
