@@ -1,13 +1,16 @@
-//! The use cases: register, sign in, tell who is calling, sign out; in `guessing`, who may try a
-//! password; in `sessions`, listing and ending sessions; in
-//! `watch`, telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
+//! The use cases: register, tell who is calling, sign out; in `login`, signing in, and in `guessing`, who may try a password;
+//! in `sessions`, listing and ending sessions; in `credentials`, what an owner does with password and address; in `watch`,
+//! telling other services of sessions that ended; and, in `operator`, what the command line does. The only place where store,
+//! hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod credentials;
 mod errors;
 mod guessing;
 mod known;
+mod login;
 mod operator;
 mod passwords;
 mod sessions;
@@ -15,8 +18,9 @@ mod watch;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use time::OffsetDateTime;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -24,12 +28,12 @@ use crate::activity::Activity;
 use crate::budgets::Budgets;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AttemptKey, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, NewAccount,
-    NewPassword, Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Identity, MailKind, NewAccount, NewMail,
+    NewPassword, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Opened, Opening, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
@@ -39,21 +43,18 @@ pub use passwords::PasswordRules;
 pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
-use guessing::{Gone, Guess};
-
 /// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica
 /// or another service may slide tokens without having heard of a revocation
 /// ([`MAX_STALENESS`](crate::revocations::MAX_STALENESS)).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// A stronger hash is made when there is room for it, or at a later sign-in.
-const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long sessions and tokens live, who may register, and with which passwords.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Whether strangers may register.
     pub registration_open: bool,
+    /// Whether an email account logs in only after its address was verified.
+    pub require_verified_email: bool,
     /// Of a token of a username sign-in.
     pub username_token_lifetime: Duration,
     /// Of a token of an email sign-in.
@@ -174,9 +175,16 @@ impl Accounts {
             platform_admin: false,
         };
         let session = signed_in.then(|| self.new_session(&account, call.client));
+        let mail = match &new.identity {
+            Identity::Email { email, .. } => {
+                let id = new_id(&*self.clock);
+                Some(NewMail::to_address(id, MailKind::VerifyEmail, email.clone(), self.clock.now()))
+            }
+            Identity::Username(_) => None,
+        };
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref(), None).await;
+            let stored = store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
             match &stored {
                 Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
                 Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
@@ -187,67 +195,6 @@ impl Accounts {
         })
         .await?;
         let token = session.map(|session| self.first_token(&session, &account)).transpose()?;
-        Ok((account, token))
-    }
-
-    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
-    /// not even a read of the database.
-    pub async fn login(
-        &self,
-        handle: &Handle,
-        password: &Password,
-        call: Call,
-    ) -> Result<(Account, IssuedToken), AuthError> {
-        let charge = guessing::charge(&self.budgets.login_failures, &call)?;
-        self.hasher.require_room(&turn(&call))?;
-        let guess = self.admit(AttemptKey::login(handle), Some(charge), call.deadline).await?;
-        let found = self.store.find_credentials(handle).await?;
-        let (this, password) = (self.clone(), password.clone());
-        guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
-    }
-
-    /// The rest of a sign-in: one hash, what it says, and what is stored of that.
-    async fn judge(
-        self,
-        found: Option<Credentials>,
-        password: Password,
-        guess: Guess,
-        call: Call,
-        mut gone: Gone,
-    ) -> Result<(Account, IssuedToken), AuthError> {
-        let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
-        let Some(Credentials { account, password_hash, password_changes }) = found else {
-            return Err(refused("unknown account", guess, None).await);
-        };
-        let Some(password_hash) = password_hash else {
-            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return Err(refused("unusable hash", guess, Some(account.id)).await);
-        };
-        if !verdict.matches {
-            return Err(refused("wrong password", guess, Some(account.id)).await);
-        }
-        if account.status != AccountStatus::Active {
-            return Err(refused("inactive account", guess, Some(account.id)).await);
-        }
-        if gone.is_gone() {
-            // A session that nobody has a token of.
-            return Err(AuthError::OutOfTime);
-        }
-        let session = self.new_session(&account, call.client);
-        let opening = Opening { session: session.clone(), password_changes, budget: Some(*guess.budget()) };
-        match self.store.open_session(&opening).await? {
-            Opened::Open => {}
-            Opened::Ended => return Err(refused("account ended meanwhile", guess, Some(account.id)).await),
-            Opened::Spent => return Err(guess.came_late().await),
-        }
-        // Whoever waits for this one may go on.
-        drop(guess);
-        tracing::info!(event = "login", result = "ok", account = %account.id, session = %session.id);
-        if verdict.outdated {
-            self.rehash(account.id, password_hash, password);
-        }
-        let token = self.first_token(&session, &account)?;
         Ok((account, token))
     }
 
@@ -312,25 +259,6 @@ impl Accounts {
             profile: profile(&account.identity),
         })?)
     }
-
-    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it: so
-    /// it is put off while anybody waits for a hash.
-    fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
-        if self.hasher.stats().waiting > 0 {
-            tracing::info!(event = "rehash", result = "put off", account = %id);
-            return;
-        }
-        let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
-        let rehash = async move {
-            let turn = Turn { client: None, deadline: Instant::now() + REHASH_PATIENCE };
-            let done = match hasher.hash(&password, turn).await {
-                Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
-                Err(_) => false,
-            };
-            tracing::info!(event = "rehash", result = if done { "ok" } else { "put off" }, account = %id);
-        };
-        tokio::spawn(rehash.instrument(Span::current()));
-    }
 }
 
 impl fmt::Debug for Accounts {
@@ -352,9 +280,19 @@ fn new_account(registration: Registration, password_hash: PasswordHash, clock: &
             Identity::Email { email, name, firm, role: Role::Admin, verified: false }
         }
     };
-    let now = clock.now();
-    let created_at = now.replace_nanosecond(0).unwrap_or(now);
+    let created_at = to_the_second(clock.now());
     NewAccount { id: new_id(clock), identity, joins: false, password_hash: Some(password_hash), created_at }
+}
+
+fn to_the_second(time: OffsetDateTime) -> OffsetDateTime {
+    time.replace_nanosecond(0).unwrap_or(time)
+}
+
+/// A request with one field that needs another value.
+fn refuse_field(field: &'static str, description: &'static str) -> AuthError {
+    let mut violations = Violations::default();
+    violations.add(field, description);
+    AuthError::Validation(violations)
 }
 
 /// A UUID of version 7: in the order of time, and unlikely to collide; not a secret.
@@ -362,12 +300,6 @@ fn new_id(clock: &dyn Clock) -> Uuid {
     let now = clock.now();
     let seconds = now.unix_timestamp().try_into().unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond()))
-}
-
-/// The one answer to every login that fails; the log learns why.
-async fn refused(result: &'static str, guess: Guess, account: Option<Uuid>) -> AuthError {
-    tracing::info!(event = "login", result, account = account.map(tracing::field::display));
-    guess.was_wrong(account).await
 }
 
 /// What a token shows of an account.
