@@ -146,6 +146,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
     if settings.passwords.is_contract() {
         tracing::warn!(
+            event = "policy",
             "PASSWORD_POLICY is contract: passwords may be short and common ones; asvs-l1 or nist-800-63b-4 is better, and \
              locks out nobody who has one"
         );
@@ -166,6 +167,8 @@ impl App {
     /// hashes cost, in place of the setting: tests have no time for those.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
         let certificate = Certificate::load(&settings.tls)?;
+        let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
+        let passwords = PasswordRules { policy: settings.passwords.policy()?, breaches };
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
         if is_new && !store.list_accounts(None, 1).await?.is_empty() {
@@ -183,9 +186,8 @@ impl App {
         let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
-        let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
         let rules = Rules {
-            passwords: PasswordRules { policy: settings.passwords.policy()?, breaches },
+            passwords,
             registration_open: settings.registration_open(),
             require_verified_email: settings.require_verified_email,
             username_token_lifetime: settings.username_token_lifetime,
