@@ -1,6 +1,7 @@
 //! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
 //! exception for one of them would stand here, with its reason; there is none.
 
+mod attempts;
 mod sessions;
 
 use std::sync::Arc;
@@ -14,6 +15,12 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use attempts::{
+    a_session_opens_in_time_and_forgets_the_failures_before_it,
+    counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many,
+    failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
+    of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
+};
 use sessions::{
     a_changed_role_counts_the_epoch_and_ends_all_sessions, a_session_is_found_and_listed_as_it_was_stored,
     a_session_is_listed_while_a_token_of_it_can_be_good, a_thousand_sessions_end_together,
@@ -70,6 +77,10 @@ on_every_engine!(
     all_sessions_of_an_account_but_one_end_together,
     a_thousand_sessions_end_together,
     a_changed_role_counts_the_epoch_and_ends_all_sessions,
+    failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
+    a_session_opens_in_time_and_forgets_the_failures_before_it,
+    of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
+    counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many,
 );
 
 async fn open(url: &str) -> Store {
