@@ -2,6 +2,8 @@
 //! exception for one of them would stand here, with its reason; there is none.
 
 mod attempts;
+mod invitations;
+mod mail;
 mod sessions;
 
 use std::sync::Arc;
@@ -20,6 +22,17 @@ use attempts::{
     counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many,
     failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
     of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
+};
+use invitations::{
+    an_invitation_is_listed_accepted_once_and_as_it_was_made, an_invitation_whose_address_was_taken_meanwhile_stays,
+};
+use mail::{
+    a_changed_address_was_proven_and_the_old_one_is_told, a_registration_queues_its_mail_or_nothing,
+    a_reset_sets_the_password_verifies_and_ends_everything_else,
+    an_address_is_verified_by_the_link_that_was_sent_there_and_once,
+    mail_is_queued_once_and_goes_once_a_minute_to_a_recipient, mail_is_somebody_elses_when_its_lease_is_over,
+    many_take_mail_at_once_and_each_goes_to_one, of_32_who_use_one_ticket_at_once_exactly_one_wins,
+    purging_forgets_mail_that_went_and_links_that_expired,
 };
 use sessions::{
     a_changed_role_counts_the_epoch_and_ends_all_sessions, a_session_is_found_and_listed_as_it_was_stored,
@@ -81,6 +94,17 @@ on_every_engine!(
     a_session_opens_in_time_and_forgets_the_failures_before_it,
     of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
     counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many,
+    mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
+    mail_is_somebody_elses_when_its_lease_is_over,
+    many_take_mail_at_once_and_each_goes_to_one,
+    a_registration_queues_its_mail_or_nothing,
+    an_address_is_verified_by_the_link_that_was_sent_there_and_once,
+    a_reset_sets_the_password_verifies_and_ends_everything_else,
+    a_changed_address_was_proven_and_the_old_one_is_told,
+    of_32_who_use_one_ticket_at_once_exactly_one_wins,
+    an_invitation_is_listed_accepted_once_and_as_it_was_made,
+    an_invitation_whose_address_was_taken_meanwhile_stays,
+    purging_forgets_mail_that_went_and_links_that_expired,
 );
 
 async fn open(url: &str) -> Store {

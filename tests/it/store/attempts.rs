@@ -95,11 +95,8 @@ pub async fn of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes
         }
         let counted = guesses.join_all().await.into_iter().filter(|counted| *counted).count();
         assert_eq!((counted, count(&store, &name).await), (10, 10));
-        let late = Opening {
-            session: session(100 + round, &new, 0),
-            password_changes: 0,
-            budget: Some(budget(&name, 0, 10)),
-        };
+        let late =
+            Opening { session: session(100 + round, &new, 0), password_changes: 0, budget: Some(budget(&name, 0, 10)) };
         assert_eq!(store.open_session(&late).await.unwrap(), Opened::Spent);
     }
 }
