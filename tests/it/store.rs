@@ -17,15 +17,8 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use attempts::{
-    a_session_opens_in_time_and_forgets_the_failures_before_it,
-    counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many,
-    failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
-    of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
-};
-use invitations::{
-    an_invitation_is_listed_accepted_once_and_as_it_was_made, an_invitation_whose_address_was_taken_meanwhile_stays,
-};
+use attempts::*;
+use invitations::*;
 use mail::{
     a_changed_address_was_proven_and_the_old_one_is_told, a_registration_queues_its_mail_or_nothing,
     a_reset_sets_the_password_verifies_and_ends_everything_else,
