@@ -18,6 +18,7 @@ mod enumeration;
 mod every_rpc;
 mod forge;
 mod grpc;
+mod guessing;
 mod hash_lane;
 mod http2;
 mod import;
