@@ -144,7 +144,7 @@ async fn account(store: &dyn Store) -> Uuid {
         password_hash: Some(PasswordHash::parse(HASH).unwrap()),
         created_at: SystemClock.now(),
     };
-    store.insert_account(&account, None).await.unwrap();
+    store.insert_account(&account, None, None).await.unwrap();
     id
 }
 

@@ -1,6 +1,7 @@
 //! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
 //! `main`, `command` and `server` know it; components take plain parameters.
 
+mod policy;
 mod tls;
 
 use std::net::SocketAddr;
@@ -11,10 +12,12 @@ use argon2::Params;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::domain::LowerThanPreset;
 use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
+pub use policy::{PasswordsCommand, PolicySettings};
 pub use tls::{IncompleteTls, TlsSettings};
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
@@ -38,6 +41,9 @@ pub enum Command {
     /// Work with accounts, beside a running server or without one
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Work with lists of breached passwords
+    #[command(subcommand)]
+    Passwords(PasswordsCommand),
     /// Copy everything into another, empty database, of the same engine or the other
     ///
     /// Stop the servers first. Both databases are given by their addresses, as in DATABASE_URL; `--from` is only read.
@@ -168,6 +174,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
     pub revocation_staleness: Duration,
 
+    /// What new passwords must be.
+    #[command(flatten)]
+    pub passwords: PolicySettings,
+
     /// What hashing a password costs, as `countersign calibrate` recommends: KiB of memory, passes, lanes
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub hash_params: Params,
@@ -235,6 +245,9 @@ pub enum SettingsError {
     /// A token that would outlive its session.
     #[error("{0} must not be longer than SESSION_MAX_LIFETIME")]
     LongerThanSession(&'static str),
+    /// PASSWORD_POLICY and PASSWORD_MIN_LENGTH.
+    #[error(transparent)]
+    Policy(#[from] LowerThanPreset),
     /// HASH_THREADS and HASH_PARAMS.
     #[error(transparent)]
     Memory(#[from] cost::MemoryError),
@@ -261,6 +274,7 @@ impl Settings {
                 return Err(SettingsError::LongerThanSession(name));
             }
         }
+        self.passwords.policy()?;
         cost::require_memory(&self.hash_params, self.hash_threads())?;
         let command = Cli::command();
         let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
@@ -336,65 +350,4 @@ fn origin(text: &str) -> Result<Origin, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use clap::{CommandFactory as _, Parser as _};
-
-    use super::{Cli, Origin, Settings, duration, origin};
-
-    fn settings(args: &[&str]) -> Settings {
-        Cli::try_parse_from([&["countersign"], args].concat()).unwrap().settings
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_duration_is_a_number_and_a_unit() {
-        for (text, seconds) in [("90s", 90), ("15m", 900), ("1h", 3_600), ("30d", 2_592_000), ("3650d", 315_360_000)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "s", "0s", "1", "1w", "-1s", "+1s", "1.5h", "1 h", "3651d", "99999999999999999999d", "1ä"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_origin_has_a_scheme_and_no_path() {
-        assert_eq!(origin("localhost"), Ok(Origin::Localhost));
-        assert_eq!(origin(" * "), Ok(Origin::Any));
-        assert_eq!(origin("https://App.Example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
-        for text in ["", "app.example.com", "https://", "https://a.b/", "https://*.a.b", "ftp://a.b", "null"] {
-            assert!(origin(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn only_exactly_true_opens_registration() {
-        assert!(settings(&["--allow-registration", "true"]).registration_open());
-        for text in ["TRUE", "1", "yes", "true ", "", "false"] {
-            assert!(!settings(&["--allow-registration", text]).registration_open(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_token_may_not_outlive_its_session() {
-        let error = settings(&["--session-max-lifetime", "1h"]).check(std::iter::empty()).unwrap_err();
-        assert_eq!(error.to_string(), "EMAIL_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME");
-    }
-
-    #[test]
-    fn a_misspelt_setting_is_named_and_what_is_not_ours_is_left_alone() {
-        let check =
-            |name: &str| settings(&[]).check(std::iter::once(name.to_owned())).map_err(|error| error.to_string());
-        for name in ["JWT_SECRT", "ALLOW_REGISTRATON", "ALOW_REGISTRATION", "DATABASE_URI", "LISTEN_ADR"] {
-            assert!(check(name).unwrap_err().starts_with(&format!("unknown setting {name}")), "{name}");
-        }
-        for name in ["PATH", "HOME", "LISTEN_FDS", "LISTEN_PID", "DATABASE_HOST", "SECRET", "LOG_LEVEL", "JWT_SECRET"] {
-            assert_eq!(check(name), Ok(()), "{name}");
-        }
-    }
-}
+mod tests;

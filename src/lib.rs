@@ -14,6 +14,7 @@
 //! | [`activity`] | when sessions were last given a token, until it is written |
 //! | [`meter`] | how often what was called |
 //! | [`hashing`] | the password lane |
+//! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
 //! | [`layer`] | the tower middleware that other services can use |
 //! | [`watch`] | how such a service hears of revocations |
@@ -24,6 +25,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod breaches;
 pub mod clock;
 pub mod command;
 pub mod config;

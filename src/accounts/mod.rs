@@ -6,6 +6,7 @@
 
 mod known;
 mod operator;
+mod passwords;
 mod sessions;
 mod watch;
 
@@ -30,6 +31,7 @@ use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, To
 pub use crate::store::StoredSession;
 pub use known::Known;
 pub use operator::Operator;
+pub use passwords::PasswordRules;
 pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
@@ -41,7 +43,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// A stronger hash is made when there is room for it, or at a later sign-in.
 const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long sessions and tokens live, and who may register.
+/// How long sessions and tokens live, who may register, and with which passwords.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Whether strangers may register.
@@ -52,6 +54,8 @@ pub struct Rules {
     pub email_token_lifetime: Duration,
     /// From the sign-in to the last token's expiry.
     pub session_max_lifetime: Duration,
+    /// What new passwords are judged by.
+    pub passwords: PasswordRules,
 }
 
 impl Rules {
@@ -133,6 +137,9 @@ impl Accounts {
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
         let turn = turn(&call);
+        // A storm of registrations is not one of reads of the disk, too.
+        self.hasher.require_room(&turn)?;
+        self.rules.passwords.require_unbreached("password", &password).await?;
         let password_hash = self.hasher.hash(password.as_password(), turn).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         let account = Account {
@@ -146,7 +153,7 @@ impl Accounts {
         let session = signed_in.then(|| self.new_session(&account, call.client));
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref()).await;
+            let stored = store.insert_account(&new, opening.as_ref(), None).await;
             match &stored {
                 Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
                 Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),

@@ -47,7 +47,7 @@ impl Operator {
         let turn = Turn { client: None, deadline: Instant::now() + LONGEST_WAIT };
         let password_hash = hasher.hash(password.as_password(), turn).await?;
         let new = new_account(registration, password_hash, &*self.clock);
-        match self.store.insert_account(&new, None).await {
+        match self.store.insert_account(&new, None, None).await {
             Ok(()) => Ok(Some(new.id)),
             Err(StoreError::HandleTaken) => Ok(None),
             Err(error) => Err(error.into()),

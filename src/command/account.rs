@@ -3,11 +3,13 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::sync::Arc;
 
-use super::{CommandError, say};
+use super::{CommandError, passwords, say};
 use crate::accounts::{Operator, Registration};
 use crate::clock::SystemClock;
 use crate::config::{AccountCommand, Settings};
-use crate::domain::{Account, AccountStatus, FirmName, Handle, Identity, NewPassword, Password, PersonName, Role};
+use crate::domain::{
+    Account, AccountStatus, AuthError, FirmName, Handle, Identity, Password, PasswordContext, PersonName, Role,
+};
 use crate::hashing::PasswordHasher;
 use crate::store::{self, Purpose};
 
@@ -50,20 +52,27 @@ async fn create(
     firm_name: &str,
 ) -> Result<(), CommandError> {
     let handle = parse(handle)?;
-    let (registration, floor) = match handle.clone() {
+    let (registration, context) = match handle.clone() {
         Handle::Username(_) if !(name.is_empty() && firm_name.is_empty()) => {
             return Err(CommandError::NotAnEmailAccount);
         }
-        Handle::Username(username) => (Registration::Username(username), Password::USERNAME_FLOOR),
+        Handle::Username(username) => {
+            let context = PasswordContext::of_username(Some(&username));
+            (Registration::Username(username), context)
+        }
         Handle::Email(email) => {
             let name = PersonName::parse(name).map_err(|why| CommandError::Invalid("--name", why))?;
             let firm_name = FirmName::parse(firm_name).map_err(|why| CommandError::Invalid("--firm-name", why))?;
-            (Registration::Email { email, name, firm_name }, Password::EMAIL_FLOOR)
+            let context = PasswordContext::of_email(Some(&email), Some(&name), Some(&firm_name));
+            (Registration::Email { email, name, firm_name }, context)
         }
     };
     if operator.find(&handle).await?.is_none() {
+        // Before anybody types one: the file may be of no use.
+        let rules = passwords::rules(settings)?;
         let password = read_password().map_err(CommandError::Password)?;
-        let password = NewPassword::parse(password, floor).map_err(|why| CommandError::Invalid("password", why))?;
+        let password = Password::parse(password, 1).map_err(|why| CommandError::Invalid("password", why))?;
+        let password = rules.judge("password", password, &context).await.map_err(unfit)?;
         let hasher = PasswordHasher::start(settings.hash_params.clone(), 1, 1)?;
         if let Some(id) = operator.create(&hasher, registration, password).await? {
             return say(&format!("created {handle} ({id})"));
@@ -112,6 +121,16 @@ async fn find(operator: &Operator, handle: &str) -> Result<Account, CommandError
 
 fn parse(handle: &str) -> Result<Handle, CommandError> {
     Handle::parse(handle).map_err(|why| CommandError::Invalid("username or email", why))
+}
+
+/// What is wrong with a password, instead of that something is.
+fn unfit(error: AuthError) -> CommandError {
+    if let AuthError::Validation(bad) = &error
+        && let Some(violation) = bad.iter().next()
+    {
+        return CommandError::Invalid(violation.field, violation.description);
+    }
+    error.into()
 }
 
 /// Asked for without echo, twice; or the first line of standard input.

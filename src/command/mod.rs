@@ -1,13 +1,16 @@
 //! What an operator does from the command line: `account` with accounts, `moving` and `backup` with all of a database,
-//! `calibrate` with the machine.
+//! `calibrate` with the machine, `passwords` with lists of them.
 
 mod account;
 mod backup;
 mod calibrate;
 mod moving;
+mod passwords;
 
 use std::io::{self, Write as _};
 
+use crate::breaches::BreachesError;
+use crate::config::SettingsError;
 use crate::domain::{AuthError, Handle};
 use crate::hashing::HashError;
 use crate::store::{BackupError, MoveError, OpenError};
@@ -16,6 +19,7 @@ pub use account::account;
 pub use backup::backup;
 pub use calibrate::calibrate;
 pub use moving::migrate_store;
+pub use passwords::passwords;
 
 /// Why a command did not do it. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +51,15 @@ pub enum CommandError {
     /// Moving.
     #[error(transparent)]
     Move(#[from] MoveError),
+    /// A list of passwords, or the filter of one.
+    #[error(transparent)]
+    Breaches(#[from] BreachesError),
+    /// The list that new passwords are looked up in.
+    #[error("BREACHED_PASSWORDS_FILE: {0}")]
+    BreachedPasswordsFile(BreachesError),
+    /// Settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),

@@ -54,6 +54,9 @@ pub enum AuthError {
     /// The database is out of reach.
     #[error("the database is out of reach")]
     Unavailable(#[source] Source),
+    /// Whether a new password is known from a breach cannot be found out.
+    #[error("a new password cannot be checked for the moment")]
+    PasswordUnchecked(#[source] Source),
     /// A defect.
     #[error("internal error")]
     Internal(#[source] Source),

@@ -7,8 +7,11 @@ mod client;
 mod email;
 mod error;
 mod handle;
+mod mail;
 mod password;
+mod policy;
 mod text;
+mod ticket;
 mod username;
 
 pub use account::{
@@ -19,5 +22,8 @@ pub use client::Client;
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
+pub use mail::{MailKind, NewMail};
 pub use password::{NewPassword, Password, PasswordHash};
+pub use policy::{LowerThanPreset, PasswordContext, PasswordPolicy, PolicyPreset};
+pub use ticket::{Ticket, TicketDigest, TicketPurpose};
 pub use username::Username;

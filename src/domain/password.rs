@@ -8,6 +8,8 @@ use argon2::{Algorithm, MIN_SALT_LEN, Params, Version};
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
+use super::{PasswordContext, PasswordPolicy};
+
 /// The most bytes that are hashed; more is refused before any work is done.
 const MAX_BYTES: usize = 1_024;
 
@@ -44,6 +46,11 @@ impl Password {
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
+
+    /// For the policy to look at.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Password {
@@ -52,14 +59,20 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password that meets the policy for one being set.
+/// A password that meets the policy for one being set. Whether it is known from a breach, the use cases ask.
 #[derive(Debug, Clone)]
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// As [`Password::parse`]; `floor` is the one of the account's kind.
-    pub fn parse(input: String, floor: usize) -> Result<Self, &'static str> {
-        Password::parse(input, floor).map(Self)
+    /// Takes a password for the account of `context`. The error says what to change, without the input.
+    pub fn parse(input: String, policy: &PasswordPolicy, context: &PasswordContext) -> Result<Self, &'static str> {
+        Self::judge(Password::parse(input, 1)?, policy, context)
+    }
+
+    /// [`Self::parse`] of what was taken already.
+    pub fn judge(password: Password, policy: &PasswordPolicy, context: &PasswordContext) -> Result<Self, &'static str> {
+        policy.judge(&password, context)?;
+        Ok(Self(password))
     }
 
     /// As it will be typed at login.
@@ -161,19 +174,19 @@ impl fmt::Debug for PasswordHash {
 
 #[cfg(test)]
 mod tests {
-    use super::{NewPassword, Password, PasswordHash};
+    use super::{Password, PasswordHash};
 
     #[test]
     fn a_password_is_counted_in_code_points_and_taken_as_sent() {
-        let parsed = |input: &str| NewPassword::parse(input.to_owned(), Password::USERNAME_FLOOR);
-        assert_eq!(parsed("  a  ").unwrap().as_password().as_bytes(), b"  a  ", "not trimmed");
-        assert_eq!(parsed("ABcde").unwrap().as_password().as_bytes(), b"ABcde", "not lower-cased");
-        assert_eq!(parsed("pa\u{308}ssw").unwrap().as_password().as_bytes(), "pässw".as_bytes(), "composed");
+        let parsed = |input: &str| Password::parse(input.to_owned(), Password::USERNAME_FLOOR);
+        assert_eq!(parsed("  a  ").unwrap().as_bytes(), b"  a  ", "not trimmed");
+        assert_eq!(parsed("ABcde").unwrap().as_bytes(), b"ABcde", "not lower-cased");
+        assert_eq!(parsed("pa\u{308}ssw").unwrap().as_bytes(), "pässw".as_bytes(), "composed");
         assert_eq!(parsed("ääää").unwrap_err(), "must have at least 5 characters", "eight bytes, four characters");
         assert_eq!(parsed("").unwrap_err(), "is required");
         assert!(parsed(&"x".repeat(1_024)).is_ok());
         assert_eq!(parsed(&"x".repeat(1_025)).unwrap_err(), "must have at most 1024 bytes");
-        assert_eq!(format!("{:?}", parsed("s3cur3pass").unwrap()), "NewPassword(Password(..))");
+        assert_eq!(format!("{:?}", parsed("s3cur3pass").unwrap()), "Password(..)");
     }
 
     #[test]

@@ -27,7 +27,8 @@ impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
         self.accounts.require_open_registration().map_err(Failure)?;
         let call = convert::call(&request);
-        let (registration, password) = convert::registration(request.into_inner()).map_err(Failure)?;
+        let policy = self.accounts.policy();
+        let (registration, password) = convert::registration(request.into_inner(), policy).map_err(Failure)?;
         let (account, token) = self.accounts.register(registration, password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::RegisterResponse {
             account: Some(convert::account(&account)),

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::deadline;
 use crate::accounts::{Registration, Revoked, StoredSession};
 use crate::domain::{
-    Account, AuthError, Call, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PersonName, Revocation,
-    Role, Username, Violations,
+    Account, AuthError, Call, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext,
+    PasswordPolicy, PersonName, Revocation, Role, Username, Violations,
 };
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
@@ -27,14 +27,18 @@ pub struct RequestId(pub Uuid);
 /// What a request that names neither a username nor an email is told.
 const NO_HANDLE: &str = "is required: send a username or an email";
 
-/// Parses a registration, or names every bad field at once.
-pub(super) fn registration(request: pb::RegisterRequest) -> Result<(Registration, NewPassword), AuthError> {
+/// Parses a registration, or names every bad field at once; among them a password that `policy` would not have.
+pub(super) fn registration(
+    request: pb::RegisterRequest,
+    policy: &PasswordPolicy,
+) -> Result<(Registration, NewPassword), AuthError> {
     use pb::register_request::Handle as PbHandle;
     let mut bad = Violations::default();
     let parsed = match request.handle {
         Some(PbHandle::Username(username)) => {
             let username = bad.check("username", Username::parse(&username));
-            let password = bad.check("password", NewPassword::parse(request.password, Password::USERNAME_FLOOR));
+            let context = PasswordContext::of_username(username.as_ref());
+            let password = bad.check("password", NewPassword::parse(request.password, policy, &context));
             for (field, value) in [("name", &request.name), ("firm_name", &request.firm_name)] {
                 if !value.is_empty() {
                     bad.add(field, "must be empty: only an email account has one");
@@ -43,17 +47,20 @@ pub(super) fn registration(request: pb::RegisterRequest) -> Result<(Registration
             username.map(Registration::Username).zip(password)
         }
         Some(PbHandle::Email(email)) => {
+            let (name, firm_name) = (PersonName::parse(&request.name), FirmName::parse(&request.firm_name));
             let email = bad.check("email", Email::parse(&email));
-            let password = bad.check("password", NewPassword::parse(request.password, Password::EMAIL_FLOOR));
-            let name = bad.check("name", PersonName::parse(&request.name));
-            let firm_name = bad.check("firm_name", FirmName::parse(&request.firm_name));
+            let context = PasswordContext::of_email(email.as_ref(), name.as_ref().ok(), firm_name.as_ref().ok());
+            let password = bad.check("password", NewPassword::parse(request.password, policy, &context));
+            let name = bad.check("name", name);
+            let firm_name = bad.check("firm_name", firm_name);
             email.zip(name).zip(firm_name).zip(password).map(|(((email, name), firm_name), password)| {
                 (Registration::Email { email, name, firm_name }, password)
             })
         }
         None => {
             bad.add("handle", NO_HANDLE);
-            bad.check("password", NewPassword::parse(request.password, Password::USERNAME_FLOOR));
+            let context = PasswordContext::of_username(None);
+            bad.check("password", NewPassword::parse(request.password, policy, &context));
             None
         }
     };

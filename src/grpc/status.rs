@@ -78,7 +78,7 @@ impl From<Failure<AuthError>> for Status {
                 return exhausted(ErrorReason::Overloaded, &message, retry_after);
             }
             AuthError::OutOfTime => return deadline_exceeded(),
-            AuthError::Unavailable(cause) => {
+            AuthError::Unavailable(cause) | AuthError::PasswordUnchecked(cause) => {
                 tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "unavailable");
                 (Code::Unavailable, ErrorReason::Unavailable)
             }

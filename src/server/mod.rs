@@ -32,10 +32,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Service as _;
 
-use crate::accounts::{Accounts, Rules};
+use crate::accounts::{Accounts, PasswordRules, Rules};
 use crate::activity::Activity;
+use crate::breaches::{Breaches, BreachesError};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Origin, Settings};
+use crate::config::{Origin, Settings, SettingsError};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::rest::{Rest, Rpc, RuleError};
@@ -72,6 +73,12 @@ pub enum ServeError {
     /// What TLS is spoken with.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The file of breached passwords.
+    #[error("BREACHED_PASSWORDS_FILE: {0}")]
+    Breaches(#[from] BreachesError),
+    /// What new passwords must be.
+    #[error(transparent)]
+    Policy(#[from] SettingsError),
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -135,6 +142,12 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     let registration = if settings.registration_open() { "open" } else { "closed" };
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
+    if settings.passwords.is_contract() {
+        tracing::warn!(
+            "PASSWORD_POLICY is contract: passwords may be short and common ones; asvs-l1 or nist-800-63b-4 is better, and \
+             locks out nobody who has one"
+        );
+    }
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -168,7 +181,9 @@ impl App {
         let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
+        let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
         let rules = Rules {
+            passwords: PasswordRules { policy: settings.passwords.policy()?, breaches },
             registration_open: settings.registration_open(),
             username_token_lifetime: settings.username_token_lifetime,
             email_token_lifetime: settings.email_token_lifetime,

@@ -5,12 +5,15 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod invitations;
 mod moving;
 mod open;
+mod outbox;
 mod passwords;
 mod postgres;
 mod rows;
 mod sqlite;
+mod tickets;
 
 use std::error::Error;
 
@@ -18,27 +21,35 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{Account, AccountStatus, Handle, NewAccount, PasswordHash, Revocation, Role, Session};
+use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
+pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
+pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore};
 pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
+pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};
 
 /// How many revocations are read at once: enough for any second, and little enough to be read in one.
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore + PasswordStore {}
+pub trait Store: AccountStore + PasswordStore + OutboxStore + TicketStore + InvitationStore {}
 
-impl<T: AccountStore + PasswordStore> Store for T {}
+impl<T: AccountStore + PasswordStore + OutboxStore + TicketStore + InvitationStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
-    /// Stores an account, and its first session if it is signed in at once.
-    async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError>;
+    /// Stores an account, its first session if it is signed in at once, and the mail that asks for a proof of its address.
+    async fn insert_account(
+        &self,
+        account: &NewAccount,
+        session: Option<&Session>,
+        mail: Option<&NewMail>,
+    ) -> Result<(), StoreError>;
 
     /// The account that signs in with `handle`, whatever its status.
     async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError>;

@@ -1,6 +1,8 @@
 //! Rows, translated into the domain's types: the same of every engine, for each decodes its own columns into the types
 //! of the rows below. A row that this service cannot have written is an error that names table, column and row.
 
+pub(super) mod mail;
+
 use std::time::Duration;
 
 use sqlx::FromRow;
@@ -133,6 +135,11 @@ impl SessionRow {
 
 pub(super) fn millis(time: OffsetDateTime) -> i64 {
     (time.unix_timestamp_nanos() / 1_000_000).try_into().unwrap_or(i64::MAX)
+}
+
+/// An address as it stands in a column `email`.
+pub(super) fn stored_email(table: &str, row: Uuid, text: &str) -> Result<Email, StoreError> {
+    Email::parse(text).map_err(|_| impossible(table, "email", row))
 }
 
 fn from_millis(millis: i64) -> Option<OffsetDateTime> {

@@ -5,6 +5,7 @@
 mod arrows;
 mod backup;
 mod bad_requests;
+mod breaches;
 mod calibrate;
 mod canary;
 mod command_line;
@@ -25,6 +26,7 @@ mod metrics;
 mod moving;
 mod openapi;
 mod openapi_rpcs;
+mod password_policy;
 mod postgres;
 mod reflection_and_health;
 mod refresh;

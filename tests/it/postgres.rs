@@ -58,7 +58,7 @@ async fn of_many_registrations_of_one_name_on_several_replicas_exactly_one_wins(
     let racers: Vec<_> = (1..=64)
         .map(|id| {
             let (store, new) = (Arc::clone(&replicas[id % 2]), account(id as u128, "alice"));
-            tokio::spawn(async move { store.insert_account(&new, None).await })
+            tokio::spawn(async move { store.insert_account(&new, None, None).await })
         })
         .collect();
     let mut winners = 0;
@@ -90,7 +90,7 @@ async fn what_was_begun_is_done_though_the_caller_hangs_up_and_no_session_is_lef
     assert_eq!(count(&database, idle).await, 0);
     // Whatever connection it gets.
     for id in 0..16 {
-        store.insert_account(&account(id, &format!("name {id}")), None).await.unwrap();
+        store.insert_account(&account(id, &format!("name {id}")), None, None).await.unwrap();
     }
 }
 
@@ -144,7 +144,7 @@ async fn a_lock_that_is_not_let_go_of_is_waited_for_a_while_and_nothing_is_chang
     let Some(database) = Database::create().await else { return };
     let store = open(&database.url()).await;
     let new = account(1, "alice");
-    store.insert_account(&new, None).await.unwrap();
+    store.insert_account(&new, None, None).await.unwrap();
     let mut other = database.connect().await;
     let mut stuck = other.begin().await.unwrap();
     stuck.execute("select 1 from accounts for update").await.unwrap();

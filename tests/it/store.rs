@@ -136,7 +136,7 @@ async fn revocations(store: &Store, after: i64, now: i64) -> Vec<Revocation> {
 
 async fn an_account_is_found_as_it_was_stored(store: Store) {
     for new in [username(1, "alice"), email(2, "ada@example.com", 7), username(3, "ma\u{f1}ana 🦀")] {
-        store.insert_account(&new, None).await.unwrap();
+        store.insert_account(&new, None, None).await.unwrap();
         let expected = stored(&new);
         assert_eq!(store.find_account(new.id).await.unwrap().as_ref(), Some(&expected));
         let credentials = store.find_credentials(&new.identity.handle()).await.unwrap().unwrap();
@@ -163,18 +163,18 @@ async fn nobody_is_found_in_an_empty_store(store: Store) {
 }
 
 async fn a_name_is_taken_once_and_nothing_of_the_second_is_stored(store: Store) {
-    store.insert_account(&username(1, "alice"), None).await.unwrap();
-    store.insert_account(&email(2, "ada@example.com", 7), None).await.unwrap();
+    store.insert_account(&username(1, "alice"), None, None).await.unwrap();
+    store.insert_account(&email(2, "ada@example.com", 7), None, None).await.unwrap();
     for second in [username(3, "alice"), email(4, "ada@example.com", 8)] {
         let session = session(9, &second, 0);
-        let error = store.insert_account(&second, Some(&session)).await.unwrap_err();
+        let error = store.insert_account(&second, Some(&session), None).await.unwrap_err();
         assert!(matches!(error, StoreError::HandleTaken), "{error:?}");
         assert!(store.find_account(second.id).await.unwrap().is_none());
     }
     // Its firm is not there either, or it could not be stored now.
-    store.insert_account(&email(5, "bo@example.com", 8), None).await.unwrap();
+    store.insert_account(&email(5, "bo@example.com", 8), None, None).await.unwrap();
     // An id that is taken is no name that is taken.
-    let error = store.insert_account(&username(1, "bobby"), None).await.unwrap_err();
+    let error = store.insert_account(&username(1, "bobby"), None, None).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
 }
 
@@ -186,7 +186,7 @@ async fn of_many_registrations_of_one_name_exactly_one_wins(store: Store) {
         let racers: Vec<_> = (1..=64)
             .map(|id| {
                 let (store, new) = (Arc::clone(&store), make(1_000 * round + id));
-                tokio::spawn(async move { store.insert_account(&new, None).await.map(|()| new.id) })
+                tokio::spawn(async move { store.insert_account(&new, None, None).await.map(|()| new.id) })
             })
             .collect();
         let mut winners = Vec::new();
@@ -210,7 +210,7 @@ async fn many_writers_wait_for_each_other_and_none_is_turned_away(store: Store) 
                 for turn in 0..4 {
                     let id = 10 * writer + turn;
                     let new = username(id, &format!("writer {id}"));
-                    store.insert_account(&new, Some(&session(id, &new, 0))).await?;
+                    store.insert_account(&new, Some(&session(id, &new, 0)), None).await?;
                     assert!(store.open_session(&opening(session(10_000 + id, &new, 0))).await?);
                     store.end_session(Uuid::from_u128(id), at(100)).await?;
                     assert!(store.find_account(new.id).await?.is_some());
@@ -229,7 +229,7 @@ async fn many_writers_wait_for_each_other_and_none_is_turned_away(store: Store) 
 async fn accounts_are_listed_in_pages_in_the_order_of_registration(store: Store) {
     let all: Vec<_> = (1..=5).map(|id| username(id, &format!("name {id}"))).collect();
     for new in all.iter().rev() {
-        store.insert_account(new, None).await.unwrap();
+        store.insert_account(new, None, None).await.unwrap();
     }
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
@@ -244,7 +244,7 @@ async fn accounts_are_listed_in_pages_in_the_order_of_registration(store: Store)
 
 async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, None).await.unwrap();
+    store.insert_account(&new, None, None).await.unwrap();
     assert!(!store.replace_hash(new.id, &hash(OTHER), &hash(OTHER)).await.unwrap(), "it was another");
     assert!(store.replace_hash(new.id, &hash(HASH), &hash(OTHER)).await.unwrap());
     assert!(!store.replace_hash(new.id, &hash(HASH), &hash(HASH)).await.unwrap(), "it is no longer the old one");
@@ -254,7 +254,7 @@ async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(store: Store) {
 
 async fn a_session_opens_only_for_an_active_account_in_its_own_epoch(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
     assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap());
     assert!(!store.open_session(&opening(session(12, &new, 1))).await.unwrap(), "an epoch that has not begun");
     store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_session_opens_only_for_an_active_account_in_its_own_epoch(store: Stor
 async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
     for round in 1..=32 {
         let new = username(round, &format!("name {round}"));
-        store.insert_account(&new, None).await.unwrap();
+        store.insert_account(&new, None, None).await.unwrap();
         let (logging_in, opening) = (Arc::clone(&store), opening(session(1_000 + round, &new, 0)));
         let login = tokio::spawn(async move { logging_in.open_session(&opening).await.unwrap() });
         let epoch = store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
@@ -284,7 +284,7 @@ async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
 
 async fn disabling_counts_the_epoch_and_enabling_does_not(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, None).await.unwrap();
+    store.insert_account(&new, None, None).await.unwrap();
     use AccountStatus::{Active, Inactive};
     for (status, expected) in [
         (Active, None),
@@ -306,9 +306,9 @@ async fn disabling_counts_the_epoch_and_enabling_does_not(store: Store) {
 
 async fn deleting_takes_the_firm_with_its_last_account(store: Store) {
     let first = email(1, "ada@example.com", 7);
-    store.insert_account(&first, Some(&session(10, &first, 0))).await.unwrap();
+    store.insert_account(&first, Some(&session(10, &first, 0)), None).await.unwrap();
     assert!(
-        matches!(store.insert_account(&email(2, "bo@example.com", 7), None).await, Err(StoreError::Corrupt(_))),
+        matches!(store.insert_account(&email(2, "bo@example.com", 7), None, None).await, Err(StoreError::Corrupt(_))),
         "nobody joins a firm by its id"
     );
     assert_eq!(store.delete_account(first.id, at(100)).await.unwrap(), Some(1));
@@ -316,12 +316,12 @@ async fn deleting_takes_the_firm_with_its_last_account(store: Store) {
     assert!(store.find_credentials(&first.identity.handle()).await.unwrap().is_none());
     assert_eq!(store.delete_account(first.id, at(100)).await.unwrap(), None, "once");
     // Name and firm are free again, for an account that is another.
-    store.insert_account(&email(2, "ada@example.com", 7), None).await.unwrap();
+    store.insert_account(&email(2, "ada@example.com", 7), None, None).await.unwrap();
 }
 
 async fn revocations_are_told_in_order_from_where_one_stopped_until_they_expire(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
     let [first, second] = [10, 11].map(Uuid::from_u128);
     store.end_session(first, at(20)).await.unwrap();
     store.set_status(new.id, AccountStatus::Inactive, at(30)).await.unwrap();
@@ -346,7 +346,7 @@ async fn revocations_are_told_in_order_from_where_one_stopped_until_they_expire(
 
 async fn purging_forgets_what_has_expired_and_never_reuses_a_place(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
     for (id, until) in [(11, 20), (12, 30)] {
         store.end_session(Uuid::from_u128(id), at(until)).await.unwrap();
     }

@@ -33,7 +33,7 @@ pub(in crate::store) enum Kind {
 }
 
 /// Every table, each after those that it refers to.
-pub const TABLES: [Table; 4] = [
+pub const TABLES: [Table; 7] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
         name: "accounts",
@@ -70,6 +70,45 @@ pub const TABLES: [Table; 4] = [
     Table {
         name: "revocations",
         columns: &[number("seq"), id("session_id"), id("account_id"), number("epoch"), number("expires_at")],
+    },
+    Table {
+        name: "outbox",
+        columns: &[
+            id("id"),
+            text("kind"),
+            text("recipient"),
+            id("subject"),
+            text("state"),
+            number("attempts"),
+            number("queued_at"),
+            number("due_at"),
+            number("asked_at"),
+            text("cause"),
+        ],
+    },
+    Table {
+        name: "invitations",
+        columns: &[
+            id("id"),
+            id("firm_id"),
+            text("email"),
+            text("role"),
+            id("invited_by"),
+            number("created_at"),
+            number("expires_at"),
+        ],
+    },
+    Table {
+        name: "tickets",
+        columns: &[
+            text("digest"),
+            text("purpose"),
+            id("account_id"),
+            id("invitation_id"),
+            text("email"),
+            number("created_at"),
+            number("expires_at"),
+        ],
     },
 ];
 

@@ -5,13 +5,17 @@
 //! **Every transaction is a task of its own** (`unit`). The driver has a defect (sqlx 0.9.0): a `begin()` whose caller
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
+mod accounts;
 mod errors;
+mod invitations;
 mod listen;
 mod moving;
 mod open;
+mod outbox;
 mod passwords;
 mod pools;
 mod sessions;
+mod tickets;
 
 use std::time::Duration;
 
@@ -19,6 +23,7 @@ use async_trait::async_trait;
 use sqlx::Transaction;
 use sqlx::postgres::Postgres;
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -26,7 +31,7 @@ use super::rows::{self, AccountRow, millis};
 use super::{
     AccountStore, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
 };
-use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
+use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
 use listen::{Announcements, CHANNEL};
 use pools::Pools;
@@ -48,6 +53,8 @@ const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
 pub struct PostgresStore {
     pools: Pools,
     announcements: Announcements,
+    /// Rings when this process has queued mail.
+    mail: Notify,
 }
 
 /// Runs a transaction to its end, whether or not whoever asked for it stays to hear of it.
@@ -65,47 +72,27 @@ async fn unit<T: Send + 'static>(
 
 #[async_trait]
 impl AccountStore for PostgresStore {
-    async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError> {
-        let (pool, account, session) = (self.pools.calls()?, account.clone(), session.cloned());
+    async fn insert_account(
+        &self,
+        account: &NewAccount,
+        session: Option<&Session>,
+        mail: Option<&NewMail>,
+    ) -> Result<(), StoreError> {
+        let (pool, account, session, mail) = (self.pools.calls()?, account.clone(), session.cloned(), mail.cloned());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let (username, email, name, firm, role) = match &account.identity {
-                Identity::Username(username) => (Some(username.as_str()), None, None, None, None),
-                Identity::Email { email, name, firm, role, .. } => {
-                    (None, Some(email.as_str()), Some(name.as_str()), Some(firm), Some(role.as_str()))
-                }
-            };
-            if let Some(firm) = firm.filter(|_| !account.joins) {
-                sqlx::query("insert into firms (id, name, created_at) values ($1, $2, $3)")
-                    .bind(firm.id)
-                    .bind(firm.name.as_str())
-                    .bind(millis(account.created_at))
-                    .execute(&mut *tx)
-                    .await
-                    .map_err(failure)?;
-            }
-            sqlx::query(
-                "insert into accounts (id, username, email, name, firm_id, role, password_hash, created_at, email_verified_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            )
-            .bind(account.id)
-            .bind(username)
-            .bind(email)
-            .bind(name)
-            .bind(firm.map(|firm| firm.id))
-            .bind(role)
-            .bind(account.password_hash.as_ref().map(PasswordHash::to_phc).unwrap_or_default())
-            .bind(millis(account.created_at))
-            .bind(account.verified_at().map(millis))
-            .execute(&mut *tx)
-            .await
-            .map_err(errors::insert_failure)?;
+            accounts::insert(&mut tx, &account).await?;
             if let Some(session) = &session {
                 sessions::insert(&mut tx, session, 0).await?;
             }
+            if let Some(mail) = &mail {
+                outbox::queue(&mut tx, mail).await?;
+            }
             tx.commit().await.map_err(failure)
         })
-        .await
+        .await?;
+        self.mail.notify_one();
+        Ok(())
     }
 
     async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError> {
@@ -232,6 +219,12 @@ impl AccountStore for PostgresStore {
                 return Ok(None);
             };
             sessions::end_all(&mut tx, id, epoch, until).await?;
+            // Whoever joins the firm at this moment has it locked: the next statement then sees the new account.
+            sqlx::query("select id from firms where id = $1 for update")
+                .bind(firm_id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
             sqlx::query("delete from firms where id = $1 and not exists (select 1 from accounts where firm_id = $1)")
                 .bind(firm_id)
                 .execute(&mut *tx)
@@ -276,7 +269,10 @@ impl AccountStore for PostgresStore {
                      (select id from sessions where expires_at <= $1 order by id limit 1000 for update skip locked)",
                 "delete from revocations where seq in
                      (select seq from revocations where expires_at <= $1 order by seq limit 1000 for update skip locked)",
-            ] {
+            ]
+            .into_iter()
+            .chain(outbox::PURGE)
+            {
                 let mut purged = 1_000;
                 while purged == 1_000 {
                     let done = sqlx::query(statement).bind(millis(now)).execute(&mut *connection).await;
@@ -353,7 +349,6 @@ impl AccountStore for PostgresStore {
 
 /// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
 /// are over already.
-#[expect(dead_code, reason = "for the capabilities that change what an account tells")]
 async fn tell_change(
     tx: &mut Transaction<'_, Postgres>,
     account_id: Uuid,

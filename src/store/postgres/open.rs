@@ -82,6 +82,7 @@ impl PostgresStore {
         Ok(Self {
             pools: Pools::new(options.clone(), Arc::clone(&losses)),
             announcements: Announcements::new(options, losses),
+            mail: tokio::sync::Notify::new(),
         })
     }
 }

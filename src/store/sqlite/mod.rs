@@ -6,12 +6,16 @@
 //! begin with `begin immediate`, for a transaction that reads first and upgrades later fails at once, whatever the busy
 //! timeout says.
 
+mod accounts;
 mod backup;
 mod errors;
+mod invitations;
 mod moving;
 mod open;
+mod outbox;
 mod passwords;
 mod sessions;
+mod tickets;
 
 use std::time::Duration;
 
@@ -26,7 +30,7 @@ use super::rows::{self, AccountRow, millis};
 use super::{
     AccountStore, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
 };
-use crate::domain::{Account, AccountStatus, Handle, Identity, NewAccount, PasswordHash, Role, Session};
+use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
 
 pub use backup::{Backup, BackupError, Counts};
@@ -45,6 +49,8 @@ pub struct SqliteStore {
     feed: SqlitePool,
     /// Rings when this process has ended a session.
     bell: Notify,
+    /// Rings when this process has queued mail.
+    mail: Notify,
     /// Held while this process serves from the file; the system lets go of it when the process ends, however it ends.
     _served: Option<std::fs::File>,
 }
@@ -64,43 +70,21 @@ impl SqliteStore {
 
 #[async_trait]
 impl AccountStore for SqliteStore {
-    async fn insert_account(&self, account: &NewAccount, session: Option<&Session>) -> Result<(), StoreError> {
+    async fn insert_account(
+        &self,
+        account: &NewAccount,
+        session: Option<&Session>,
+        mail: Option<&NewMail>,
+    ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let (username, email, name, firm, role) = match &account.identity {
-            Identity::Username(username) => (Some(username.as_str()), None, None, None, None),
-            Identity::Email { email, name, firm, role, .. } => {
-                (None, Some(email.as_str()), Some(name.as_str()), Some(firm), Some(role.as_str()))
-            }
-        };
-        if let Some(firm) = firm.filter(|_| !account.joins) {
-            sqlx::query("insert into firms (id, name, created_at) values (?1, ?2, ?3)")
-                .bind(firm.id)
-                .bind(firm.name.as_str())
-                .bind(millis(account.created_at))
-                .execute(&mut *tx)
-                .await
-                .map_err(failure)?;
-        }
-        sqlx::query(
-            "insert into accounts (id, username, email, name, firm_id, role, password_hash, created_at, email_verified_at)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )
-        .bind(account.id)
-        .bind(username)
-        .bind(email)
-        .bind(name)
-        .bind(firm.map(|firm| firm.id))
-        .bind(role)
-        .bind(account.password_hash.as_ref().map(PasswordHash::to_phc).unwrap_or_default())
-        .bind(millis(account.created_at))
-        .bind(account.verified_at().map(millis))
-        .execute(&mut *tx)
-        .await
-        .map_err(errors::insert_failure)?;
+        accounts::insert(&mut tx, account).await?;
         if let Some(session) = session {
             insert_session(&mut *tx, session, 0).await?;
         }
-        tx.commit().await.map_err(failure)
+        if let Some(mail) = mail {
+            outbox::queue(&mut tx, mail).await?;
+        }
+        self.commit_mail(tx).await
     }
 
     async fn find_credentials(&self, handle: &Handle) -> Result<Option<Credentials>, StoreError> {
@@ -233,6 +217,8 @@ impl AccountStore for SqliteStore {
         let mut tx = self.write().await?;
         for statement in
             ["delete from sessions where expires_at <= ?1", "delete from revocations where expires_at <= ?1"]
+                .into_iter()
+                .chain(outbox::PURGE)
         {
             sqlx::query(statement).bind(millis(now)).execute(&mut *tx).await.map_err(failure)?;
         }
@@ -320,7 +306,6 @@ async fn insert_session(
 
 /// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
 /// are over already.
-#[expect(dead_code, reason = "for the capabilities that change what an account tells")]
 async fn tell_change(
     tx: &mut Transaction<'_, Sqlite>,
     account_id: Uuid,

@@ -61,7 +61,7 @@ impl SqliteStore {
         let options = options.pragma("query_only", "on");
         let readers = pool(READERS).connect_with(options.clone()).await.map_err(failed)?;
         let feed = pool(1).connect_with(options).await.map_err(failed)?;
-        Ok(Self { writer, readers, feed, bell: Notify::new(), _served: None })
+        Ok(Self { writer, readers, feed, bell: Notify::new(), mail: Notify::new(), _served: None })
     }
 
     /// As [`Self::open`], of a file that must be there.

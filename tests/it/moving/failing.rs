@@ -293,7 +293,7 @@ async fn a_kill_half_way_leaves_a_server_empty_and_who_writes_there_meanwhile_wa
         created_at: OffsetDateTime::UNIX_EPOCH,
     };
     for _ in 0..2 {
-        let refused = server.insert_account(&new, None).await.unwrap_err();
+        let refused = server.insert_account(&new, None, None).await.unwrap_err();
         assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
     }
     holder.execute("select pg_advisory_unlock(7)").await.unwrap();

@@ -42,7 +42,7 @@ pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
         Client::new(&"\u{4e16}".repeat(200), Some("2001:db8::1".parse().unwrap())),
     ];
     let first = Session { client: clients[0].clone(), ..session(10, &new, 0) };
-    store.insert_account(&new, Some(&first)).await.unwrap();
+    store.insert_account(&new, Some(&first), None).await.unwrap();
     let mut all = vec![first];
     for (id, client) in (11..).zip(&clients[1..]) {
         // To the millisecond.
@@ -62,8 +62,8 @@ pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
 
 pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Store) {
     let (alice, bobby) = (username(1, "alice"), username(2, "bobby"));
-    store.insert_account(&alice, None).await.unwrap();
-    store.insert_account(&bobby, Some(&session(50, &bobby, 3))).await.unwrap();
+    store.insert_account(&alice, None, None).await.unwrap();
+    store.insert_account(&bobby, Some(&session(50, &bobby, 3)), None).await.unwrap();
     // Neither in the order of ids nor in that of times; three in the same moment.
     for (id, created) in [(30, 5), (12, 5), (40, 1), (11, 9), (20, 5)] {
         assert!(store.open_session(&opening(session(id, &alice, created))).await.unwrap());
@@ -88,7 +88,7 @@ pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Sto
 
 pub async fn a_session_is_listed_while_a_token_of_it_can_be_good(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
     assert_eq!(listed(&store, &new, &page(99)).await, [10]);
     assert!(listed(&store, &new, &page(100)).await.is_empty(), "its one token expires at this second");
     let with_margin = SessionPage { tokens_since: at(99), ..page(129) };
@@ -103,7 +103,7 @@ pub async fn a_session_is_listed_while_a_token_of_it_can_be_good(store: Store) {
 
 pub async fn the_time_of_a_last_token_only_moves_on(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, Some(&session(10, &new, 0))).await.unwrap();
+    store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
     assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap());
     let ids = [10, 11, 99].map(Uuid::from_u128);
     store.note_last_tokens(&[]).await.unwrap();
@@ -117,8 +117,8 @@ pub async fn the_time_of_a_last_token_only_moves_on(store: Store) {
 
 pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
     let (alice, bobby) = (username(1, "alice"), username(2, "bobby"));
-    store.insert_account(&alice, Some(&session(10, &alice, 0))).await.unwrap();
-    store.insert_account(&bobby, Some(&session(50, &bobby, 0))).await.unwrap();
+    store.insert_account(&alice, Some(&session(10, &alice, 0)), None).await.unwrap();
+    store.insert_account(&bobby, Some(&session(50, &bobby, 0)), None).await.unwrap();
     let late = Session { expires_at: at(120), ..session(11, &alice, 7) };
     for session in [&late, &session(12, &alice, 8)] {
         assert!(store.open_session(&opening(session.clone())).await.unwrap());
@@ -150,7 +150,7 @@ pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
 
 pub async fn a_thousand_sessions_end_together(store: Store) {
     let new = username(1, "alice");
-    store.insert_account(&new, None).await.unwrap();
+    store.insert_account(&new, None, None).await.unwrap();
     for id in 1..=1_001 {
         assert!(store.open_session(&opening(session(id, &new, 0))).await.unwrap());
     }
@@ -162,8 +162,8 @@ pub async fn a_thousand_sessions_end_together(store: Store) {
 
 pub async fn a_changed_role_counts_the_epoch_and_ends_all_sessions(store: Store) {
     let (ada, alice) = (email(1, "ada@example.com", 7), username(2, "alice"));
-    store.insert_account(&ada, Some(&session(10, &ada, 0))).await.unwrap();
-    store.insert_account(&alice, Some(&session(20, &alice, 0))).await.unwrap();
+    store.insert_account(&ada, Some(&session(10, &ada, 0)), None).await.unwrap();
+    store.insert_account(&alice, Some(&session(20, &alice, 0)), None).await.unwrap();
     assert_eq!(store.set_role(ada.id, Role::Admin, at(100)).await.unwrap(), None, "it has it already");
     assert_eq!(listed(&store, &ada, &page(9)).await, [10]);
     for (role, epoch) in [(Role::Viewer, 1), (Role::User, 2), (Role::Admin, 3)] {

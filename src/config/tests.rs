@@ -1,0 +1,61 @@
+//! What single values mean, and which do not go together. Apart from the settings for their length.
+
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use super::{Cli, Origin, Settings, duration, origin};
+
+fn settings(args: &[&str]) -> Settings {
+    Cli::try_parse_from([&["countersign"], args].concat()).unwrap().settings
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_duration_is_a_number_and_a_unit() {
+    for (text, seconds) in [("90s", 90), ("15m", 900), ("1h", 3_600), ("30d", 2_592_000), ("3650d", 315_360_000)] {
+        assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+    }
+    for text in ["", "s", "0s", "1", "1w", "-1s", "+1s", "1.5h", "1 h", "3651d", "99999999999999999999d", "1ä"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_origin_has_a_scheme_and_no_path() {
+    assert_eq!(origin("localhost"), Ok(Origin::Localhost));
+    assert_eq!(origin(" * "), Ok(Origin::Any));
+    assert_eq!(origin("https://App.Example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
+    for text in ["", "app.example.com", "https://", "https://a.b/", "https://*.a.b", "ftp://a.b", "null"] {
+        assert!(origin(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn only_exactly_true_opens_registration() {
+    assert!(settings(&["--allow-registration", "true"]).registration_open());
+    for text in ["TRUE", "1", "yes", "true ", "", "false"] {
+        assert!(!settings(&["--allow-registration", text]).registration_open(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_token_may_not_outlive_its_session() {
+    let error = settings(&["--session-max-lifetime", "1h"]).check(std::iter::empty()).unwrap_err();
+    assert_eq!(error.to_string(), "EMAIL_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME");
+}
+
+#[test]
+fn a_misspelt_setting_is_named_and_what_is_not_ours_is_left_alone() {
+    let check = |name: &str| settings(&[]).check(std::iter::once(name.to_owned())).map_err(|error| error.to_string());
+    for name in ["JWT_SECRT", "ALLOW_REGISTRATON", "ALOW_REGISTRATION", "DATABASE_URI", "LISTEN_ADR"] {
+        assert!(check(name).unwrap_err().starts_with(&format!("unknown setting {name}")), "{name}");
+    }
+    for name in ["PATH", "HOME", "LISTEN_FDS", "LISTEN_PID", "DATABASE_HOST", "SECRET", "LOG_LEVEL", "JWT_SECRET"] {
+        assert_eq!(check(name), Ok(()), "{name}");
+    }
+}

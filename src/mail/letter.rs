@@ -1,0 +1,92 @@
+//! A mail as it travels: headers, a text and an HTML document beside it. Apart from the words (`templates`) and the way
+//! (`transport`).
+
+use lettre::address::AddressError;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::{Address, Message};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::templates::Content;
+use crate::domain::Email;
+
+/// Who mail is from: `MAIL_FROM`, an address, or a name and an address.
+#[derive(Debug, Clone)]
+pub struct Sender(Mailbox);
+
+impl Sender {
+    /// Reads `name@example.com` or `A Name <name@example.com>`. The error says what to change.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const FORM: &str = "must be an address, as in no-reply@example.com or Example <no-reply@example.com>";
+        if text.chars().any(char::is_control) {
+            return Err(FORM);
+        }
+        text.parse().map(Self).map_err(|_: AddressError| FORM)
+    }
+
+    /// The domain of the address: also what this process calls itself when it talks to a server.
+    pub fn domain(&self) -> &str {
+        self.0.email.domain()
+    }
+}
+
+/// Puts a mail together. `id` becomes its Message-ID: a mail that is sent twice, because the answer to the first was lost,
+/// is one for whoever compares those. `None` when the address is none that mail can go to.
+pub(super) fn letter(
+    sender: &Sender,
+    recipient: &Email,
+    content: Content,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Option<Message> {
+    let recipient: Address = recipient.as_str().parse().ok()?;
+    Message::builder()
+        .from(sender.0.clone())
+        .to(Mailbox::new(None, recipient))
+        .subject(content.subject)
+        .date(now.into())
+        .message_id(Some(format!("<{id}@{}>", sender.domain())))
+        // No answers of absent people, and no entry in anybody's list of contacts (RFC 3834).
+        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+        .multipart(MultiPart::alternative_plain_html(content.text, content.html))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    use super::{Content, Email, Sender, letter};
+
+    #[test]
+    fn a_letter_has_its_headers_and_no_others() {
+        let sender = Sender::parse("Example <no-reply@example.com>").unwrap();
+        let subject = "Grüße\r\nBcc: all@example.com, and a subject that goes on for more than one line of a header has";
+        let content = Content { subject: subject.to_owned(), text: "Hä\n.\n".to_owned(), html: "<p>Hä".to_owned() };
+        let ada = Email::parse("ada@example.org").unwrap();
+        let letter = letter(&sender, &ada, content, Uuid::from_u128(7), OffsetDateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(letter.envelope().to().iter().map(ToString::to_string).collect::<Vec<_>>(), ["ada@example.org"]);
+        let bytes = String::from_utf8(letter.formatted()).unwrap();
+        let head = bytes.split_once("\r\n\r\n").unwrap().0.replace("\r\n ", " ");
+        let names: Vec<_> = head.split("\r\n").map(|line| line.split(':').next().unwrap()).collect();
+        assert_eq!(
+            names,
+            ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
+        );
+        assert!(head.contains("Message-ID: <00000000-0000-0000-0000-000000000007@example.com>"), "{head}");
+        assert!(head.contains("Date: Thu, 01 Jan 1970 00:00:00 +0000"), "{head}");
+        assert!(head.contains("From: Example <no-reply@example.com>") && head.is_ascii(), "{head}");
+    }
+
+    #[test]
+    fn who_mail_is_from_is_one_address() {
+        for good in ["a@example.com", "A B <a@example.com>", "\"B, A\" <a@example.com>", "a@localhost"] {
+            assert!(Sender::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "example.com", "a@", "a@b.c, d@e.f", "a@b.c\r\nBcc: d@e.f", "A\n <a@b.c>"] {
+            assert!(Sender::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

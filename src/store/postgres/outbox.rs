@@ -1,0 +1,165 @@
+//! The statements about mail that waits to be sent.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::Transaction;
+use sqlx::postgres::Postgres;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::errors::failure;
+use super::{PostgresStore, unit};
+use crate::domain::NewMail;
+use crate::store::rows::mail::{ClaimedRow, DeadRow};
+use crate::store::rows::millis;
+use crate::store::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore, StoreError};
+
+/// What nobody needs any more: mail that went more than a minute ago ([`BETWEEN_MAILS`]), or was given up 30 days ago, and
+/// what can be used no more.
+pub(super) const PURGE: [&str; 4] = [
+    "delete from outbox where id in
+         (select id from outbox where state = 'done' and due_at <= $1 - 60000 limit 1000 for update skip locked)",
+    "delete from outbox where id in
+         (select id from outbox where state = 'dead' and due_at <= $1 - 2592000000 limit 1000 for update skip locked)",
+    "delete from tickets where digest in
+         (select digest from tickets where expires_at <= $1 limit 1000 for update skip locked)",
+    "delete from invitations where id in
+         (select id from invitations where expires_at <= $1 limit 1000 for update skip locked)",
+];
+
+#[async_trait]
+impl OutboxStore for PostgresStore {
+    async fn queue_mail(&self, mail: &NewMail) -> Result<bool, StoreError> {
+        let (pool, mail) = (self.pools.calls()?, mail.clone());
+        let queued = unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let queued = queue(&mut tx, &mail).await?;
+            tx.commit().await.map_err(failure)?;
+            Ok(queued)
+        })
+        .await?;
+        self.mail.notify_one();
+        Ok(queued)
+    }
+
+    async fn mail_queued(&self) {
+        self.mail.notified().await;
+    }
+
+    async fn claim_mail(
+        &self,
+        limit: u32,
+        now: OffsetDateTime,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedMail>, StoreError> {
+        let pool = self.pools.calls()?;
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            // What another process is claiming at this moment is skipped, and not waited for.
+            let rows: Vec<ClaimedRow> = sqlx::query_as(
+                "update outbox set due_at = $2, attempts = attempts + 1 where id in
+                     (select id from outbox where state = 'queued' and due_at <= $1 order by due_at, id limit $3
+                      for update skip locked)
+                 returning id, kind, recipient, subject, attempts",
+            )
+            .bind(millis(now))
+            .bind(millis(now + lease))
+            .bind(i64::from(limit))
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failure)?;
+            tx.commit().await.map_err(failure)?;
+            rows.into_iter().map(ClaimedRow::into_claimed).collect()
+        })
+        .await
+    }
+
+    async fn settle_mail(&self, mail: &ClaimedMail, fate: &MailFate, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let (state, at, cause) = match fate {
+            MailFate::Settled => ("done", now, None),
+            MailFate::Postponed { until, cause } => ("queued", *until, Some(cause.clone())),
+            MailFate::Dead { cause } => ("dead", now, Some(cause.clone())),
+        };
+        let (pool, id, attempt) = (self.pools.calls()?, mail.id, mail.attempt);
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let done = sqlx::query(
+                "update outbox set state = $3, due_at = $4, cause = $5
+                 where id = $1 and attempts = $2 and state = 'queued'",
+            )
+            .bind(id)
+            .bind(i64::from(attempt))
+            .bind(state)
+            .bind(millis(at))
+            .bind(cause)
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+            tx.commit().await.map_err(failure)?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
+    }
+
+    async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<DeadMail>, StoreError> {
+        let rows: Vec<DeadRow> = sqlx::query_as(
+            "select id, kind, recipient, attempts, queued_at, due_at, cause from outbox
+             where state = 'dead' and id > $1 order by id limit $2",
+        )
+        .bind(after.unwrap_or(Uuid::nil()))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pools.calls()?)
+        .await
+        .map_err(failure)?;
+        rows.into_iter().map(DeadRow::into_dead).collect()
+    }
+
+    async fn retry_dead_mail(&self, id: Uuid, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let pool = self.pools.calls()?;
+        let found = unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let done = sqlx::query(
+                "update outbox set state = 'queued', due_at = $2, attempts = 0, cause = null
+                 where id = $1 and state = 'dead'",
+            )
+            .bind(id)
+            .bind(millis(now))
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+            tx.commit().await.map_err(failure)?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await?;
+        self.mail.notify_one();
+        Ok(found)
+    }
+}
+
+/// One statement that writes one row, whoever the recipient is and whatever is queued: asking must not tell.
+pub(super) async fn queue(tx: &mut Transaction<'_, Postgres>, mail: &NewMail) -> Result<bool, StoreError> {
+    sqlx::query_scalar(
+        "insert into outbox as old (id, kind, recipient, subject, queued_at, due_at, asked_at)
+         values ($1, $2, $3, $4, $5,
+             greatest($5, (select max(due_at) + $6 from outbox where recipient = $3 and kind = $2)), $5)
+         on conflict on constraint outbox_recipient_key do update set
+             asked_at = excluded.asked_at,
+             id = case when old.state = 'queued' then old.id else excluded.id end,
+             attempts = case when old.state = 'queued' then old.attempts else 0 end,
+             queued_at = case when old.state = 'queued' then old.queued_at else excluded.queued_at end,
+             due_at = case when old.state = 'queued' then old.due_at else excluded.due_at end,
+             cause = case when old.state = 'queued' then old.cause end,
+             state = 'queued'
+         returning id = $1",
+    )
+    .bind(mail.id)
+    .bind(mail.kind.as_str())
+    .bind(mail.recipient.as_str())
+    .bind(mail.subject)
+    .bind(millis(mail.queued_at))
+    .bind(i64::try_from(BETWEEN_MAILS.as_millis()).unwrap_or(i64::MAX))
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(failure)
+}

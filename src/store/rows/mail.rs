@@ -1,0 +1,117 @@
+//! The rows of mail, tickets and invitations. Apart from the others for length only.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{from_millis, impossible};
+use crate::domain::{Email, Firm, FirmName, MailKind, Role, TicketPurpose};
+use crate::store::{ClaimedMail, DeadMail, Invitation, StoreError, StoredTicket};
+
+/// A row of the outbox, as far as whoever sends it needs it.
+#[derive(FromRow)]
+pub(in crate::store) struct ClaimedRow {
+    id: Uuid,
+    kind: String,
+    recipient: String,
+    subject: Uuid,
+    attempts: i64,
+}
+
+impl ClaimedRow {
+    pub fn into_claimed(self) -> Result<ClaimedMail, StoreError> {
+        let impossible = |column| impossible("outbox", column, self.id);
+        Ok(ClaimedMail {
+            id: self.id,
+            kind: MailKind::parse(&self.kind).ok_or_else(|| impossible("kind"))?,
+            recipient: Email::parse(&self.recipient).map_err(|_| impossible("recipient"))?,
+            subject: self.subject,
+            attempt: self.attempts.try_into().map_err(|_| impossible("attempts"))?,
+        })
+    }
+}
+
+/// A row of the outbox that was given up.
+#[derive(FromRow)]
+pub(in crate::store) struct DeadRow {
+    id: Uuid,
+    kind: String,
+    recipient: String,
+    attempts: i64,
+    queued_at: i64,
+    due_at: i64,
+    cause: Option<String>,
+}
+
+impl DeadRow {
+    pub fn into_dead(self) -> Result<DeadMail, StoreError> {
+        let impossible = |column| impossible("outbox", column, self.id);
+        Ok(DeadMail {
+            id: self.id,
+            kind: MailKind::parse(&self.kind).ok_or_else(|| impossible("kind"))?,
+            recipient: Email::parse(&self.recipient).map_err(|_| impossible("recipient"))?,
+            attempts: self.attempts.try_into().map_err(|_| impossible("attempts"))?,
+            queued_at: from_millis(self.queued_at).ok_or_else(|| impossible("queued_at"))?,
+            died_at: from_millis(self.due_at).ok_or_else(|| impossible("due_at"))?,
+            cause: self.cause.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(FromRow)]
+pub(in crate::store) struct TicketRow {
+    purpose: String,
+    account_id: Option<Uuid>,
+    invitation_id: Option<Uuid>,
+    email: String,
+    expires_at: i64,
+}
+
+impl TicketRow {
+    pub fn into_ticket(self) -> Result<StoredTicket, StoreError> {
+        // Not by its digest: that is what it is found by.
+        let impossible = |column| impossible("tickets", column, self.expires_at);
+        Ok(StoredTicket {
+            purpose: TicketPurpose::parse(&self.purpose).ok_or_else(|| impossible("purpose"))?,
+            account_id: self.account_id,
+            invitation_id: self.invitation_id,
+            email: Email::parse(&self.email).map_err(|_| impossible("email"))?,
+            expires_at: from_millis(self.expires_at).ok_or_else(|| impossible("expires_at"))?,
+        })
+    }
+}
+
+/// What every look-up of an invitation begins with; the columns of [`InvitationRow`].
+macro_rules! select_invitation {
+    () => {
+        "select invitations.id, firm_id, firms.name as firm_name, invitations.email, role, invited_by, \
+         invitations.created_at, invitations.expires_at from invitations join firms on firms.id = firm_id"
+    };
+}
+pub(in crate::store) use select_invitation;
+
+#[derive(FromRow)]
+pub(in crate::store) struct InvitationRow {
+    id: Uuid,
+    firm_id: Uuid,
+    firm_name: String,
+    email: String,
+    role: String,
+    invited_by: Option<Uuid>,
+    created_at: i64,
+    expires_at: i64,
+}
+
+impl InvitationRow {
+    pub fn into_invitation(self) -> Result<Invitation, StoreError> {
+        let impossible = |column| impossible("invitations", column, self.id);
+        Ok(Invitation {
+            id: self.id,
+            firm: Firm { id: self.firm_id, name: FirmName::parse(&self.firm_name).map_err(|_| impossible("firm_id"))? },
+            email: Email::parse(&self.email).map_err(|_| impossible("email"))?,
+            role: Role::parse(&self.role).ok_or_else(|| impossible("role"))?,
+            invited_by: self.invited_by,
+            created_at: from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?,
+            expires_at: from_millis(self.expires_at).ok_or_else(|| impossible("expires_at"))?,
+        })
+    }
+}
