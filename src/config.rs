@@ -158,6 +158,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "false")]
     pub allow_registration: String,
 
+    /// Whether an account with an email address may log in only after it was verified
+    #[arg(long, env, global = true, default_value = "false", action = clap::ArgAction::Set)]
+    pub require_verified_email: bool,
+
     /// How long a token of a username sign-in lives
     #[arg(long, env, global = true, default_value = "1h", value_parser = token_lifetime)]
     pub username_token_lifetime: Duration,

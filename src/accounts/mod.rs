@@ -4,6 +4,7 @@
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod credentials;
 mod known;
 mod operator;
 mod passwords;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -21,7 +23,7 @@ use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::domain::{
     Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
-    Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Password, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
 };
 use crate::hashing::{HashError, PasswordHasher, Turn};
 use crate::revocations::Revocations;
@@ -48,6 +50,8 @@ const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Rules {
     /// Whether strangers may register.
     pub registration_open: bool,
+    /// Whether an email account logs in only after its address was verified.
+    pub require_verified_email: bool,
     /// Of a token of a username sign-in.
     pub username_token_lifetime: Duration,
     /// Of a token of an email sign-in.
@@ -193,6 +197,11 @@ impl Accounts {
         if account.status != AccountStatus::Active {
             return refused("inactive account", Some(account.id));
         }
+        // Only whoever knows the password is told.
+        if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
+            tracing::info!(event = "login", result = "email not verified", account = %account.id);
+            return Err(AuthError::EmailNotVerified);
+        }
 
         let session = self.new_session(&account, call.client);
         let (store, opening) = (Arc::clone(&self.store), Opening { session: session.clone(), password_changes });
@@ -314,9 +323,19 @@ fn new_account(registration: Registration, password_hash: PasswordHash, clock: &
             Identity::Email { email, name, firm, role: Role::Admin, verified: false }
         }
     };
-    let now = clock.now();
-    let created_at = now.replace_nanosecond(0).unwrap_or(now);
+    let created_at = to_the_second(clock.now());
     NewAccount { id: new_id(clock), identity, joins: false, password_hash: Some(password_hash), created_at }
+}
+
+fn to_the_second(time: OffsetDateTime) -> OffsetDateTime {
+    time.replace_nanosecond(0).unwrap_or(time)
+}
+
+/// A request with one field that needs another value.
+fn refuse_field(field: &'static str, description: &'static str) -> AuthError {
+    let mut violations = Violations::default();
+    violations.add(field, description);
+    AuthError::Validation(violations)
 }
 
 /// A UUID of version 7: in the order of time, and unlikely to collide; not a secret.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::status::{self, Failure};
-use crate::accounts::{Accounts, profile};
+use super::{convert, credentials};
+use crate::accounts::{Accounts, Actor, profile};
 use crate::layer::Caller;
 use crate::pb;
 use crate::pb::auth_service_server::AuthService;
@@ -67,52 +67,78 @@ impl AuthService for Auth {
 
     async fn verify_email(
         &self,
-        _: Request<pb::VerifyEmailRequest>,
+        request: Request<pb::VerifyEmailRequest>,
     ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let ticket = credentials::ticket(request.into_inner().one_time_token).map_err(Failure)?;
+        let account = self.accounts.verify_email(&ticket).await.map_err(Failure)?;
+        Ok(Response::new(pb::VerifyEmailResponse { account: Some(convert::account(&account)) }))
     }
 
     async fn resend_verification(
         &self,
-        _: Request<pb::ResendVerificationRequest>,
+        request: Request<pb::ResendVerificationRequest>,
     ) -> Result<Response<pb::ResendVerificationResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let call = convert::call(&request);
+        let email = credentials::email("email", &request.get_ref().email).map_err(Failure)?;
+        self.accounts.resend_verification(email, &call).await.map_err(Failure)?;
+        Ok(Response::new(pb::ResendVerificationResponse {}))
     }
 
     async fn change_email(
         &self,
-        _: Request<pb::ChangeEmailRequest>,
+        request: Request<pb::ChangeEmailRequest>,
     ) -> Result<Response<pb::ChangeEmailResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (email, password) = credentials::change_email(request.into_inner()).map_err(Failure)?;
+        self.accounts.request_email_change(&actor, email, &password, &call).await.map_err(Failure)?;
+        Ok(Response::new(pb::ChangeEmailResponse {}))
     }
 
     async fn change_password(
         &self,
-        _: Request<pb::ChangePasswordRequest>,
+        request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (current, new) = credentials::change_password(request.into_inner()).map_err(Failure)?;
+        let ended = self.accounts.change_password(&actor, &current, new, &call).await.map_err(Failure)?;
+        Ok(Response::new(pb::ChangePasswordResponse { revoked_count: ended.try_into().unwrap_or(i32::MAX) }))
     }
 
     async fn request_password_reset(
         &self,
-        _: Request<pb::RequestPasswordResetRequest>,
+        request: Request<pb::RequestPasswordResetRequest>,
     ) -> Result<Response<pb::RequestPasswordResetResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let call = convert::call(&request);
+        let email = credentials::email("email", &request.get_ref().email).map_err(Failure)?;
+        self.accounts.request_password_reset(email, &call).await.map_err(Failure)?;
+        Ok(Response::new(pb::RequestPasswordResetResponse {}))
     }
 
     async fn reset_password(
         &self,
-        _: Request<pb::ResetPasswordRequest>,
+        request: Request<pb::ResetPasswordRequest>,
     ) -> Result<Response<pb::ResetPasswordResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let call = convert::call(&request);
+        let (ticket, new) = credentials::reset_password(request.into_inner()).map_err(Failure)?;
+        self.accounts.reset_password(&ticket, new, &call).await.map_err(Failure)?;
+        Ok(Response::new(pb::ResetPasswordResponse {}))
     }
 
     async fn accept_invitation(
         &self,
-        _: Request<pb::AcceptInvitationRequest>,
+        request: Request<pb::AcceptInvitationRequest>,
     ) -> Result<Response<pb::AcceptInvitationResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let call = convert::call(&request);
+        let ((ticket, name), password) = credentials::accept_invitation(request.into_inner()).map_err(Failure)?;
+        let account = self.accounts.accept_invitation(&ticket, name, password, &call).await.map_err(Failure)?;
+        Ok(Response::new(pb::AcceptInvitationResponse { account: Some(convert::account(&account)) }))
     }
+}
+
+/// Who asks, for the use cases that look the account up.
+pub(super) fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
+    let claims = caller(request)?.claims();
+    Ok(Actor { account_id: claims.sub, session_id: claims.sid, epoch: claims.epoch })
 }
 
 /// Who calls. Only a method that was made public by mistake has none.

@@ -17,6 +17,7 @@ mod admin_service;
 mod auth_service;
 mod calls;
 mod convert;
+mod credentials;
 mod deadline;
 mod session_service;
 mod stack;

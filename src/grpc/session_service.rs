@@ -3,11 +3,11 @@
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::auth_service::caller;
+use super::auth_service::actor;
 use super::convert;
 use super::status::Failure;
 use super::watch::{self, Watchers};
-use crate::accounts::{Accounts, Actor};
+use crate::accounts::Accounts;
 use crate::domain::{AuthError, Violations};
 use crate::pb;
 use crate::pb::session_service_server::SessionService;
@@ -76,11 +76,6 @@ impl SessionService for Sessions {
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
     }
-}
-
-fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
-    let claims = caller(request)?.claims();
-    Ok(Actor { account_id: claims.sub, session_id: claims.sid, epoch: claims.epoch })
 }
 
 /// One's own when empty.

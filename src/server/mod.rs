@@ -185,6 +185,7 @@ impl App {
         let rules = Rules {
             passwords: PasswordRules { policy: settings.passwords.policy()?, breaches },
             registration_open: settings.registration_open(),
+            require_verified_email: settings.require_verified_email,
             username_token_lifetime: settings.username_token_lifetime,
             email_token_lifetime: settings.email_token_lifetime,
             session_max_lifetime: settings.session_max_lifetime,

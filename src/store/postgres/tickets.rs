@@ -125,7 +125,8 @@ impl TicketStore for PostgresStore {
             };
             let epoch: Option<i64> = sqlx::query_scalar(
                 "update accounts
-                 set password_hash = $3, email_verified_at = coalesce(email_verified_at, $4), epoch = epoch + 1
+                 set password_hash = $3, password_changes = password_changes + 1,
+                     email_verified_at = coalesce(email_verified_at, $4), epoch = epoch + 1
                  where id = $1 and email = $2 and status = 'active' returning epoch",
             )
             .bind(account_id)

@@ -1,0 +1,50 @@
+//! Becoming an account of a firm by its invitation. Inviting is an administrator's (`administration`).
+
+use crate::accounts::{Accounts, new_id, to_the_second, turn, uninterrupted};
+use crate::domain::{
+    Account, AccountStatus, AuthError, Call, Identity, NewAccount, Password, PasswordContext, PersonName, Ticket,
+};
+
+impl Accounts {
+    /// Uses the ticket of an invitation: an account with its address and role is made in its firm, the address verified,
+    /// whether registration is open or not. Logs nobody in.
+    pub async fn accept_invitation(
+        &self,
+        ticket: &Ticket,
+        name: PersonName,
+        password: Password,
+        call: &Call,
+    ) -> Result<Account, AuthError> {
+        let (digest, now) = (ticket.digest(), self.clock.now());
+        let invitation = self.store.find_invitation_by_ticket(&digest, now).await?;
+        let invitation = invitation.ok_or(AuthError::OneTimeTokenInvalid)?;
+        let identity = Identity::Email {
+            email: invitation.email,
+            name,
+            firm: invitation.firm,
+            role: invitation.role,
+            verified: true,
+        };
+        let password = self.judge_new_password("password", password, &PasswordContext::of(&identity)).await?;
+        let password_hash = Some(self.hasher.hash(password.as_password(), turn(call)).await?);
+        let created_at = to_the_second(self.clock.now());
+        let new = NewAccount { id: new_id(&*self.clock), identity, joins: true, password_hash, created_at };
+        let account = Account {
+            id: new.id,
+            identity: new.identity.clone(),
+            status: AccountStatus::Active,
+            epoch: 0,
+            created_at,
+            platform_admin: false,
+        };
+        let this = self.clone();
+        uninterrupted(async move {
+            if !this.store.accept_invitation(&digest, &new, this.clock.now()).await? {
+                return Err(AuthError::OneTimeTokenInvalid);
+            }
+            tracing::info!(event = "invitation_accepted", result = "ok", account = %new.id);
+            Ok(account)
+        })
+        .await
+    }
+}
