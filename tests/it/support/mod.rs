@@ -1,6 +1,6 @@
 //! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]) and
 //! what it must survive ([`crash`]), plain HTTP ([`http`]), a network that swallows ([`network`]), a PostgreSQL server
-//! ([`postgres`]), authorities and their certificates ([`tls`]), and tokens, read and forged ([`token`]).
+//! ([`postgres`]), links ([`ticket`]), authorities and their certificates ([`tls`]), and tokens, read and forged ([`token`]).
 
 pub mod app;
 pub mod binary;
@@ -8,6 +8,7 @@ pub mod crash;
 pub mod http;
 pub mod network;
 pub mod postgres;
+pub mod ticket;
 pub mod tls;
 pub mod token;
 
