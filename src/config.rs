@@ -1,7 +1,10 @@
 //! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
 //! `main`, `command` and `server` know it; components take plain parameters.
 
+mod budgets;
+mod origin;
 mod policy;
+mod proxies;
 mod tls;
 
 use std::net::SocketAddr;
@@ -17,8 +20,13 @@ use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
+pub use budgets::BudgetSettings;
+pub use origin::Origin;
 pub use policy::{PasswordsCommand, PolicySettings};
+pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
+
+use origin::origin;
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
 // No `Debug`: an address of a database may hold a password.
@@ -194,6 +202,14 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
     pub hash_queue: usize,
 
+    /// Guessing budgets by address.
+    #[command(flatten)]
+    pub budgets: BudgetSettings,
+
+    /// Whose word is taken for an address.
+    #[command(flatten)]
+    pub proxies: ProxySettings,
+
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]
     pub cors_allowed_origins: Vec<Origin>,
@@ -222,17 +238,6 @@ pub enum LogFormat {
     Text,
     /// For machines: one JSON object a line
     Json,
-}
-
-/// Origins that browsers may call from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Every origin.
-    Any,
-    /// This machine, on any port, over http or https.
-    Localhost,
-    /// One origin, as browsers send it: `https://app.example.com`.
-    Exact(String),
 }
 
 /// Settings that do not go together, or that nobody can have meant.
@@ -334,23 +339,6 @@ fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
 fn staleness(text: &str) -> Result<Duration, &'static str> {
     let bound = duration(text)?;
     if bound <= MAX_STALENESS { Ok(bound) } else { Err("revocations may go unread for at most 60s") }
-}
-
-/// `localhost`, `*`, or `scheme://host[:port]` without a path.
-fn origin(text: &str) -> Result<Origin, &'static str> {
-    match text.trim() {
-        "*" => Ok(Origin::Any),
-        "localhost" => Ok(Origin::Localhost),
-        exact => {
-            let host = exact.strip_prefix("https://").or_else(|| exact.strip_prefix("http://"));
-            let is_origin = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '*', ' ', '@']);
-            if host.is_some_and(is_origin) && exact.is_ascii() {
-                Ok(Origin::Exact(exact.to_ascii_lowercase()))
-            } else {
-                Err("write `localhost`, `*`, or origins such as https://app.example.com, without a path")
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | [`token`] | JWTs: keys, claims, minting, strict reading |
 //! | [`revocations`] | the sessions that ended early, in memory |
 //! | [`activity`] | when sessions were last given a token, until it is written |
+//! | [`budgets`] | how often who may guess, register or ask for mail |
 //! | [`meter`] | how often what was called |
 //! | [`hashing`] | the password lane |
 //! | [`breaches`] | passwords that are known from breaches, in a file |
@@ -26,6 +27,7 @@
 pub mod accounts;
 pub mod activity;
 pub mod breaches;
+pub mod budgets;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Command::Calibrate { target, within } => {
             runtime.block_on(command::calibrate(settings, target, within)).map_err(failed)
         }
-        Command::Passwords(command) => command::passwords(&command).map_err(failed),
+        Command::Passwords(command) => runtime.block_on(command::passwords(command)).map_err(failed),
         Command::Backup { file } => runtime.block_on(command::backup(settings, &file)).map_err(failed),
     };
     // Whatever outlasted the drain is not waited for.

@@ -33,6 +33,10 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.env_clear().env("DATABASE_URL", database).env("JWT_SECRET", super::data::SECRET);
         command.env("LISTEN_ADDR", address.to_string()).env("LOG_FORMAT", "json");
+        // All load comes from one address.
+        for budget in ["LOGIN_FAILURES_PER_ADDRESS", "REGISTRATIONS_PER_ADDRESS", "MAIL_REQUESTS_PER_ADDRESS"] {
+            command.env(budget, "0");
+        }
         command
     }
 

@@ -1,10 +1,13 @@
-//! The use cases: register, sign in, tell who is calling, sign out; in `sessions`, listing and ending sessions; in
+//! The use cases: register, sign in, tell who is calling, sign out; in `guessing`, who may try a
+//! password; in `sessions`, listing and ending sessions; in
 //! `watch`, telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
 mod credentials;
+mod errors;
+mod guessing;
 mod known;
 mod operator;
 mod passwords;
@@ -20,15 +23,17 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::activity::Activity;
+use crate::budgets::Budgets;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, NewPassword,
-    Password, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
+    Account, AccountStatus, AttemptKey, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, MailKind,
+    NewAccount, NewMail, NewPassword, Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Violations,
 };
-use crate::hashing::{HashError, PasswordHasher, Turn};
+use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Opening, Store, StoreError};
-use crate::token::{IssuedToken, MAX_LIFETIME, MintError, NewSession, Profile, Tokens};
+use crate::store::{Credentials, Opened, Opening, Store, StoreError};
+use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
 pub use crate::store::StoredSession;
 pub use known::Known;
@@ -36,6 +41,8 @@ pub use operator::Operator;
 pub use passwords::PasswordRules;
 pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
+
+use guessing::{Gone, Guess};
 
 /// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica
 /// or another service may slide tokens without having heard of a revocation
@@ -80,8 +87,29 @@ pub struct Accounts {
     tokens: Tokens,
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
+    budgets: Arc<Budgets>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
+}
+
+/// What the use cases are made of.
+pub struct Parts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Hashes and verifies passwords.
+    pub hasher: PasswordHasher,
+    /// Mints tokens.
+    pub tokens: Tokens,
+    /// The sessions that are over.
+    pub revocations: Arc<Revocations>,
+    /// When sessions were last given a token.
+    pub activity: Arc<Activity>,
+    /// How often who may guess, register and ask for mail.
+    pub budgets: Arc<Budgets>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How long sessions and tokens live, and who may register.
+    pub rules: Rules,
 }
 
 /// How a new account will sign in; its ids are not for the registrant to choose.
@@ -103,17 +131,10 @@ pub enum Registration {
 
 impl Accounts {
     /// Puts the parts together.
-    pub fn new(
-        store: Arc<dyn Store>,
-        hasher: PasswordHasher,
-        tokens: Tokens,
-        revocations: Arc<Revocations>,
-        activity: Arc<Activity>,
-        clock: Arc<dyn Clock>,
-        rules: Rules,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, hasher, tokens, revocations, activity, budgets, clock, rules } = parts;
         let known = Arc::default();
-        Self { store, known, hasher, tokens, revocations, activity, clock, rules: Arc::new(rules) }
+        Self { store, known, hasher, tokens, revocations, activity, budgets, clock, rules: Arc::new(rules) }
     }
 
     /// The accounts that it remembers.
@@ -140,11 +161,14 @@ impl Accounts {
         self.require_open_registration()?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
+        // Once the hash has begun, this registration counts, whoever stays to hear of it.
+        let charge = guessing::charge(&self.budgets.registrations, &call)?;
         let turn = turn(&call);
         // A storm of registrations is not one of reads of the disk, too.
         self.hasher.require_room(&turn)?;
         self.rules.passwords.require_unbreached("password", &password).await?;
-        let password_hash = self.hasher.hash(password.as_password(), turn).await?;
+        let begins = move || charge.spend();
+        let password_hash = self.hasher.hash_with(password.as_password(), turn, begins).await?;
         let new = new_account(registration, password_hash, &*self.clock);
         let account = Account {
             id: new.id,
@@ -155,9 +179,16 @@ impl Accounts {
             platform_admin: false,
         };
         let session = signed_in.then(|| self.new_session(&account, call.client));
+        let mail = match &new.identity {
+            Identity::Email { email, .. } => {
+                let id = new_id(&*self.clock);
+                Some(NewMail::to_address(id, MailKind::VerifyEmail, email.clone(), self.clock.now()))
+            }
+            Identity::Username(_) => None,
+        };
         let (store, opening) = (Arc::clone(&self.store), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref(), None).await;
+            let stored = store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
             match &stored {
                 Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
                 Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
@@ -179,23 +210,41 @@ impl Accounts {
         password: &Password,
         call: Call,
     ) -> Result<(Account, IssuedToken), AuthError> {
-        let turn = turn(&call);
-        self.hasher.require_room(&turn)?;
+        let charge = guessing::charge(&self.budgets.login_failures, &call)?;
+        self.hasher.require_room(&turn(&call))?;
+        let guess = self.admit(AttemptKey::login(handle), Some(charge), call.deadline).await?;
         let found = self.store.find_credentials(handle).await?;
+        let (this, password) = (self.clone(), password.clone());
+        guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
+    }
+
+    /// The rest of a sign-in: one hash, what it says, and what is stored of that.
+    async fn judge(
+        self,
+        found: Option<Credentials>,
+        password: Password,
+        guess: Guess,
+        call: Call,
+        mut gone: Gone,
+    ) -> Result<(Account, IssuedToken), AuthError> {
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verdict = self.hasher.verify(password, stored, turn).await?;
+        let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
         let Some(Credentials { account, password_hash, password_changes }) = found else {
-            return refused("unknown account", None);
+            return Err(refused("unknown account", guess, None).await);
         };
         let Some(password_hash) = password_hash else {
             tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return refused("unusable hash", Some(account.id));
+            return Err(refused("unusable hash", guess, Some(account.id)).await);
         };
         if !verdict.matches {
-            return refused("wrong password", Some(account.id));
+            return Err(refused("wrong password", guess, Some(account.id)).await);
         }
         if account.status != AccountStatus::Active {
-            return refused("inactive account", Some(account.id));
+            return Err(refused("inactive account", guess, Some(account.id)).await);
+        }
+        if gone.is_gone() {
+            // A session that nobody has a token of.
+            return Err(AuthError::OutOfTime);
         }
         // Only whoever knows the password is told.
         if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
@@ -204,19 +253,17 @@ impl Accounts {
         }
 
         let session = self.new_session(&account, call.client);
-        let (store, opening) = (Arc::clone(&self.store), Opening { session: session.clone(), password_changes });
-        let opened = uninterrupted(async move {
-            let opened = store.open_session(&opening).await?;
-            if opened {
-                tracing::info!(event = "login", result = "ok", account = %opening.session.account_id, session = %opening.session.id);
-            }
-            Ok(opened)
-        });
-        if !opened.await? {
-            return refused("account ended meanwhile", Some(account.id));
+        let opening = Opening { session: session.clone(), password_changes, budget: Some(*guess.budget()) };
+        match self.store.open_session(&opening).await? {
+            Opened::Open => {}
+            Opened::Ended => return Err(refused("account ended meanwhile", guess, Some(account.id)).await),
+            Opened::Spent => return Err(guess.came_late().await),
         }
+        // Whoever waits for this one may go on.
+        drop(guess);
+        tracing::info!(event = "login", result = "ok", account = %account.id, session = %session.id);
         if verdict.outdated {
-            self.rehash(account.id, password_hash, password.clone());
+            self.rehash(account.id, password_hash, password);
         }
         let token = self.first_token(&session, &account)?;
         Ok((account, token))
@@ -346,9 +393,9 @@ fn new_id(clock: &dyn Clock) -> Uuid {
 }
 
 /// The one answer to every login that fails; the log learns why.
-fn refused<T>(result: &'static str, account: Option<Uuid>) -> Result<T, AuthError> {
+async fn refused(result: &'static str, guess: Guess, account: Option<Uuid>) -> AuthError {
     tracing::info!(event = "login", result, account = account.map(tracing::field::display));
-    Err(AuthError::InvalidCredentials)
+    guess.was_wrong(account).await
 }
 
 /// What a token shows of an account.
@@ -368,30 +415,4 @@ async fn uninterrupted<T: Send + 'static>(
     tokio::spawn(change.instrument(Span::current()))
         .await
         .unwrap_or_else(|panic| Err(AuthError::Internal(panic.into())))
-}
-
-impl From<StoreError> for AuthError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::HandleTaken => Self::HandleTaken,
-            StoreError::Unavailable(source) => Self::Unavailable(source),
-            StoreError::Corrupt(source) => Self::Internal(source),
-        }
-    }
-}
-
-impl From<HashError> for AuthError {
-    fn from(error: HashError) -> Self {
-        match error {
-            HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
-            HashError::Late => Self::OutOfTime,
-            HashError::Failed(_) => Self::Internal(error.into()),
-        }
-    }
-}
-
-impl From<MintError> for AuthError {
-    fn from(error: MintError) -> Self {
-        Self::Internal(error.into())
-    }
 }

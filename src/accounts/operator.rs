@@ -22,8 +22,8 @@ const PAGE: u32 = 500;
 
 /// The operator's use cases.
 pub struct Operator {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Operator {

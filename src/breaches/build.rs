@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use xorf::{BinaryFuse8, BinaryFuse16, Descriptor};
@@ -27,13 +28,13 @@ pub struct Built {
     pub bytes: u64,
 }
 
-/// Makes the filter `output` of the list `input`, and tells `progress` how many of how many bytes were read. `output` must
-/// not be there, and is only when it is complete.
+/// Makes the filter `output` of the list `input`, and tells `progress` how many of how many bytes were read, which may stop
+/// it. `output` must not be there, and is only when it is complete.
 pub fn build(
     input: &Path,
     output: &Path,
     fingerprint: Fingerprint,
-    progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Built, BreachesError> {
     let source = Source::open(input)?;
     if output.try_exists().map_err(|error| BreachesError::Unwritable(output.to_owned(), error))? {
@@ -55,7 +56,7 @@ fn write(
     source: &Source,
     part: &Path,
     fingerprint: Fingerprint,
-    mut progress: impl FnMut(u64, u64),
+    mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Built, BreachesError> {
     let unwritable = |error| BreachesError::Unwritable(part.to_owned(), error);
     let shards = (source.length / SHORTEST_LINE).div_ceil(SHARD).max(1);
@@ -79,7 +80,9 @@ fn write(
         keys.dedup();
         table.extend(out.add(&keys).map_err(unwritable)?);
         passwords += keys.len() as u64;
-        progress(lines.read, source.length);
+        if progress(lines.read, source.length).is_break() {
+            return Err(BreachesError::Stopped);
+        }
     }
     let bytes = out.at;
     let mut file = out.file.into_inner().map_err(|error| unwritable(error.into_error()))?;

@@ -52,6 +52,9 @@ pub enum BreachesError {
     /// Cut off, or changed.
     #[error("{} is a filter that is cut off or damaged: build it again with `countersign passwords build-filter`", .0.display())]
     Damaged(PathBuf),
+    /// Whoever asked for a filter does not want it any more.
+    #[error("stopped before it was done; nothing was kept")]
+    Stopped,
     /// Where a filter is to be.
     #[error("{} exists already: remove it, or name another file", .0.display())]
     Exists(PathBuf),

@@ -37,9 +37,9 @@ pub(super) const MOST_SHARD_BITS: u32 = 20;
 /// How much is kept of each password, and so how many others are taken for one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fingerprint {
-    /// One in 256 of all other passwords; about 1.2 bytes a password.
+    /// One in 256 of all other passwords; about 1.3 bytes a password.
     Bits8,
-    /// One in 65,536; about 2.4 bytes a password.
+    /// One in 65,536; about 2.6 bytes a password.
     Bits16,
 }
 

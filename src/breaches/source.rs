@@ -1,6 +1,6 @@
 //! The file itself. Apart, because all forms share it, and building one of them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,12 @@ pub(super) struct Source {
 impl Source {
     pub fn open(path: &Path) -> Result<Self, BreachesError> {
         let unreadable = |error| BreachesError::Unreadable(path.to_owned(), error);
-        let file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
+        // Asked of the path: opening a pipe waits for whoever writes to it.
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(unreadable(io::Error::other("it is no regular file")));
         }
-        match metadata.len() {
+        let file = File::open(path).map_err(unreadable)?;
+        match file.metadata().map_err(unreadable)?.len() {
             0 => Err(BreachesError::Empty(path.to_owned())),
             length => Ok(Self { path: path.to_owned(), file, length }),
         }

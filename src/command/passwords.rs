@@ -2,7 +2,12 @@
 //! judged by, which are the server's settings.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandError, say};
 use crate::accounts::PasswordRules;
@@ -10,11 +15,11 @@ use crate::breaches::{self, Breaches, Built, Fingerprint};
 use crate::config::{PasswordsCommand, Settings};
 
 /// Runs one command.
-pub fn passwords(command: &PasswordsCommand) -> Result<(), CommandError> {
+pub async fn passwords(command: PasswordsCommand) -> Result<(), CommandError> {
     match command {
         PasswordsCommand::BuildFilter { input, output, bits } => {
             let fingerprint = if bits == "8" { Fingerprint::Bits8 } else { Fingerprint::Bits16 };
-            build_filter(input, output, fingerprint)
+            build_filter(input, output, fingerprint).await
         }
     }
 }
@@ -26,26 +31,56 @@ pub(super) fn rules(settings: &Settings) -> Result<PasswordRules, CommandError> 
     Ok(PasswordRules { policy: settings.passwords.policy()?, breaches })
 }
 
-fn build_filter(input: &Path, output: &Path, fingerprint: Fingerprint) -> Result<(), CommandError> {
-    let mut terminal = Some(io::stderr()).filter(io::IsTerminal::is_terminal);
-    let mut shown = None;
-    let built = breaches::build(input, output, fingerprint, |read, all| {
-        let percent = read.saturating_mul(100) / all.max(1);
-        if let Some(terminal) = &mut terminal
-            && shown.replace(percent) != Some(percent)
-        {
-            // It is only to look at.
-            let _ = write!(terminal, "\r{percent:3} %");
-        }
+async fn build_filter(input: PathBuf, output: PathBuf, fingerprint: Fingerprint) -> Result<(), CommandError> {
+    let said = format!("made {} of {}", output.display(), input.display());
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    let building = tokio::task::spawn_blocking(move || {
+        let mut shown = Progress { terminal: Some(io::stderr()).filter(io::IsTerminal::is_terminal), percent: None };
+        breaches::build(&input, &output, fingerprint, |read, all| {
+            shown.show(read.saturating_mul(100) / all.max(1));
+            if asked.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
     });
-    if let Some(terminal) = &mut terminal {
-        let _ = write!(terminal, "\r     \r");
-    }
-    let Built { passwords, bytes } = built?;
-    say(&format!("made {} of {}", output.display(), input.display()))?;
+    tokio::pin!(building);
+    let built = tokio::select! {
+        built = &mut building => built,
+        // Waited for, so that what is unfinished is removed.
+        _ = async { tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} } } => {
+            stop.store(true, Ordering::Relaxed);
+            building.await
+        }
+    };
+    let Built { passwords, bytes } = built.map_err(io::Error::other)??;
+    say(&said)?;
     say(&format!("passwords  {passwords}"))?;
     say(&format!("bytes      {bytes}"))?;
     let others = 1_u64 << fingerprint.bits();
     say(&format!("Of all other passwords, one in {others} is taken for one of them and refused."))?;
     say("Set BREACHED_PASSWORDS_FILE to it.")
+}
+
+/// How far it is, for who looks at a terminal. What cannot be written there is not missed.
+struct Progress {
+    terminal: Option<io::Stderr>,
+    percent: Option<u64>,
+}
+
+impl Progress {
+    fn show(&mut self, percent: u64) {
+        if let Some(terminal) = &mut self.terminal
+            && self.percent.replace(percent) != Some(percent)
+        {
+            let _ = write!(terminal, "\r{percent:3} %");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(terminal) = &mut self.terminal {
+            let _ = write!(terminal, "\r     \r");
+        }
+    }
 }

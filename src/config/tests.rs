@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use super::{Cli, Origin, Settings, duration, origin};
+use super::{Cli, Settings, duration};
 
 fn settings(args: &[&str]) -> Settings {
     Cli::try_parse_from([&["countersign"], args].concat()).unwrap().settings
@@ -22,16 +22,6 @@ fn a_duration_is_a_number_and_a_unit() {
     }
     for text in ["", "s", "0s", "1", "1w", "-1s", "+1s", "1.5h", "1 h", "3651d", "99999999999999999999d", "1ä"] {
         assert!(duration(text).is_err(), "{text}");
-    }
-}
-
-#[test]
-fn an_origin_has_a_scheme_and_no_path() {
-    assert_eq!(origin("localhost"), Ok(Origin::Localhost));
-    assert_eq!(origin(" * "), Ok(Origin::Any));
-    assert_eq!(origin("https://App.Example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
-    for text in ["", "app.example.com", "https://", "https://a.b/", "https://*.a.b", "ftp://a.b", "null"] {
-        assert!(origin(text).is_err(), "{text}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a sign-in came from, so that its owner can tell one session from another.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::text;
 
@@ -26,6 +26,15 @@ impl Client {
     /// What the client calls itself: at most 200 characters, every one of them visible; possibly none.
     pub fn label(&self) -> &str {
         &self.label
+    }
+}
+
+/// Whose address it is, as far as an address can tell: of IPv6 the first address of its /64, which is what one subscriber
+/// has; of IPv4 itself, also when it came within IPv6.
+pub fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address => address,
     }
 }
 

@@ -2,6 +2,7 @@
 //! protocol. A string from outside becomes one of these types once, at the edge, and is never a string again.
 
 mod account;
+mod attempt;
 mod call;
 mod client;
 mod email;
@@ -17,8 +18,9 @@ mod username;
 pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
+pub use attempt::{AttemptKey, Attempts};
 pub use call::Call;
-pub use client::Client;
+pub use client::{Client, subscriber};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;

@@ -85,15 +85,26 @@ impl Lane {
         state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal))
     }
 
-    /// Waits for a turn and for the hash, or is refused at once. Dropping the future gives the turn up; a hash that has
-    /// begun runs to its end.
-    pub async fn run(&self, turn: Turn, hash: impl FnOnce(&mut Memory) -> Output + Send + 'static) -> Output {
+    /// Waits for a turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does `gone`
+    /// when it is over; a hash that has begun runs to its end.
+    pub async fn run(
+        &self,
+        turn: Turn,
+        gone: impl Future<Output = ()>,
+        hash: impl FnOnce(&mut Memory) -> Output + Send + 'static,
+    ) -> Output {
         let mut waiter = self.admit(&turn, Box::new(hash))?;
-        let output = match timeout_at(waiter.deadline, &mut waiter.output).await {
-            Ok(output) => output,
-            Err(_) if waiter.leave() => return Err(HashError::Late),
-            // It has begun: the work is as good as done.
-            Err(_) => (&mut waiter.output).await,
+        let given_up = timeout_at(waiter.deadline, gone);
+        let output = tokio::select! {
+            biased;
+            output = &mut waiter.output => output,
+            _ = given_up => {
+                if waiter.leave() {
+                    return Err(HashError::Late);
+                }
+                // It has begun: the work is as good as done.
+                (&mut waiter.output).await
+            }
         };
         output.unwrap_or(Err(HashError::Failed("the hash panicked")))
     }

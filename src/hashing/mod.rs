@@ -15,6 +15,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+use std::future::pending;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -94,8 +95,18 @@ impl PasswordHasher {
 
     /// Hashes a password that is to be stored.
     pub async fn hash(&self, password: &Password, turn: Turn) -> Result<PasswordHash, HashError> {
+        self.hash_with(password, turn, || {}).await
+    }
+
+    /// As [`Self::hash`]; `begins` is called when the hash begins, and dropped if it never does.
+    pub async fn hash_with(
+        &self,
+        password: &Password,
+        turn: Turn,
+        begins: impl FnOnce() + Send + 'static,
+    ) -> Result<PasswordHash, HashError> {
         let salt = random_salt()?;
-        let output = self.run(password.clone(), self.params.clone(), salt.to_vec(), turn).await?;
+        let output = self.run(password.clone(), self.params.clone(), salt.to_vec(), turn, pending(), begins).await?;
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
     }
 
@@ -107,8 +118,21 @@ impl PasswordHasher {
         hash: Option<&PasswordHash>,
         turn: Turn,
     ) -> Result<Verdict, HashError> {
+        self.verify_unless(password, hash, turn, pending()).await
+    }
+
+    /// As [`Self::verify`], for whoever must learn how a hash that has begun ends: when `gone` is over, the turn is given up,
+    /// unless the hash has begun.
+    pub async fn verify_unless(
+        &self,
+        password: &Password,
+        hash: Option<&PasswordHash>,
+        turn: Turn,
+        gone: impl Future<Output = ()>,
+    ) -> Result<Verdict, HashError> {
         let hash = hash.unwrap_or(&self.dummy);
-        let output = self.run(password.clone(), hash.params().clone(), hash.salt().to_vec(), turn).await?;
+        let (params, salt) = (hash.params().clone(), hash.salt().to_vec());
+        let output = self.run(password.clone(), params, salt, turn, gone, || {}).await?;
         let matches = constant_time_eq(&output, hash.output());
         Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
     }
@@ -124,8 +148,17 @@ impl PasswordHasher {
     }
 
     /// Waits for a turn and a hash. Dropping the future gives the turn up, unless the hash has begun.
-    async fn run(&self, password: Password, params: Params, salt: Vec<u8>, turn: Turn) -> lane::Output {
+    async fn run(
+        &self,
+        password: Password,
+        params: Params,
+        salt: Vec<u8>,
+        turn: Turn,
+        gone: impl Future<Output = ()>,
+        begins: impl FnOnce() + Send + 'static,
+    ) -> lane::Output {
         let hash = move |memory: &mut memory::Memory| {
+            begins();
             let mut output = [0; OUTPUT_BYTES];
             let blocks = memory.take(params.block_count())?;
             Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -133,7 +166,7 @@ impl PasswordHasher {
                 .map(|()| output)
                 .map_err(|_| HashError::Failed("argon2 refused its input"))
         };
-        self.lane.run(turn, hash).await
+        self.lane.run(turn, gone, hash).await
     }
 }
 

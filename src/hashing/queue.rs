@@ -2,7 +2,9 @@
 //! nobody else waiting for more than one of them. Separate because it is pure: it knows neither threads nor time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+
+use crate::domain::subscriber;
 
 /// Whom a job is for: an address, and nobody in particular. Addresses of IPv6 count by their /64, which is what one
 /// subscriber has.
@@ -11,10 +13,7 @@ pub(super) struct Client(Option<IpAddr>);
 
 impl From<Option<IpAddr>> for Client {
     fn from(address: Option<IpAddr>) -> Self {
-        Self(address.map(|address| match address.to_canonical() {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-            address => address,
-        }))
+        Self(address.map(subscriber))
     }
 }
 

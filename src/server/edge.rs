@@ -23,6 +23,7 @@ use http::header::{
 use http::{Method, Request, Response, Version};
 use http_body::Body;
 use http_body_util::Either;
+use ipnet::IpNet;
 use tonic::body::Body as GrpcBody;
 use tonic::codegen::StdError;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
@@ -31,6 +32,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::forwarded;
 use super::patience::Patient;
 use crate::config::Origin;
 use crate::grpc::{ClientAddress, RequestId, Stack};
@@ -51,6 +53,7 @@ struct Inner {
     web: GrpcWebService<Stack>,
     rest: Rest,
     cors: CorsLayer,
+    trusted_proxies: Vec<IpNet>,
     meter: Option<Arc<Meter>>,
 }
 
@@ -58,9 +61,15 @@ type Answer = Response<Either<GrpcBody, RestBody>>;
 
 impl Edge {
     /// `meter` counts the answers of the JSON APIs: [`meter`].
-    pub(super) fn new(stack: Stack, rest: Rest, origins: &[Origin], meter: Option<Arc<Meter>>) -> Self {
+    pub(super) fn new(
+        stack: Stack,
+        rest: Rest,
+        origins: &[Origin],
+        trusted_proxies: Vec<IpNet>,
+        meter: Option<Arc<Meter>>,
+    ) -> Self {
         let web = GrpcWebLayer::new().layer(stack.clone());
-        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), meter }))
+        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), trusted_proxies, meter }))
     }
 }
 
@@ -84,7 +93,8 @@ where
 }
 
 impl Inner {
-    /// 1. The request's id, in its log lines and its answer.
+    /// 1. The request's id, in its log lines and its answer; and its address, which is the client's from here on, whoever
+    ///    brought the request.
     async fn trace<B>(self: Arc<Self>, mut request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -92,8 +102,13 @@ impl Inner {
     {
         let id = Uuid::now_v7();
         request.extensions_mut().insert(RequestId(id));
-        let peer = request.extensions().get().map(|&ClientAddress(address)| tracing::field::display(address));
-        let span = tracing::info_span!("request", request_id = %id, peer);
+        let peer = request.extensions().get().map(|&ClientAddress(address)| address);
+        let client = peer.map(|peer| forwarded::client(peer, request.headers(), &self.trusted_proxies));
+        if let Some(client) = client.filter(|_| client != peer) {
+            request.extensions_mut().insert(ClientAddress(client));
+        }
+        let client = client.map(tracing::field::display);
+        let span = tracing::info_span!("request", request_id = %id, peer = client);
         let mut answer = if lacks_host(&request) {
             self.rest.no_host(request.uri().path(), request.headers()).map(Either::Right)
         } else {

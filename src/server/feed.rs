@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::health::Health;
 use crate::accounts::Known;
+use crate::budgets::schedule;
 use crate::clock::Clock;
 use crate::revocations::{Batch, Entry, Position, Revocations};
 use crate::store::{REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
@@ -128,7 +129,12 @@ impl Feed {
         self.revocations.purge(now);
         let store = Arc::clone(&self.store);
         tokio::spawn(async move {
-            if let Err(error) = store.purge(now).await {
+            let idle_since = now - schedule::REMEMBERED;
+            let purged = async {
+                store.purge(now).await?;
+                store.purge_attempts(idle_since, schedule::MOST).await
+            };
+            if let Err(error) = purged.await {
                 tracing::warn!(event = "sweep", result = "put off", cause = cause(&error));
             }
         });

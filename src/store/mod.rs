@@ -5,6 +5,7 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod attempts;
 mod invitations;
 mod moving;
 mod open;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
+pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
@@ -36,9 +38,9 @@ pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketSto
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore + PasswordStore + OutboxStore + TicketStore + InvitationStore {}
+pub trait Store: AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore {}
 
-impl<T: AccountStore + PasswordStore + OutboxStore + TicketStore + InvitationStore> Store for T {}
+impl<T: AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore> Store for T {}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]
@@ -63,9 +65,10 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
 
-    /// Stores a session, unless its account is no longer active, no longer in the session's epoch, or has another password.
-    /// Tells whether it did. So a login that raced a disable or a change of the password loses, whoever comes first.
-    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError>;
+    /// Stores a session, unless its account is no longer active, no longer in the session's epoch, or has another password:
+    /// so a login that raced a disable or a change of the password loses, whoever comes first. Nor if the guess that it is
+    /// for comes too late; if it comes in time, the failures before it are forgotten with the same commit.
+    async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError>;
 
     /// Ends a session; tokens of it are refused until `until`. Saying it twice changes nothing more.
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError>;
@@ -151,6 +154,8 @@ pub struct Opening {
     pub session: Session,
     /// Of the credentials that were verified.
     pub password_changes: i64,
+    /// What the guess was admitted at; `None` when nothing was guessed.
+    pub budget: Option<Budget>,
 }
 
 /// A revocation as stored.

@@ -9,10 +9,10 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Credentials, StoreError, StoredRevocation, StoredSession};
+use super::{Credentials, StoreError, StoredAttempts, StoredRevocation, StoredSession};
 use crate::domain::{
-    Account, AccountStatus, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName, Revocation, Role,
-    Session, Username,
+    Account, AccountStatus, AttemptKey, Attempts, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName,
+    Revocation, Role, Session, Username,
 };
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
@@ -130,6 +130,26 @@ impl SessionRow {
         };
         let last_token_at = from_millis(self.last_token_at).ok_or_else(|| impossible("last_token_at"))?;
         Ok(StoredSession { session, last_token_at })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct AttemptRow {
+    key: String,
+    failures: i64,
+    last_failed_at: i64,
+    account_id: Option<Uuid>,
+}
+
+impl AttemptRow {
+    pub fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
+        let impossible = |column| impossible("attempts", column, &self.key);
+        let attempts = Attempts {
+            failures: self.failures.try_into().map_err(|_| impossible("failures"))?,
+            last_failed_at: from_millis(self.last_failed_at).ok_or_else(|| impossible("last_failed_at"))?,
+        };
+        let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("key"))?;
+        Ok(StoredAttempts { key, account_id: self.account_id, attempts })
     }
 }
 

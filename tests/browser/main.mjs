@@ -61,6 +61,10 @@ try {
     USERNAME_TOKEN_LIFETIME: "4s",
     EMAIL_TOKEN_LIFETIME: "4s",
     CORS_ALLOWED_ORIGINS: pages.origin,
+    // Every page is of one address.
+    LOGIN_FAILURES_PER_ADDRESS: "0",
+    REGISTRATIONS_PER_ADDRESS: "0",
+    MAIL_REQUESTS_PER_ADDRESS: "0",
   };
   const server = started(await Countersign.start(COUNTERSIGN_BIN, settings));
   const chromium = started(await Chromium.start(CHROMIUM));

@@ -2,6 +2,7 @@
 //! named; and while it cannot be read, no password is taken.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ use serde_json::json;
 use crate::settings::{good, refuses};
 use crate::support::binary::{command, run};
 use crate::support::{Binary, SECRET, TestApp};
+
+const CONTINUE: ControlFlow<()> = ControlFlow::Continue(());
 
 /// What is in every list here.
 const BREACHED: &str = "correct horse battery";
@@ -67,7 +70,7 @@ async fn what_is_in_a_list_is_found_in_each_of_its_forms_and_nothing_else() {
         for (name, fingerprint) in [("8", Fingerprint::Bits8), ("16", Fingerprint::Bits16)] {
             let filter = dir.path().join(format!("filter {name} of {count}"));
             let input = if count % 2 == 0 { &forms[2] } else { &forms[4] };
-            assert_eq!(build(input, &filter, fingerprint, |_, _| {}).unwrap().passwords, count as u64 + 1);
+            assert_eq!(build(input, &filter, fingerprint, |_, _| CONTINUE).unwrap().passwords, count as u64 + 1);
             forms.push(filter);
         }
         for path in forms {
@@ -94,7 +97,11 @@ async fn a_filter_takes_as_many_others_for_breached_ones_as_it_says() {
     for (fingerprint, bytes) in [(Fingerprint::Bits8, 1.4), (Fingerprint::Bits16, 2.8)] {
         let filter = dir.path().join(format!("{}", fingerprint.bits()));
         let mut told = Vec::new();
-        let built = build(&list, &filter, fingerprint, |read, all| told.push((read, all))).unwrap();
+        let built = build(&list, &filter, fingerprint, |read, all| {
+            told.push((read, all));
+            CONTINUE
+        })
+        .unwrap();
         assert_eq!(built.bytes, fs::metadata(&filter).unwrap().len());
         assert!((built.bytes as f64) < bytes * 50_000.0, "{} bytes", built.bytes);
         assert!(told.is_sorted() && told.last().is_some_and(|(read, all)| read == all), "{told:?}");
@@ -107,6 +114,15 @@ async fn a_filter_takes_as_many_others_for_breached_ones_as_it_says() {
         let expected = if fingerprint == Fingerprint::Bits8 { 10..70 } else { 0..4 };
         assert!(expected.contains(&wrong), "{} bits: {wrong}", fingerprint.bits());
     }
+}
+
+#[test]
+fn a_filter_that_is_stopped_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = file(dir.path(), "list", list(50_000, published));
+    let stopped = build(&list, &dir.path().join("filter"), Fingerprint::Bits16, |_, _| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(BreachesError::Stopped)));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 #[tokio::test]
@@ -138,7 +154,7 @@ async fn both_dialects_and_the_command_line_refuse_a_breached_password_whatever_
     let dir = tempfile::tempdir().unwrap();
     let list = file(dir.path(), "list", list(1_000, published));
     let filter = dir.path().join("filter");
-    build(&list, &filter, Fingerprint::Bits16, |_, _| {}).unwrap();
+    build(&list, &filter, Fingerprint::Bits16, |_, _| CONTINUE).unwrap();
     for (path, policy) in [(&list, "contract"), (&filter, "asvs-l1"), (&list, "nist-800-63b-4")] {
         let flags = [format!("--breached-passwords-file={}", path.display()), format!("--password-policy={policy}")];
         let app = TestApp::with(&[&flags[0], &flags[1]]).await;
@@ -180,7 +196,7 @@ async fn while_the_file_cannot_be_read_no_password_is_taken() {
     let whole = list(1_000, published);
     let list = file(dir.path(), "list", &whole);
     let filter = dir.path().join("filter");
-    build(&list, &filter, Fingerprint::Bits8, |_, _| {}).unwrap();
+    build(&list, &filter, Fingerprint::Bits8, |_, _| CONTINUE).unwrap();
     let good_filter = fs::read(&filter).unwrap();
     for (path, good) in [(&list, whole.into_bytes()), (&filter, good_filter)] {
         let app = TestApp::with(&[&format!("--breached-passwords-file={}", path.display())]).await;
@@ -212,7 +228,7 @@ fn a_file_that_is_of_no_use_stops_the_start_and_is_named() {
     let (line, next) = (sha1(BREACHED), "F".repeat(40));
     let list = file(dir.path(), "list", list(1_000, published));
     let filter = dir.path().join("filter");
-    build(&list, &filter, Fingerprint::Bits16, |_, _| {}).unwrap();
+    build(&list, &filter, Fingerprint::Bits16, |_, _| CONTINUE).unwrap();
     let whole = fs::read(&filter).unwrap();
     let changed = |at: usize, byte: u8| {
         let mut bytes = whole.clone();
@@ -314,7 +330,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let list = file(dir.path(), "list", list(40, published));
         let filter = dir.path().join("filter");
-        build(&list, &filter, Fingerprint::Bits16, |_, _| {}).unwrap();
+        build(&list, &filter, Fingerprint::Bits16, |_, _| CONTINUE).unwrap();
         let open = Breaches::open(&filter).unwrap();
         let mut bytes = fs::read(&filter).unwrap();
         let at = at.index(bytes.len());

@@ -116,7 +116,7 @@ fn session(id: u128, account: &NewAccount, epoch: i64) -> Session {
 }
 
 fn opening(session: Session) -> Opening {
-    Opening { session, password_changes: 0 }
+    Opening { session, password_changes: 0, budget: None }
 }
 
 fn stored(new: &NewAccount) -> Account {
@@ -153,7 +153,7 @@ async fn nobody_is_found_in_an_empty_store(store: Store) {
     assert!(store.find_account(id).await.unwrap().is_none());
     assert!(store.list_accounts(None, 10).await.unwrap().is_empty());
     assert!(!store.replace_hash(id, &hash(HASH), &hash(OTHER)).await.unwrap());
-    assert!(!store.open_session(&opening(session(9, &username(1, "alice"), 0))).await.unwrap());
+    assert!(!store.open_session(&opening(session(9, &username(1, "alice"), 0))).await.unwrap().is_open());
     for status in [AccountStatus::Active, AccountStatus::Inactive] {
         assert_eq!(store.set_status(id, status, until).await.unwrap(), None);
     }
@@ -211,7 +211,7 @@ async fn many_writers_wait_for_each_other_and_none_is_turned_away(store: Store) 
                     let id = 10 * writer + turn;
                     let new = username(id, &format!("writer {id}"));
                     store.insert_account(&new, Some(&session(id, &new, 0)), None).await?;
-                    assert!(store.open_session(&opening(session(10_000 + id, &new, 0))).await?);
+                    assert!(store.open_session(&opening(session(10_000 + id, &new, 0))).await?.is_open());
                     store.end_session(Uuid::from_u128(id), at(100)).await?;
                     assert!(store.find_account(new.id).await?.is_some());
                 }
@@ -255,17 +255,26 @@ async fn a_hash_is_replaced_only_if_it_is_still_the_old_one(store: Store) {
 async fn a_session_opens_only_for_an_active_account_in_its_own_epoch(store: Store) {
     let new = username(1, "alice");
     store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
-    assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap());
-    assert!(!store.open_session(&opening(session(12, &new, 1))).await.unwrap(), "an epoch that has not begun");
+    assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap().is_open());
+    assert!(
+        !store.open_session(&opening(session(12, &new, 1))).await.unwrap().is_open(),
+        "an epoch that has not begun"
+    );
     store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
     for epoch in [0, 1] {
-        assert!(!store.open_session(&opening(session(13, &new, epoch))).await.unwrap(), "inactive, epoch {epoch}");
+        assert!(
+            !store.open_session(&opening(session(13, &new, epoch))).await.unwrap().is_open(),
+            "inactive, epoch {epoch}"
+        );
     }
     store.set_status(new.id, AccountStatus::Active, at(100)).await.unwrap();
-    assert!(!store.open_session(&opening(session(14, &new, 0))).await.unwrap(), "read before it was disabled");
-    assert!(store.open_session(&opening(session(15, &new, 1))).await.unwrap());
+    assert!(
+        !store.open_session(&opening(session(14, &new, 0))).await.unwrap().is_open(),
+        "read before it was disabled"
+    );
+    assert!(store.open_session(&opening(session(15, &new, 1))).await.unwrap().is_open());
     store.delete_account(new.id, at(100)).await.unwrap();
-    assert!(!store.open_session(&opening(session(16, &new, 1))).await.unwrap(), "deleted");
+    assert!(!store.open_session(&opening(session(16, &new, 1))).await.unwrap().is_open(), "deleted");
 }
 
 async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
@@ -273,7 +282,7 @@ async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
         let new = username(round, &format!("name {round}"));
         store.insert_account(&new, None, None).await.unwrap();
         let (logging_in, opening) = (Arc::clone(&store), opening(session(1_000 + round, &new, 0)));
-        let login = tokio::spawn(async move { logging_in.open_session(&opening).await.unwrap() });
+        let login = tokio::spawn(async move { logging_in.open_session(&opening).await.unwrap().is_open() });
         let epoch = store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
         // Either it was not opened, or its epoch is over: both times its token is dead.
         login.await.unwrap();

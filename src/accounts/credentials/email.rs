@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::accounts::guessing::charge;
 use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, uninterrupted};
 use crate::domain::{Account, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose};
 
@@ -59,7 +60,8 @@ impl Accounts {
     }
 
     /// One insertion, the same for every address and kind.
-    pub(super) async fn request_mail(&self, kind: MailKind, recipient: Email, _call: &Call) -> Result<(), AuthError> {
+    pub(super) async fn request_mail(&self, kind: MailKind, recipient: Email, call: &Call) -> Result<(), AuthError> {
+        charge(&self.budgets.mail_requests, call)?.spend();
         self.queue(NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now())).await?;
         tracing::info!(event = "mail", result = "requested", kind = kind.as_str());
         Ok(())

@@ -8,13 +8,15 @@ mod email;
 mod invitation;
 mod password;
 
+use super::guessing::to_its_end;
 use super::{Accounts, Actor, refuse_field, turn};
-use crate::domain::{AccountStatus, AuthError, Call, Password};
+use crate::domain::{AccountStatus, AttemptKey, AuthError, Call, Password};
 use crate::store::Credentials;
 
 impl Accounts {
     /// The actor's credentials, if `password` is the account's. A wrong one is a mistake in the request (`field`), and says
-    /// nothing against the session: whoever has that is signed in, right or wrong.
+    /// nothing against the session: whoever has that is signed in, right or wrong. It counts as a guess all the same, with a
+    /// budget of its own: strangers who guess at the sign-in do not hinder this.
     async fn prove(
         &self,
         actor: &Actor,
@@ -27,7 +29,20 @@ impl Accounts {
         let is_the_actors =
             |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
         let credentials = found.filter(is_the_actors).ok_or(AuthError::AccountGone)?;
-        let verdict = self.hasher.verify(password, credentials.password_hash.as_ref(), turn(call)).await?;
-        if verdict.matches { Ok(credentials) } else { Err(refuse_field(field, "is not the password of this account")) }
+        let key = AttemptKey::change(credentials.account.id);
+        let guess = self.admit(key, None, call.deadline).await?;
+        let (this, password, turn) = (self.clone(), password.clone(), turn(call));
+        to_its_end(async move |_gone| {
+            let verdict = this.hasher.verify(&password, credentials.password_hash.as_ref(), turn).await?;
+            if verdict.matches {
+                this.store.clear_attempts(&key).await?;
+                return Ok(credentials);
+            }
+            match guess.was_wrong(Some(credentials.account.id)).await {
+                AuthError::InvalidCredentials => Err(refuse_field(field, "is not the password of this account")),
+                other => Err(other),
+            }
+        })
+        .await
     }
 }

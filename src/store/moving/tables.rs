@@ -33,7 +33,7 @@ pub(in crate::store) enum Kind {
 }
 
 /// Every table, each after those that it refers to.
-pub const TABLES: [Table; 7] = [
+pub const TABLES: [Table; 8] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
         name: "accounts",
@@ -71,6 +71,7 @@ pub const TABLES: [Table; 7] = [
         name: "revocations",
         columns: &[number("seq"), id("session_id"), id("account_id"), number("epoch"), number("expires_at")],
     },
+    Table { name: "attempts", columns: &[text("key"), number("failures"), number("last_failed_at"), id("account_id")] },
     Table {
         name: "outbox",
         columns: &[

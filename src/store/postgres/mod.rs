@@ -6,6 +6,7 @@
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
 mod accounts;
+mod attempts;
 mod errors;
 mod invitations;
 mod listen;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
 use super::{
-    AccountStore, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+    AccountStore, Credentials, EndedSession, Opened, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
 };
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
@@ -83,7 +84,7 @@ impl AccountStore for PostgresStore {
             let mut tx = pool.begin().await.map_err(failure)?;
             accounts::insert(&mut tx, &account).await?;
             if let Some(session) = &session {
-                sessions::insert(&mut tx, session, 0).await?;
+                sessions::insert(&mut tx, session, 0, None).await?;
             }
             if let Some(mail) = &mail {
                 outbox::queue(&mut tx, mail).await?;
@@ -144,12 +145,14 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError> {
+    async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError> {
         let (pool, opening) = (self.pools.calls()?, opening.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let opened = sessions::insert(&mut tx, &opening.session, opening.password_changes).await?;
-            tx.commit().await.map_err(failure)?;
+            let opened = sessions::open(&mut tx, &opening).await?;
+            if opened.is_open() {
+                tx.commit().await.map_err(failure)?;
+            }
             Ok(opened)
         })
         .await

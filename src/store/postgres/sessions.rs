@@ -7,11 +7,13 @@ use sqlx::{PgPool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::announce;
 use super::errors::failure;
-use crate::domain::Session;
+use super::{announce, attempts};
+use crate::domain::{AttemptKey, Session};
 use crate::store::rows::{RevocationRow, SessionRow, millis};
-use crate::store::{EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession};
+use crate::store::{
+    EndedSession, Opened, Opening, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession,
+};
 
 /// What every look-up of a session begins with; the columns of [`SessionRow`].
 macro_rules! select_session {
@@ -114,19 +116,38 @@ pub(super) async fn note_tokens(
     Ok(())
 }
 
-/// Stores a session if its account is active and in the session's epoch, and tells whether it was. `for share`: SQLite has
-/// one writer, but here a disable at the same moment must wait for this to commit, or it would leave this session behind.
+/// Stores a session in time. To be committed if it is open, and only then.
+pub(super) async fn open(tx: &mut Transaction<'_, Postgres>, opening: &Opening) -> Result<Opened, StoreError> {
+    let Opening { session, password_changes, budget } = opening;
+    // Where nothing has failed there is nothing to forget. Failures that commit during the statement come after it.
+    if budget.is_none_or(|budget| budget.seen == 0)
+        && insert(tx, session, *password_changes, budget.as_ref().map(|budget| &budget.key)).await?
+    {
+        return Ok(Opened::Open);
+    }
+    let Some(budget) = budget else { return Ok(Opened::Ended) };
+    if !attempts::settle(tx, budget).await? {
+        return Ok(Opened::Spent);
+    }
+    Ok(if insert(tx, session, *password_changes, None).await? { Opened::Open } else { Opened::Ended })
+}
+
+/// Stores a session if its account is active, in the session's epoch and has the same password still, and nothing of
+/// `untried` has failed; tells whether it did. `for share`: SQLite has one writer, but here a disable at the same moment must
+/// wait for this to commit, or it would leave this session behind.
 pub(super) async fn insert(
     tx: &mut Transaction<'_, Postgres>,
     session: &Session,
     password_changes: i64,
+    untried: Option<&AttemptKey>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "insert into sessions
              (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
          select $1, id, epoch, $4, $5, $6, $7, $8, $4 from accounts
          where id = $2 and epoch = $3 and password_changes = $9 and status = 'active'
-         for share",
+             and not exists (select 1 from attempts where key = $10)
+         for share of accounts",
     )
     .bind(session.id)
     .bind(session.account_id)
@@ -137,6 +158,7 @@ pub(super) async fn insert(
     .bind(session.client.label())
     .bind(session.client.address.map(|address| address.to_string()))
     .bind(password_changes)
+    .bind(untried.map(AttemptKey::to_string))
     .execute(&mut **tx)
     .await
     .map_err(failure)?;

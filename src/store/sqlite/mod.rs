@@ -7,6 +7,7 @@
 //! timeout says.
 
 mod accounts;
+mod attempts;
 mod backup;
 mod errors;
 mod invitations;
@@ -28,9 +29,9 @@ use uuid::Uuid;
 
 use super::rows::{self, AccountRow, millis};
 use super::{
-    AccountStore, Credentials, EndedSession, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+    AccountStore, Credentials, EndedSession, Opened, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
 };
-use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
+use crate::domain::{Account, AccountStatus, AttemptKey, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
 
 pub use backup::{Backup, BackupError, Counts};
@@ -79,7 +80,7 @@ impl AccountStore for SqliteStore {
         let mut tx = self.write().await?;
         accounts::insert(&mut tx, account).await?;
         if let Some(session) = session {
-            insert_session(&mut *tx, session, 0).await?;
+            insert_session(&mut *tx, session, 0, None).await?;
         }
         if let Some(mail) = mail {
             outbox::queue(&mut tx, mail).await?;
@@ -132,9 +133,26 @@ impl AccountStore for SqliteStore {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn open_session(&self, opening: &Opening) -> Result<bool, StoreError> {
-        // One statement is a transaction, and spares a sign-in two ways to SQLite's thread and back.
-        insert_session(&self.writer, &opening.session, opening.password_changes).await
+    async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError> {
+        let Opening { session, password_changes, budget } = opening;
+        // One statement is a transaction, and spares a sign-in two ways to SQLite's thread and back. Where nothing has
+        // failed there is nothing to forget.
+        let untried = budget.as_ref().map(|budget| &budget.key);
+        if budget.is_none_or(|budget| budget.seen == 0)
+            && insert_session(&self.writer, session, *password_changes, untried).await?
+        {
+            return Ok(Opened::Open);
+        }
+        let Some(budget) = budget else { return Ok(Opened::Ended) };
+        let mut tx = self.write().await?;
+        if !attempts::settle(&mut tx, budget).await? {
+            return Ok(Opened::Spent);
+        }
+        if !insert_session(&mut *tx, session, *password_changes, None).await? {
+            return Ok(Opened::Ended);
+        }
+        tx.commit().await.map_err(failure)?;
+        Ok(Opened::Open)
     }
 
     async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
@@ -277,17 +295,20 @@ impl AccountStore for SqliteStore {
     }
 }
 
-/// Stores a session if its account is active, in the session's epoch and has the same password still; tells whether it did.
+/// Stores a session if its account is active, in the session's epoch and has the same password still, and nothing of
+/// `untried` has failed; tells whether it did.
 async fn insert_session(
     writer: impl SqliteExecutor<'_>,
     session: &Session,
     password_changes: i64,
+    untried: Option<&AttemptKey>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "insert into sessions
              (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
          select ?1, id, epoch, ?4, ?5, ?6, ?7, ?8, ?4 from accounts
-         where id = ?2 and epoch = ?3 and password_changes = ?9 and status = 'active'",
+         where id = ?2 and epoch = ?3 and password_changes = ?9 and status = 'active'
+             and not exists (select 1 from attempts where key = ?10)",
     )
     .bind(session.id)
     .bind(session.account_id)
@@ -298,6 +319,7 @@ async fn insert_session(
     .bind(session.client.label())
     .bind(session.client.address.map(|address| address.to_string()))
     .bind(password_changes)
+    .bind(untried.map(AttemptKey::to_string))
     .execute(writer)
     .await
     .map_err(failure)?;

@@ -48,7 +48,7 @@ pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
         // To the millisecond.
         let created_at = at(0) + Duration::from_millis(1);
         all.push(Session { client: client.clone(), created_at, ..session(id, &new, 0) });
-        assert!(store.open_session(&opening(all.last().unwrap().clone())).await.unwrap());
+        assert!(store.open_session(&opening(all.last().unwrap().clone())).await.unwrap().is_open());
     }
     let stored = |session: &Session| StoredSession { session: session.clone(), last_token_at: session.created_at };
     for session in &all {
@@ -66,7 +66,7 @@ pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Sto
     store.insert_account(&bobby, Some(&session(50, &bobby, 3)), None).await.unwrap();
     // Neither in the order of ids nor in that of times; three in the same moment.
     for (id, created) in [(30, 5), (12, 5), (40, 1), (11, 9), (20, 5)] {
-        assert!(store.open_session(&opening(session(id, &alice, created))).await.unwrap());
+        assert!(store.open_session(&opening(session(id, &alice, created))).await.unwrap().is_open());
     }
     let expected = [11, 30, 20, 12, 40];
     assert_eq!(listed(&store, &alice, &page(10)).await, expected);
@@ -104,7 +104,7 @@ pub async fn a_session_is_listed_while_a_token_of_it_can_be_good(store: Store) {
 pub async fn the_time_of_a_last_token_only_moves_on(store: Store) {
     let new = username(1, "alice");
     store.insert_account(&new, Some(&session(10, &new, 0)), None).await.unwrap();
-    assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap());
+    assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap().is_open());
     let ids = [10, 11, 99].map(Uuid::from_u128);
     store.note_last_tokens(&[]).await.unwrap();
     // The last one has ended meanwhile.
@@ -121,7 +121,7 @@ pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
     store.insert_account(&bobby, Some(&session(50, &bobby, 0)), None).await.unwrap();
     let late = Session { expires_at: at(120), ..session(11, &alice, 7) };
     for session in [&late, &session(12, &alice, 8)] {
-        assert!(store.open_session(&opening(session.clone())).await.unwrap());
+        assert!(store.open_session(&opening(session.clone())).await.unwrap().is_open());
     }
     let mut ended = store.end_sessions(alice.id, Some(Uuid::from_u128(12)), at(30)).await.unwrap();
     ended.sort_by_key(|ended| ended.stored.session.id);
@@ -145,14 +145,17 @@ pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
         assert_eq!(store.end_sessions(nobody, None, at(30)).await.unwrap(), []);
     }
     assert_eq!(revocations(&store, 0, 0).await.len(), 3);
-    assert!(store.open_session(&opening(session(13, &alice, 9))).await.unwrap(), "the account signs in as before");
+    assert!(
+        store.open_session(&opening(session(13, &alice, 9))).await.unwrap().is_open(),
+        "the account signs in as before"
+    );
 }
 
 pub async fn a_thousand_sessions_end_together(store: Store) {
     let new = username(1, "alice");
     store.insert_account(&new, None, None).await.unwrap();
     for id in 1..=1_001 {
-        assert!(store.open_session(&opening(session(id, &new, 0))).await.unwrap());
+        assert!(store.open_session(&opening(session(id, &new, 0))).await.unwrap().is_open());
     }
     assert_eq!(store.end_sessions(new.id, None, at(0)).await.unwrap().len(), 1_001);
     let mut ended = revocations(&store, 0, 0).await;

@@ -29,9 +29,14 @@ pub fn command(dir: &Path) -> Command {
         .env_clear()
         .env("DATABASE_URL", format!("sqlite:{}", database(dir).display()))
         .env("LISTEN_ADDR", "127.0.0.1:0")
-        .env("LOG_FORMAT", "json");
+        .env("LOG_FORMAT", "json")
+        .envs(WITHOUT_LIMITS);
     command
 }
+
+/// Every test comes from one address. Those of the limits themselves remove these.
+pub const WITHOUT_LIMITS: [(&str, &str); 3] =
+    [("LOGIN_FAILURES_PER_ADDRESS", "0"), ("REGISTRATIONS_PER_ADDRESS", "0"), ("MAIL_REQUESTS_PER_ADDRESS", "0")];
 
 /// Where [`command`] puts the database.
 pub fn database(dir: &Path) -> PathBuf {

@@ -1,0 +1,161 @@
+//! Guessing, as the use cases meet it: who may try a password, and what comes of it. Apart from them because it is one rule
+//! for whatever proves a password (signing in, and changing something that the password protects):
+//!
+//! 1. The address has a budget ([`charge`]), which is in memory.
+//! 2. The account has one ([`Accounts::admit`]): what failed in a row, as the store has it, and what is under way here, as
+//!    `budgets::Turns` has it. Who finds no room waits until it is known how those end.
+//! 3. Only then the password is hashed, by a task of its own ([`to_its_end`]). Once the hash has begun, it is judged and
+//!    counted whether the caller is still there or not: to hang up before the answer saves no guess.
+//! 4. A failure is stored before it is told, and a success only while the count has not moved past what was admitted. If the
+//!    database is lost meanwhile, nobody learns how the guess ended.
+//!
+//! Whether anybody has the name makes no difference to any of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout_at;
+use uuid::Uuid;
+
+use super::{Accounts, Operator, uninterrupted};
+use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
+use crate::clock::Clock;
+use crate::domain::{AttemptKey, Attempts, AuthError, Call, Handle};
+use crate::store::{Budget, Store, StoredAttempts};
+
+/// When a crowd before one account may have gone.
+const CROWDED: Duration = Duration::from_secs(1);
+
+/// How many counts a listing reads at once.
+const PAGE: u32 = 500;
+
+/// Takes one from the budget of the caller's address. It is given back if the charge is dropped and not spent.
+pub(super) fn charge(budget: &Arc<Addresses>, call: &Call) -> Result<Charge, AuthError> {
+    budget.charge(call.client.address).map_err(too_many)
+}
+
+/// Does what must be done to its end once it has begun; until then, it may ask whether the caller has gone.
+pub(super) async fn to_its_end<T, F>(work: impl FnOnce(Gone) -> F) -> Result<T, AuthError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, AuthError>> + Send + 'static,
+{
+    // Dropped with this future.
+    let (_here, gone) = oneshot::channel();
+    uninterrupted(work(Gone(gone))).await
+}
+
+/// Knows whether the caller is still there.
+pub(super) struct Gone(oneshot::Receiver<()>);
+
+impl Gone {
+    /// Waits until the caller has gone.
+    pub async fn wait(&mut self) {
+        let _ = (&mut self.0).await;
+    }
+
+    /// Whether it has.
+    pub fn is_gone(&mut self) -> bool {
+        matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Closed))
+    }
+}
+
+/// A guess that may be tried. Gives back what it has reserved when it is dropped.
+#[must_use]
+pub(super) struct Guess {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    budget: Budget,
+    charge: Option<Charge>,
+    _place: Place,
+}
+
+impl Accounts {
+    /// Waits for a turn to guess at an account; a `charge` is spent if the guess is wrong.
+    pub(super) async fn admit(
+        &self,
+        key: AttemptKey,
+        charge: Option<Charge>,
+        deadline: Instant,
+    ) -> Result<Guess, AuthError> {
+        let judge = || {
+            let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+            async move {
+                let found = store.find_attempts(&key).await?;
+                let room = schedule::judge(found, clock.now()).map_err(too_many)?;
+                Ok::<_, AuthError>((room, found.map_or(0, |found| found.failures)))
+            }
+        };
+        let turn = timeout_at(deadline.into(), self.budgets.turns.wait(key, judge));
+        let (place, seen) = turn.await.unwrap_or(Err(AuthError::OutOfTime))?;
+        let budget = Budget { key, seen, below: schedule::below(seen) };
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        Ok(Guess { store, clock, budget, charge, _place: place })
+    }
+}
+
+impl Guess {
+    /// For the transaction of whatever it is that the password protects.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// It was wrong: counts it, and gives the answer. `account_id` is whose name it was, if it is anybody's.
+    pub async fn was_wrong(mut self, account_id: Option<Uuid>) -> AuthError {
+        match self.store.count_failure(&self.budget, account_id, self.clock.now()).await {
+            Ok(Some(failures)) => {
+                if let Some(charge) = self.charge.take() {
+                    charge.spend();
+                }
+                if failures >= schedule::FREE {
+                    let wait = schedule::wait(failures).as_secs();
+                    let account = account_id.map(tracing::field::display);
+                    let result = if schedule::is_locked(failures) { "locked" } else { "must wait" };
+                    tracing::warn!(event = "guessing", result, failures, wait, account);
+                }
+                AuthError::InvalidCredentials
+            }
+            Ok(None) => self.came_late().await,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Others failed meanwhile, on other replicas: gives the answer, which is the same if it was right.
+    pub async fn came_late(self) -> AuthError {
+        match self.store.find_attempts(&self.budget.key).await {
+            Ok(found) => too_many(schedule::judge(found, self.clock.now()).err().unwrap_or_default()),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+/// Refuses until then: whole seconds, at least one.
+fn too_many(wait: Duration) -> AuthError {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    AuthError::TooManyAttempts { retry_after: Duration::from_secs(seconds.max(1)) }
+}
+
+impl From<Crowded> for AuthError {
+    fn from(_: Crowded) -> Self {
+        Self::Overloaded { retry_after: CROWDED }
+    }
+}
+
+impl Operator {
+    /// The failed attempts to sign in by this name, if there are any, and after how long the next one may come.
+    pub async fn attempts(&self, handle: &Handle) -> Result<Option<(Attempts, Duration)>, AuthError> {
+        let found = self.store.find_attempts(&AttemptKey::login(handle)).await?;
+        Ok(found.map(|found| (found, schedule::judge(Some(found), self.clock.now()).err().unwrap_or_default())))
+    }
+
+    /// What has used its free attempts up, after `after`, a page at a time.
+    pub async fn list_attempts(&self, after: Option<&AttemptKey>) -> Result<Vec<StoredAttempts>, AuthError> {
+        Ok(self.store.list_attempts(schedule::FREE, after, PAGE).await?)
+    }
+
+    /// Forgets the failed attempts to sign in by this name. Tells whether there were any.
+    pub async fn clear_attempts(&self, handle: &Handle) -> Result<bool, AuthError> {
+        Ok(self.store.clear_attempts(&AttemptKey::login(handle)).await?)
+    }
+}

@@ -1,0 +1,58 @@
+//! The proxies whose word is taken for where a request came from, and how one is written. Apart from the others for its
+//! parser. What they say is read in `server/forwarded.rs`.
+
+use std::net::IpAddr;
+
+use clap::Args;
+use ipnet::IpNet;
+
+/// Who may say where a request came from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProxySettings {
+    /// Addresses and networks (10.0.0.0/8) of proxies, separated by commas: only what they say in X-Forwarded-For is believed
+    #[arg(long, env, global = true, value_delimiter = ',', value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// An address, or a network as address and length.
+fn network(text: &str) -> Result<IpNet, &'static str> {
+    const FORM: &str = "write addresses and networks, as in 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
+    let text = text.trim();
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| FORM)?;
+    // Peers and hops are compared as what they are: an IPv4 address within IPv6 is one of IPv4.
+    let network = match (network.addr().to_canonical(), network) {
+        (IpAddr::V4(address), IpNet::V6(network)) => {
+            let length = network.prefix_len().checked_sub(96).ok_or(FORM)?;
+            IpNet::new(address.into(), length).map_err(|_| FORM)?
+        }
+        _ => network,
+    };
+    if network.prefix_len() == 0 {
+        return Err("a network of all addresses would let anyone say anything: name the proxies");
+    }
+    Ok(network.trunc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        for (text, expected) in [
+            ("192.0.2.7", "192.0.2.7/32"),
+            (" 10.1.2.3/8 ", "10.0.0.0/8"),
+            ("2001:db8::7", "2001:db8::7/128"),
+            ("2001:db8::7/32", "2001:db8::/32"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), expected, "{text}");
+        }
+        for text in
+            ["", "proxy", "10.0.0.0/33", "10.0.0", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "::ffff:1.2.3.4/64"]
+        {
+            assert!(network(text).is_err(), "{text:?}");
+        }
+    }
+}

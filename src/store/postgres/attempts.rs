@@ -1,0 +1,146 @@
+//! The statements about failed attempts. Whoever locks both locks attempts before accounts: two transactions then wait in
+//! turn, not in a ring.
+
+use async_trait::async_trait;
+use sqlx::Transaction;
+use sqlx::postgres::Postgres;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::errors::failure;
+use super::{PostgresStore, unit};
+use crate::domain::{AttemptKey, Attempts};
+use crate::store::rows::{AttemptRow, millis};
+use crate::store::{AttemptStore, Budget, StoreError, StoredAttempts};
+
+/// How many rows are deleted at a time: nobody waits for long, however many there are.
+const PURGED_AT_ONCE: u64 = 1_000;
+
+#[async_trait]
+impl AttemptStore for PostgresStore {
+    async fn find_attempts(&self, key: &AttemptKey) -> Result<Option<Attempts>, StoreError> {
+        let row: Option<AttemptRow> =
+            sqlx::query_as("select key, failures, last_failed_at, account_id from attempts where key = $1")
+                .bind(key.to_string())
+                .fetch_optional(&self.pools.calls()?)
+                .await
+                .map_err(failure)?;
+        Ok(row.map(AttemptRow::into_attempts).transpose()?.map(|stored| stored.attempts))
+    }
+
+    async fn count_failure(
+        &self,
+        budget: &Budget,
+        account_id: Option<Uuid>,
+        at: OffsetDateTime,
+    ) -> Result<Option<u32>, StoreError> {
+        let (pool, budget) = (self.pools.calls()?, *budget);
+        unit(async move {
+            let failures: Option<i64> = sqlx::query_scalar(
+                "insert into attempts (key, failures, last_failed_at, account_id) values ($1, 1, $2, $3)
+                 on conflict (key) do update
+                 set failures = attempts.failures + 1, last_failed_at = excluded.last_failed_at,
+                     account_id = excluded.account_id
+                 where attempts.failures < $4
+                 returning failures",
+            )
+            .bind(budget.key.to_string())
+            .bind(millis(at))
+            .bind(account_id)
+            .bind(i64::from(budget.below))
+            .fetch_optional(&pool)
+            .await
+            .map_err(failure)?;
+            Ok(failures.map(|failures| failures.try_into().unwrap_or(u32::MAX)))
+        })
+        .await
+    }
+
+    async fn settle_attempts(&self, budget: &Budget) -> Result<bool, StoreError> {
+        let (pool, budget) = (self.pools.calls()?, *budget);
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let in_time = settle(&mut tx, &budget).await?;
+            tx.commit().await.map_err(failure)?;
+            Ok(in_time)
+        })
+        .await
+    }
+
+    async fn clear_attempts(&self, key: &AttemptKey) -> Result<bool, StoreError> {
+        let (pool, key) = (self.pools.calls()?, *key);
+        unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            let cleared = clear(&mut tx, &key).await?;
+            tx.commit().await.map_err(failure)?;
+            Ok(cleared)
+        })
+        .await
+    }
+
+    async fn list_attempts(
+        &self,
+        failures: u32,
+        after: Option<&AttemptKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredAttempts>, StoreError> {
+        let rows: Vec<AttemptRow> = sqlx::query_as(
+            "select key, failures, last_failed_at, account_id from attempts where failures >= $1 and key > $2
+             order by key limit $3",
+        )
+        .bind(i64::from(failures))
+        .bind(after.map(AttemptKey::to_string).unwrap_or_default())
+        .bind(i64::from(limit))
+        .fetch_all(&self.pools.calls()?)
+        .await
+        .map_err(failure)?;
+        rows.into_iter().map(AttemptRow::into_attempts).collect()
+    }
+
+    async fn purge_attempts(&self, idle_since: OffsetDateTime, failures: u32) -> Result<(), StoreError> {
+        let pool = self.pools.calls()?;
+        unit(async move {
+            let mut purged = PURGED_AT_ONCE;
+            while purged == PURGED_AT_ONCE {
+                let done = sqlx::query(
+                    "delete from attempts where key in
+                         (select key from attempts where last_failed_at <= $1 and failures < $2 order by key limit 1000
+                          for update skip locked)",
+                )
+                .bind(millis(idle_since))
+                .bind(i64::from(failures))
+                .execute(&pool)
+                .await;
+                purged = done.map_err(failure)?.rows_affected();
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Forgets the failures within another's transaction. Tells whether there were any.
+pub(super) async fn clear(tx: &mut Transaction<'_, Postgres>, key: &AttemptKey) -> Result<bool, StoreError> {
+    let done = sqlx::query("delete from attempts where key = $1")
+        .bind(key.to_string())
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets the failures for a guess that was right, within the transaction of what it was for. Tells whether it came in time;
+/// if not, nothing of the transaction may be committed.
+pub(super) async fn settle(tx: &mut Transaction<'_, Postgres>, budget: &Budget) -> Result<bool, StoreError> {
+    sqlx::query("delete from attempts where key = $1 and failures < $2")
+        .bind(budget.key.to_string())
+        .bind(i64::from(budget.below))
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    sqlx::query_scalar("select not exists (select 1 from attempts where key = $1)")
+        .bind(budget.key.to_string())
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(failure)
+}
