@@ -56,8 +56,8 @@ async fn what_a_page_loads_is_there_and_what_it_sends_is_what_its_route_takes() 
         let page = app.get(path, &[]).await;
         let html = String::from_utf8(page.body.to_vec()).unwrap();
         let values = |attribute: &str| -> Vec<String> {
-            let after = html.split(&format!(" {attribute}=\"")).skip(1);
-            after.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+            let begin = format!(" {attribute}=\"");
+            html.split(&begin).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
         };
         for loaded in values("src").into_iter().chain(values("href")).filter(|address| address != "data:,") {
             let base = url::Url::parse("http://server").unwrap().join(path).unwrap();

@@ -12,7 +12,7 @@ use super::app::START;
 /// A token that was sent to `email` and is good for half an hour from the begin of the test: an account's, or, of
 /// [`TicketPurpose::Invitation`], that of the invitation of this address.
 pub async fn sent(app: &TestApp, purpose: TicketPurpose, account: &str, email: &str) -> String {
-    let ticket = Ticket::new(&[Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat().try_into().unwrap());
+    let ticket = Ticket::new(&[Uuid::now_v7().into_bytes(), Uuid::now_v7().into_bytes()].concat().try_into().unwrap());
     let of_account = if purpose == TicketPurpose::Invitation { "null" } else { "accounts.id" };
     let of_invitation = if purpose == TicketPurpose::Invitation { "invitations.id" } else { "null" };
     let from = if purpose == TicketPurpose::Invitation { "invitations" } else { "accounts" };
@@ -37,7 +37,7 @@ pub async fn sent(app: &TestApp, purpose: TicketPurpose, account: &str, email: &
 
 /// An invitation of `email` as a user to the firm of the account `by`; gives its id.
 pub async fn invited(app: &TestApp, by: &str, email: &str) -> Uuid {
-    let id = Uuid::new_v4();
+    let id = Uuid::now_v7();
     let done = sqlx::query(
         "insert into invitations (id, firm_id, email, role, invited_by, created_at, expires_at)
          select ?1, firm_id, ?2, 'user', id, ?4, ?5 from accounts where email = ?3",
