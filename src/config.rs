@@ -2,6 +2,7 @@
 //! `main`, `command` and `server` know it; components take plain parameters.
 
 mod budgets;
+mod mail;
 mod origin;
 mod policy;
 mod proxies;
@@ -21,12 +22,11 @@ use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
 pub use budgets::BudgetSettings;
+pub use mail::MailSettings;
 pub use origin::Origin;
 pub use policy::{PasswordsCommand, PolicySettings};
 pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
-
-use origin::origin;
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
 // No `Debug`: an address of a database may hold a password.
@@ -134,6 +134,10 @@ pub struct Settings {
     #[command(flatten)]
     pub tls: TlsSettings,
 
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailSettings,
+
     /// The database, as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
     pub database_url: String,
@@ -211,7 +215,7 @@ pub struct Settings {
     pub proxies: ProxySettings,
 
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
-    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin)]
+    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<Origin>,
 
     /// Whether the server describes its services to grpcurl and its like

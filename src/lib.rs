@@ -17,6 +17,7 @@
 //! | [`hashing`] | the password lane |
 //! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
+//! | [`mail`] | what is queued there, sent |
 //! | [`layer`] | the tower middleware that other services can use |
 //! | [`watch`] | how such a service hears of revocations |
 //! | [`accounts`] | the use cases |
@@ -35,6 +36,7 @@ pub mod domain;
 pub mod grpc;
 pub mod hashing;
 pub mod layer;
+pub mod mail;
 pub mod meter;
 pub mod pb;
 pub mod rest;

@@ -1,4 +1,4 @@
-//! The origins that browsers may call from, as CORS_ALLOWED_ORIGINS has them. Apart from the other settings for its parser.
+//! Origins that browsers may call from. Apart from the other settings because they have a form of their own.
 
 /// Origins that browsers may call from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Origin {
 }
 
 /// `localhost`, `*`, or `scheme://host[:port]` without a path.
-pub(super) fn origin(text: &str) -> Result<Origin, &'static str> {
+pub(super) fn parse(text: &str) -> Result<Origin, &'static str> {
     match text.trim() {
         "*" => Ok(Origin::Any),
         "localhost" => Ok(Origin::Localhost),
@@ -30,15 +30,15 @@ pub(super) fn origin(text: &str) -> Result<Origin, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, origin};
+    use super::{Origin, parse};
 
     #[test]
     fn an_origin_has_a_scheme_and_no_path() {
-        assert_eq!(origin("localhost"), Ok(Origin::Localhost));
-        assert_eq!(origin(" * "), Ok(Origin::Any));
-        assert_eq!(origin("https://App.Example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
+        assert_eq!(parse("localhost"), Ok(Origin::Localhost));
+        assert_eq!(parse(" * "), Ok(Origin::Any));
+        assert_eq!(parse("https://App.Example.com"), Ok(Origin::Exact("https://app.example.com".to_owned())));
         for text in ["", "app.example.com", "https://", "https://a.b/", "https://*.a.b", "ftp://a.b", "null"] {
-            assert!(origin(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 }

@@ -25,6 +25,11 @@ impl Sender {
         text.parse().map(Self).map_err(|_: AddressError| FORM)
     }
 
+    /// For mail that goes no further.
+    pub(super) fn of_this_machine() -> Self {
+        Self(Mailbox::new(None, Address::new_dangerous("no-reply", "localhost")))
+    }
+
     /// The domain of the address: also what this process calls itself when it talks to a server.
     pub fn domain(&self) -> &str {
         self.0.email.domain()
@@ -63,7 +68,8 @@ mod tests {
     #[test]
     fn a_letter_has_its_headers_and_no_others() {
         let sender = Sender::parse("Example <no-reply@example.com>").unwrap();
-        let subject = "Grüße\r\nBcc: all@example.com, and a subject that goes on for more than one line of a header has";
+        let subject =
+            "Grüße\r\nBcc: all@example.com, and a subject that goes on for more than one line of a header has";
         let content = Content { subject: subject.to_owned(), text: "Hä\n.\n".to_owned(), html: "<p>Hä".to_owned() };
         let ada = Email::parse("ada@example.org").unwrap();
         let letter = letter(&sender, &ada, content, Uuid::from_u128(7), OffsetDateTime::UNIX_EPOCH).unwrap();

@@ -124,12 +124,7 @@ impl Templates {
 }
 
 /// The operator's text if there is one, and where it was looked for.
-fn read(
-    folder: Option<&Path>,
-    kind: MailKind,
-    form: &str,
-    embedded: &str,
-) -> Result<(PathBuf, String), TemplateError> {
+fn read(folder: Option<&Path>, kind: MailKind, form: &str, embedded: &str) -> Result<(PathBuf, String), TemplateError> {
     let name = format!("{}.{form}", kind.as_str());
     let Some(folder) = folder else {
         return Ok((name.into(), embedded.to_owned()));

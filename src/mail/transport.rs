@@ -86,7 +86,8 @@ impl Transport {
     /// Sends a mail, once.
     pub async fn send(&self, id: Uuid, letter: Message) -> Result<(), Failure> {
         match self {
-            Self::Smtp { connection, patience } => match tokio::time::timeout(*patience, connection.send(letter)).await {
+            Self::Smtp { connection, patience } => match tokio::time::timeout(*patience, connection.send(letter)).await
+            {
                 Ok(sent) => sent.map(drop).map_err(refusal),
                 Err(_) => {
                     let cause = format!("the mail server has not taken it within {patience:?}");

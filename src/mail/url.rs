@@ -77,7 +77,9 @@ impl MailUrl {
                 _ => return Err(MailUrlError("has a tls= that is neither required, opportunistic nor none")),
             },
             ("smtp" | "smtps", _) => {
-                return Err(MailUrlError("may say ?tls=required, ?tls=opportunistic or ?tls=none after smtp://, and nothing else"));
+                return Err(MailUrlError(
+                    "may say ?tls=required, ?tls=opportunistic or ?tls=none after smtp://, and nothing else",
+                ));
             }
             _ => return Err(FORM),
         };

@@ -4,7 +4,7 @@
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
-//! `secret` where secrets come from, `forwarded` where requests come from.
+//! `mail` what mail is sent with, `secret` where secrets come from, `forwarded` where requests come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
@@ -16,6 +16,7 @@ mod forwarded;
 mod health;
 mod last_tokens;
 mod listener;
+mod mail;
 mod metrics;
 mod patience;
 mod refusals;
@@ -25,8 +26,8 @@ mod workers;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use argon2::Params;
 use tokio::net::TcpListener;
@@ -41,6 +42,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Origin, Settings, SettingsError};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
+use crate::mail::{MailError, Post, PublicUrl};
 use crate::rest::{Rest, Rpc, RuleError};
 use crate::revocations::Revocations;
 use crate::store::{self, OpenError, Purpose, Store, StoreError};
@@ -81,6 +83,9 @@ pub enum ServeError {
     /// What new passwords must be.
     #[error(transparent)]
     Policy(#[from] SettingsError),
+    /// Mail.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// No thread to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -114,6 +119,8 @@ pub struct App {
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
     store: Arc<dyn Store>,
+    post: Post,
+    public_url: Option<PublicUrl>,
 }
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.
@@ -195,6 +202,7 @@ impl App {
             session_max_lifetime: settings.session_max_lifetime,
         };
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
+        let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
         let per_hour = PerHour {
             login_failures: settings.budgets.login_failures_per_address,
             registrations: settings.budgets.registrations_per_address,
@@ -235,7 +243,8 @@ impl App {
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let proxies = settings.proxies.trusted_proxies.clone();
         let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, answers);
-        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store })
+        let public_url = settings.mail.public_url.clone();
+        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store, post, public_url })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -251,12 +260,18 @@ impl App {
         let following = tokio::spawn(self.feed.follow());
         let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
+        let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
+        let stop_mail = mail.stopper();
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
         let rereading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
         let (health, revocations) = (self.health, self.revocations);
+        let (stopped, drain) = (Arc::new(OnceLock::new()), limits.drain);
+        let stopping = Arc::clone(&stopped);
         let stop = async move {
             stop.await;
+            let _ = stopping.set(Instant::now());
             health.drain().await;
+            stop_mail.stop();
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
@@ -265,6 +280,9 @@ impl App {
             rereading.abort();
         }
         last_tokens.finish().await;
+        // It was told at the beginning of the drain, and has as long as calls have.
+        let gone = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
+        mail.finish(drain.saturating_sub(gone)).await;
         following.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.

@@ -103,6 +103,11 @@ pub(super) fn watch_credentials(settings: &Settings, signing: &[&Secret]) -> Res
         .collect()
 }
 
+/// Where mail goes; it may hold a password.
+pub(super) fn mail_url(settings: &Settings) -> Result<Option<String>, SecretSourceError> {
+    text("MAIL_URL", settings.mail.mail_url.as_ref(), settings.mail.mail_url_file.as_deref())
+}
+
 fn given(
     setting: &'static str,
     value: Option<&SecretString>,

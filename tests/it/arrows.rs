@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the crate and what it may use; in the order of `lib.rs`.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("clock", &[]),
     ("domain", &[]),
     ("pb", &[]),
@@ -18,12 +18,13 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("hashing", &["domain"]),
     ("breaches", &["domain"]),
     ("store", &["domain"]),
+    ("mail", &["domain", "store", "clock"]),
     ("layer", &["token", "revocations"]),
     ("watch", &["pb", "revocations", "token", "domain"]),
     ("accounts", &["domain", "store", "hashing", "breaches", "token", "revocations", "activity", "budgets", "clock"]),
     ("grpc", &["accounts", "layer", "token", "revocations", "activity", "meter", "domain", "pb"]),
     ("rest", &["pb"]),
-    ("config", &["domain", "token", "revocations", "hashing"]),
+    ("config", &["domain", "token", "revocations", "hashing", "mail"]),
     ("telemetry", &[]),
     (
         "server",
@@ -35,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "breaches",
             "store",
             "hashing",
+            "mail",
             "token",
             "revocations",
             "activity",
@@ -49,7 +51,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates that a module must not name.
-const OUTSIDE: [(&str, &[&str]); 12] = [
+const OUTSIDE: [(&str, &[&str]); 13] = [
     ("domain", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),
     ("token", &["tonic", "axum", "http", "hyper", "sqlx", "tokio"]),
     ("revocations", &["tonic", "axum", "http", "hyper", "sqlx"]),
@@ -58,6 +60,7 @@ const OUTSIDE: [(&str, &[&str]); 12] = [
     ("accounts", &["tonic", "axum", "http"]),
     ("breaches", &["tonic", "axum", "http", "hyper", "sqlx"]),
     ("store", &["tonic", "axum", "http"]),
+    ("mail", &["tonic", "axum", "http", "hyper", "sqlx"]),
     ("hashing", &["tonic", "axum", "http", "prometheus_client"]),
     ("rest", &["sqlx"]),
     ("grpc", &["sqlx"]),

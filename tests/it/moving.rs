@@ -122,6 +122,20 @@ async fn thousands_of_rows_arrive_page_by_page_and_the_places_of_revocations_go_
     let expected: Vec<_> = TABLES.iter().map(|table| vec![table.name, many(table.name)]).collect();
     assert_eq!((&counts[0][..], &counts[1..]), (&["table", "rows"][..], &expected[..]));
     assert_eq!((digest[0], digest[1].len()), ("sha256", 64));
+    assert_eq!(there, back);
+    assert_eq!(dump(&first).await, dump(&last).await);
+
+    for url in [database.url(), sqlite(&last)] {
+        let store = store::open(&url, Purpose::Operate).await.unwrap();
+        let at = |second| OffsetDateTime::from_unix_timestamp(second).unwrap();
+        store.end_session(Uuid::from_u128(1), at(4_102_444_900)).await.unwrap();
+        let told = store.revocations_after(3 * 2_345 + 7, at(0)).await.unwrap();
+        assert_eq!(
+            told.iter().map(|told| told.revocation).collect::<Vec<_>>(),
+            [Revocation::Session(Uuid::from_u128(1))]
+        );
+        store.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

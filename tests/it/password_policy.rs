@@ -1,7 +1,7 @@
 //! The policy for new passwords, as each way in tells it: every bad field at once, never the password; and nobody who has
 //! one is locked out.
 
-use countersign::pb::{RegisterRequest, register_request};
+use countersign::pb::{ChangePasswordRequest, RegisterRequest, register_request};
 use http::StatusCode;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use crate::support::{Answer, Binary, PASSWORD, SECRET, TestApp};
 use crate::wire;
 
 const REGISTER: &str = "/countersign.v1.AuthService/Register";
+const CHANGE: &str = "/countersign.v1.AuthService/ChangePassword";
 const ASVS: &str = "--password-policy=asvs-l1";
 const NIST: &str = "--password-policy=nist-800-63b-4";
 const COMMON: &str = "is among the most common passwords: choose another";
@@ -91,6 +92,25 @@ async fn over_grpc_the_password_is_a_field_among_the_bad_ones() {
     let neither = RegisterRequest { password: "iloveyou".to_owned(), ..Default::default() };
     let reply = wire::call(&app, REGISTER, &[], &neither.encode_to_vec()).await;
     assert_eq!(reply.status.get_details_bad_request().unwrap().field_violations.len(), 2);
+}
+
+#[tokio::test]
+async fn changing_a_password_is_judged_by_the_words_of_the_account() {
+    let app = TestApp::with(&[ASVS]).await;
+    let token = app.sign_in_username("alice").await;
+    let change = async |new: &str| {
+        let message = ChangePasswordRequest { current_password: PASSWORD.to_owned(), new_password: new.to_owned() };
+        wire::call(&app, CHANGE, &[("token", &token)], &message.encode_to_vec()).await
+    };
+    for (new, why) in [("iloveyou", COMMON), ("Alice-2027", CONTEXT), ("seven77", "must have at least 8 characters")] {
+        let reply = change(new).await;
+        assert_eq!(reply.reason(), "VALIDATION", "{new}");
+        let bad = reply.status.get_details_bad_request().unwrap().field_violations;
+        let bad: Vec<_> = bad.iter().map(|bad| (&*bad.field, &*bad.description)).collect();
+        assert_eq!(bad, [("new_password", why)]);
+    }
+    assert_eq!(login_username(&app, "alice", PASSWORD).await.status, StatusCode::OK, "nothing was changed");
+    assert_eq!(change("nine grey geese").await.code(), tonic::Code::Ok);
 }
 
 #[tokio::test]
