@@ -49,11 +49,11 @@ pub trait Store:
     + AdminStore
     + AttemptStore
     + AuditStore
-    + PasswordStore
-    + OutboxStore
-    + TicketStore
-    + InvitationStore
     + ImportStore
+    + InvitationStore
+    + OutboxStore
+    + PasswordStore
+    + TicketStore
 {
 }
 
@@ -62,11 +62,11 @@ impl<T> Store for T where
         + AdminStore
         + AttemptStore
         + AuditStore
-        + PasswordStore
-        + OutboxStore
-        + TicketStore
-        + InvitationStore
         + ImportStore
+        + InvitationStore
+        + OutboxStore
+        + PasswordStore
+        + TicketStore
 {
 }
 

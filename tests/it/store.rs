@@ -1,6 +1,7 @@
 //! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
 //! exception for one of them would stand here, with its reason; there is none.
 
+mod attempts;
 mod invitations;
 mod mail;
 mod sessions;
@@ -16,17 +17,9 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use invitations::{
-    an_invitation_is_listed_accepted_once_and_as_it_was_made, an_invitation_whose_address_was_taken_meanwhile_stays,
-};
-use mail::{
-    a_changed_address_was_proven_and_the_old_one_is_told, a_registration_queues_its_mail_or_nothing,
-    a_reset_sets_the_password_verifies_and_ends_everything_else,
-    an_address_is_verified_by_the_link_that_was_sent_there_and_once,
-    mail_is_queued_once_and_goes_once_a_minute_to_a_recipient, mail_is_somebody_elses_when_its_lease_is_over,
-    many_take_mail_at_once_and_each_goes_to_one, of_32_who_use_one_ticket_at_once_exactly_one_wins,
-    purging_forgets_mail_that_went_and_links_that_expired,
-};
+use attempts::*;
+use invitations::*;
+use mail::*;
 use sessions::{
     a_changed_role_counts_the_epoch_and_ends_all_sessions, a_session_is_found_and_listed_as_it_was_stored,
     a_session_is_listed_while_a_token_of_it_can_be_good, a_thousand_sessions_end_together,
@@ -86,6 +79,10 @@ on_every_engine!(
     all_sessions_of_an_account_but_one_end_together,
     a_thousand_sessions_end_together,
     a_changed_role_counts_the_epoch_and_ends_all_sessions,
+    failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
+    a_session_opens_in_time_and_forgets_the_failures_before_it,
+    of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
+    counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many,
     mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
     mail_is_somebody_elses_when_its_lease_is_over,
     many_take_mail_at_once_and_each_goes_to_one,
