@@ -237,6 +237,19 @@ impl Clients {
             "update accounts set created_at = created_at - rowid, platform_admin = rowid % 2, password_changes = rowid",
             "update accounts set email_verified_at = created_at where email is not null",
             "update firms set created_at = created_at - rowid",
+            "insert into attempts select lower(hex(randomblob(32))), rowid, rowid, iif(rowid % 2, id, null) from accounts",
+            "insert into outbox
+             select randomblob(16), iif(rowid % 2, 'invitation', 'reset_password'), 'a' || rowid || '@b.c', id,
+                 iif(rowid % 2, 'dead', 'done'), rowid, rowid, 4102444800000 + rowid, rowid, iif(rowid % 2, '550', null)
+             from accounts",
+            "insert into invitations
+             select randomblob(16), id, 'a' || rowid || '@b.c', iif(rowid % 2, 'user', 'viewer'), iif(rowid % 2, id, null),
+                 rowid, 4102444800000 + rowid from firms",
+            "insert into tickets
+             select lower(hex(randomblob(32))), 'reset_password', id, null, email, rowid, 4102444800000 + rowid from accounts
+             where email is not null
+             union all select lower(hex(randomblob(32))), 'invitation', null, id, email, -rowid, 4102444800000 - rowid
+             from invitations",
         ] {
             behind(&database(dir)).await.execute(statement).await.unwrap();
         }
