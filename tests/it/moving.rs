@@ -48,7 +48,7 @@ fn moves(dir: &Path, from: &str, to: &str) -> (String, String) {
     (table.to_owned(), advice.to_owned())
 }
 
-async fn behind(path: &Path) -> SqliteConnection {
+pub async fn behind(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).foreign_keys(false).connect().await.unwrap()
 }
 
