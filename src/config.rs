@@ -1,7 +1,9 @@
 //! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
 //! `main`, `command` and `server` know it; components take plain parameters.
 
+mod audit;
 mod budgets;
+mod commands;
 mod mail;
 mod origin;
 mod policy;
@@ -21,7 +23,9 @@ use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
+pub use audit::AuditSettings;
 pub use budgets::BudgetSettings;
+pub use commands::AccountCommand;
 pub use mail::MailSettings;
 pub use origin::Origin;
 pub use policy::{PasswordsCommand, PolicySettings};
@@ -76,49 +80,6 @@ pub enum Command {
         /// How long to measure, about: longer is steadier
         #[arg(long, default_value = "12s", value_parser = duration)]
         within: Duration,
-    },
-}
-
-/// What to do with accounts.
-#[derive(Debug, Subcommand)]
-pub enum AccountCommand {
-    /// Create an account, whether registration is open or not; safe to repeat
-    ///
-    /// The password is asked for, or read from standard input when that is no terminal.
-    Create {
-        /// A username, or an email address (which has an @)
-        handle: String,
-        /// The person's name, for an email account
-        #[arg(long, default_value = "")]
-        name: String,
-        /// The name of the new firm, for an email account
-        #[arg(long, default_value = "")]
-        firm_name: String,
-    },
-    /// List all accounts: id, status, time of registration, username or email
-    List,
-    /// Keep an account from signing in and end all its sessions
-    Disable {
-        /// A username or an email address
-        handle: String,
-    },
-    /// Let a disabled account sign in again
-    Enable {
-        /// A username or an email address
-        handle: String,
-    },
-    /// Change what an email account may do within its firm and end all its sessions
-    Role {
-        /// An email address
-        handle: String,
-        /// The new role
-        #[arg(value_parser = ["admin", "user", "viewer"])]
-        role: String,
-    },
-    /// Delete an account for good and end all its sessions
-    Delete {
-        /// A username or an email address
-        handle: String,
     },
 }
 
@@ -225,6 +186,10 @@ pub struct Settings {
     /// Whether the server describes its JSON APIs, at /openapi.json and /docs
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub api_docs: bool,
+
+    /// What is kept of what happened.
+    #[command(flatten)]
+    pub audit: AuditSettings,
 
     /// Where to tell Prometheus how it is doing, as IP:PORT [default: nowhere]
     #[arg(long, env, global = true)]

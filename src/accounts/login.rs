@@ -1,5 +1,5 @@
-//! Signing in. Apart from the other use cases because it is the one that strangers try, and whose every way to an end must
-//! look alike from outside.
+//! Signing in. Apart from the other use cases because it is the one that strangers try: what they learn, and what it costs,
+//! is decided in these lines.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::guessing::{self, Gone, Guess};
 use super::{Accounts, turn};
-use crate::domain::{Account, AccountStatus, AttemptKey, AuthError, Call, Handle, Identity, Password, PasswordHash};
+use crate::domain::{
+    Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
+};
 use crate::hashing::Turn;
 use crate::store::{Credentials, Opened, Opening};
 use crate::token::IssuedToken;
@@ -26,9 +28,11 @@ impl Accounts {
         password: &Password,
         call: Call,
     ) -> Result<(Account, IssuedToken), AuthError> {
-        let charge = guessing::charge(&self.budgets.login_failures, &call)?;
+        let too_many = self.audit_too_many(Action::Login, None, &call);
+        let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
         self.hasher.require_room(&turn(&call))?;
-        let guess = self.admit(AttemptKey::login(handle), Some(charge), call.deadline).await?;
+        let admitted = self.admit(AttemptKey::login(handle), Some(charge), call.deadline).await;
+        let guess = admitted.inspect_err(&too_many)?;
         let found = self.store.find_credentials(handle).await?;
         let (this, password) = (self.clone(), password.clone());
         guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
@@ -46,17 +50,17 @@ impl Accounts {
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
         let Some(Credentials { account, password_hash, password_changes }) = found else {
-            return Err(refused("unknown account", guess, None).await);
+            return Err(self.refused("unknown account", guess, None, &call).await);
         };
         let Some(password_hash) = password_hash else {
             tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return Err(refused("unusable hash", guess, Some(account.id)).await);
+            return Err(self.refused("unusable hash", guess, Some(account.id), &call).await);
         };
         if !verdict.matches {
-            return Err(refused("wrong password", guess, Some(account.id)).await);
+            return Err(self.refused("wrong password", guess, Some(account.id), &call).await);
         }
         if account.status != AccountStatus::Active {
-            return Err(refused("inactive account", guess, Some(account.id)).await);
+            return Err(self.refused("inactive account", guess, Some(account.id), &call).await);
         }
         if gone.is_gone() {
             // A session that nobody has a token of.
@@ -64,25 +68,44 @@ impl Accounts {
         }
         // Only whoever knows the password is told.
         if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
-            guess.was_right().await?;
-            tracing::info!(event = "login", result = "email not verified", account = %account.id);
+            let in_time = guess.was_right().await;
+            in_time.inspect_err(self.audit_too_many(Action::Login, Some(account.id), &call))?;
+            self.audit(Action::Login, &call, None, account.id, "email not verified");
             return Err(AuthError::EmailNotVerified);
         }
-        let session = self.new_session(&account, call.client);
+
+        let session = self.new_session(&account, call.client.clone());
         let opening = Opening { session: session.clone(), password_changes, budget: Some(*guess.budget()) };
         match self.store.open_session(&opening).await? {
             Opened::Open => {}
-            Opened::Ended => return Err(refused("account ended meanwhile", guess, Some(account.id)).await),
-            Opened::Spent => return Err(guess.came_late().await),
+            Opened::Ended => {
+                return Err(self.refused("account ended meanwhile", guess, Some(account.id), &call).await);
+            }
+            Opened::Spent => {
+                let late = guess.came_late().await;
+                self.audit_too_many(Action::Login, Some(account.id), &call)(&late);
+                return Err(late);
+            }
         }
         // Whoever waits for this one may go on.
         drop(guess);
-        tracing::info!(event = "login", result = "ok", account = %account.id, session = %session.id);
+        let note = Note::new(Action::Login, "ok", &call).by(account.id).on(account.id);
+        self.audit.note(note.with(Detail::Session(session.id)));
         if verdict.outdated {
             self.rehash(account.id, password_hash, password);
         }
         let token = self.first_token(&session, &account)?;
         Ok((account, token))
+    }
+
+    /// The one answer to every login that fails; the log and the audit trail learn why.
+    async fn refused(&self, why: &'static str, guess: Guess, account: Option<Uuid>, call: &Call) -> AuthError {
+        let answer = guess.was_wrong(account).await;
+        match &answer {
+            AuthError::InvalidCredentials => self.audit(Action::Login, call, None, account, why),
+            other => self.audit_too_many(Action::Login, account, call)(other),
+        }
+        answer
     }
 
     /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it: so
@@ -103,10 +126,4 @@ impl Accounts {
         };
         tokio::spawn(rehash.instrument(Span::current()));
     }
-}
-
-/// The one answer to every login that fails; the log learns why.
-async fn refused(result: &'static str, guess: Guess, account: Option<Uuid>) -> AuthError {
-    tracing::info!(event = "login", result, account = account.map(tracing::field::display));
-    guess.was_wrong(account).await
 }

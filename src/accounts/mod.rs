@@ -1,11 +1,13 @@
-//! The use cases: register, tell who is calling, sign out; in `login`, signing in, and in `guessing`, who may try a password;
-//! in `sessions`, listing and ending sessions; in `credentials`, what an owner does with password and address; in `watch`,
-//! telling other services of sessions that ended; and, in `operator`, what the command line does. The only place where store,
-//! hashing, tokens and revocations meet.
+//! The use cases: register, tell who is calling, sign out; in `login`, signing in; in `guessing`, who may try a password; in `sessions`,
+//! listing and ending sessions; in `administration`, what administrators do; in `audit`, what is kept of all that; in
+//! `watch`, telling other services of sessions that ended; and, in `operator`, what the command line does. The only place
+//! where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod administration;
+mod audit;
 mod credentials;
 mod errors;
 mod guessing;
@@ -13,6 +15,7 @@ mod known;
 mod login;
 mod operator;
 mod passwords;
+mod places;
 mod sessions;
 mod watch;
 
@@ -28,15 +31,17 @@ use crate::activity::Activity;
 use crate::budgets::Budgets;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AuthError, Call, Client, Email, Firm, FirmName, Identity, MailKind, NewAccount, NewMail,
-    NewPassword, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
+    Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Identity, MailKind,
+    NewAccount, NewMail, NewPassword, Note, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
 use crate::store::{Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
-pub use crate::store::StoredSession;
+pub use crate::store::{AccountChange, AccountRecord, FirmRecord, StoredSession};
+pub use administration::{AccountList, AccountQuestion, AuditList, AuditQuestion, Creation, FirmList};
+pub use audit::Audit;
 pub use known::Known;
 pub use operator::Operator;
 pub use passwords::PasswordRules;
@@ -83,6 +88,7 @@ pub struct Accounts {
     tokens: Tokens,
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
+    audit: Arc<Audit>,
     budgets: Arc<Budgets>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
@@ -129,8 +135,8 @@ impl Accounts {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let Parts { store, hasher, tokens, revocations, activity, budgets, clock, rules } = parts;
-        let known = Arc::default();
-        Self { store, known, hasher, tokens, revocations, activity, budgets, clock, rules: Arc::new(rules) }
+        let (known, audit) = (Arc::default(), Arc::new(Audit::new(Arc::clone(&clock))));
+        Self { store, known, hasher, tokens, revocations, activity, audit, budgets, clock, rules: Arc::new(rules) }
     }
 
     /// The accounts that it remembers.
@@ -139,11 +145,11 @@ impl Accounts {
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
-    pub fn require_open_registration(&self) -> Result<(), AuthError> {
+    pub fn require_open_registration(&self, call: &Call) -> Result<(), AuthError> {
         if self.rules.registration_open {
             return Ok(());
         }
-        tracing::info!(event = "register", result = "closed");
+        self.audit(Action::Register, call, None, None, "closed");
         Err(AuthError::RegistrationClosed)
     }
 
@@ -154,11 +160,15 @@ impl Accounts {
         password: NewPassword,
         call: Call,
     ) -> Result<(Account, Option<IssuedToken>), AuthError> {
-        self.require_open_registration()?;
+        self.require_open_registration(&call)?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
         // Once the hash has begun, this registration counts, whoever stays to hear of it.
-        let charge = guessing::charge(&self.budgets.registrations, &call)?;
+        let charge = guessing::charge(&self.budgets.registrations, &call).inspect_err(self.audit_too_many(
+            Action::Register,
+            None,
+            &call,
+        ))?;
         let turn = turn(&call);
         // A storm of registrations is not one of reads of the disk, too.
         self.hasher.require_room(&turn)?;
@@ -174,7 +184,7 @@ impl Accounts {
             created_at: new.created_at,
             platform_admin: false,
         };
-        let session = signed_in.then(|| self.new_session(&account, call.client));
+        let session = signed_in.then(|| self.new_session(&account, call.client.clone()));
         let mail = match &new.identity {
             Identity::Email { email, .. } => {
                 let id = new_id(&*self.clock);
@@ -182,12 +192,12 @@ impl Accounts {
             }
             Identity::Username(_) => None,
         };
-        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        let (this, opening) = (self.clone(), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
+            let stored = this.store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
             match &stored {
-                Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
-                Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
+                Ok(()) => this.audit(Action::Register, &call, None, new.id, "ok"),
+                Err(StoreError::HandleTaken) => this.audit(Action::Register, &call, None, None, "taken"),
                 // Logged with its cause where it becomes a status.
                 Err(_) => {}
             }
@@ -222,16 +232,17 @@ impl Accounts {
         }
     }
 
-    /// Ends a session, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all its
-    /// tokens.
-    pub async fn logout(&self, session_id: Uuid, token_lifetime: Duration) -> Result<(), AuthError> {
+    /// Ends the session that asks, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all
+    /// its tokens.
+    pub async fn logout(&self, actor: &Actor, token_lifetime: Duration, call: Call) -> Result<(), AuthError> {
         // While this waits for the database the session may slide once more: hence longer than one lifetime.
         let until = self.clock.now() + token_lifetime.min(MAX_LIFETIME) + LONGEST_WAIT;
-        let (store, revocations) = (Arc::clone(&self.store), Arc::clone(&self.revocations));
+        let (this, Actor { account_id, session_id, .. }) = (self.clone(), *actor);
         uninterrupted(async move {
-            store.end_session(session_id, until).await?;
-            revocations.insert(Revocation::Session(session_id), until);
-            tracing::info!(event = "logout", result = "ok", session = %session_id);
+            this.store.end_session(session_id, until).await?;
+            this.revocations.insert(Revocation::Session(session_id), until);
+            let note = Note::new(Action::Logout, "ok", &call).by(account_id).on(account_id);
+            this.audit.note(note.with(Detail::Session(session_id)));
             Ok(())
         })
         .await

@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+mod audit;
 mod call;
 mod client;
 mod email;
@@ -19,6 +20,7 @@ pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
 pub use attempt::{AttemptKey, Attempts};
+pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;
 pub use client::{Client, subscriber};
 pub use email::Email;

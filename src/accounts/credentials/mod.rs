@@ -10,38 +10,50 @@ mod password;
 
 use super::guessing::{Gone, to_its_end};
 use super::{Accounts, Actor, refuse_field, turn};
-use crate::domain::{AccountStatus, AttemptKey, AuthError, Call, Password};
+use crate::domain::{AccountStatus, Action, AttemptKey, AuthError, Call, Password};
 use crate::store::Credentials;
 
 impl Accounts {
     /// The actor's credentials, if `password` is the account's. A wrong one is a mistake in the request (`field`), and says
-    /// nothing against the session: whoever has that is signed in, right or wrong.
+    /// nothing against the session: whoever has that is signed in, right or wrong. It counts as a guess all the same, with a
+    /// budget of its own: strangers who guess at the sign-in do not hinder this.
     async fn prove(
         &self,
         actor: &Actor,
+        action: Action,
         field: &'static str,
         password: &Password,
         call: &Call,
     ) -> Result<Credentials, AuthError> {
         self.hasher.require_room(&turn(call))?;
-        // A budget of its own: whoever guesses at the sign-in hinders nobody who is signed in.
-        let guess = self.admit(AttemptKey::change(actor.account_id), None, call.deadline).await?;
         let found = self.store.credentials_of(actor.account_id).await?;
         let is_the_actors =
             |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
         let credentials = found.filter(is_the_actors).ok_or(AuthError::AccountGone)?;
-        let (hasher, password, turn) = (self.hasher.clone(), password.clone(), turn(call));
+        let id = credentials.account.id;
+        let admitted = self.admit(AttemptKey::change(id), None, call.deadline).await;
+        let guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
+        let (this, password, turn, call) = (self.clone(), password.clone(), turn(call), call.clone());
         to_its_end(async move |mut gone: Gone| {
             let hash = credentials.password_hash.as_ref();
-            if hasher.verify_unless(&password, hash, turn, gone.wait()).await?.matches {
+            if this.hasher.verify_unless(&password, hash, turn, gone.wait()).await?.matches {
                 guess.was_right().await?;
                 return Ok(credentials);
             }
-            Err(match guess.was_wrong(Some(credentials.account.id)).await {
-                AuthError::InvalidCredentials => refuse_field(field, "is not the password of this account"),
-                other => other,
-            })
+            match guess.was_wrong(Some(id)).await {
+                AuthError::InvalidCredentials => {
+                    this.audit(action, &call, id, id, "wrong password");
+                    Err(refuse_field(field, "is not the password of this account"))
+                }
+                other => Err(other),
+            }
         })
         .await
+    }
+
+    /// The one answer to a link that is none, was used or has expired.
+    fn invalid_link<T>(&self, action: Action, call: &Call) -> Result<T, AuthError> {
+        self.audit(action, call, None, None, "invalid link");
+        Err(AuthError::OneTimeTokenInvalid)
     }
 }

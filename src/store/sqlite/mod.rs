@@ -7,7 +7,9 @@
 //! timeout says.
 
 mod accounts;
+mod admin;
 mod attempts;
+mod audit;
 mod backup;
 mod errors;
 mod invitations;
