@@ -26,13 +26,14 @@ impl Accounts {
         call: &Call,
     ) -> Result<Credentials, AuthError> {
         self.hasher.require_room(&turn(call))?;
-        let found = self.store.credentials_of(actor.account_id).await?;
+        // A budget of its own: whoever guesses at the sign-in hinders nobody who is signed in.
+        let id = actor.account_id;
+        let admitted = self.admit(AttemptKey::change(id), None, call.deadline).await;
+        let guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
+        let found = self.store.credentials_of(id).await?;
         let is_the_actors =
             |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
         let credentials = found.filter(is_the_actors).ok_or(AuthError::AccountGone)?;
-        let id = credentials.account.id;
-        let admitted = self.admit(AttemptKey::change(id), None, call.deadline).await;
-        let guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
         let (this, password, turn, call) = (self.clone(), password.clone(), turn(call), call.clone());
         to_its_end(async move |mut gone: Gone| {
             let hash = credentials.password_hash.as_ref();
