@@ -67,7 +67,8 @@ impl Accounts {
         }
         // Only whoever knows the password is told.
         if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
-            guess.was_right().await?;
+            let in_time = guess.was_right().await;
+            in_time.inspect_err(self.audit_too_many(Action::Login, Some(account.id), &call))?;
             self.audit(Action::Login, &call, None, account.id, "email not verified");
             return Err(AuthError::EmailNotVerified);
         }
