@@ -133,7 +133,7 @@ pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
     }
 }
 
-fn pb_role(role: Role) -> pb::Role {
+pub(super) fn pb_role(role: Role) -> pb::Role {
     match role {
         Role::Admin => pb::Role::Admin,
         Role::User => pb::Role::User,
