@@ -3,7 +3,9 @@
 
 mod audit;
 mod budgets;
+mod calibrate;
 mod commands;
+mod import;
 mod mail;
 mod origin;
 mod policy;
@@ -26,9 +28,11 @@ use crate::token::MAX_LIFETIME;
 
 pub use audit::AuditSettings;
 pub use budgets::BudgetSettings;
+pub use calibrate::CalibrateArgs;
 pub use commands::{
     AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, Output, PlatformAdminCommand, Printed, SessionCommand,
 };
+pub use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use mail::MailSettings;
 pub use origin::Origin;
 pub use policy::{PasswordsCommand, PolicySettings};
@@ -91,15 +95,12 @@ pub enum Command {
         /// The file to make
         file: PathBuf,
     },
+    /// Take in accounts with their hashes, beside a running server or without one; safe to repeat
+    Import(ImportArgs),
+    /// Give out all accounts with their hashes, a JSON object a line
+    Export(ExportArgs),
     /// Measure what passwords may cost on this machine, and recommend HASH_PARAMS
-    Calibrate {
-        /// The longest that a hash may take while every thread is hashing
-        #[arg(long, default_value = "50ms", value_parser = milliseconds)]
-        target: Duration,
-        /// How long to measure, about: longer is steadier
-        #[arg(long, default_value = "12s", value_parser = duration)]
-        within: Duration,
-    },
+    Calibrate(CalibrateArgs),
 }
 
 /// How it runs. Each setting is an environment variable and a flag; the flag wins.
@@ -302,12 +303,6 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     }
     let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
     if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
-}
-
-/// `50ms`: a positive whole number of milliseconds, at most ten seconds.
-fn milliseconds(text: &str) -> Result<Duration, &'static str> {
-    let number = text.strip_suffix("ms").and_then(|digits| number::<10_000>(digits).ok());
-    number.map(|n| Duration::from_millis(n as u64)).ok_or("write milliseconds, as in 50ms, of at most 10000ms")
 }
 
 /// A whole number from 1 to `MOST`.

@@ -200,13 +200,13 @@ impl Operator {
         Ok(updated.is_some_and(|updated| updated.before != updated.after.account))
     }
 
-    fn changes(&self) -> Changes {
+    pub(super) fn changes(&self) -> Changes {
         let (store, audit, clock) = (Arc::clone(&self.store), Arc::clone(&self.audit), Arc::clone(&self.clock));
         Changes { store, audit, clock }
     }
 
-    /// Writes what happened.
-    async fn settle(&self) -> Result<(), AuthError> {
+    /// Writes what happened and is not written yet, of an import: all else is written before it is said to be done.
+    pub async fn settle(&self) -> Result<(), AuthError> {
         loop {
             let batch = self.audit.unwritten(BATCH);
             if batch.is_empty() {

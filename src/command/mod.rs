@@ -1,6 +1,7 @@
 //! What an operator does from the command line: `account`, `session`, `firm`, `attempts` and `audit` with what their names
-//! say, printed by `output`; `completions` for the shell; `moving` and `backup` with all of a database,
-//! `calibrate` with the machine, `passwords` with lists of them.
+//! say, printed by `output`; `import` and `export` with all accounts, `moving` and `backup` with all of a database,
+//! `calibrate` with the machine, `passwords` with lists of them, `completions` for the shell. `stop` is the signals that
+//! end it early.
 
 mod account;
 mod attempts;
@@ -8,13 +9,17 @@ mod audit;
 mod backup;
 mod calibrate;
 mod completions;
+mod export;
 mod firm;
+mod import;
 mod moving;
 mod output;
 mod passwords;
 mod session;
+mod stop;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -25,6 +30,7 @@ use crate::clock::SystemClock;
 use crate::config::{Settings, SettingsError};
 use crate::domain::{AuthError, Handle};
 use crate::hashing::HashError;
+use crate::import::SourceError;
 use crate::store::{self, BackupError, MoveError, OpenError, Purpose};
 
 pub use account::account;
@@ -33,7 +39,9 @@ pub use audit::audit;
 pub use backup::backup;
 pub use calibrate::calibrate;
 pub use completions::completions;
+pub use export::export;
 pub use firm::firm;
+pub use import::import;
 pub use moving::migrate_store;
 pub use passwords::passwords;
 pub use session::session;
@@ -89,6 +97,34 @@ pub enum CommandError {
     /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The file to import.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What was not imported has been told by now.
+    #[error("{not} of {of} accounts were not imported; to repeat it with what was corrected is safe")]
+    NotAllImported {
+        /// Collisions and refusals.
+        not: u64,
+        /// All.
+        of: u64,
+    },
+    /// The report of an import.
+    #[error("cannot write the report: {0}")]
+    Report(io::Error),
+    /// The file of an export.
+    #[error("cannot write {}: {cause}", file.display())]
+    Export {
+        /// As given.
+        file: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Where everybody can read them.
+    #[error("password hashes are not for a screen: name a file, or - if you mean it")]
+    ToTerminal,
+    /// An import by Ctrl-C, or a service manager.
+    #[error("stopped before the end; what was imported stays, and to begin again goes on from there")]
+    ImportStopped,
     /// Ctrl-C, or a service manager.
     #[error("stopped before it was done; nothing was kept")]
     Stopped,

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::auth_service::actor;
 use super::status::Failure;
-use super::{admin_convert, convert, fields};
+use super::{admin_convert, convert, fields, portable};
 use crate::accounts::Accounts;
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
@@ -176,15 +176,17 @@ impl AdminService for Admin {
 
     async fn import_accounts(
         &self,
-        _: Request<Streaming<pb::ImportAccountsRequest>>,
+        request: Request<Streaming<pb::ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        Ok(Response::new(portable::import(self.accounts.clone(), actor, call, request.into_inner()).await?))
     }
 
     async fn export_accounts(
         &self,
-        _: Request<pb::ExportAccountsRequest>,
+        request: Request<pb::ExportAccountsRequest>,
     ) -> Result<Response<Self::ExportAccountsStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        Ok(Response::new(portable::export(self.accounts.clone(), actor, call).await?))
     }
 }

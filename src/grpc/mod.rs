@@ -21,6 +21,7 @@ mod convert;
 mod credentials;
 mod deadline;
 mod fields;
+mod portable;
 mod session_service;
 mod stack;
 mod status;

@@ -8,6 +8,7 @@
 mod admin;
 mod attempts;
 mod audit;
+mod import;
 mod invitations;
 mod moving;
 mod open;
@@ -29,6 +30,7 @@ use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, Passwor
 pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Updated};
 pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
 pub use audit::{AuditPage, AuditStore};
+pub use import::{ImportStore, Imported};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
@@ -43,7 +45,15 @@ pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
 pub trait Store:
-    AccountStore + AdminStore + AttemptStore + AuditStore + PasswordStore + OutboxStore + TicketStore + InvitationStore
+    AccountStore
+    + AdminStore
+    + AttemptStore
+    + AuditStore
+    + ImportStore
+    + InvitationStore
+    + OutboxStore
+    + PasswordStore
+    + TicketStore
 {
 }
 
@@ -52,10 +62,11 @@ impl<T> Store for T where
         + AdminStore
         + AttemptStore
         + AuditStore
-        + PasswordStore
-        + OutboxStore
-        + TicketStore
+        + ImportStore
         + InvitationStore
+        + OutboxStore
+        + PasswordStore
+        + TicketStore
 {
 }
 

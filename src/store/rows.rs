@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{AccountRecord, Credentials, FirmRecord, StoreError, StoredAttempts, StoredRevocation, StoredSession};
 use crate::domain::{
     Account, AccountStatus, Action, AttemptKey, Attempts, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity,
-    Note, Origin, PasswordHash, PersonName, Revocation, Role, Session, Username,
+    Note, Origin, PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
 };
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
@@ -75,6 +75,15 @@ impl AccountRow {
     pub fn into_record(self) -> Result<AccountRecord, StoreError> {
         let has_password = !self.password_hash.is_empty();
         Ok(AccountRecord { account: self.into_account()?, has_password })
+    }
+
+    pub fn into_portable(self) -> Result<PortableAccount, StoreError> {
+        let password_hash = match self.password_hash.as_str() {
+            "" => None,
+            text => Some(PasswordHash::parse(text).map_err(|_| impossible("accounts", "password_hash", self.id))?),
+        };
+        let Account { id, identity, status, created_at, .. } = self.into_account()?;
+        Ok(PortableAccount { id, identity, password_hash, status, created_at })
     }
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {

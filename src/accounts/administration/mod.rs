@@ -75,7 +75,7 @@ fn firm_of(account: &Account) -> Option<Uuid> {
 
 impl Accounts {
     /// The account that asks and what it administers.
-    async fn administrator(&self, actor: &Actor, call: &Call) -> Result<(Account, Reach), AuthError> {
+    pub(super) async fn administrator(&self, actor: &Actor, call: &Call) -> Result<(Account, Reach), AuthError> {
         let own = self.find_active(actor.account_id, actor.epoch).await?;
         match Reach::of(&own) {
             Some(reach) => Ok((own, reach)),
@@ -90,7 +90,12 @@ impl Accounts {
         if reach.commands(&other) { Ok((own, other)) } else { self.not_allowed(actor, id, call) }
     }
 
-    fn not_allowed<T>(&self, actor: &Actor, account: impl Into<Option<Uuid>>, call: &Call) -> Result<T, AuthError> {
+    pub(super) fn not_allowed<T>(
+        &self,
+        actor: &Actor,
+        account: impl Into<Option<Uuid>>,
+        call: &Call,
+    ) -> Result<T, AuthError> {
         self.audit(Action::Administer, call, actor.account_id, account, "not allowed");
         Err(AuthError::InsufficientPermissions)
     }

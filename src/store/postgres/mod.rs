@@ -10,6 +10,7 @@ mod admin;
 mod attempts;
 mod audit;
 mod errors;
+mod import;
 mod invitations;
 mod listen;
 mod moving;

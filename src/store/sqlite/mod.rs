@@ -12,6 +12,7 @@ mod attempts;
 mod audit;
 mod backup;
 mod errors;
+mod import;
 mod invitations;
 mod moving;
 mod open;
