@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{Accounts, Operator, uninterrupted};
 use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
 use crate::clock::Clock;
-use crate::domain::{Account, AttemptKey, Attempts, AuthError, Call, Handle};
+use crate::domain::{Account, AttemptKey, AuthError, Call};
 use crate::store::{Budget, Store, StoreError, StoredAttempts};
 
 /// When a crowd before one account may have gone.
@@ -160,19 +160,8 @@ impl From<Crowded> for AuthError {
 }
 
 impl Operator {
-    /// The failed attempts to sign in by this name, if there are any, and after how long the next one may come.
-    pub async fn attempts(&self, handle: &Handle) -> Result<Option<(Attempts, Duration)>, AuthError> {
-        let found = self.store.find_attempts(&AttemptKey::login(handle)).await?;
-        Ok(found.map(|found| (found, schedule::judge(Some(found), self.clock.now()).err().unwrap_or_default())))
-    }
-
     /// What has used its free attempts up, after `after`, a page at a time.
     pub async fn list_attempts(&self, after: Option<&AttemptKey>) -> Result<Vec<StoredAttempts>, AuthError> {
         Ok(self.store.list_attempts(schedule::FREE, after, PAGE).await?)
-    }
-
-    /// Forgets the failed attempts to sign in by this name. Tells whether there were any.
-    pub async fn clear_attempts(&self, handle: &Handle) -> Result<bool, AuthError> {
-        Ok(self.store.clear_attempts(&AttemptKey::login(handle)).await?)
     }
 }

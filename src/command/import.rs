@@ -37,7 +37,9 @@ pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), Comman
         }
         Err(error) => Err(error.into()),
     };
+    let audited = operator.settle().await;
     store.close().await;
+    let result = result.and_then(|()| Ok(audited?));
     run.finish(args.dry_run, result)
 }
 

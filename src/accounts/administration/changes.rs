@@ -26,6 +26,14 @@ pub(in crate::accounts) enum By {
 }
 
 impl By {
+    /// Its account, if it is one.
+    pub fn account(&self) -> Option<Uuid> {
+        match self {
+            Self::Account(id, _) => Some(*id),
+            Self::Operator => None,
+        }
+    }
+
     /// What it did.
     pub fn note(&self, action: Action, result: &'static str) -> Note {
         match self {
