@@ -250,6 +250,8 @@ impl Clients {
              where email is not null
              union all select lower(hex(randomblob(32))), 'invitation', null, id, email, -rowid, 4102444800000 - rowid
              from invitations",
+            "insert into audit_events
+             select randomblob(16), rowid, 'login', 'wrong password', id, id, firm_id, 'command line', null, rowid from accounts",
         ] {
             behind(&database(dir)).await.execute(statement).await.unwrap();
         }
