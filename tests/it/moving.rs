@@ -227,6 +227,8 @@ impl Clients {
             post(binary, "/api/auth/login", "", &json!({ "username": "alice", "password": PASSWORD })).await;
         let out = answer["token"].as_str().unwrap().to_owned();
         assert_eq!(post(binary, "/auth/logout", &out, &Value::Null).await.0, StatusCode::OK);
+        let wrong = json!({ "username": "nobody", "password": PASSWORD });
+        assert_eq!(post(binary, "/api/auth/login", "", &wrong).await.0, StatusCode::UNAUTHORIZED);
         for (verb, name) in [("disable", "disabled"), ("delete", "deleted")] {
             assert!(run(command(dir).args(["account", verb, name]), "").status.success());
         }
