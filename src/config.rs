@@ -1,7 +1,11 @@
 //! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
 //! `main`, `command` and `server` know it; components take plain parameters.
 
+mod audit;
 mod budgets;
+mod calibrate;
+mod commands;
+mod import;
 mod mail;
 mod origin;
 mod policy;
@@ -21,7 +25,11 @@ use crate::hashing::cost;
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
+pub use audit::AuditSettings;
 pub use budgets::BudgetSettings;
+pub use calibrate::CalibrateArgs;
+pub use commands::AccountCommand;
+pub use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use mail::MailSettings;
 pub use origin::Origin;
 pub use policy::{PasswordsCommand, PolicySettings};
@@ -68,58 +76,12 @@ pub enum Command {
         /// The file to make
         file: PathBuf,
     },
+    /// Take in accounts with their hashes, beside a running server or without one; safe to repeat
+    Import(ImportArgs),
+    /// Give out all accounts with their hashes, a JSON object a line
+    Export(ExportArgs),
     /// Measure what passwords may cost on this machine, and recommend HASH_PARAMS
-    Calibrate {
-        /// The longest that a hash may take while every thread is hashing
-        #[arg(long, default_value = "50ms", value_parser = milliseconds)]
-        target: Duration,
-        /// How long to measure, about: longer is steadier
-        #[arg(long, default_value = "12s", value_parser = duration)]
-        within: Duration,
-    },
-}
-
-/// What to do with accounts.
-#[derive(Debug, Subcommand)]
-pub enum AccountCommand {
-    /// Create an account, whether registration is open or not; safe to repeat
-    ///
-    /// The password is asked for, or read from standard input when that is no terminal.
-    Create {
-        /// A username, or an email address (which has an @)
-        handle: String,
-        /// The person's name, for an email account
-        #[arg(long, default_value = "")]
-        name: String,
-        /// The name of the new firm, for an email account
-        #[arg(long, default_value = "")]
-        firm_name: String,
-    },
-    /// List all accounts: id, status, time of registration, username or email
-    List,
-    /// Keep an account from signing in and end all its sessions
-    Disable {
-        /// A username or an email address
-        handle: String,
-    },
-    /// Let a disabled account sign in again
-    Enable {
-        /// A username or an email address
-        handle: String,
-    },
-    /// Change what an email account may do within its firm and end all its sessions
-    Role {
-        /// An email address
-        handle: String,
-        /// The new role
-        #[arg(value_parser = ["admin", "user", "viewer"])]
-        role: String,
-    },
-    /// Delete an account for good and end all its sessions
-    Delete {
-        /// A username or an email address
-        handle: String,
-    },
+    Calibrate(CalibrateArgs),
 }
 
 /// How it runs. Each setting is an environment variable and a flag; the flag wins.
@@ -226,6 +188,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub api_docs: bool,
 
+    /// What is kept of what happened.
+    #[command(flatten)]
+    pub audit: AuditSettings,
+
     /// Where to tell Prometheus how it is doing, as IP:PORT [default: nowhere]
     #[arg(long, env, global = true)]
     pub metrics_addr: Option<SocketAddr>,
@@ -318,12 +284,6 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     }
     let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
     if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
-}
-
-/// `50ms`: a positive whole number of milliseconds, at most ten seconds.
-fn milliseconds(text: &str) -> Result<Duration, &'static str> {
-    let number = text.strip_suffix("ms").and_then(|digits| number::<10_000>(digits).ok());
-    number.map(|n| Duration::from_millis(n as u64)).ok_or("write milliseconds, as in 50ms, of at most 10000ms")
 }
 
 /// A whole number from 1 to `MOST`.

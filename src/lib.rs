@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`clock`] | the time, as an argument |
 //! | [`domain`] | names, passwords, accounts and what can go wrong; pure |
+//! | [`import`] | the files that accounts come in |
 //! | [`pb`] | the generated messages |
 //! | [`token`] | JWTs: keys, claims, minting, strict reading |
 //! | [`revocations`] | the sessions that ended early, in memory |
@@ -35,6 +36,7 @@ pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod hashing;
+pub mod import;
 pub mod layer;
 pub mod mail;
 pub mod meter;

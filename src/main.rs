@@ -43,9 +43,11 @@ fn main() -> ExitCode {
         Command::Serve => runtime.block_on(server::run(settings)).map_err(|error| fail(CANNOT_START, &error)),
         Command::Account(account) => runtime.block_on(command::account(settings, account)).map_err(failed),
         Command::MigrateStore { from, to } => runtime.block_on(command::migrate_store(&from, &to)).map_err(failed),
-        Command::Calibrate { target, within } => {
-            runtime.block_on(command::calibrate(settings, target, within)).map_err(failed)
+        Command::Calibrate(args) => {
+            runtime.block_on(command::calibrate(settings, args.target, args.within)).map_err(failed)
         }
+        Command::Import(args) => runtime.block_on(command::import(settings, &args)).map_err(failed),
+        Command::Export(args) => runtime.block_on(command::export(settings, &args)).map_err(failed),
         Command::Passwords(command) => runtime.block_on(command::passwords(command)).map_err(failed),
         Command::Backup { file } => runtime.block_on(command::backup(settings, &file)).map_err(failed),
     };

@@ -1,22 +1,28 @@
-//! The use cases: register, sign in, tell who is calling, sign out; in `guessing`, who may try a
-//! password; in `sessions`, listing and ending sessions; in
-//! `watch`, telling other services of those that ended; and, in `operator`, what the command line does. The only place where store, hashing, tokens and revocations meet.
+//! The use cases: register, tell who is calling, sign out; in `login`, signing in; in `guessing`, who may try a password; in `sessions`,
+//! listing and ending sessions; in `administration`, what administrators do; in `audit`, what is kept of all that; in
+//! `watch`, telling other services of sessions that ended; and, in `operator`, what the command line does. The only place
+//! where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).
 
+mod administration;
+mod audit;
 mod credentials;
 mod errors;
 mod guessing;
+mod import;
 mod known;
+mod login;
 mod operator;
 mod passwords;
+mod places;
 mod sessions;
 mod watch;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tracing::{Instrument as _, Span};
@@ -26,31 +32,28 @@ use crate::activity::Activity;
 use crate::budgets::Budgets;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, AttemptKey, AuthError, Call, Client, Email, Firm, FirmName, Handle, Identity, MailKind,
-    NewAccount, NewMail, NewPassword, Password, PasswordHash, PersonName, Revocation, Role, Session, Username,
-    Violations,
+    Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Identity, MailKind,
+    NewAccount, NewMail, NewPassword, Note, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
-use crate::store::{Credentials, Opened, Opening, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
-pub use crate::store::StoredSession;
+pub use crate::store::{AccountChange, AccountRecord, FirmRecord, StoredSession};
+pub use administration::{AccountList, AccountQuestion, AuditList, AuditQuestion, Creation, FirmList};
+pub use audit::Audit;
+pub use import::{Import, Imported};
 pub use known::Known;
 pub use operator::Operator;
 pub use passwords::PasswordRules;
 pub use sessions::{Actor, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
-use guessing::{Gone, Guess};
-
 /// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica
 /// or another service may slide tokens without having heard of a revocation
 /// ([`MAX_STALENESS`](crate::revocations::MAX_STALENESS)).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// A stronger hash is made when there is room for it, or at a later sign-in.
-const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long sessions and tokens live, who may register, and with which passwords.
 #[derive(Debug, Clone)]
@@ -87,6 +90,7 @@ pub struct Accounts {
     tokens: Tokens,
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
+    audit: Arc<Audit>,
     budgets: Arc<Budgets>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
@@ -133,8 +137,8 @@ impl Accounts {
     /// Puts the parts together.
     pub fn new(parts: Parts) -> Self {
         let Parts { store, hasher, tokens, revocations, activity, budgets, clock, rules } = parts;
-        let known = Arc::default();
-        Self { store, known, hasher, tokens, revocations, activity, budgets, clock, rules: Arc::new(rules) }
+        let (known, audit) = (Arc::default(), Arc::new(Audit::new(Arc::clone(&clock))));
+        Self { store, known, hasher, tokens, revocations, activity, audit, budgets, clock, rules: Arc::new(rules) }
     }
 
     /// The accounts that it remembers.
@@ -143,11 +147,11 @@ impl Accounts {
     }
 
     /// Refuses when registration is closed. Asked before a request is even looked at.
-    pub fn require_open_registration(&self) -> Result<(), AuthError> {
+    pub fn require_open_registration(&self, call: &Call) -> Result<(), AuthError> {
         if self.rules.registration_open {
             return Ok(());
         }
-        tracing::info!(event = "register", result = "closed");
+        self.audit(Action::Register, call, None, None, "closed");
         Err(AuthError::RegistrationClosed)
     }
 
@@ -158,11 +162,15 @@ impl Accounts {
         password: NewPassword,
         call: Call,
     ) -> Result<(Account, Option<IssuedToken>), AuthError> {
-        self.require_open_registration()?;
+        self.require_open_registration(&call)?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
         // Once the hash has begun, this registration counts, whoever stays to hear of it.
-        let charge = guessing::charge(&self.budgets.registrations, &call)?;
+        let charge = guessing::charge(&self.budgets.registrations, &call).inspect_err(self.audit_too_many(
+            Action::Register,
+            None,
+            &call,
+        ))?;
         let turn = turn(&call);
         // A storm of registrations is not one of reads of the disk, too.
         self.hasher.require_room(&turn)?;
@@ -178,7 +186,7 @@ impl Accounts {
             created_at: new.created_at,
             platform_admin: false,
         };
-        let session = signed_in.then(|| self.new_session(&account, call.client));
+        let session = signed_in.then(|| self.new_session(&account, call.client.clone()));
         let mail = match &new.identity {
             Identity::Email { email, .. } => {
                 let id = new_id(&*self.clock);
@@ -186,12 +194,12 @@ impl Accounts {
             }
             Identity::Username(_) => None,
         };
-        let (store, opening) = (Arc::clone(&self.store), session.clone());
+        let (this, opening) = (self.clone(), session.clone());
         uninterrupted(async move {
-            let stored = store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
+            let stored = this.store.insert_account(&new, opening.as_ref(), mail.as_ref()).await;
             match &stored {
-                Ok(()) => tracing::info!(event = "register", result = "ok", account = %new.id),
-                Err(StoreError::HandleTaken) => tracing::info!(event = "register", result = "taken"),
+                Ok(()) => this.audit(Action::Register, &call, None, new.id, "ok"),
+                Err(StoreError::HandleTaken) => this.audit(Action::Register, &call, None, None, "taken"),
                 // Logged with its cause where it becomes a status.
                 Err(_) => {}
             }
@@ -199,73 +207,6 @@ impl Accounts {
         })
         .await?;
         let token = session.map(|session| self.first_token(&session, &account)).transpose()?;
-        Ok((account, token))
-    }
-
-    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
-    /// not even a read of the database.
-    pub async fn login(
-        &self,
-        handle: &Handle,
-        password: &Password,
-        call: Call,
-    ) -> Result<(Account, IssuedToken), AuthError> {
-        let charge = guessing::charge(&self.budgets.login_failures, &call)?;
-        self.hasher.require_room(&turn(&call))?;
-        let guess = self.admit(AttemptKey::login(handle), Some(charge), call.deadline).await?;
-        let found = self.store.find_credentials(handle).await?;
-        let (this, password) = (self.clone(), password.clone());
-        guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
-    }
-
-    /// The rest of a sign-in: one hash, what it says, and what is stored of that.
-    async fn judge(
-        self,
-        found: Option<Credentials>,
-        password: Password,
-        guess: Guess,
-        call: Call,
-        mut gone: Gone,
-    ) -> Result<(Account, IssuedToken), AuthError> {
-        let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
-        let Some(Credentials { account, password_hash, password_changes }) = found else {
-            return Err(refused("unknown account", guess, None).await);
-        };
-        let Some(password_hash) = password_hash else {
-            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return Err(refused("unusable hash", guess, Some(account.id)).await);
-        };
-        if !verdict.matches {
-            return Err(refused("wrong password", guess, Some(account.id)).await);
-        }
-        if account.status != AccountStatus::Active {
-            return Err(refused("inactive account", guess, Some(account.id)).await);
-        }
-        if gone.is_gone() {
-            // A session that nobody has a token of.
-            return Err(AuthError::OutOfTime);
-        }
-        // Only whoever knows the password is told.
-        if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
-            tracing::info!(event = "login", result = "email not verified", account = %account.id);
-            return Err(AuthError::EmailNotVerified);
-        }
-
-        let session = self.new_session(&account, call.client);
-        let opening = Opening { session: session.clone(), password_changes, budget: Some(*guess.budget()) };
-        match self.store.open_session(&opening).await? {
-            Opened::Open => {}
-            Opened::Ended => return Err(refused("account ended meanwhile", guess, Some(account.id)).await),
-            Opened::Spent => return Err(guess.came_late().await),
-        }
-        // Whoever waits for this one may go on.
-        drop(guess);
-        tracing::info!(event = "login", result = "ok", account = %account.id, session = %session.id);
-        if verdict.outdated {
-            self.rehash(account.id, password_hash, password);
-        }
-        let token = self.first_token(&session, &account)?;
         Ok((account, token))
     }
 
@@ -293,16 +234,17 @@ impl Accounts {
         }
     }
 
-    /// Ends a session, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all its
-    /// tokens.
-    pub async fn logout(&self, session_id: Uuid, token_lifetime: Duration) -> Result<(), AuthError> {
+    /// Ends the session that asks, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all
+    /// its tokens.
+    pub async fn logout(&self, actor: &Actor, token_lifetime: Duration, call: Call) -> Result<(), AuthError> {
         // While this waits for the database the session may slide once more: hence longer than one lifetime.
         let until = self.clock.now() + token_lifetime.min(MAX_LIFETIME) + LONGEST_WAIT;
-        let (store, revocations) = (Arc::clone(&self.store), Arc::clone(&self.revocations));
+        let (this, Actor { account_id, session_id, .. }) = (self.clone(), *actor);
         uninterrupted(async move {
-            store.end_session(session_id, until).await?;
-            revocations.insert(Revocation::Session(session_id), until);
-            tracing::info!(event = "logout", result = "ok", session = %session_id);
+            this.store.end_session(session_id, until).await?;
+            this.revocations.insert(Revocation::Session(session_id), until);
+            let note = Note::new(Action::Logout, "ok", &call).by(account_id).on(account_id);
+            this.audit.note(note.with(Detail::Session(session_id)));
             Ok(())
         })
         .await
@@ -329,25 +271,6 @@ impl Accounts {
             token_lifetime: session.token_lifetime,
             profile: profile(&account.identity),
         })?)
-    }
-
-    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it: so
-    /// it is put off while anybody waits for a hash.
-    fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
-        if self.hasher.stats().waiting > 0 {
-            tracing::info!(event = "rehash", result = "put off", account = %id);
-            return;
-        }
-        let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
-        let rehash = async move {
-            let turn = Turn { client: None, deadline: Instant::now() + REHASH_PATIENCE };
-            let done = match hasher.hash(&password, turn).await {
-                Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
-                Err(_) => false,
-            };
-            tracing::info!(event = "rehash", result = if done { "ok" } else { "put off" }, account = %id);
-        };
-        tokio::spawn(rehash.instrument(Span::current()));
     }
 }
 
@@ -390,12 +313,6 @@ fn new_id(clock: &dyn Clock) -> Uuid {
     let now = clock.now();
     let seconds = now.unix_timestamp().try_into().unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.nanosecond()))
-}
-
-/// The one answer to every login that fails; the log learns why.
-async fn refused(result: &'static str, guess: Guess, account: Option<Uuid>) -> AuthError {
-    tracing::info!(event = "login", result, account = account.map(tracing::field::display));
-    guess.was_wrong(account).await
 }
 
 /// What a token shows of an account.

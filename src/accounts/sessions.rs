@@ -1,15 +1,16 @@
-//! The sessions of an account, listed and ended: by whoever owns them, or by an administrator of the same firm. Apart
+//! The sessions of an account, listed and ended: by whoever owns them, or by an administrator. Apart
 //! from signing in and out because here one account may speak of another, and who may is decided in one place
 //! ([`Accounts::require_seen`]).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::administration::Reach;
+use super::places::{cut, opened};
 use super::{Accounts, LONGEST_WAIT, uninterrupted};
-use crate::domain::{Account, AuthError, Identity, Revocation, Role, Violations};
+use crate::domain::{Action, AuthError, Call, Detail, Note, Revocation};
 use crate::store::{SessionPage, StoredSession};
 
 /// How much later than its token was minted a session's time may be written, with a margin: for so long a session is
@@ -47,17 +48,14 @@ impl Accounts {
         page_token: &str,
     ) -> Result<SessionList, AuthError> {
         let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id)).await?;
-        let after = if page_token.is_empty() { None } else { Some(self.open_position(account_id, page_token)?) };
+        let after = opened(page_token, |token| self.open_place(&purpose(account_id), token))?;
         let now = self.clock.now();
         // One more than asked for tells whether there is another page.
         let page = SessionPage { after, limit: limit.saturating_add(1), now, tokens_since: now - WRITTEN_WITHIN };
-        let mut sessions = self.store.list_sessions(account_id, &page).await?;
-        let is_last = sessions.len() <= limit as usize;
-        sessions.truncate(limit as usize);
-        let next_page_token = match sessions.last() {
-            Some(last) if !is_last => self.seal_position(last),
-            _ => String::new(),
-        };
+        let (mut sessions, last) = cut(self.store.list_sessions(account_id, &page).await?, limit);
+        let next_page_token = last.map_or_else(String::new, |StoredSession { session, .. }| {
+            self.seal_place(&purpose(account_id), (session.created_at, session.id))
+        });
         for stored in &mut sessions {
             stored.last_token_at = self.last_token_at(stored);
         }
@@ -65,7 +63,7 @@ impl Accounts {
     }
 
     /// Ends a session of the actor, or of an account that the actor administers; durably and at once.
-    pub async fn revoke_session(&self, actor: &Actor, id: Uuid) -> Result<(), AuthError> {
+    pub async fn revoke_session(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let found = self.store.find_session(id).await?;
         // The actor is looked at in any case: one who is gone is told so, whatever it asked for.
         let owner = found.as_ref().map_or(Uuid::nil(), |found| found.session.account_id);
@@ -76,11 +74,12 @@ impl Accounts {
             return Err(AuthError::NotFound);
         }
         let until = now + LONGEST_WAIT + session.token_lifetime;
-        let (store, revocations, by) = (Arc::clone(&self.store), Arc::clone(&self.revocations), actor.account_id);
+        let (this, by) = (self.clone(), actor.account_id);
         uninterrupted(async move {
-            store.end_session(id, until).await?;
-            revocations.insert(Revocation::Session(id), until);
-            tracing::info!(event = "revoke", result = "ok", account = %session.account_id, session = %id, %by);
+            this.store.end_session(id, until).await?;
+            this.revocations.insert(Revocation::Session(id), until);
+            let note = Note::new(Action::Revoke, "ok", &call).by(by).on(session.account_id);
+            this.audit.note(note.with(Detail::Session(id)));
             Ok(())
         })
         .await
@@ -88,7 +87,12 @@ impl Accounts {
 
     /// Ends all sessions of the actor but the one that asks; or all of an account that the actor administers. Durably,
     /// in one transaction, and at once; tells how many of them were live.
-    pub async fn revoke_other_sessions(&self, actor: &Actor, account_id: Option<Uuid>) -> Result<usize, AuthError> {
+    pub async fn revoke_other_sessions(
+        &self,
+        actor: &Actor,
+        account_id: Option<Uuid>,
+        call: Call,
+    ) -> Result<usize, AuthError> {
         let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id)).await?;
         let except = (account_id == actor.account_id).then_some(actor.session_id);
         let (this, by) = (self.clone(), actor.account_id);
@@ -99,21 +103,22 @@ impl Accounts {
                 this.revocations.insert(Revocation::Session(ended.stored.session.id), ended.until);
             }
             let live = ended.iter().filter(|ended| this.is_live(&ended.stored, now)).count();
-            tracing::info!(event = "revoke", result = "ok", account = %account_id, sessions = live, %by);
+            let note = Note::new(Action::Revoke, "ok", &call).by(by).on(account_id);
+            this.audit.note(note.with(Detail::Sessions(live as u64)));
             Ok(live)
         })
         .await
     }
 
     /// Refuses unless the actor may see the sessions of `account_id`: its own, or, if the store says at this moment that
-    /// it is an administrator, those of its firm. Whatever else it asks for does not exist, as far as it is told.
+    /// it is an administrator, those of whom it administers. Whatever else it asks for does not exist, as far as it is told.
     async fn require_seen(&self, actor: &Actor, account_id: Uuid) -> Result<Uuid, AuthError> {
         let own = self.find_active(actor.account_id, actor.epoch).await?;
         if account_id == own.id {
             return Ok(account_id);
         }
         match self.store.find_account(account_id).await? {
-            Some(other) if administers(&own, &other) => Ok(account_id),
+            Some(other) if Reach::of(&own).is_some_and(|reach| reach.commands(&other)) => Ok(account_id),
             _ => Err(AuthError::NotFound),
         }
     }
@@ -126,36 +131,6 @@ impl Accounts {
     fn is_live(&self, stored: &StoredSession, now: OffsetDateTime) -> bool {
         let last_expiry = self.last_token_at(stored) + stored.session.token_lifetime;
         stored.session.expires_at > now && last_expiry > now - WRITTEN_WITHIN
-    }
-
-    /// Where a page ended, as the client keeps it: the time of a session in milliseconds, and its id. A position and not
-    /// a count, so that sessions that come and go shift nothing; sealed, so that every replica takes it and nobody makes
-    /// one; for one account, so that it tells nothing about another's.
-    fn seal_position(&self, last: &StoredSession) -> String {
-        let millis = i64::try_from(last.session.created_at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX);
-        let payload = [&millis.to_be_bytes()[..], last.session.id.as_bytes()].concat();
-        self.tokens.seal(&purpose(last.session.account_id), &payload)
-    }
-
-    fn open_position(&self, account_id: Uuid, page_token: &str) -> Result<(OffsetDateTime, Uuid), AuthError> {
-        let open = || {
-            let payload = self.tokens.unseal(&purpose(account_id), page_token)?;
-            let (millis, id) = payload.split_first_chunk()?;
-            let nanos = i128::from(i64::from_be_bytes(*millis)) * 1_000_000;
-            Some((OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, Uuid::from_slice(id).ok()?))
-        };
-        open().ok_or_else(|| {
-            let mut violations = Violations::default();
-            violations.add("page_token", "must be empty or the next_page_token of a page of the same account");
-            AuthError::Validation(violations)
-        })
-    }
-}
-
-fn administers(own: &Account, other: &Account) -> bool {
-    match (&own.identity, &other.identity) {
-        (Identity::Email { firm, role: Role::Admin, .. }, Identity::Email { firm: theirs, .. }) => firm.id == theirs.id,
-        _ => false,
     }
 }
 

@@ -1,23 +1,31 @@
-//! What an operator does from the command line: `account` with accounts, `moving` and `backup` with all of a database,
-//! `calibrate` with the machine, `passwords` with lists of them.
+//! What an operator does from the command line: `account` with accounts, `import` and `export` with all of them, `moving`
+//! and `backup` with all of a database, `calibrate` with the machine, `passwords` with lists of them. `stop` is the
+//! signals that end it early.
 
 mod account;
 mod backup;
 mod calibrate;
+mod export;
+mod import;
 mod moving;
 mod passwords;
+mod stop;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use crate::breaches::BreachesError;
 use crate::config::SettingsError;
 use crate::domain::{AuthError, Handle};
 use crate::hashing::HashError;
+use crate::import::SourceError;
 use crate::store::{BackupError, MoveError, OpenError};
 
 pub use account::account;
 pub use backup::backup;
 pub use calibrate::calibrate;
+pub use export::export;
+pub use import::import;
 pub use moving::migrate_store;
 pub use passwords::passwords;
 
@@ -63,6 +71,34 @@ pub enum CommandError {
     /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The file to import.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What was not imported has been told by now.
+    #[error("{not} of {of} accounts were not imported; to repeat it with what was corrected is safe")]
+    NotAllImported {
+        /// Collisions and refusals.
+        not: u64,
+        /// All.
+        of: u64,
+    },
+    /// The report of an import.
+    #[error("cannot write the report: {0}")]
+    Report(io::Error),
+    /// The file of an export.
+    #[error("cannot write {}: {cause}", file.display())]
+    Export {
+        /// As given.
+        file: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Where everybody can read them.
+    #[error("password hashes are not for a screen: name a file, or - if you mean it")]
+    ToTerminal,
+    /// An import by Ctrl-C, or a service manager.
+    #[error("stopped before the end; what was imported stays, and to begin again goes on from there")]
+    ImportStopped,
     /// Ctrl-C, or a service manager.
     #[error("stopped before it was done; nothing was kept")]
     Stopped,

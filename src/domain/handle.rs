@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Email, Username};
+use super::{Email, Username, text};
 
 /// What an account signs in with: one of the two, never both, never neither.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,6 +22,18 @@ impl Handle {
         } else {
             Username::parse(input).map(Self::Username)
         }
+    }
+
+    /// The first letters of a name of either kind, in the canonical form of both.
+    pub fn prefix(input: &str) -> Result<String, &'static str> {
+        let prefix = text::canonical(input);
+        if prefix.chars().count() > 254 {
+            return Err("must have at most 254 characters");
+        }
+        if prefix.is_empty() || prefix.chars().any(text::is_unprintable) {
+            return Err("must be the beginning of a username or an email");
+        }
+        Ok(prefix)
     }
 
     /// The canonical form.

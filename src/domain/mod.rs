@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+mod audit;
 mod call;
 mod client;
 mod email;
@@ -10,7 +11,9 @@ mod error;
 mod handle;
 mod mail;
 mod password;
+pub mod password_hash;
 mod policy;
+mod portable;
 mod text;
 mod ticket;
 mod username;
@@ -19,13 +22,16 @@ pub use account::{
     Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
 };
 pub use attempt::{AttemptKey, Attempts};
+pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;
 pub use client::{Client, subscriber};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;
 pub use mail::{MailKind, NewMail};
-pub use password::{NewPassword, Password, PasswordHash};
+pub use password::{NewPassword, Password};
+pub use password_hash::{PasswordHash, PasswordHashError};
 pub use policy::{LowerThanPreset, PasswordContext, PasswordPolicy, PolicyPreset};
+pub use portable::{DraftError, DraftProblem, PortableAccount, PortableDraft, derived_id};
 pub use ticket::{Ticket, TicketDigest, TicketPurpose};
 pub use username::Username;

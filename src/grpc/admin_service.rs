@@ -5,12 +5,14 @@ use std::pin::Pin;
 use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::auth_service::actor;
+use super::status::Failure;
+use super::{admin_convert, convert, fields, portable};
 use crate::accounts::Accounts;
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
 
 pub(super) struct Admin {
-    #[expect(dead_code, reason = "the next commits")]
     accounts: Accounts,
 }
 
@@ -29,45 +31,80 @@ impl AdminService for Admin {
 
     async fn create_account(
         &self,
-        _: Request<pb::CreateAccountRequest>,
+        request: Request<pb::CreateAccountRequest>,
     ) -> Result<Response<pb::CreateAccountResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (creation, password) = admin_convert::creation(request.into_inner()).map_err(Failure)?;
+        let made = self.accounts.create_account(&actor, creation, password, call).await.map_err(Failure)?;
+        Ok(Response::new(pb::CreateAccountResponse { account: Some(admin_convert::record(&made)) }))
     }
 
-    async fn get_account(&self, _: Request<pb::GetAccountRequest>) -> Result<Response<pb::GetAccountResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn get_account(
+        &self,
+        request: Request<pb::GetAccountRequest>,
+    ) -> Result<Response<pb::GetAccountResponse>, Status> {
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let id = fields::id(&request.get_ref().account_id).map_err(Failure)?;
+        let found = self.accounts.get_account(&actor, id, &call).await.map_err(Failure)?;
+        Ok(Response::new(pb::GetAccountResponse { account: Some(admin_convert::record(&found)) }))
     }
 
     async fn list_accounts(
         &self,
-        _: Request<pb::ListAccountsRequest>,
+        request: Request<pb::ListAccountsRequest>,
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let message = request.into_inner();
+        let (asked, limit) = admin_convert::account_question(&message).map_err(Failure)?;
+        let page_token = &message.page_token;
+        let list = self.accounts.list_accounts(&actor, asked, limit, page_token, &call).await.map_err(Failure)?;
+        let accounts = list.accounts.iter().map(admin_convert::record).collect();
+        Ok(Response::new(pb::ListAccountsResponse { accounts, next_page_token: list.next_page_token }))
     }
 
     async fn update_account(
         &self,
-        _: Request<pb::UpdateAccountRequest>,
+        request: Request<pb::UpdateAccountRequest>,
     ) -> Result<Response<pb::UpdateAccountResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let change = admin_convert::change(request.get_ref()).map_err(Failure)?;
+        let id = fields::id(&request.get_ref().account_id).map_err(Failure)?;
+        let updated = self.accounts.update_account(&actor, id, change, call).await.map_err(Failure)?;
+        Ok(Response::new(pb::UpdateAccountResponse { account: Some(admin_convert::record(&updated)) }))
     }
 
     async fn set_password(
         &self,
-        _: Request<pb::SetPasswordRequest>,
+        request: Request<pb::SetPasswordRequest>,
     ) -> Result<Response<pb::SetPasswordResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let message = request.into_inner();
+        let id = fields::id(&message.account_id).map_err(Failure)?;
+        let password = admin_convert::password(message.password).map_err(Failure)?;
+        self.accounts.set_password(&actor, id, password, call).await.map_err(Failure)?;
+        Ok(Response::new(pb::SetPasswordResponse {}))
     }
 
     async fn delete_account(
         &self,
-        _: Request<pb::DeleteAccountRequest>,
+        request: Request<pb::DeleteAccountRequest>,
     ) -> Result<Response<pb::DeleteAccountResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let id = fields::id(&request.get_ref().account_id).map_err(Failure)?;
+        self.accounts.delete_account(&actor, id, call).await.map_err(Failure)?;
+        Ok(Response::new(pb::DeleteAccountResponse {}))
     }
 
-    async fn list_firms(&self, _: Request<pb::ListFirmsRequest>) -> Result<Response<pb::ListFirmsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn list_firms(
+        &self,
+        request: Request<pb::ListFirmsRequest>,
+    ) -> Result<Response<pb::ListFirmsResponse>, Status> {
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let message = request.into_inner();
+        let limit = fields::page_size(message.page_size).map_err(Failure)?;
+        let list = self.accounts.list_firms(&actor, limit, &message.page_token, &call).await.map_err(Failure)?;
+        let firms = list.firms.iter().map(admin_convert::firm).collect();
+        Ok(Response::new(pb::ListFirmsResponse { firms, next_page_token: list.next_page_token }))
     }
 
     async fn create_invitation(
@@ -107,22 +144,29 @@ impl AdminService for Admin {
 
     async fn list_audit_events(
         &self,
-        _: Request<pb::ListAuditEventsRequest>,
+        request: Request<pb::ListAuditEventsRequest>,
     ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let message = request.into_inner();
+        let (asked, limit) = admin_convert::audit_question(&message).map_err(Failure)?;
+        let page_token = &message.page_token;
+        let list = self.accounts.list_audit_events(&actor, asked, limit, page_token, &call).await.map_err(Failure)?;
+        let events = list.events.iter().map(admin_convert::event).collect();
+        Ok(Response::new(pb::ListAuditEventsResponse { events, next_page_token: list.next_page_token }))
     }
 
     async fn import_accounts(
         &self,
-        _: Request<Streaming<pb::ImportAccountsRequest>>,
+        request: Request<Streaming<pb::ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let actor = actor(&request)?;
+        Ok(Response::new(portable::import(self.accounts.clone(), actor, request.into_inner()).await?))
     }
 
     async fn export_accounts(
         &self,
-        _: Request<pb::ExportAccountsRequest>,
+        request: Request<pb::ExportAccountsRequest>,
     ) -> Result<Response<Self::ExportAccountsStream>, Status> {
-        Err(Status::unimplemented("not yet"))
+        Ok(Response::new(portable::export(self.accounts.clone(), actor(&request)?).await?))
     }
 }

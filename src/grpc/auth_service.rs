@@ -25,8 +25,8 @@ impl Auth {
 #[tonic::async_trait]
 impl AuthService for Auth {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
-        self.accounts.require_open_registration().map_err(Failure)?;
         let call = convert::call(&request);
+        self.accounts.require_open_registration(&call).map_err(Failure)?;
         let policy = self.accounts.policy();
         let (registration, password) = convert::registration(request.into_inner(), policy).map_err(Failure)?;
         let (account, token) = self.accounts.register(registration, password, call).await.map_err(Failure)?;
@@ -61,7 +61,7 @@ impl AuthService for Auth {
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> Result<Response<pb::LogoutResponse>, Status> {
         let claims = caller(&request)?.claims();
         let lifetime = Duration::from_secs(claims.exp.saturating_sub(claims.iat).try_into().unwrap_or(0));
-        self.accounts.logout(claims.sid, lifetime).await.map_err(Failure)?;
+        self.accounts.logout(&actor(&request)?, lifetime, convert::call(&request)).await.map_err(Failure)?;
         Ok(Response::new(pb::LogoutResponse {}))
     }
 
@@ -69,8 +69,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::VerifyEmailRequest>,
     ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
+        let call = convert::call(&request);
         let ticket = credentials::ticket(request.into_inner().one_time_token).map_err(Failure)?;
-        let account = self.accounts.verify_email(&ticket).await.map_err(Failure)?;
+        let account = self.accounts.verify_email(&ticket, &call).await.map_err(Failure)?;
         Ok(Response::new(pb::VerifyEmailResponse { account: Some(convert::account(&account)) }))
     }
 

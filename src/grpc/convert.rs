@@ -25,7 +25,7 @@ pub struct ClientAddress(pub IpAddr);
 pub struct RequestId(pub Uuid);
 
 /// What a request that names neither a username nor an email is told.
-const NO_HANDLE: &str = "is required: send a username or an email";
+pub(super) const NO_HANDLE: &str = "is required: send a username or an email";
 
 /// Parses a registration, or names every bad field at once; among them a password that `policy` would not have.
 pub(super) fn registration(
@@ -133,7 +133,7 @@ pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
     }
 }
 
-fn pb_role(role: Role) -> pb::Role {
+pub(super) fn pb_role(role: Role) -> pb::Role {
     match role {
         Role::Admin => pb::Role::Admin,
         Role::User => pb::Role::User,
@@ -163,6 +163,6 @@ pub(super) fn account(account: &Account) -> pb::Account {
     }
 }
 
-fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.unix_timestamp(), nanos: time.nanosecond().try_into().unwrap_or(0) }
 }

@@ -13,12 +13,15 @@
 //! 4. the deadline, around the handler and the reading of its message;
 //! 5. blame, next to the library that reads messages, because what it says of one that it cannot read is not ours.
 
+mod admin_convert;
 mod admin_service;
 mod auth_service;
 mod calls;
 mod convert;
 mod credentials;
 mod deadline;
+mod fields;
+mod portable;
 mod session_service;
 mod stack;
 mod status;

@@ -1,22 +1,14 @@
 //! `countersign.v1.SessionService`: each RPC parses, calls one use case, and converts.
 
 use tonic::{Request, Response, Status};
-use uuid::Uuid;
 
 use super::auth_service::actor;
-use super::convert;
 use super::status::Failure;
 use super::watch::{self, Watchers};
+use super::{convert, fields};
 use crate::accounts::Accounts;
-use crate::domain::{AuthError, Violations};
 use crate::pb;
 use crate::pb::session_service_server::SessionService;
-
-/// Sessions on a page, unless the request says how many.
-const PAGE: u32 = 50;
-
-/// A page of these is under 200 KiB, however long the labels.
-const LONGEST_PAGE: u32 = 200;
 
 pub(super) struct Sessions {
     accounts: Accounts,
@@ -48,8 +40,8 @@ impl SessionService for Sessions {
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
         let actor = actor(&request)?;
         let message = request.into_inner();
-        let limit = page_size(message.page_size).map_err(Failure)?;
-        let account_id = account_id(&message.account_id).map_err(Failure)?;
+        let limit = fields::page_size(message.page_size).map_err(Failure)?;
+        let account_id = fields::optional_id(&message.account_id).map_err(Failure)?;
         let list =
             self.accounts.list_sessions(&actor, account_id, limit, &message.page_token).await.map_err(Failure)?;
         let sessions = list.sessions.into_iter().map(|stored| convert::session(stored, actor.session_id)).collect();
@@ -61,8 +53,9 @@ impl SessionService for Sessions {
         request: Request<pb::RevokeSessionRequest>,
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
         let actor = actor(&request)?;
-        let session_id = id(&request.into_inner().session_id).map_err(Failure)?;
-        self.accounts.revoke_session(&actor, session_id).await.map_err(Failure)?;
+        let call = convert::call(&request);
+        let session_id = fields::id(&request.into_inner().session_id).map_err(Failure)?;
+        self.accounts.revoke_session(&actor, session_id, call).await.map_err(Failure)?;
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
 
@@ -71,31 +64,10 @@ impl SessionService for Sessions {
         request: Request<pb::RevokeOtherSessionsRequest>,
     ) -> Result<Response<pb::RevokeOtherSessionsResponse>, Status> {
         let actor = actor(&request)?;
-        let account_id = account_id(&request.into_inner().account_id).map_err(Failure)?;
-        let revoked = self.accounts.revoke_other_sessions(&actor, account_id).await.map_err(Failure)?;
+        let call = convert::call(&request);
+        let account_id = fields::optional_id(&request.into_inner().account_id).map_err(Failure)?;
+        let revoked = self.accounts.revoke_other_sessions(&actor, account_id, call).await.map_err(Failure)?;
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
-    }
-}
-
-/// One's own when empty.
-fn account_id(text: &str) -> Result<Option<Uuid>, AuthError> {
-    if text.is_empty() { Ok(None) } else { id(text).map(Some) }
-}
-
-/// What is no UUID is nobody's id: it is not found, like any other.
-fn id(text: &str) -> Result<Uuid, AuthError> {
-    Uuid::try_parse(text).map_err(|_| AuthError::NotFound)
-}
-
-fn page_size(asked: i32) -> Result<u32, AuthError> {
-    match u32::try_from(asked) {
-        Ok(0) => Ok(PAGE),
-        Ok(size) => Ok(size.min(LONGEST_PAGE)),
-        Err(_) => {
-            let mut violations = Violations::default();
-            violations.add("page_size", "must not be negative");
-            Err(AuthError::Validation(violations))
-        }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::timeout_at;
 use super::memory::Memory;
 use super::queue::{Client, Place, Queue};
 use super::stats::{Dropped, LaneStats, Refusal};
-use super::{HashError, OUTPUT_BYTES, Turn, machine};
+use super::{HashError, Turn, machine};
 
 /// How long a hash takes, before any has told.
 const FIRST_GUESS: Duration = Duration::from_millis(50);
@@ -22,7 +22,7 @@ const FIRST_GUESS: Duration = Duration::from_millis(50);
 /// How long a thread that has nothing to hash keeps its memory. To take it again costs a tenth of a hash.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
-pub(super) type Output = Result<[u8; OUTPUT_BYTES], HashError>;
+pub(super) type Output = Result<Vec<u8>, HashError>;
 
 /// The entrance. The threads end when it is dropped.
 pub(super) struct Lane(Arc<Shared>);

@@ -4,9 +4,11 @@
 //! time is told so at once, and when to come back.
 //!
 //! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
-//! `machine` what there is of threads and memory, `cost` the parameters that may be set, `stats` what is counted.
+//! `digest` the hashes themselves, `machine` what there is of threads and memory, `cost` the parameters that may be set,
+//! `stats` what is counted.
 
 pub mod cost;
+mod digest;
 mod lane;
 pub mod machine;
 mod memory;
@@ -20,10 +22,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Params, Version};
 
 use crate::domain::{Password, PasswordHash};
 use lane::Lane;
+use memory::Memory;
 
 pub use stats::{Dropped, Histogram, LaneStats, Refusal};
 
@@ -106,7 +109,13 @@ impl PasswordHasher {
         begins: impl FnOnce() + Send + 'static,
     ) -> Result<PasswordHash, HashError> {
         let salt = random_salt()?;
-        let output = self.run(password.clone(), self.params.clone(), salt.to_vec(), turn, pending(), begins).await?;
+        let (password, params) = (password.clone(), self.params.clone());
+        let hash = move |memory: &mut Memory| {
+            begins();
+            let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+            digest::argon2(algorithm, version, params, password.as_bytes(), &salt, OUTPUT_BYTES, memory)
+        };
+        let output = self.lane.run(turn, pending(), hash).await?;
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
     }
 
@@ -131,8 +140,9 @@ impl PasswordHasher {
         gone: impl Future<Output = ()>,
     ) -> Result<Verdict, HashError> {
         let hash = hash.unwrap_or(&self.dummy);
-        let (params, salt) = (hash.params().clone(), hash.salt().to_vec());
-        let output = self.run(password.clone(), params, salt, turn, gone, || {}).await?;
+        let (password, stored) = (password.clone(), hash.clone());
+        let compute = move |memory: &mut Memory| digest::compute(&stored, &password, memory);
+        let output = self.lane.run(turn, gone, compute).await?;
         let matches = constant_time_eq(&output, hash.output());
         Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
     }
@@ -145,28 +155,6 @@ impl PasswordHasher {
     /// How the lane is doing now.
     pub fn stats(&self) -> LaneStats {
         self.lane.stats()
-    }
-
-    /// Waits for a turn and a hash. Dropping the future gives the turn up, unless the hash has begun.
-    async fn run(
-        &self,
-        password: Password,
-        params: Params,
-        salt: Vec<u8>,
-        turn: Turn,
-        gone: impl Future<Output = ()>,
-        begins: impl FnOnce() + Send + 'static,
-    ) -> lane::Output {
-        let hash = move |memory: &mut memory::Memory| {
-            begins();
-            let mut output = [0; OUTPUT_BYTES];
-            let blocks = memory.take(params.block_count())?;
-            Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                .hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, blocks)
-                .map(|()| output)
-                .map_err(|_| HashError::Failed("argon2 refused its input"))
-        };
-        self.lane.run(turn, gone, hash).await
     }
 }
 

@@ -51,7 +51,7 @@ impl Busy {
         let busy = tokio::spawn(lane.run(turn(0), std::future::pending(), move |_| {
             let _ = begun.send(());
             let _ = released.recv();
-            Ok([0; 32])
+            Ok(vec![0; 32])
         }));
         begins.await.unwrap();
         let (ran, order) = mpsc::channel();
@@ -63,7 +63,7 @@ impl Busy {
         let (lane, ran) = (self.lane, self.ran.clone());
         let job = tokio::spawn(lane.run(turn, std::future::pending(), move |_| {
             ran.send(name).unwrap();
-            Ok([1; 32])
+            Ok(vec![1; 32])
         }));
         // The test's runtime has one thread: the task runs until it waits.
         tokio::task::yield_now().await;
@@ -188,7 +188,7 @@ async fn a_hash_that_panics_costs_itself_only() {
     let lane = Lane::start(1, 4, 8).unwrap();
     let panics = lane.run(turn(1), std::future::pending(), |_| panic!("a panic of the tests"));
     assert!(matches!(panics.await, Err(HashError::Failed("the hash panicked"))));
-    assert_eq!(lane.run(turn(1), std::future::pending(), |_| Ok([7; 32])).await.unwrap(), [7; 32]);
+    assert_eq!(lane.run(turn(1), std::future::pending(), |_| Ok(vec![7; 32])).await.unwrap(), [7; 32]);
     let stats = lane.stats();
     assert_eq!((stats.running, stats.wait.count(), stats.run.count()), (0, 2, 2));
 }
@@ -197,7 +197,7 @@ async fn a_hash_that_panics_costs_itself_only() {
 async fn the_threads_end_with_the_lane_and_give_their_memory_back() {
     let lane = Lane::start(2, 4, 8).unwrap();
     let memory = lane.memory();
-    lane.run(turn(1), std::future::pending(), |memory| memory.take(8).map(|_| [0; 32])).await.unwrap();
+    lane.run(turn(1), std::future::pending(), |memory| memory.take(8).map(|_| vec![0; 32])).await.unwrap();
     assert!(lane.stats().memory >= 8 * Block::SIZE);
     drop(lane);
     while std::sync::Arc::strong_count(&memory) > 1 {
@@ -239,10 +239,10 @@ fn memory_is_reused_without_leaving_anything_and_is_all_zero_when_it_was_wiped()
 #[tokio::test]
 async fn a_thread_that_has_nothing_to_do_has_nothing_left_in_its_memory() {
     let lane = Lane::start(1, 4, 64).unwrap();
-    let hash = |memory: &mut Memory| Ok([u8::try_from(hash_in(memory, 64)).unwrap(); 32]);
+    let hash = |memory: &mut Memory| Ok(vec![u8::try_from(hash_in(memory, 64)).unwrap(); 32]);
     assert_eq!(lane.run(turn(1), std::future::pending(), hash).await.unwrap(), [64; 32]);
     // It may be looked at before the thread has had nothing to do.
-    let look = |memory: &mut Memory| Ok([u8::try_from(memory.used()).unwrap(); 32]);
+    let look = |memory: &mut Memory| Ok(vec![u8::try_from(memory.used()).unwrap(); 32]);
     while lane.run(turn(1), std::future::pending(), look).await.unwrap() != [0; 32] {}
 }
 

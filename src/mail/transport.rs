@@ -12,6 +12,8 @@ use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsPar
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{self, AsyncSmtpTransport};
 use lettre::{AsyncTransport as _, Message, Tokio1Executor};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
@@ -30,8 +32,11 @@ pub enum TransportError {
     /// The authorities.
     #[error("cannot read MAIL_CA_FILE ({path}): {cause}", path = .0.display(), cause = .1)]
     Authorities(PathBuf, io::Error),
+    /// There are none in it.
+    #[error("MAIL_CA_FILE ({path}) holds no certificate in PEM form", path = .0.display())]
+    Empty(PathBuf),
     /// TLS cannot be spoken with them.
-    #[error("MAIL_CA_FILE holds no certificates in PEM form, or ones that nobody can trust")]
+    #[error("MAIL_CA_FILE holds a certificate that no authority can have: {0}")]
     Tls(#[source] smtp::Error),
 }
 
@@ -54,7 +59,8 @@ pub(super) enum Transport {
 
 impl Transport {
     /// Opens the way to `url`; to the log without one. `authorities` sign the server's certificate, in place of the public
-    /// ones. A server that has not taken a mail within `patience` has not taken it.
+    /// ones. A server that has not accepted a connection within `patience`, or a mail within three times that, has not taken
+    /// it.
     pub fn open(
         url: Option<MailUrl>,
         authorities: Option<&Path>,
@@ -78,7 +84,7 @@ impl Transport {
                 if let Some((user, password)) = server.credentials {
                     builder = builder.credentials(Credentials::new(user, password.expose_secret().to_owned()));
                 }
-                Ok(Self::Smtp { connection: Box::new(builder.build()), patience })
+                Ok(Self::Smtp { connection: Box::new(builder.build()), patience: 3 * patience })
             }
         }
     }
@@ -110,6 +116,9 @@ fn tls(server: &Smtp, authorities: Option<&Path>) -> Result<Tls, TransportError>
     let mut parameters = TlsParameters::builder(server.host.clone());
     if let Some(path) = authorities {
         let pem = std::fs::read(path).map_err(|error| TransportError::Authorities(path.to_owned(), error))?;
+        if CertificateDer::pem_slice_iter(&pem).next().is_none() {
+            return Err(TransportError::Empty(path.to_owned()));
+        }
         let certificates = Certificate::from_pem(&pem).map_err(TransportError::Tls)?;
         parameters = parameters.certificate_store(CertificateStore::None).add_root_certificate(certificates);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use super::Post;
 use super::letter::letter;
@@ -14,7 +15,7 @@ use super::links::PublicUrl;
 use super::matter::Matter;
 use super::pattern::Placeholder;
 use super::transport::Failure;
-use crate::domain::Ticket;
+use crate::domain::{Action, AuditEvent, Detail, MailKind, Note, Origin, Ticket};
 use crate::store::{ClaimedMail, MailFate, NewTicket, StoreError};
 
 /// Mails that are under way at once: enough for a small service, and few enough for any mail server.
@@ -136,6 +137,18 @@ async fn one(post: &Post, public: &PublicUrl, mail: ClaimedMail) {
     if let Err(error) = post.store.settle_mail(&mail, &fate, post.clock.now()).await {
         // It is sent again when the lease is over.
         tracing::warn!(event = "mail", result = "not settled", kind, mail = %id, attempt, cause = cause(&error));
+    } else if let MailFate::Dead { .. } = fate {
+        give_up(post, &mail).await;
+    }
+}
+
+/// Tells the audit trail, too.
+async fn give_up(post: &Post, mail: &ClaimedMail) {
+    let account = Some(mail.subject).filter(|id| !id.is_nil() && mail.kind != MailKind::Invitation);
+    let note = Note::from(Action::MailDead, "given up", Origin::Server).on(account).with(Detail::Mail(mail.id));
+    let event = AuditEvent { id: Uuid::now_v7(), at: post.clock.now(), note };
+    if let Err(error) = post.store.append_events(&[event]).await {
+        tracing::warn!(event = "audit", result = "lost", events = 1, cause = cause(&error));
     }
 }
 

@@ -4,7 +4,8 @@
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
-//! `mail` what mail is sent with, `secret` where secrets come from, `forwarded` where requests come from.
+//! `trail` how the audit trail is, `mail` what mail is sent with, `secret` where secrets come from, `forwarded` where
+//! requests come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
@@ -22,6 +23,7 @@ mod patience;
 mod refusals;
 mod secret;
 mod tls;
+mod trail;
 mod workers;
 
 use std::io;
@@ -34,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Service as _;
 
-use crate::accounts::{self, Accounts, PasswordRules, Rules};
+use crate::accounts::{self, Accounts, Audit, PasswordRules, Rules};
 use crate::activity::Activity;
 use crate::breaches::{Breaches, BreachesError};
 use crate::budgets::{Budgets, PerHour};
@@ -118,6 +120,9 @@ pub struct App {
     feed: feed::Feed,
     revocations: Arc<Revocations>,
     activity: Arc<Activity>,
+    audit: Arc<Audit>,
+    audit_retention: Duration,
+    clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
     post: Post,
     public_url: Option<PublicUrl>,
@@ -151,6 +156,8 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     }
     let registration = if settings.registration_open() { "open" } else { "closed" };
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
+    let audit = Arc::clone(&app.audit);
+    audit.started();
     if settings.passwords.is_contract() {
         tracing::warn!(
             event = "policy",
@@ -163,6 +170,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        audit.stopped();
     };
     app.serve(listener, stop, Limits::default()).await?;
     tracing::info!(event = "stop");
@@ -218,10 +226,11 @@ impl App {
             clock: Arc::clone(&clock),
             rules,
         });
+        let audit = Arc::clone(accounts.trail());
         let feed = feed::Feed::load(
             Arc::clone(&store),
             Arc::clone(&revocations),
-            clock,
+            Arc::clone(&clock),
             health.clone(),
             Arc::clone(accounts.known()),
         )
@@ -243,8 +252,23 @@ impl App {
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let proxies = settings.proxies.trusted_proxies.clone();
         let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, answers);
-        let public_url = settings.mail.public_url.clone();
-        Ok(Self { service, hasher, meters, certificate, health, feed, revocations, activity, store, post, public_url })
+        let (audit_retention, public_url) = (settings.audit.audit_retention, settings.mail.public_url.clone());
+        Ok(Self {
+            service,
+            hasher,
+            meters,
+            certificate,
+            health,
+            feed,
+            revocations,
+            activity,
+            audit,
+            audit_retention,
+            clock,
+            store,
+            post,
+            public_url,
+        })
     }
 
     /// Serves connections from `listener` until `stop`, then drains: no new connections, health says NOT_SERVING, calls
@@ -260,6 +284,7 @@ impl App {
         let following = tokio::spawn(self.feed.follow());
         let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
+        let trail = trail::Writer::start(Arc::clone(&self.store), self.audit, self.clock, self.audit_retention);
         let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
         let stop_mail = mail.stopper();
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
@@ -279,10 +304,10 @@ impl App {
         if let Some(rereading) = rereading {
             rereading.abort();
         }
-        last_tokens.finish().await;
         // It was told at the beginning of the drain, and has as long as calls have.
         let gone = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
         mail.finish(drain.saturating_sub(gone)).await;
+        tokio::join!(last_tokens.finish(), trail.finish());
         following.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.

@@ -5,7 +5,10 @@
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
 
+mod admin;
 mod attempts;
+mod audit;
+mod import;
 mod invitations;
 mod moving;
 mod open;
@@ -24,7 +27,10 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
+pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Updated};
 pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
+pub use audit::{AuditPage, AuditStore};
+pub use import::{ImportStore, Imported};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
@@ -38,9 +44,31 @@ pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketSto
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
 
 /// A database: everything that the use cases need of it.
-pub trait Store: AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore {}
+pub trait Store:
+    AccountStore
+    + AdminStore
+    + AttemptStore
+    + AuditStore
+    + ImportStore
+    + InvitationStore
+    + OutboxStore
+    + PasswordStore
+    + TicketStore
+{
+}
 
-impl<T: AccountStore + PasswordStore + AttemptStore + OutboxStore + TicketStore + InvitationStore> Store for T {}
+impl<T> Store for T where
+    T: AccountStore
+        + AdminStore
+        + AttemptStore
+        + AuditStore
+        + ImportStore
+        + InvitationStore
+        + OutboxStore
+        + PasswordStore
+        + TicketStore
+{
+}
 
 /// Accounts, their sessions, and the sessions that ended early.
 #[async_trait]

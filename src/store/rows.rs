@@ -9,10 +9,10 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Credentials, StoreError, StoredAttempts, StoredRevocation, StoredSession};
+use super::{AccountRecord, Credentials, FirmRecord, StoreError, StoredAttempts, StoredRevocation, StoredSession};
 use crate::domain::{
-    Account, AccountStatus, AttemptKey, Attempts, Client, Email, Firm, FirmName, Identity, PasswordHash, PersonName,
-    Revocation, Role, Session, Username,
+    Account, AccountStatus, Action, AttemptKey, Attempts, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity,
+    Note, Origin, PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
 };
 
 /// What every look-up of an account begins with; the columns of [`AccountRow`].
@@ -72,10 +72,42 @@ impl AccountRow {
         })
     }
 
+    pub fn into_record(self) -> Result<AccountRecord, StoreError> {
+        let has_password = !self.password_hash.is_empty();
+        Ok(AccountRecord { account: self.into_account()?, has_password })
+    }
+
+    pub fn into_portable(self) -> Result<PortableAccount, StoreError> {
+        let password_hash = match self.password_hash.as_str() {
+            "" => None,
+            text => Some(PasswordHash::parse(text).map_err(|_| impossible("accounts", "password_hash", self.id))?),
+        };
+        let Account { id, identity, status, created_at, .. } = self.into_account()?;
+        Ok(PortableAccount { id, identity, password_hash, status, created_at })
+    }
+
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
         let password_hash = PasswordHash::parse(&self.password_hash).ok();
         let password_changes = self.password_changes;
         Ok(Credentials { account: self.into_account()?, password_hash, password_changes })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct FirmRow {
+    id: Uuid,
+    name: String,
+    created_at: i64,
+    accounts: i64,
+}
+
+impl FirmRow {
+    pub fn into_record(self) -> Result<FirmRecord, StoreError> {
+        let impossible = |column| impossible("firms", column, self.id);
+        let name = FirmName::parse(&self.name).map_err(|_| impossible("name"))?;
+        let created_at = from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?;
+        let accounts = u64::try_from(self.accounts).unwrap_or(0);
+        Ok(FirmRecord { firm: Firm { id: self.id, name }, created_at, accounts })
     }
 }
 
@@ -130,6 +162,38 @@ impl SessionRow {
         };
         let last_token_at = from_millis(self.last_token_at).ok_or_else(|| impossible("last_token_at"))?;
         Ok(StoredSession { session, last_token_at })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct AuditRow {
+    id: Uuid,
+    at: i64,
+    action: String,
+    result: String,
+    actor_id: Option<Uuid>,
+    account_id: Option<Uuid>,
+    firm_id: Option<Uuid>,
+    origin: String,
+    request_id: Option<Uuid>,
+    detail: String,
+}
+
+impl AuditRow {
+    pub fn into_event(self) -> Result<AuditEvent, StoreError> {
+        let impossible = |column| impossible("audit_events", column, self.id);
+        let note = Note {
+            action: Action::parse(&self.action).ok_or_else(|| impossible("action"))?,
+            result: self.result.into(),
+            actor: self.actor_id,
+            account: self.account_id,
+            firm: self.firm_id,
+            origin: Origin::parse(&self.origin).ok_or_else(|| impossible("origin"))?,
+            request_id: self.request_id,
+            detail: Detail::parse(&self.detail).ok_or_else(|| impossible("detail"))?,
+        };
+        let at = from_millis(self.at).ok_or_else(|| impossible("at"))?;
+        Ok(AuditEvent { id: self.id, at, note })
     }
 }
 

@@ -10,6 +10,7 @@ use countersign::pb::{
 };
 use http::Method;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::sockets::{Raw, SOON};
 use crate::support::binary::{command, run};
@@ -158,6 +159,24 @@ async fn grpc(caller: &mut Caller<'_>) {
     assert!(!format!("{refused:?}").contains(CANARY));
 }
 
+/// The one-time token of the mail that Ann's registration caused, once it is there.
+async fn sent_to_ann(folder: &Path) -> String {
+    let finished = || {
+        let mut mails = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        mails.find(|path| path.extension().is_some_and(|extension| extension == "eml"))
+    };
+    let begun = std::time::Instant::now();
+    let mail = loop {
+        match finished() {
+            Some(mail) => break std::fs::read_to_string(mail).unwrap(),
+            None => assert!(begun.elapsed() < SOON, "no mail"),
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(mail.contains("To: ann@example.com"), "{mail}");
+    crate::mail::token(&mail)
+}
+
 /// Everything that is left behind: what was said, and every file.
 fn left(dir: &Path, said: &[(&str, String)]) -> Vec<(String, Vec<u8>)> {
     let said = said.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into_bytes()));
@@ -171,7 +190,9 @@ fn left(dir: &Path, said: &[(&str, String)]) -> Vec<(String, Vec<u8>)> {
 #[tokio::test]
 async fn no_secret_is_found_in_what_is_left_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let mut binary = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true"));
+    let (mail, mut with_mail) = (tempfile::tempdir().unwrap(), command(dir.path()));
+    with_mail.env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true");
+    let mut binary = Binary::spawn(with_mail.env("MAIL_URL", format!("file:{}", mail.path().display())));
     let mut caller = Caller { binary: &binary, tokens: Vec::new() };
     username_dialect(&mut caller).await;
     email_dialect(&mut caller).await;
@@ -179,6 +200,7 @@ async fn no_secret_is_found_in_what_is_left_behind() {
     strays(&mut caller).await;
     let tokens = caller.tokens;
     assert!(tokens.len() >= 10, "{}", tokens.len());
+    let ticket = sent_to_ann(mail.path()).await;
 
     let mut cli = command(dir.path());
     let created = run(cli.env("JWT_SECRET", SECRET).args(["account", "create", "dave"]), &format!("{PASSWORD}\n"));
@@ -205,6 +227,12 @@ async fn no_secret_is_found_in_what_is_left_behind() {
     for token in &tokens {
         needles.extend(token.split('.').skip(1).map(str::to_owned));
     }
+    // Its digest is in the database, and nothing that it could be made of.
+    let random = URL_SAFE_NO_PAD.decode(&ticket).unwrap();
+    let digest: String = Sha256::digest(&ticket).iter().map(|byte| format!("{byte:02x}")).collect();
+    let has = |needle: &[u8]| found.iter().any(|(_, bytes)| bytes.windows(needle.len()).any(|window| window == needle));
+    assert!(has(digest.as_bytes()) && !has(&random));
+    needles.push(ticket);
     for (place, bytes) in &found {
         for needle in &needles {
             let is_there = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());

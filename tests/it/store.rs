@@ -1,6 +1,7 @@
 //! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
 //! exception for one of them would stand here, with its reason; there is none.
 
+mod import;
 mod invitations;
 mod mail;
 mod sessions;
@@ -16,6 +17,11 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use import::{
+    an_import_changes_nothing_that_is_there, of_two_of_one_name_in_a_batch_the_first_is_taken,
+    one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
+    thousands_are_imported_at_once_and_a_second_time_in_vain, what_is_imported_is_exported_as_it_was,
+};
 use invitations::{
     an_invitation_is_listed_accepted_once_and_as_it_was_made, an_invitation_whose_address_was_taken_meanwhile_stays,
 };
@@ -83,6 +89,11 @@ on_every_engine!(
     all_sessions_of_an_account_but_one_end_together,
     a_thousand_sessions_end_together,
     a_changed_role_counts_the_epoch_and_ends_all_sessions,
+    what_is_imported_is_exported_as_it_was,
+    an_import_changes_nothing_that_is_there,
+    of_two_of_one_name_in_a_batch_the_first_is_taken,
+    thousands_are_imported_at_once_and_a_second_time_in_vain,
+    one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
     mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
     mail_is_somebody_elses_when_its_lease_is_over,
     many_take_mail_at_once_and_each_goes_to_one,

@@ -4,30 +4,34 @@ use std::sync::Arc;
 
 use crate::accounts::guessing::charge;
 use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, uninterrupted};
-use crate::domain::{Account, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose};
+use crate::domain::{
+    Account, Action, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose,
+};
 
 impl Accounts {
     /// Uses the ticket of a mail: the address that it was sent to is verified, and, if it is another than the account had,
     /// counts from now on. No session ends.
-    pub async fn verify_email(&self, ticket: &Ticket) -> Result<Account, AuthError> {
-        let (this, digest, now) = (self.clone(), ticket.digest(), self.clock.now());
+    pub async fn verify_email(&self, ticket: &Ticket, call: &Call) -> Result<Account, AuthError> {
+        let (this, call, digest, now) = (self.clone(), call.clone(), ticket.digest(), self.clock.now());
         let purpose = self.store.find_ticket(&digest, now).await?.map(|found| found.purpose);
         uninterrupted(async move {
             let until = now + LONGEST_WAIT;
-            let (event, id) = match purpose {
+            let (action, id) = match purpose {
                 Some(TicketPurpose::VerifyEmail) => {
-                    ("email_verified", this.store.verify_email(&digest, now, until).await?)
+                    (Action::EmailVerified, this.store.verify_email(&digest, now, until).await?)
                 }
                 Some(TicketPurpose::ChangeEmail) => {
                     let notice = new_id(&*this.clock);
                     let change = this.store.change_email(&digest, notice, now, until).await?;
-                    ("email_changed", change.map(|change| change.account_id))
+                    (Action::EmailChanged, change.map(|change| change.account_id))
                 }
-                Some(TicketPurpose::ResetPassword | TicketPurpose::Invitation) | None => ("email_verified", None),
+                Some(TicketPurpose::ResetPassword | TicketPurpose::Invitation) | None => (Action::EmailVerified, None),
             };
-            let id = id.ok_or(AuthError::OneTimeTokenInvalid)?;
+            let Some(id) = id else {
+                return this.invalid_link(action, &call);
+            };
             this.known.forget(id);
-            tracing::info!(event, result = "ok", account = %id);
+            this.audit(action, &call, None, id, "ok");
             this.store.find_account(id).await?.ok_or(AuthError::OneTimeTokenInvalid)
         })
         .await
@@ -48,22 +52,28 @@ impl Accounts {
         password: &Password,
         call: &Call,
     ) -> Result<(), AuthError> {
-        let account = self.prove(actor, "password", password, call).await?.account;
+        let account = self.prove(actor, Action::EmailChangeRequested, "password", password, call).await?.account;
         if matches!(account.identity, Identity::Username(_)) {
             return Err(AuthError::InsufficientPermissions);
         }
         let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
         let mail = NewMail { id, kind: MailKind::ChangeEmail, recipient: email, subject: account.id, queued_at };
         self.queue(mail).await?;
-        tracing::info!(event = "email_change", result = "requested", account = %account.id);
+        self.audit(Action::EmailChangeRequested, call, account.id, account.id, "ok");
         Ok(())
     }
 
     /// One insertion, the same for every address and kind.
     pub(super) async fn request_mail(&self, kind: MailKind, recipient: Email, call: &Call) -> Result<(), AuthError> {
-        charge(&self.budgets.mail_requests, call)?.spend();
+        let action = match kind {
+            MailKind::ResetPassword => Action::PasswordResetRequested,
+            _ => Action::VerificationRequested,
+        };
+        let charge = charge(&self.budgets.mail_requests, call);
+        charge.inspect_err(self.audit_too_many(action, None, call))?.spend();
         self.queue(NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now())).await?;
-        tracing::info!(event = "mail", result = "requested", kind = kind.as_str());
+        // For which address is not said: anybody types anything there.
+        self.audit(action, call, None, None, "ok");
         Ok(())
     }
 

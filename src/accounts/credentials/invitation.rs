@@ -2,7 +2,8 @@
 
 use crate::accounts::{Accounts, new_id, to_the_second, turn, uninterrupted};
 use crate::domain::{
-    Account, AccountStatus, AuthError, Call, Identity, NewAccount, Password, PasswordContext, PersonName, Ticket,
+    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, Note, Password, PasswordContext,
+    PersonName, Ticket,
 };
 
 impl Accounts {
@@ -17,7 +18,9 @@ impl Accounts {
     ) -> Result<Account, AuthError> {
         let (digest, now) = (ticket.digest(), self.clock.now());
         let invitation = self.store.find_invitation_by_ticket(&digest, now).await?;
-        let invitation = invitation.ok_or(AuthError::OneTimeTokenInvalid)?;
+        let Some(invitation) = invitation else {
+            return self.invalid_link(Action::InvitationAccepted, call);
+        };
         let identity = Identity::Email {
             email: invitation.email,
             name,
@@ -37,12 +40,12 @@ impl Accounts {
             created_at,
             platform_admin: false,
         };
-        let this = self.clone();
+        let (this, call, joined) = (self.clone(), call.clone(), Detail::Invitation(invitation.id));
         uninterrupted(async move {
             if !this.store.accept_invitation(&digest, &new, this.clock.now()).await? {
-                return Err(AuthError::OneTimeTokenInvalid);
+                return this.invalid_link(Action::InvitationAccepted, &call);
             }
-            tracing::info!(event = "invitation_accepted", result = "ok", account = %new.id);
+            this.audit.note(Note::new(Action::InvitationAccepted, "ok", &call).on(new.id).with(joined));
             Ok(account)
         })
         .await

@@ -10,7 +10,7 @@ mod password;
 
 use super::guessing::to_its_end;
 use super::{Accounts, Actor, refuse_field, turn};
-use crate::domain::{AccountStatus, AttemptKey, AuthError, Call, Password};
+use crate::domain::{AccountStatus, Action, AttemptKey, AuthError, Call, Password};
 use crate::store::Credentials;
 
 impl Accounts {
@@ -20,6 +20,7 @@ impl Accounts {
     async fn prove(
         &self,
         actor: &Actor,
+        action: Action,
         field: &'static str,
         password: &Password,
         call: &Call,
@@ -30,19 +31,30 @@ impl Accounts {
             |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
         let credentials = found.filter(is_the_actors).ok_or(AuthError::AccountGone)?;
         let key = AttemptKey::change(credentials.account.id);
-        let guess = self.admit(key, None, call.deadline).await?;
-        let (this, password, turn) = (self.clone(), password.clone(), turn(call));
+        let id = credentials.account.id;
+        let admitted = self.admit(key, None, call.deadline).await;
+        let guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
+        let (this, password, turn, call) = (self.clone(), password.clone(), turn(call), call.clone());
         to_its_end(async move |_gone| {
             let verdict = this.hasher.verify(&password, credentials.password_hash.as_ref(), turn).await?;
             if verdict.matches {
                 this.store.clear_attempts(&key).await?;
                 return Ok(credentials);
             }
-            match guess.was_wrong(Some(credentials.account.id)).await {
-                AuthError::InvalidCredentials => Err(refuse_field(field, "is not the password of this account")),
+            match guess.was_wrong(Some(id)).await {
+                AuthError::InvalidCredentials => {
+                    this.audit(action, &call, id, id, "wrong password");
+                    Err(refuse_field(field, "is not the password of this account"))
+                }
                 other => Err(other),
             }
         })
         .await
+    }
+
+    /// The one answer to a link that is none, was used or has expired.
+    fn invalid_link<T>(&self, action: Action, call: &Call) -> Result<T, AuthError> {
+        self.audit(action, call, None, None, "invalid link");
+        Err(AuthError::OneTimeTokenInvalid)
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, refuse_field, turn, uninterrupted};
 use crate::domain::{
-    AuthError, Call, Email, Identity, MailKind, NewMail, Password, PasswordContext, Revocation, Ticket,
+    Action, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext, Revocation,
+    Ticket,
 };
 use crate::store::Credentials;
 use crate::token::MAX_LIFETIME;
@@ -16,11 +17,11 @@ impl Accounts {
         new: Password,
         call: &Call,
     ) -> Result<usize, AuthError> {
-        let seen = self.prove(actor, "current_password", current, call).await?;
+        let seen = self.prove(actor, Action::PasswordChanged, "current_password", current, call).await?;
         let context = PasswordContext::of(&seen.account.identity);
         let new = self.judge_new_password("new_password", new, &context).await?;
         let hash = self.hasher.hash(new.as_password(), turn(call)).await?;
-        let (this, session_id) = (self.clone(), actor.session_id);
+        let (this, call, session_id) = (self.clone(), call.clone(), actor.session_id);
         uninterrupted(async move {
             let account_id = seen.account.id;
             let from = this.clock.now() + LONGEST_WAIT;
@@ -30,7 +31,8 @@ impl Accounts {
             for ended in &ended {
                 this.revocations.insert(Revocation::Session(ended.stored.session.id), ended.until);
             }
-            tracing::info!(event = "password_changed", result = "ok", account = %account_id, sessions = ended.len());
+            let note = Note::new(Action::PasswordChanged, "ok", &call).by(account_id).on(account_id);
+            this.audit.note(note.with(Detail::Sessions(ended.len() as u64)));
             // The change is made, whatever becomes of these.
             if let Err(error) = this.after_a_new_password(&seen).await {
                 tracing::warn!(event = "password_changed", account = %account_id, cause = %error, "its owner is not told");
@@ -51,20 +53,24 @@ impl Accounts {
         let (digest, now) = (ticket.digest(), self.clock.now());
         // Before any work: a ticket cannot be guessed, so nobody is told anything by its being quick.
         let found = self.store.find_ticket(&digest, now).await?.and_then(|found| found.account_id);
-        let id = found.ok_or(AuthError::OneTimeTokenInvalid)?;
+        let Some(id) = found else {
+            return self.invalid_link(Action::PasswordReset, call);
+        };
         let seen = self.store.credentials_of(id).await?.ok_or(AuthError::OneTimeTokenInvalid)?;
         let context = PasswordContext::of(&seen.account.identity);
         let new = self.judge_new_password("new_password", new, &context).await?;
         let hash = self.hasher.hash(new.as_password(), turn(call)).await?;
-        let this = self.clone();
+        let (this, call) = (self.clone(), call.clone());
         uninterrupted(async move {
             let now = this.clock.now();
             let until = now + MAX_LIFETIME + LONGEST_WAIT;
             let reset = this.store.reset_password(&digest, &hash, now, until).await?;
-            let reset = reset.ok_or(AuthError::OneTimeTokenInvalid)?;
+            let Some(reset) = reset else {
+                return this.invalid_link(Action::PasswordReset, &call);
+            };
             this.revocations.insert(Revocation::Account { id: reset.account_id, epoch: reset.epoch }, until);
             this.known.forget(reset.account_id);
-            tracing::info!(event = "password_reset", result = "ok", account = %reset.account_id);
+            this.audit(Action::PasswordReset, &call, None, reset.account_id, "ok");
             if let Err(error) = this.after_a_new_password(&seen).await {
                 tracing::warn!(event = "password_reset", account = %reset.account_id, cause = %error, "its owner is not told");
             }

@@ -33,7 +33,7 @@ pub(in crate::store) enum Kind {
 }
 
 /// Every table, each after those that it refers to.
-pub const TABLES: [Table; 8] = [
+pub const TABLES: [Table; 9] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
         name: "accounts",
@@ -72,6 +72,21 @@ pub const TABLES: [Table; 8] = [
         columns: &[number("seq"), id("session_id"), id("account_id"), number("epoch"), number("expires_at")],
     },
     Table { name: "attempts", columns: &[text("key"), number("failures"), number("last_failed_at"), id("account_id")] },
+    Table {
+        name: "audit_events",
+        columns: &[
+            id("id"),
+            number("at"),
+            text("action"),
+            text("result"),
+            id("actor_id"),
+            id("account_id"),
+            id("firm_id"),
+            text("origin"),
+            id("request_id"),
+            text("detail"),
+        ],
+    },
     Table {
         name: "outbox",
         columns: &[

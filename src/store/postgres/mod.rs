@@ -6,8 +6,11 @@
 //! hangs up puts the session back into the pool "idle in transaction", where the next transaction finds it.
 
 mod accounts;
+mod admin;
 mod attempts;
+mod audit;
 mod errors;
+mod import;
 mod invitations;
 mod listen;
 mod moving;

@@ -7,9 +7,12 @@
 //! timeout says.
 
 mod accounts;
+mod admin;
 mod attempts;
+mod audit;
 mod backup;
 mod errors;
+mod import;
 mod invitations;
 mod moving;
 mod open;

@@ -25,7 +25,7 @@ pub(in crate::store) struct SqliteEnd {
     connection: SqliteConnection,
     /// As of a server, so that none writes meanwhile.
     served: Option<File>,
-    /// Whether the file was made for the move.
+    /// Whether the file was made for the move, and nothing in it can have been committed.
     new: bool,
 }
 
@@ -124,6 +124,7 @@ impl End for SqliteEnd {
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
+        self.new = false;
         sqlx::raw_sql("commit").execute(&mut self.connection).await.map_err(failure)?;
         Ok(())
     }
@@ -132,10 +133,11 @@ impl End for SqliteEnd {
         let Self { path, connection, served, new, .. } = *self;
         // How it ends changes nothing: all is committed, or rolled back.
         let _ = connection.close().await;
-        // Only if it is ours, and as it was made.
-        if new && served.is_some() && fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0) {
-            let _ = fs::remove_file(&path);
-            let _ = fs::remove_file(beside(&path, "-lock"));
+        // Only if it is ours, and nobody else can have written to it. On a full disk SQLite may leave what it had written.
+        if new && served.is_some() {
+            for file in [beside(&path, "-journal"), path.clone(), beside(&path, "-lock")] {
+                let _ = fs::remove_file(file);
+            }
         }
     }
 }

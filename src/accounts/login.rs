@@ -1,0 +1,127 @@
+//! Signing in. Apart from the other use cases because it is the one that strangers try: what they learn, and what it costs,
+//! is decided in these lines.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing::{Instrument as _, Span};
+use uuid::Uuid;
+
+use super::guessing::{self, Gone, Guess};
+use super::{Accounts, turn};
+use crate::domain::{
+    Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
+};
+use crate::hashing::Turn;
+use crate::store::{Credentials, Opened, Opening};
+use crate::token::IssuedToken;
+
+/// A stronger hash is made when there is room for it, or at a later sign-in.
+const REHASH_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Accounts {
+    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
+    /// not even a read of the database.
+    pub async fn login(
+        &self,
+        handle: &Handle,
+        password: &Password,
+        call: Call,
+    ) -> Result<(Account, IssuedToken), AuthError> {
+        let too_many = self.audit_too_many(Action::Login, None, &call);
+        let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
+        self.hasher.require_room(&turn(&call))?;
+        let admitted = self.admit(AttemptKey::login(handle), Some(charge), call.deadline).await;
+        let guess = admitted.inspect_err(&too_many)?;
+        let found = self.store.find_credentials(handle).await?;
+        let (this, password) = (self.clone(), password.clone());
+        guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
+    }
+
+    /// The rest of a sign-in: one hash, what it says, and what is stored of that.
+    async fn judge(
+        self,
+        found: Option<Credentials>,
+        password: Password,
+        guess: Guess,
+        call: Call,
+        mut gone: Gone,
+    ) -> Result<(Account, IssuedToken), AuthError> {
+        let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
+        let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
+        let Some(Credentials { account, password_hash, password_changes }) = found else {
+            return Err(self.refused("unknown account", guess, None, &call).await);
+        };
+        let Some(password_hash) = password_hash else {
+            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
+            return Err(self.refused("unusable hash", guess, Some(account.id), &call).await);
+        };
+        if !verdict.matches {
+            return Err(self.refused("wrong password", guess, Some(account.id), &call).await);
+        }
+        if account.status != AccountStatus::Active {
+            return Err(self.refused("inactive account", guess, Some(account.id), &call).await);
+        }
+        if gone.is_gone() {
+            // A session that nobody has a token of.
+            return Err(AuthError::OutOfTime);
+        }
+        // Only whoever knows the password is told.
+        if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
+            self.audit(Action::Login, &call, None, account.id, "email not verified");
+            return Err(AuthError::EmailNotVerified);
+        }
+
+        let session = self.new_session(&account, call.client.clone());
+        let opening = Opening { session: session.clone(), password_changes, budget: Some(*guess.budget()) };
+        match self.store.open_session(&opening).await? {
+            Opened::Open => {}
+            Opened::Ended => {
+                return Err(self.refused("account ended meanwhile", guess, Some(account.id), &call).await);
+            }
+            Opened::Spent => {
+                let late = guess.came_late().await;
+                self.audit_too_many(Action::Login, Some(account.id), &call)(&late);
+                return Err(late);
+            }
+        }
+        // Whoever waits for this one may go on.
+        drop(guess);
+        let note = Note::new(Action::Login, "ok", &call).by(account.id).on(account.id);
+        self.audit.note(note.with(Detail::Session(session.id)));
+        if verdict.outdated {
+            self.rehash(account.id, password_hash, password);
+        }
+        let token = self.first_token(&session, &account)?;
+        Ok((account, token))
+    }
+
+    /// The one answer to every login that fails; the log and the audit trail learn why.
+    async fn refused(&self, why: &'static str, guess: Guess, account: Option<Uuid>, call: &Call) -> AuthError {
+        let answer = guess.was_wrong(account).await;
+        match &answer {
+            AuthError::InvalidCredentials => self.audit(Action::Login, call, None, account, why),
+            other => self.audit_too_many(Action::Login, account, call)(other),
+        }
+        answer
+    }
+
+    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it: so
+    /// it is put off while anybody waits for a hash.
+    fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
+        if self.hasher.stats().waiting > 0 {
+            tracing::info!(event = "rehash", result = "put off", account = %id);
+            return;
+        }
+        let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
+        let rehash = async move {
+            let turn = Turn { client: None, deadline: Instant::now() + REHASH_PATIENCE };
+            let done = match hasher.hash(&password, turn).await {
+                Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
+                Err(_) => false,
+            };
+            tracing::info!(event = "rehash", result = if done { "ok" } else { "put off" }, account = %id);
+        };
+        tokio::spawn(rehash.instrument(Span::current()));
+    }
+}

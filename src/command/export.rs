@@ -1,0 +1,74 @@
+//! `countersign export`: all accounts with their hashes, as `countersign import --format ndjson` reads them.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::stop::Stop;
+use super::{CommandError, say};
+use crate::accounts::Operator;
+use crate::clock::SystemClock;
+use crate::config::{ExportArgs, Settings};
+use crate::import::ndjson;
+use crate::store::{self, Purpose};
+
+/// Exports to a new file, or to standard output.
+pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), CommandError> {
+    let mut stop = Stop::new()?;
+    let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
+    // Hashes on a screen stay in its history; whoever wants them there says so by `-`.
+    if args.file.is_none() && io::stdout().is_terminal() {
+        return Err(CommandError::ToTerminal);
+    }
+    let store = store::open(&settings.database_url, Purpose::OperateExisting).await?;
+    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let result = match file {
+        Some(file) => to_file(&operator, file, &mut stop).await,
+        None => {
+            let mut output = BufWriter::new(io::stdout());
+            match write(&operator, &mut output, &mut stop).await {
+                // Whoever reads has read enough.
+                Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                done => done.map(drop),
+            }
+        }
+    };
+    store.close().await;
+    result
+}
+
+/// To a file with the rights of a secret, which is complete or not there.
+async fn to_file(operator: &Operator, file: &Path, stop: &mut Stop) -> Result<(), CommandError> {
+    let failed = |cause| CommandError::Export { file: file.to_owned(), cause };
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
+    let mut output = BufWriter::new(made);
+    let written = match write(operator, &mut output, stop).await {
+        Ok(accounts) => output.get_ref().sync_all().map(|()| accounts).map_err(failed),
+        Err(CommandError::Output(cause)) => Err(failed(cause)),
+        Err(error) => Err(error),
+    };
+    if written.is_err() {
+        let _ = fs::remove_file(file);
+    }
+    say(&format!("exported {} accounts to {}", written?, file.display()))?;
+    say("It holds their password hashes: keep it as you keep the database.")
+}
+
+/// How many there were.
+async fn write(operator: &Operator, output: &mut impl Write, stop: &mut Stop) -> Result<u64, CommandError> {
+    let (mut after, mut count) = (None, 0);
+    loop {
+        let page = stop.unless(operator.export(after)).await??;
+        let Some(last) = page.last() else {
+            output.flush()?;
+            return Ok(count);
+        };
+        after = Some(last.id);
+        for account in &page {
+            ndjson::write(account, output)?;
+            count += 1;
+        }
+    }
+}

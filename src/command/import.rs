@@ -1,0 +1,177 @@
+//! `countersign import`: from a file to the store, batch by batch, and what was not taken, with its place and reason.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::stop::Stop;
+use super::{CommandError, say};
+use crate::accounts::{Import, Imported, Operator};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{ImportArgs, ImportFormat, Settings};
+use crate::import::{Format, Record, Source};
+use crate::store::{self, Purpose};
+
+/// How many problems are shown; the report has all of them.
+const SHOWN: u64 = 100;
+
+/// Imports a file.
+pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), CommandError> {
+    let mut stop = Stop::new()?;
+    let source = Source::open(format(args.format), &args.file, SystemClock.now()).await?;
+    let report = args.report.as_deref().map(make_report).transpose()?;
+    let store = store::open(&settings.database_url, Purpose::Operate).await?;
+    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let mut run = Run { counts: Counts::default(), told: 0, report, bar: bar(&source), file: &args.file };
+    let result = match operator.import(args.dry_run).await {
+        Ok(import) => run.read(source, import, &mut stop).await,
+        Err(error) => Err(error.into()),
+    };
+    store.close().await;
+    run.finish(args.dry_run, result)
+}
+
+fn format(format: ImportFormat) -> Format {
+    match format {
+        ImportFormat::Ndjson => Format::Ndjson,
+        ImportFormat::MongoUsers => Format::MongoUsers,
+        ImportFormat::UsernameSqlite => Format::UsernameSqlite,
+        ImportFormat::AuthUsersCsv => Format::AuthUsersCsv,
+    }
+}
+
+/// What became of the accounts so far.
+#[derive(Debug, Default)]
+struct Counts {
+    new: u64,
+    unchanged: u64,
+    collisions: u64,
+    refused: u64,
+}
+
+struct Run<'a> {
+    counts: Counts,
+    /// How many problems have been told.
+    told: u64,
+    report: Option<BufWriter<File>>,
+    bar: ProgressBar,
+    file: &'a Path,
+}
+
+impl Run<'_> {
+    /// Stores a batch while the next one is read.
+    async fn read(&mut self, mut source: Source, mut import: Import, stop: &mut Stop) -> Result<(), CommandError> {
+        let mut records = stop.unless(source.next()).await??;
+        while !records.is_empty() {
+            // A batch that has begun is not given up.
+            let (taken, next) = tokio::join!(self.take(&mut import, records), stop.unless(source.next()));
+            taken?;
+            records = next??;
+            self.bar.set_position(source.done());
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, import: &mut Import, records: Vec<Record>) -> Result<(), CommandError> {
+        let (mut accounts, mut named, mut problems) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
+        for Record { place, account } in records {
+            match account {
+                Ok(account) => {
+                    named.push((place, account.handle(), account.id));
+                    accounts.push(account);
+                }
+                Err(refusal) => {
+                    self.counts.refused += 1;
+                    problems.push((place, json!({ "outcome": "refused", "reason": refusal.to_string() })));
+                }
+            }
+        }
+        for (imported, (place, handle, id)) in import.take(accounts).await?.into_iter().zip(named) {
+            match imported {
+                Imported::New => self.counts.new += 1,
+                Imported::Unchanged => self.counts.unchanged += 1,
+                Imported::HandleTaken | Imported::IdTaken => {
+                    self.counts.collisions += 1;
+                    let (reason, handle) = (imported.problem(), handle.as_str());
+                    problems
+                        .push((place, json!({ "outcome": "collision", "reason": reason, "handle": handle, "id": id })));
+                }
+            }
+        }
+        problems.sort_by_key(|(place, _)| *place);
+        problems.into_iter().try_for_each(|(place, problem)| self.tell(place, problem))
+    }
+
+    /// Names file, line and reason.
+    fn tell(&mut self, place: u64, mut problem: Value) -> Result<(), CommandError> {
+        self.told += 1;
+        let reason = problem["reason"].as_str().unwrap_or_default();
+        let line = match self.told {
+            0..=SHOWN => format!("{}:{place}: {reason}", self.file.display()),
+            told if told == SHOWN + 1 => "… and more, of which --report FILE tells".to_owned(),
+            _ => String::new(),
+        };
+        if !line.is_empty() {
+            // Where nobody listens, nothing is said.
+            self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
+        }
+        if let Some(report) = &mut self.report {
+            problem["line"] = place.into();
+            writeln!(report, "{problem}").map_err(CommandError::Report)?;
+        }
+        Ok(())
+    }
+
+    /// Says what became of all, also when it ended early.
+    fn finish(mut self, dry_run: bool, result: Result<(), CommandError>) -> Result<(), CommandError> {
+        self.bar.finish_and_clear();
+        if let Some(report) = &mut self.report {
+            report.flush().map_err(CommandError::Report)?;
+        }
+        let Counts { new, unchanged, collisions, refused } = self.counts;
+        say(&format!("{}  {new}", if dry_run { "importable" } else { "imported  " }))?;
+        say(&format!("unchanged   {unchanged}"))?;
+        say(&format!("collisions  {collisions}"))?;
+        say(&format!("refused     {refused}"))?;
+        result.map_err(|error| match error {
+            CommandError::Stopped => CommandError::ImportStopped,
+            other => other,
+        })?;
+        if collisions + refused > 0 {
+            return Err(CommandError::NotAllImported {
+                not: collisions + refused,
+                of: new + unchanged + collisions + refused,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// It holds names, so it has the rights of the database.
+fn make_report(file: &Path) -> Result<BufWriter<File>, CommandError> {
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
+    made.map(BufWriter::new).map_err(CommandError::Report)
+}
+
+/// On a terminal only.
+fn bar(source: &Source) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match source.total() {
+        Some(total) => (ProgressBar::new(total), "{percent:>3} % {wide_bar} {eta} left"),
+        None => (ProgressBar::no_length(), "{spinner} {elapsed}"),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(4));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,30 @@
+//! The signals that ask a command to stop. Apart from the commands because a long one that is stopped says how far it came,
+//! or takes back what is unfinished.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::CommandError;
+
+/// Hears SIGTERM and Ctrl-C, from when it is made.
+pub(super) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// What `work` gives, unless a signal comes first.
+    pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CommandError> {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Err(CommandError::Stopped),
+            _ = self.interrupt.recv() => Err(CommandError::Stopped),
+            done = work => Ok(done),
+        }
+    }
+}

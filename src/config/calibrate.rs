@@ -1,0 +1,24 @@
+//! The arguments of `calibrate`. Apart from the settings because they are of one run.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{duration, number};
+
+/// How long hashes may take, and how long to measure.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CalibrateArgs {
+    /// The longest that a hash may take while every thread is hashing
+    #[arg(long, default_value = "50ms", value_parser = milliseconds)]
+    pub target: Duration,
+    /// How long to measure, about: longer is steadier
+    #[arg(long, default_value = "12s", value_parser = duration)]
+    pub within: Duration,
+}
+
+/// `50ms`: a positive whole number of milliseconds, at most ten seconds.
+fn milliseconds(text: &str) -> Result<Duration, &'static str> {
+    let number = text.strip_suffix("ms").and_then(|digits| number::<10_000>(digits).ok());
+    number.map(|n| Duration::from_millis(n as u64)).ok_or("write milliseconds, as in 50ms, of at most 10000ms")
+}

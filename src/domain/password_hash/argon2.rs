@@ -1,0 +1,77 @@
+//! argon2id and argon2i: `$argon2id$v=19$m=19456,t=2,p=1$salt$output`. Ours is argon2id of version 19; without a version,
+//! a hash is one of version 16.
+
+use argon2::password_hash::phc;
+use argon2::{Algorithm, MIN_SALT_LEN, Params, Version};
+
+use super::PasswordHashError;
+
+const FORM: &str = "$argon2id$v=19$m=KIBIBYTES,t=PASSES,p=LANES$salt$output, version 19 or 16, without key or data";
+
+/// How long our outputs are, in bytes: as RFC 9106 recommends.
+const OUR_OUTPUT: usize = 32;
+
+/// What an argon2 hash says.
+#[derive(Clone)]
+pub struct Hash {
+    /// argon2id or argon2i.
+    pub algorithm: Algorithm,
+    /// 19 (0x13) or 16 (0x10).
+    pub version: Version,
+    /// Its cost, and how long its output is.
+    pub params: Params,
+    /// 8 to 48 bytes.
+    pub salt: Vec<u8>,
+    /// 16 to 64 bytes.
+    pub output: Vec<u8>,
+}
+
+impl Hash {
+    pub(super) fn parse(text: &str) -> Result<Self, PasswordHashError> {
+        let malformed = PasswordHashError::Malformed(FORM);
+        let phc = phc::PasswordHash::new(text).map_err(|_| malformed)?;
+        let algorithm = match phc.algorithm.as_str() {
+            "argon2id" => Algorithm::Argon2id,
+            "argon2i" => Algorithm::Argon2i,
+            _ => return Err(PasswordHashError::UnknownScheme),
+        };
+        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed)?;
+        let (Some(salt), Some(output)) = (&phc.salt, &phc.hash) else { return Err(malformed) };
+        if salt.len() < MIN_SALT_LEN || output.len() < 16 {
+            return Err(PasswordHashError::Length("8 to 48 bytes of salt and 16 to 64 of output"));
+        }
+        let params = Params::try_from(&phc).map_err(|_| malformed)?;
+        // A keyed hash cannot be verified without its key; associated data is nowhere in use.
+        if !params.keyid().is_empty() || !params.data().is_empty() {
+            return Err(malformed);
+        }
+        if !is_bearable(&params) {
+            return Err(PasswordHashError::TooCostly("256 MiB, 16 passes or 4 lanes"));
+        }
+        let (salt, output) = (salt.as_ref().to_vec(), output.as_bytes().to_vec());
+        Ok(Self { algorithm, version, params, salt, output })
+    }
+
+    pub(super) fn is_weaker_than(&self, params: &Params) -> bool {
+        let cost = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
+        let ours = self.algorithm == Algorithm::Argon2id && self.version == Version::V0x13;
+        !ours || self.output.len() < OUR_OUTPUT || cost(&self.params) < cost(params)
+    }
+}
+
+/// See [`PasswordHash::is_bearable`](super::PasswordHash::is_bearable).
+pub(super) fn is_bearable(params: &Params) -> bool {
+    params.m_cost() <= 256 * 1_024 && params.t_cost() <= 16 && params.p_cost() <= 4
+}
+
+/// What hashing by argon2id gave, as a text.
+pub(super) fn text(params: &Params, salt: &[u8], output: &[u8]) -> Option<String> {
+    let phc = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: phc::ParamsString::try_from(params).ok()?,
+        salt: Some(phc::Salt::new(salt).ok()?),
+        hash: Some(phc::Output::new(output).ok()?),
+    };
+    Some(phc.to_string())
+}

@@ -1,0 +1,218 @@
+//! What is taken for a stored hash, and what it may ask for. That each verifies is in `tests/it/stored_hashes.rs`.
+
+use argon2::Params;
+use proptest::prelude::*;
+
+use super::{PasswordHash, Scheme};
+
+const SALT: &str = "c2FsdHNhbHRzYWx0c2FsdA";
+const OUTPUT: &str = "CWOrkoo7oJBQ/iyh7uJ0LO2aLEfrHwTWllSAxT0zRno";
+const BCRYPT: &str = "Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A.";
+
+fn parse(text: &str) -> Result<String, String> {
+    PasswordHash::parse(text).map(|hash| hash.to_phc()).map_err(|error| error.to_string())
+}
+
+fn import(text: &str) -> Result<String, String> {
+    PasswordHash::import(text).map(|hash| hash.to_phc()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn each_scheme_is_taken_as_it_is_written_and_stays_so() {
+    for text in [
+        format!("$argon2id$v=19$m=19456,t=2,p=1${SALT}${OUTPUT}"),
+        format!("$argon2i$v=16$m=256,t=2,p=1${SALT}${OUTPUT}"),
+        format!("$argon2id$m=256,t=2,p=1${SALT}${OUTPUT}"),
+        format!("$argon2id$v=19$m=256,t=2,p=1${SALT}$F8L3N7BDvbMFA06fEif7wA"),
+        format!("$2a$10${BCRYPT}"),
+        format!("$2b$04${BCRYPT}"),
+        format!("$2y$14${BCRYPT}"),
+        format!("$2y$14${}", &BCRYPT[..52]),
+        format!("$bcrypt-trimmed$2b$10${BCRYPT}"),
+        format!("$scrypt$ln=16,r=8,p=1${SALT}${OUTPUT}"),
+        format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$Bw${OUTPUT}${OUTPUT}"),
+        format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$${OUTPUT}${OUTPUT}"),
+        format!("$pbkdf2-sha256$i=2000000,l=32${SALT}${OUTPUT}"),
+        format!("$pbkdf2-sha512$i=1${SALT}${OUTPUT}"),
+    ] {
+        assert_eq!(parse(&text).as_deref(), Ok(text.as_str()));
+        assert_eq!(import(&text).as_deref(), Ok(text.as_str()), "what is stored may be imported");
+    }
+}
+
+#[test]
+fn a_stored_hash_cannot_ask_for_more_than_is_bearable() {
+    for (beginning, bound) in [
+        ("$argon2id$v=19$m=262145,t=2,p=1", "256 MiB, 16 passes or 4 lanes"),
+        ("$argon2id$v=19$m=19456,t=17,p=1", "256 MiB, 16 passes or 4 lanes"),
+        ("$argon2i$v=19$m=19456,t=4000000,p=1", "256 MiB, 16 passes or 4 lanes"),
+        ("$argon2id$v=19$m=19456,t=2,p=5", "256 MiB, 16 passes or 4 lanes"),
+        ("$scrypt$ln=17,r=8,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
+        ("$scrypt$ln=20,r=1,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
+        ("$scrypt$ln=4294967296,r=1,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
+        ("$scrypt$ln=10,r=33,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
+        ("$scrypt$ln=10,r=8,p=5", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
+        ("$firebase-scrypt$ln=17,r=8,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
+        ("$pbkdf2-sha256$i=2000001", "2000000 iterations of PBKDF2"),
+        ("$pbkdf2-sha512$i=99999999999", "2000000 iterations of PBKDF2"),
+    ] {
+        let parts = if beginning.contains("firebase") { 4 } else { 2 };
+        let text = format!("{beginning}${SALT}{}", format!("${OUTPUT}").repeat(parts - 1));
+        assert_eq!(parse(&text), Err(format!("asks for more than {bound}")), "{text}");
+    }
+    assert_eq!(parse(&format!("$2b$15${BCRYPT}")), Err("asks for more than a bcrypt cost of 14".to_owned()));
+    assert!(parse(&format!("$scrypt$ln=16,r=8,p=4${SALT}${OUTPUT}")).is_ok(), "64 MiB");
+    assert!(parse(&format!("$scrypt$ln=14,r=32,p=4${SALT}${OUTPUT}")).is_ok(), "64 MiB");
+}
+
+#[test]
+fn what_is_no_hash_says_so_and_not_what_it_is() {
+    let long = format!("$2b$10${}", "x".repeat(600));
+    let short = "c2FsdA";
+    for (text, problem) in [
+        ("", "no password hash of a known scheme"),
+        ("s3cur3pass", "no password hash of a known scheme"),
+        (&format!("$argon2d$v=19$m=256,t=2,p=1${SALT}${OUTPUT}"), "no password hash of a known scheme"),
+        (&format!("$2x$10${BCRYPT}"), "no password hash of a known scheme"),
+        ("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "no password hash of a known scheme"),
+        ("$argon2id$v=19$m=19456,t=2,p=1", "not written as $argon2id$v=19$m="),
+        (&format!("$argon2id$v=18$m=256,t=2,p=1${SALT}${OUTPUT}"), "not written as $argon2id$"),
+        (&format!("$argon2id$v=19$m=256,t=2,p=1,keyid=AAAA${SALT}${OUTPUT}"), "not written as $argon2id$"),
+        (&format!("$argon2id$v=19$m=256,t=2,p=1,data=AAAA${SALT}${OUTPUT}"), "not written as $argon2id$"),
+        (&format!("$2b$03${BCRYPT}"), "not written as $2b$COST$"),
+        (&format!("$2b$32${BCRYPT}"), "not written as $2b$COST$"),
+        (&format!("$2b$5${BCRYPT}"), "not written as $2b$COST$"),
+        (&format!("$2b$10${}", &BCRYPT[2..]), "not written as $2b$COST$"),
+        (&format!("$2b$10${BCRYPT}$"), "not written as $2b$COST$"),
+        (&format!("x$2b$10${BCRYPT}"), "not written as $2b$COST$"),
+        (&format!("$bcrypt-trimmed$$2b$10${BCRYPT}"), "not written as $2b$COST$"),
+        (&format!("$2b$10${}é", &BCRYPT[2..]), "not written as $2b$COST$"),
+        (&long, "a part has another length than 512 characters at most"),
+        (&format!("$scrypt$r=8,ln=16,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
+        (&format!("$scrypt$ln=16,r=8,p=1,x=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
+        (&format!("$scrypt$ln=016,r=8,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
+        (&format!("$scrypt$ln=+16,r=8,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
+        (&format!("$scrypt$ln=0,r=8,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
+        (&format!("$scrypt$ln=16,r=0,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
+        (&format!("$scrypt$ln=16,r=8,p=1${SALT}==${OUTPUT}"), "not written as $scrypt$"),
+        (&format!("$scrypt$ln=16,r=8,p=1${short}${OUTPUT}"), "a part has another length than 8 to 64 bytes of salt"),
+        (&format!("$scrypt$ln=16,r=8,p=1${SALT}${short}"), "a part has another length than 8 to 64 bytes of salt"),
+        (
+            &format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$Bw${OUTPUT}${SALT}"),
+            "a part has another length than 8 to 64",
+        ),
+        (&format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}${OUTPUT}${OUTPUT}"), "not written as $firebase-scrypt$"),
+        (&format!("$pbkdf2-sha256$i=0${SALT}${OUTPUT}"), "not written as $pbkdf2-sha256$"),
+        (&format!("$pbkdf2-sha256$i=1000,l=64${SALT}${OUTPUT}"), "not written as $pbkdf2-sha256$"),
+        (&format!("$pbkdf2-sha256$1000${SALT}${OUTPUT}"), "not written as $pbkdf2-sha256$"),
+        (&format!("$pbkdf2-sha256$i=1000${SALT}${short}"), "a part has another length than 8 to 64 bytes of salt"),
+        (&format!("$pbkdf2-sha1$i=1000${SALT}${OUTPUT}"), "no password hash of a known scheme"),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(error.starts_with(problem), "{text}: {error}");
+        assert!(!error.contains(SALT) && !error.contains(BCRYPT), "{error}");
+    }
+}
+
+#[test]
+fn other_systems_spellings_become_ours() {
+    let plus = "CWOrkoo7oJBQ+iyh7uJ0LO2aLEfrHwTWllSAxT0zRno";
+    for (theirs, ours) in [
+        (
+            format!("$pbkdf2-sha256$29000${SALT}${}", plus.replace('+', ".")),
+            format!("$pbkdf2-sha256$i=29000${SALT}${plus}"),
+        ),
+        (format!("pbkdf2_sha512$29000$saltsaltsaltsalt${plus}="), format!("$pbkdf2-sha512$i=29000${SALT}${plus}")),
+        (format!("bcrypt$$2b$12${BCRYPT}"), format!("$2b$12${BCRYPT}")),
+        (
+            format!("argon2$argon2id$v=19$m=102400,t=2,p=4${SALT}${OUTPUT}"),
+            format!("$argon2id$v=19$m=102400,t=2,p=4${SALT}${OUTPUT}"),
+        ),
+        (
+            format!("$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk={OUTPUT}=${SALT}==${OUTPUT}="),
+            format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$Bw${OUTPUT}${OUTPUT}"),
+        ),
+        (
+            format!("$fbscrypt$v=1,n=14,r=8,p=1,sk={OUTPUT}=${SALT}==${OUTPUT}="),
+            format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$${OUTPUT}${OUTPUT}"),
+        ),
+    ] {
+        assert_eq!(import(&theirs).as_deref(), Ok(ours.as_str()), "{theirs}");
+        assert!(parse(&theirs).is_err(), "nothing is stored like that: {theirs}");
+    }
+    for (theirs, problem) in [
+        (format!("$fbscrypt$v=2,n=14,r=8,p=1,sk={OUTPUT}=${SALT}==${OUTPUT}="), "not written as $fbscrypt$v=1"),
+        (format!("$fbscrypt$v=1,n=14,r=8,p=1${SALT}==${OUTPUT}="), "not written as $fbscrypt$v=1"),
+        (format!("pbkdf2_sha1$29000$saltsaltsaltsalt${plus}="), "not written as pbkdf2_sha256$"),
+        (format!("pbkdf2_sha256$9000000$saltsaltsaltsalt${plus}="), "asks for more than 2000000"),
+        (format!("bcrypt_sha256$$2b$12${BCRYPT}"), "no password hash of a known scheme"),
+    ] {
+        let error = import(&theirs).expect_err(&theirs);
+        assert!(error.starts_with(problem), "{theirs}: {error}");
+    }
+}
+
+#[test]
+fn only_a_bcrypt_hash_is_said_to_be_of_a_trimmed_password_and_only_once() {
+    let hash = PasswordHash::parse(&format!("$2b$10${BCRYPT}")).unwrap();
+    let trimmed = hash.of_trimmed();
+    assert_eq!(trimmed.to_phc(), format!("$bcrypt-trimmed$2b$10${BCRYPT}"));
+    assert_eq!(trimmed.of_trimmed().to_phc(), format!("$bcrypt-trimmed$2b$10${BCRYPT}"));
+    let other = format!("$scrypt$ln=16,r=8,p=1${SALT}${OUTPUT}");
+    assert_eq!(PasswordHash::parse(&other).unwrap().of_trimmed().to_phc(), other);
+}
+
+#[test]
+fn a_bcrypt_key_is_the_first_72_bytes_and_a_nul_if_there_is_room() {
+    let keys = |text: &str| {
+        let Scheme::Bcrypt(hash) = PasswordHash::parse(text).unwrap().scheme().clone() else { panic!("bcrypt") };
+        move |password: &str| hash.key(password.as_bytes()).to_vec()
+    };
+    let (plain, trimmed) = (format!("$2b$10${BCRYPT}"), format!("$bcrypt-trimmed$2b$10${BCRYPT}"));
+    let (plain, trimmed) = (keys(&plain), keys(&trimmed));
+    assert_eq!(plain(" pass\0word "), b" pass\0word \0");
+    assert_eq!(plain(&"x".repeat(71)), [&[b'x'; 71][..], b"\0"].concat());
+    assert_eq!(plain(&"x".repeat(72)), [b'x'; 72]);
+    assert_eq!(plain(&"x".repeat(1_024)), [b'x'; 72]);
+    assert_eq!(trimmed("\u{feff}\u{a0}\t pass word\r\n"), b"pass word\0");
+    assert_eq!(trimmed("\u{85}pass"), "\u{85}pass\0".as_bytes(), "NEL is no white space there");
+    assert_eq!(trimmed("   "), b"\0");
+}
+
+#[test]
+fn what_is_not_ours_of_today_is_weaker() {
+    let weaker = |text: String| PasswordHash::parse(&text).unwrap().is_weaker_than(&Params::default());
+    assert!(!weaker(format!("$argon2id$v=19$m=19456,t=2,p=1${SALT}${OUTPUT}")));
+    assert!(!weaker(format!("$argon2id$v=19$m=65536,t=3,p=4${SALT}${OUTPUT}")));
+    assert!(weaker(format!("$argon2id$v=19$m=19456,t=1,p=1${SALT}${OUTPUT}")));
+    assert!(weaker(format!("$argon2id$v=16$m=65536,t=3,p=4${SALT}${OUTPUT}")));
+    assert!(weaker(format!("$argon2i$v=19$m=65536,t=3,p=4${SALT}${OUTPUT}")));
+    assert!(weaker(format!("$argon2id$v=19$m=65536,t=3,p=4${SALT}$F8L3N7BDvbMFA06fEif7wA")), "16 bytes");
+    assert!(weaker(format!("$2b$14${BCRYPT}")));
+    assert!(weaker(format!("$scrypt$ln=16,r=8,p=4${SALT}${OUTPUT}")));
+    assert!(weaker(format!("$pbkdf2-sha512$i=2000000${SALT}${OUTPUT}")));
+}
+
+proptest! {
+    /// No text panics, and what is taken once is taken again, unchanged.
+    #[test]
+    fn any_text_is_taken_or_refused(
+        text in prop_oneof![
+            any::<String>(),
+            "\\$(argon2id|argon2i|2b|2y|bcrypt-trimmed|scrypt|firebase-scrypt|fbscrypt|pbkdf2-sha256)[$,=a-z0-9./]{0,120}",
+            "\\$scrypt\\$ln=[0-9]{1,12},r=[0-9]{1,12},p=[0-9]{1,12}\\$[A-Za-z]{12,44}\\$[A-Za-z]{24,64}",
+            "\\$argon2id\\$v=1[69]\\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]\\$[A-Za-z]{12,44}\\$[A-Za-z]{24,64}",
+            "(\\$bcrypt-trimmed)?\\$2[abxy]\\$[0-3][0-9]\\$[./A-Za-z0-9]{53}",
+            "(\\$pbkdf2-sha|pbkdf2_sha)(1|256|512)\\$(i=)?[0-9]{1,8}(,l=[0-9]{1,3})?\\$[.A-Za-z]{2,20}\\$[.A-Za-z]{24,64}",
+            "\\$fbscrypt\\$v=1,n=[0-9]{1,2},r=8,p=1,(ss=[A-Za-z=]{0,9},)?sk=[A-Za-z]{43}\\$[A-Za-z]{16}\\$[A-Za-z]{43}",
+        ],
+    ) {
+        if let Ok(hash) = PasswordHash::import(&text) {
+            let again = PasswordHash::parse(&hash.to_phc()).unwrap();
+            prop_assert_eq!(again.to_phc(), hash.to_phc());
+            prop_assert!(again.output() == hash.output());
+            let trimmed = hash.of_trimmed();
+            prop_assert!(PasswordHash::parse(&trimmed.to_phc()).unwrap().output() == trimmed.output());
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Messages of `AdminService` into the domain's types and back. Apart from `convert`, which the other services share.
+
+use super::convert;
+use super::fields;
+use crate::accounts::{AccountChange, AccountQuestion, AccountRecord, AuditQuestion, Creation, FirmRecord};
+use crate::domain::{
+    AccountStatus, Action, AuditEvent, AuthError, Email, Handle, Password, PersonName, Role, Username, Violations,
+};
+use crate::pb;
+
+/// Parses a new account, or names every bad field at once.
+pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, Password), AuthError> {
+    use pb::create_account_request::Handle as PbHandle;
+    const NOT_OF_A_USERNAME: &str = "must not be set: only an email account has one";
+    let mut bad = Violations::default();
+    let role = bad.check("role", role(request.role));
+    let parsed = match request.handle {
+        Some(PbHandle::Username(username)) => {
+            let username = bad.check("username", Username::parse(&username));
+            let password = bad.check("password", Password::parse(request.password, 1));
+            for (field, is_set) in [
+                ("name", !request.name.is_empty()),
+                ("firm_id", !request.firm_id.is_empty()),
+                ("role", role.flatten().is_some()),
+                ("email_verified", request.email_verified),
+            ] {
+                if is_set {
+                    bad.add(field, NOT_OF_A_USERNAME);
+                }
+            }
+            username.map(Creation::Username).zip(password)
+        }
+        Some(PbHandle::Email(email)) => {
+            let email = bad.check("email", Email::parse(&email));
+            let password = bad.check("password", Password::parse(request.password, 1));
+            let name = bad.check("name", PersonName::parse(&request.name));
+            match (email.zip(name), password) {
+                (Some((email, name)), Some(password)) if bad.is_empty() => {
+                    let firm = fields::optional_id(&request.firm_id)?;
+                    let (role, verified) = (role.flatten().unwrap_or(Role::User), request.email_verified);
+                    Some((Creation::Email { email, name, firm, role, verified }, password))
+                }
+                _ => None,
+            }
+        }
+        None => {
+            bad.add("handle", convert::NO_HANDLE);
+            None
+        }
+    };
+    parsed.filter(|_| bad.is_empty()).ok_or(AuthError::Validation(bad))
+}
+
+/// Parses a password that is to be set; whether it is good enough depends on the account.
+pub(super) fn password(text: String) -> Result<Password, AuthError> {
+    let mut bad = Violations::default();
+    bad.check("password", Password::parse(text, 1)).ok_or(AuthError::Validation(bad))
+}
+
+/// Parses what becomes of an account, or names every bad field at once.
+pub(super) fn change(request: &pb::UpdateAccountRequest) -> Result<AccountChange, AuthError> {
+    let mut bad = Violations::default();
+    let name = request.name.as_deref().and_then(|name| bad.check("name", PersonName::parse(name)));
+    let role = bad.check("role", role(request.role)).flatten();
+    let status = bad.check("status", status(request.status)).flatten();
+    if bad.is_empty() { Ok(AccountChange { name, role, status }) } else { Err(AuthError::Validation(bad)) }
+}
+
+/// Which accounts, and how many.
+pub(super) fn account_question(request: &pb::ListAccountsRequest) -> Result<(AccountQuestion, u32), AuthError> {
+    let mut bad = Violations::default();
+    let role = bad.check("role", role(request.role)).flatten();
+    let status = bad.check("status", status(request.status)).flatten();
+    let limit = bad.check("page_size", fields::size(request.page_size));
+    let handle_prefix = match request.handle_prefix.as_str() {
+        "" => None,
+        prefix => bad.check("handle_prefix", Handle::prefix(prefix)),
+    };
+    match limit.filter(|_| bad.is_empty()) {
+        Some(limit) => {
+            let firm = fields::optional_id(&request.firm_id)?;
+            Ok((AccountQuestion { firm, handle_prefix, role, status }, limit))
+        }
+        None => Err(AuthError::Validation(bad)),
+    }
+}
+
+/// Which events, and how many.
+pub(super) fn audit_question(request: &pb::ListAuditEventsRequest) -> Result<(AuditQuestion, u32), AuthError> {
+    let mut bad = Violations::default();
+    // What is no UUID is no account's, and would have to be answered with nothing; most likely it is a slip.
+    let account = fields::optional_id(&request.account_id).map_err(|_| "must be an account's id");
+    let account = bad.check("account_id", account).flatten();
+    let action = match request.action.as_str() {
+        "" => None,
+        name => bad.check("action", Action::parse(name).ok_or("must be the name of an action, as in `login`")),
+    };
+    let from = bad.check("start_time", fields::time(request.start_time)).flatten();
+    let until = bad.check("end_time", fields::time(request.end_time)).flatten();
+    let limit = bad.check("page_size", fields::size(request.page_size));
+    match limit.filter(|_| bad.is_empty()) {
+        Some(limit) => Ok((AuditQuestion { account, action, from, until }, limit)),
+        None => Err(AuthError::Validation(bad)),
+    }
+}
+
+/// An account as administrators see it.
+pub(super) fn record(record: &AccountRecord) -> pb::AccountRecord {
+    let AccountRecord { account, has_password } = record;
+    let status = match account.status {
+        AccountStatus::Active => pb::AccountStatus::Active,
+        AccountStatus::Inactive => pb::AccountStatus::Inactive,
+    };
+    pb::AccountRecord {
+        account: Some(convert::account(account)),
+        status: status.into(),
+        platform_admin: account.platform_admin,
+        has_password: *has_password,
+    }
+}
+
+/// A firm as administrators see it.
+pub(super) fn firm(record: &FirmRecord) -> pb::Firm {
+    pb::Firm {
+        id: record.firm.id.to_string(),
+        name: record.firm.name.as_str().to_owned(),
+        account_count: record.accounts.try_into().unwrap_or(i32::MAX),
+    }
+}
+
+/// Something that happened.
+pub(super) fn event(AuditEvent { id, at, note }: &AuditEvent) -> pb::AuditEvent {
+    let optional = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    pb::AuditEvent {
+        id: id.to_string(),
+        time: Some(convert::timestamp(*at)),
+        action: note.action.as_str().to_owned(),
+        result: note.result.to_string(),
+        actor_id: optional(note.actor),
+        account_id: optional(note.account),
+        origin: note.origin.to_string(),
+        request_id: optional(note.request_id),
+        detail: note.detail.to_string(),
+    }
+}
+
+/// A role; `None` when unspecified.
+fn role(number: i32) -> Result<Option<Role>, &'static str> {
+    match pb::Role::try_from(number) {
+        Ok(pb::Role::Unspecified) => Ok(None),
+        Ok(pb::Role::Admin) => Ok(Some(Role::Admin)),
+        Ok(pb::Role::User) => Ok(Some(Role::User)),
+        Ok(pb::Role::Viewer) => Ok(Some(Role::Viewer)),
+        Err(_) => Err("must be a role"),
+    }
+}
+
+/// A status; `None` when unspecified.
+fn status(number: i32) -> Result<Option<AccountStatus>, &'static str> {
+    match pb::AccountStatus::try_from(number) {
+        Ok(pb::AccountStatus::Unspecified) => Ok(None),
+        Ok(pb::AccountStatus::Active) => Ok(Some(AccountStatus::Active)),
+        Ok(pb::AccountStatus::Inactive) => Ok(Some(AccountStatus::Inactive)),
+        Err(_) => Err("must be a status"),
+    }
+}

@@ -1,0 +1,81 @@
+//! What a password hashes to by the scheme of a stored hash. Apart from the lane, which only knows that a job gives bytes,
+//! and from the hashes themselves (`domain/password_hash/`), which have been found bearable before they come here.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::pbkdf2;
+use zeroize::Zeroizing;
+
+use super::HashError;
+use super::lane::Output;
+use super::memory::Memory;
+use crate::domain::Password;
+use crate::domain::password_hash::pbkdf2::Digest;
+use crate::domain::password_hash::{PasswordHash, Scheme};
+
+/// What the right password's [`PasswordHash::output`] is compared with. Runs for as long as the stored hash's cost says.
+pub(super) fn compute(hash: &PasswordHash, password: &Password, memory: &mut Memory) -> Output {
+    // Ours are made of the composed form; others' of whatever was typed.
+    let typed = password.as_typed();
+    match hash.scheme() {
+        Scheme::Argon2(hash) => {
+            let length = hash.output.len();
+            argon2(hash.algorithm, hash.version, hash.params.clone(), password.as_bytes(), &hash.salt, length, memory)
+        }
+        Scheme::Bcrypt(hash) => {
+            let output = bcrypt::bcrypt(hash.cost, hash.salt, &hash.key(typed));
+            Ok(output[..hash.output.len()].to_vec())
+        }
+        Scheme::Scrypt(hash) => scrypt(typed, &hash.salt, &hash.params, hash.output.len()),
+        Scheme::Firebase(hash) => {
+            let key = Zeroizing::new(scrypt(typed, &hash.salt, &hash.params, 32)?);
+            encrypt(&key, hash.signer.clone())
+        }
+        Scheme::Pbkdf2(hash) => {
+            let digest = match hash.digest {
+                Digest::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+                Digest::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+            };
+            let mut output = vec![0; hash.output.len()];
+            pbkdf2::derive(digest, hash.iterations, &hash.salt, typed, &mut output);
+            Ok(output)
+        }
+    }
+}
+
+/// argon2, in the thread's own memory.
+pub(super) fn argon2(
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    password: &[u8],
+    salt: &[u8],
+    length: usize,
+    memory: &mut Memory,
+) -> Output {
+    let blocks = memory.take(params.block_count())?;
+    let mut output = vec![0; length];
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password, salt, &mut output, blocks)
+        .map(|()| output)
+        .map_err(|_| HashError::Failed("argon2 refused its input"))
+}
+
+/// scrypt, whose memory is the allocator's: such a hash is verified once, and is ours from then on.
+fn scrypt(password: &[u8], salt: &[u8], params: &scrypt::Params, length: usize) -> Output {
+    let mut output = vec![0; length];
+    scrypt::scrypt(password, salt, params, &mut output)
+        .map(|()| output)
+        .map_err(|_| HashError::Failed("scrypt refused its input"))
+}
+
+/// AES-256 in counter mode, counting from zero. The key is used for nothing else, so that is no nonce used twice.
+fn encrypt(key: &[u8], mut text: Vec<u8>) -> Output {
+    let zero = EncryptionContext::Iv128(FixedLength::from([0; 16]));
+    UnboundCipherKey::new(&AES_256, key)
+        .and_then(EncryptingKey::ctr)
+        .and_then(|key| key.less_safe_encrypt(&mut text, zero))
+        .map(|_| text)
+        .map_err(|_| HashError::Failed("AES refused its input"))
+}

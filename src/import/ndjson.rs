@@ -1,0 +1,121 @@
+//! Our own format, which export writes and import reads: a JSON object a line.
+//!
+//! ```json
+//! {"id":"…","username":"alice","password_hash":"$argon2id$…","status":"active","created_at":"2026-03-04T05:06:07Z"}
+//! {"id":"…","email":"ada@example.com","name":"Ada Lovelace","firm":{"id":"…","name":"Engines"},"role":"admin",
+//!  "password_hash":"$2b$…","status":"active","email_verified":true,"created_at":"2026-03-04T05:06:07Z"}
+//! ```
+//!
+//! An account has a `username`, or an `email` with a `name` and a `firm`; all else may be left out, with the meaning of
+//! [`PortableDraft`]. A field that is unknown, or there twice, is a mistake: ignored, it would be found out too late.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Refusal, timestamp};
+use crate::domain::{DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    firm: Option<Firm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_verified: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<String>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Firm {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+/// Reads a line.
+pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount, Refusal> {
+    let line = line.trim_ascii();
+    // A list would be taken for the fields in their order.
+    if !line.starts_with(b"{") {
+        return Err(Refusal::malformed("no JSON object"));
+    }
+    let line: Line = serde_json::from_slice(line).map_err(|error| unreadable(line, &error))?;
+    let created_at = match &line.created_at {
+        Some(text) => Some(timestamp::parse(text).ok_or(DraftError {
+            field: "created_at",
+            problem: DraftProblem::Value("must be a time as in 2026-03-04T05:06:07Z"),
+        })?),
+        None => None,
+    };
+    let firm = line.firm.unwrap_or_default();
+    let draft = PortableDraft {
+        id: line.id.as_deref().unwrap_or_default(),
+        username: line.username.as_deref().unwrap_or_default(),
+        email: line.email.as_deref().unwrap_or_default(),
+        name: line.name.as_deref().unwrap_or_default(),
+        firm_id: firm.id.as_deref().unwrap_or_default(),
+        firm_name: firm.name.as_deref().unwrap_or_default(),
+        role: line.role.as_deref().unwrap_or_default(),
+        password_hash: line.password_hash.as_deref().unwrap_or_default(),
+        status: line.status.as_deref().unwrap_or_default(),
+        email_verified: line.email_verified.unwrap_or(false),
+        created_at,
+    };
+    Ok(draft.parse(now)?)
+}
+
+/// Writes a line, with its end.
+pub fn write(account: &PortableAccount, to: &mut impl Write) -> io::Result<()> {
+    let mut line = Line {
+        id: Some(account.id.to_string()),
+        password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc),
+        status: Some(account.status.as_str().to_owned()),
+        created_at: timestamp::write(account.created_at),
+        ..Line::default()
+    };
+    match &account.identity {
+        Identity::Username(username) => line.username = Some(username.as_str().to_owned()),
+        Identity::Email { email, name, firm, role, verified } => {
+            line.email = Some(email.as_str().to_owned());
+            line.name = Some(name.as_str().to_owned());
+            line.firm = Some(Firm { id: Some(firm.id.to_string()), name: Some(firm.name.as_str().to_owned()) });
+            line.role = Some(role.as_str().to_owned());
+            line.email_verified = Some(*verified);
+        }
+    }
+    serde_json::to_writer(&mut *to, &line)?;
+    to.write_all(b"\n")
+}
+
+/// What is wrong with a line, and where, without what stands there: the library would quote a value.
+fn unreadable(line: &[u8], error: &serde_json::Error) -> Refusal {
+    if !error.is_data() {
+        return Refusal::malformed(format!("no JSON object: it breaks off or goes wrong at column {}", error.column()));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(line);
+    match serde_path_to_error::deserialize::<_, Line>(&mut reader) {
+        Err(error) if error.path().iter().len() > 0 => {
+            Refusal::malformed(format!("the field `{}` is unknown, there twice, or of another type", error.path()))
+        }
+        _ => Refusal::malformed("no JSON object"),
+    }
+}

@@ -1,0 +1,128 @@
+//! What administrators ask for and change.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::{Account, AccountStatus, Firm, PersonName, Role};
+
+/// What administration needs besides accounts, sessions and passwords.
+#[async_trait]
+pub trait AdminStore: Send + Sync + 'static {
+    /// The account, whatever its status.
+    async fn find_record(&self, id: Uuid) -> Result<Option<AccountRecord>, StoreError>;
+
+    /// A page of accounts: by their names when the first letters of them are asked for, or else in the order of registration.
+    async fn list_records(&self, page: &AccountPage) -> Result<Vec<AccountRecord>, StoreError>;
+
+    /// Changes what is set, in one transaction; `None` when there is no such account. A name and a role are of email accounts
+    /// only, and change nothing of others. Another role, and a change to inactive, end all sessions: their tokens are
+    /// refused until `until`. Any other change is told to all processes.
+    async fn update_account(
+        &self,
+        id: Uuid,
+        change: &AccountChange,
+        until: OffsetDateTime,
+    ) -> Result<Option<Updated>, StoreError>;
+
+    /// Makes an account an administrator of the whole service, or not; that it changed is told to all processes. Tells
+    /// whether it did.
+    async fn set_platform_admin(&self, id: Uuid, is_one: bool, until: OffsetDateTime) -> Result<bool, StoreError>;
+
+    /// The firm.
+    async fn find_firm(&self, id: Uuid) -> Result<Option<FirmRecord>, StoreError>;
+
+    /// Up to `limit` firms made after that of this time and id, in the order of their making.
+    async fn list_firms(
+        &self,
+        after: Option<(OffsetDateTime, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<FirmRecord>, StoreError>;
+}
+
+/// An account as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// The account.
+    pub account: Account,
+    /// Whether it has a password.
+    pub has_password: bool,
+}
+
+/// Which accounts to list: those that meet all that is set.
+#[derive(Debug, Clone, Default)]
+pub struct AccountPage {
+    /// Of this firm.
+    pub firm: Option<Uuid>,
+    /// With this role.
+    pub role: Option<Role>,
+    /// With this status.
+    pub status: Option<AccountStatus>,
+    /// In which order, from where.
+    pub order: AccountOrder,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// In which order accounts are listed, and after which of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountOrder {
+    /// As they were registered; after that of this time and id.
+    Registration(Option<(OffsetDateTime, Uuid)>),
+    /// By username or email, byte by byte: those that begin with `prefix`, which is in canonical form.
+    Handle {
+        /// How they begin.
+        prefix: String,
+        /// After this one.
+        after: Option<String>,
+    },
+}
+
+impl Default for AccountOrder {
+    fn default() -> Self {
+        Self::Registration(None)
+    }
+}
+
+/// What becomes of an account. What is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// The person's name.
+    pub name: Option<PersonName>,
+    /// What it may do in its firm.
+    pub role: Option<Role>,
+    /// Whether it may sign in.
+    pub status: Option<AccountStatus>,
+}
+
+/// An account that was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated {
+    /// As it was.
+    pub before: Account,
+    /// As it is. Of another epoch when its sessions ended.
+    pub after: AccountRecord,
+}
+
+/// A firm as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirmRecord {
+    /// The firm.
+    pub firm: Firm,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// How many accounts it has.
+    pub accounts: u64,
+}
+
+impl AccountChange {
+    /// Whether the sessions of an account that was `before` end by it.
+    pub(super) fn ends_sessions(&self, before: &Account) -> bool {
+        let role = match &before.identity {
+            crate::domain::Identity::Email { role, .. } => self.role.is_some_and(|new| new != *role),
+            crate::domain::Identity::Username(_) => false,
+        };
+        role || (before.status == AccountStatus::Active && self.status == Some(AccountStatus::Inactive))
+    }
+}

@@ -1,0 +1,104 @@
+//! The statements of the audit trail.
+
+use async_trait::async_trait;
+use sqlx::QueryBuilder;
+use sqlx::sqlite::Sqlite;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::errors::failure;
+use crate::domain::{Action, AuditEvent};
+use crate::store::rows::{AuditRow, millis};
+use crate::store::{AuditPage, AuditStore, StoreError};
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn append_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        for AuditEvent { id, at, note } in events {
+            sqlx::query(
+                "insert into audit_events
+                     (id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail)
+                 values (?1, ?2, ?3, ?4, ?5, ?6,
+                     coalesce(?7, (select firm_id from accounts where id = ?6), (select firm_id from accounts where id = ?5)),
+                     ?8, ?9, ?10)
+                 on conflict (id) do nothing",
+            )
+            .bind(id)
+            .bind(millis(*at))
+            .bind(note.action.as_str())
+            .bind(&*note.result)
+            .bind(note.actor)
+            .bind(note.account)
+            .bind(note.firm)
+            .bind(note.origin.to_string())
+            .bind(note.request_id)
+            .bind(note.detail.to_string())
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+        }
+        tx.commit().await.map_err(failure)
+    }
+
+    async fn list_events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, StoreError> {
+        let rows: Vec<AuditRow> = question(page).build_query_as().fetch_all(&self.readers).await.map_err(failure)?;
+        rows.into_iter().map(AuditRow::into_event).collect()
+    }
+
+    async fn purge_events(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query(
+            "delete from audit_events where id in (select id from audit_events where at < ?1 order by at, id limit ?2)",
+        )
+        .bind(millis(before))
+        .bind(limit)
+        .execute(&mut *tx)
+        .await
+        .map_err(failure)?;
+        tx.commit().await.map_err(failure)?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// What an account did and what was done to it are two questions, each of an index that has the order already; and what it
+/// did to itself is in both.
+fn question(page: &AuditPage) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("");
+    let Some(account) = page.account else {
+        part(&mut query, page, None);
+        return query;
+    };
+    query.push("select * from (");
+    part(&mut query, page, Some(("account_id", account)));
+    query.push(") as done_to union select * from (");
+    part(&mut query, page, Some(("actor_id", account)));
+    query.push(") as did order by at desc, id desc limit ").push_bind(i64::from(page.limit));
+    query
+}
+
+fn part(query: &mut QueryBuilder<Sqlite>, page: &AuditPage, account: Option<(&str, Uuid)>) {
+    // Before the first page comes what no event can be newer than.
+    let (before, before_id) = page.after.map_or((i64::MAX, Uuid::max()), |(at, id)| (millis(at), id));
+    query.push(
+        "select id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail from audit_events",
+    );
+    query.push(" where (at, id) < (").push_bind(before).push(", ").push_bind(before_id).push(")");
+    if let Some((column, id)) = account {
+        query.push(" and ").push(column).push(" = ").push_bind(id);
+    }
+    if let Some(firm) = page.firm {
+        query.push(" and firm_id = ").push_bind(firm);
+    }
+    if let Some(action) = page.action.map(Action::as_str) {
+        query.push(" and action = ").push_bind(action);
+    }
+    if let Some(from) = page.from {
+        query.push(" and at >= ").push_bind(millis(from));
+    }
+    if let Some(until) = page.until {
+        query.push(" and at < ").push_bind(millis(until));
+    }
+    query.push(" order by at desc, id desc limit ").push_bind(i64::from(page.limit));
+}

@@ -1,0 +1,87 @@
+//! A real mail server: aiosmtpd, from `TEST_AIOSMTPD` (the folder that pip has installed it to) or the machine's own Python.
+//! Where there is none, the tests that need it say loudly that they were skipped; `.ci/mail` installs it and runs them.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+/// Until something that is bound to happen has happened.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server. Ended when dropped.
+pub struct MailServer {
+    pub port: u16,
+    child: Child,
+    events: UnboundedReceiver<Value>,
+}
+
+impl MailServer {
+    /// Starts one with these arguments of `tests/mail/server.py`; `None` where there is no aiosmtpd: the test has been
+    /// skipped, and says so.
+    #[expect(clippy::disallowed_methods, reason = "tells the tests where their tools are")]
+    pub async fn start(args: &[&str]) -> Option<Self> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail/server.py");
+        let given = std::env::var("TEST_AIOSMTPD").ok();
+        let python = |args: &[&str]| {
+            let mut python = Command::new("python3");
+            python.args(args).env("PYTHONDONTWRITEBYTECODE", "1");
+            if let Some(folder) = &given {
+                python.env("PYTHONPATH", folder);
+            }
+            python
+        };
+        let has =
+            python(&["-c", "import aiosmtpd"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        if !has {
+            assert!(given.is_none(), "TEST_AIOSMTPD has no aiosmtpd");
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            // Past the test harness, which hides what is printed.
+            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no aiosmtpd (bash .ci/mail): {test}");
+            return None;
+        }
+        let mut server = python(&[script.to_str().unwrap()]);
+        let mut child = server.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, events) = unbounded_channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        let mut server = Self { port: 0, child, events };
+        server.port = u16::try_from(server.until("listening").await["port"].as_u64().unwrap()).unwrap();
+        Some(server)
+    }
+
+    /// What happens next.
+    pub async fn next(&mut self) -> Value {
+        timeout(PATIENCE, self.events.recv()).await.expect("nothing happened").expect("the server has ended")
+    }
+
+    /// Waits for something to happen.
+    pub async fn until(&mut self, event: &str) -> Value {
+        loop {
+            let next = self.next().await;
+            if next["event"] == event {
+                return next;
+            }
+        }
+    }
+
+    /// Everything that has happened meanwhile.
+    pub fn so_far(&mut self) -> Vec<Value> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
