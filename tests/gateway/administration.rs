@@ -3,15 +3,21 @@
 
 use std::collections::HashMap;
 
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
 use crate::steps::Step;
 use crate::steps::Token::{As, Bearer, None};
 use crate::support::TestApp;
-use crate::support::ticket::make_platform_admin;
 
 /// Makes the administrators: one of the platform, and one of a firm; and somebody who is none.
 pub async fn prepare(app: &TestApp) -> HashMap<&'static str, String> {
     let olga = app.sign_in_username("olga").await;
-    make_platform_admin(app, "olga").await;
+    // As the command line does.
+    let mut database =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(app.database())).await.unwrap();
+    let made = sqlx::query("update accounts set platform_admin = 1 where username = 'olga'");
+    assert_eq!(made.execute(&mut database).await.unwrap().rows_affected(), 1);
     let frank = app.sign_in_email("frank@example.com").await;
     HashMap::from([("olga", olga), ("frank", frank), ("nobody", app.sign_in_username("no admin").await)])
 }

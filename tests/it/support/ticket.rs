@@ -62,13 +62,6 @@ pub async fn queued(app: &TestApp) -> Vec<(String, String)> {
         .unwrap()
 }
 
-/// As `countersign account platform-admin` does.
-pub async fn make_platform_admin(app: &TestApp, username: &str) {
-    let made = sqlx::query("update accounts set platform_admin = 1 where username = ?1");
-    let done = made.bind(username).execute(&mut open(app).await).await.unwrap();
-    assert_eq!(done.rows_affected(), 1);
-}
-
 async fn open(app: &TestApp) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(app.database())).await.unwrap()
 }
