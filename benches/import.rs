@@ -4,7 +4,7 @@
 //!
 //! PostgreSQL as in the tests: that of `TEST_POSTGRES_URL`, or a throw-away one (without fsync).
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has nothing to say")]
 
 #[path = "../tests/it/support/postgres.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]

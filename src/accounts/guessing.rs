@@ -121,6 +121,14 @@ impl Guess {
         }
     }
 
+    /// It was right: forgets the failures before it, or refuses it all the same if it comes too late.
+    pub async fn was_right(self) -> Result<(), AuthError> {
+        if self.store.settle_attempts(&self.budget).await? {
+            return Ok(());
+        }
+        Err(self.came_late().await)
+    }
+
     /// Others failed meanwhile, on other replicas: gives the answer, which is the same if it was right.
     pub async fn came_late(self) -> AuthError {
         match self.store.find_attempts(&self.budget.key).await {

@@ -68,6 +68,7 @@ impl Accounts {
         }
         // Only whoever knows the password is told.
         if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
+            guess.was_right().await?;
             self.audit(Action::Login, &call, None, account.id, "email not verified");
             return Err(AuthError::EmailNotVerified);
         }

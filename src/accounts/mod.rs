@@ -1,7 +1,8 @@
-//! The use cases: register, tell who is calling, sign out; in `login`, signing in; in `guessing`, who may try a password; in `sessions`,
-//! listing and ending sessions; in `administration`, what administrators do; in `audit`, what is kept of all that; in
-//! `watch`, telling other services of sessions that ended; and, in `operator`, what the command line does. The only place
-//! where store, hashing, tokens and revocations meet.
+//! The use cases: register, tell who is calling, sign out; in `login`, signing in, and in `guessing`, who may try a password;
+//! in `sessions`, listing and ending sessions; in `credentials`, what an owner does with password and address; in
+//! `administration`, what administrators do; in `import`, taking accounts in and giving them out; in `audit`, what is kept
+//! of all that; in `watch`, telling other services of sessions that ended; and, in `operator`, what the command line does.
+//! The only place where store, hashing, tokens and revocations meet.
 //!
 //! A caller that hangs up drops its future. Waiting for a hash may be dropped; a change of state may not, so each one
 //! runs as a task of its own from the first write to the in-memory revocation (`uninterrupted`).

@@ -21,6 +21,7 @@ mod enumeration;
 mod every_rpc;
 mod forge;
 mod grpc;
+mod guessing;
 mod hash_lane;
 mod http2;
 mod import;

@@ -1,6 +1,7 @@
 //! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
 //! exception for one of them would stand here, with its reason; there is none.
 
+mod attempts;
 mod import;
 mod invitations;
 mod mail;
@@ -17,14 +18,13 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use attempts::*;
 use import::{
     an_import_changes_nothing_that_is_there, of_two_of_one_name_in_a_batch_the_first_is_taken,
     one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
     thousands_are_imported_at_once_and_a_second_time_in_vain, what_is_imported_is_exported_as_it_was,
 };
-use invitations::{
-    an_invitation_is_listed_accepted_once_and_as_it_was_made, an_invitation_whose_address_was_taken_meanwhile_stays,
-};
+use invitations::*;
 use mail::{
     a_changed_address_was_proven_and_the_old_one_is_told, a_registration_queues_its_mail_or_nothing,
     a_reset_sets_the_password_verifies_and_ends_everything_else,
@@ -94,6 +94,10 @@ on_every_engine!(
     of_two_of_one_name_in_a_batch_the_first_is_taken,
     thousands_are_imported_at_once_and_a_second_time_in_vain,
     one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
+    failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
+    a_session_opens_in_time_and_forgets_the_failures_before_it,
+    of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
+    counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many,
     mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
     mail_is_somebody_elses_when_its_lease_is_over,
     many_take_mail_at_once_and_each_goes_to_one,

@@ -8,15 +8,14 @@ mod email;
 mod invitation;
 mod password;
 
-use super::guessing::to_its_end;
+use super::guessing::{Gone, to_its_end};
 use super::{Accounts, Actor, refuse_field, turn};
 use crate::domain::{AccountStatus, Action, AttemptKey, AuthError, Call, Password};
 use crate::store::Credentials;
 
 impl Accounts {
     /// The actor's credentials, if `password` is the account's. A wrong one is a mistake in the request (`field`), and says
-    /// nothing against the session: whoever has that is signed in, right or wrong. It counts as a guess all the same, with a
-    /// budget of its own: strangers who guess at the sign-in do not hinder this.
+    /// nothing against the session: whoever has that is signed in, right or wrong.
     async fn prove(
         &self,
         actor: &Actor,
@@ -26,19 +25,19 @@ impl Accounts {
         call: &Call,
     ) -> Result<Credentials, AuthError> {
         self.hasher.require_room(&turn(call))?;
-        let found = self.store.credentials_of(actor.account_id).await?;
+        // A budget of its own: whoever guesses at the sign-in hinders nobody who is signed in.
+        let id = actor.account_id;
+        let admitted = self.admit(AttemptKey::change(id), None, call.deadline).await;
+        let guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
+        let found = self.store.credentials_of(id).await?;
         let is_the_actors =
             |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
         let credentials = found.filter(is_the_actors).ok_or(AuthError::AccountGone)?;
-        let key = AttemptKey::change(credentials.account.id);
-        let id = credentials.account.id;
-        let admitted = self.admit(key, None, call.deadline).await;
-        let guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
         let (this, password, turn, call) = (self.clone(), password.clone(), turn(call), call.clone());
-        to_its_end(async move |_gone| {
-            let verdict = this.hasher.verify(&password, credentials.password_hash.as_ref(), turn).await?;
-            if verdict.matches {
-                this.store.clear_attempts(&key).await?;
+        to_its_end(async move |mut gone: Gone| {
+            let hash = credentials.password_hash.as_ref();
+            if this.hasher.verify_unless(&password, hash, turn, gone.wait()).await?.matches {
+                guess.was_right().await?;
                 return Ok(credentials);
             }
             match guess.was_wrong(Some(id)).await {

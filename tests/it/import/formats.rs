@@ -21,7 +21,7 @@ async fn a_mongoexport_comes_in_with_its_password_trimmed_as_there() {
         format!(r#"{{"_id":{{"$oid":"65e5"}},"username":"carol","password":"{BCRYPT}"}}"#),
         r#"{"_id":{"$oid":"65e5a1b2c3d4e5f60123456a"},"username":"david"}"#.to_owned(),
         format!(r#"{{"_id":{{"$oid":"65e5a1b2c3d4e5f60123456b"}},"username":["x"],"password":"{BCRYPT}"}}"#),
-        format!(r#"{{"_id":{{"$oid":"65e5a1b2c3d4e5f60123456c"}},"username":"erika","password":"plain"}}"#),
+        r#"{"_id":{"$oid":"65e5a1b2c3d4e5f60123456c"},"username":"erika","password":"plain"}"#.to_owned(),
     ]
     .join("\n");
     let (code, said, complaint) = import(dir.path(), "mongo-users", &text, &[]);
@@ -110,7 +110,7 @@ async fn rows_of_the_hosted_identity_service_get_a_firm_each() {
         header.to_owned(),
         format!("0,11111111-1111-4111-8111-111111111111,Ada@Example.com,{BCRYPT},2024-03-04 10:26:26.5+00,2024-03-04 10:26:26.089123+00,,,\"{{\"\"name\"\":\"\"Ada Lovelace\"\",\"\"firm_name\"\":\"\"Engines\"\"}}\""),
         format!("0,11111111-1111-4111-8111-111111111112,grace@example.com,{BCRYPT},,2024-03-04 10:26:26+00,2999-01-01 00:00:00+00,,\"{{\n\"\"full_name\"\":\"\"Grace Hopper\"\"}}\""),
-        format!("0,11111111-1111-4111-8111-111111111113,joan@example.com,,,2024-03-04 10:26:26+00,2020-01-01 00:00:00+00,,\"{{}}\""),
+        "0,11111111-1111-4111-8111-111111111113,joan@example.com,,,2024-03-04 10:26:26+00,2020-01-01 00:00:00+00,,\"{}\"".to_owned(),
         // Two lines, of which the first breaks the second unless it is read again.
         format!("0,11111111-1111-4111-8111-111111111114,\"open@example.com,{BCRYPT},,,,,{{}}"),
         format!("0,11111111-1111-4111-8111-111111111115,mary@example.com,{BCRYPT},,,,2024-03-04 10:26:26+00,\"{{\"\"name\"\":\"\"Mary\"\"}}\""),
