@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use argon2::Params;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use secrecy::SecretString;
 
 use crate::domain::LowerThanPreset;
@@ -28,7 +29,9 @@ use crate::token::MAX_LIFETIME;
 pub use audit::AuditSettings;
 pub use budgets::BudgetSettings;
 pub use calibrate::CalibrateArgs;
-pub use commands::AccountCommand;
+pub use commands::{
+    AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, Output, PlatformAdminCommand, Printed, SessionCommand,
+};
 pub use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use mail::MailSettings;
 pub use origin::Origin;
@@ -36,10 +39,14 @@ pub use policy::{PasswordsCommand, PolicySettings};
 pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
 
+/// What a caller of the command line may build upon.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting cannot work; 3 there is no such account, \
+                          session or firm.";
+
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
 // No `Debug`: an address of a database may hold a password.
 #[derive(Parser)]
-#[command(name = "countersign", version, max_term_width = 100)]
+#[command(name = "countersign", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// How it runs.
     #[command(flatten)]
@@ -55,8 +62,20 @@ pub enum Command {
     /// Serve gRPC, gRPC-Web and both JSON APIs (the default)
     Serve,
     /// Work with accounts, beside a running server or without one
-    #[command(subcommand)]
-    Account(AccountCommand),
+    Account(Printed<AccountCommand>),
+    /// Work with sessions
+    Session(Printed<SessionCommand>),
+    /// Work with firms
+    Firm(Printed<FirmCommand>),
+    /// Work with failed sign-ins
+    Attempts(Printed<AttemptsCommand>),
+    /// Ask the audit trail
+    Audit(Printed<AuditCommand>),
+    /// Print what makes a shell complete commands and flags
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Work with lists of breached passwords
     #[command(subcommand)]
     Passwords(PasswordsCommand),

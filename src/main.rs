@@ -17,9 +17,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// A setting or a start that cannot work; the same code that clap ends with.
 const CANNOT_START: u8 = 2;
 
-/// A command that did not do it.
-const FAILED: u8 = 1;
-
 fn main() -> ExitCode {
     // Ends the process on a wrong value, with a message that names it.
     let cli = Cli::try_parse().unwrap_or_else(|error| without_addresses(error).exit());
@@ -38,10 +35,15 @@ fn main() -> ExitCode {
         Err(error) => return fail(CANNOT_START, &error),
     };
     let settings = &cli.settings;
-    let failed = |error: CommandError| fail(FAILED, &error);
+    let failed = |error: CommandError| fail(error.exit_code(), &error);
     let result = match command {
         Command::Serve => runtime.block_on(server::run(settings)).map_err(|error| fail(CANNOT_START, &error)),
-        Command::Account(account) => runtime.block_on(command::account(settings, account)).map_err(failed),
+        Command::Account(what) => runtime.block_on(command::account(settings, what)).map_err(failed),
+        Command::Session(what) => runtime.block_on(command::session(settings, what)).map_err(failed),
+        Command::Firm(what) => runtime.block_on(command::firm(settings, what)).map_err(failed),
+        Command::Attempts(what) => runtime.block_on(command::attempts(settings, what)).map_err(failed),
+        Command::Audit(what) => runtime.block_on(command::audit(settings, what)).map_err(failed),
+        Command::Completions { shell } => command::completions(shell).map_err(failed),
         Command::MigrateStore { from, to } => runtime.block_on(command::migrate_store(&from, &to)).map_err(failed),
         Command::Calibrate(args) => {
             runtime.block_on(command::calibrate(settings, args.target, args.within)).map_err(failed)

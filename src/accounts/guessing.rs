@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::{Accounts, Operator, uninterrupted};
 use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
 use crate::clock::Clock;
-use crate::domain::{AttemptKey, Attempts, AuthError, Call, Handle};
-use crate::store::{Budget, Store, StoredAttempts};
+use crate::domain::{Account, AttemptKey, AuthError, Call};
+use crate::store::{Budget, Store, StoreError, StoredAttempts};
 
 /// When a crowd before one account may have gone.
 const CROWDED: Duration = Duration::from_secs(1);
@@ -138,6 +138,15 @@ impl Guess {
     }
 }
 
+/// Forgets the failures of an account that has another password: those before were guesses at another one. So a reset opens
+/// what guessing has locked.
+pub(super) async fn begin_anew(store: &dyn Store, account: &Account) -> Result<(), StoreError> {
+    for key in [AttemptKey::login(&account.identity.handle()), AttemptKey::change(account.id)] {
+        store.clear_attempts(&key).await?;
+    }
+    Ok(())
+}
+
 /// Refuses until then: whole seconds, at least one.
 fn too_many(wait: Duration) -> AuthError {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -151,19 +160,8 @@ impl From<Crowded> for AuthError {
 }
 
 impl Operator {
-    /// The failed attempts to sign in by this name, if there are any, and after how long the next one may come.
-    pub async fn attempts(&self, handle: &Handle) -> Result<Option<(Attempts, Duration)>, AuthError> {
-        let found = self.store.find_attempts(&AttemptKey::login(handle)).await?;
-        Ok(found.map(|found| (found, schedule::judge(Some(found), self.clock.now()).err().unwrap_or_default())))
-    }
-
     /// What has used its free attempts up, after `after`, a page at a time.
     pub async fn list_attempts(&self, after: Option<&AttemptKey>) -> Result<Vec<StoredAttempts>, AuthError> {
         Ok(self.store.list_attempts(schedule::FREE, after, PAGE).await?)
-    }
-
-    /// Forgets the failed attempts to sign in by this name. Tells whether there were any.
-    pub async fn clear_attempts(&self, handle: &Handle) -> Result<bool, AuthError> {
-        Ok(self.store.clear_attempts(&AttemptKey::login(handle)).await?)
     }
 }

@@ -10,8 +10,9 @@ use foldhash::quality::RandomState;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Accounts, Actor, Operator, uninterrupted};
-use crate::domain::{AuthError, PortableAccount};
+use super::administration::Reach;
+use super::{Accounts, Actor, Operator, new_id, uninterrupted};
+use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin, PortableAccount};
 use crate::store::Store;
 
 pub use crate::store::Imported;
@@ -26,12 +27,14 @@ pub struct Import {
     epochs: Arc<HashMap<Uuid, i64>>,
     /// In a dry run: what would have been stored.
     seen: Option<Seen>,
+    /// How many are new so far.
+    stored: u64,
 }
 
 impl Import {
     async fn begin(store: &Arc<dyn Store>, dry_run: bool) -> Result<Self, AuthError> {
         let epochs = Arc::new(store.ended_epochs().await?);
-        Ok(Self { store: Arc::clone(store), epochs, seen: dry_run.then(Seen::default) })
+        Ok(Self { store: Arc::clone(store), epochs, seen: dry_run.then(Seen::default), stored: 0 })
     }
 
     /// Stores those that are new, all in one transaction, or only tells which would be; what became of each, in order.
@@ -44,7 +47,9 @@ impl Import {
             return Ok(accounts.iter().zip(judged).map(|(account, judged)| seen.judge(account, judged)).collect());
         }
         let (store, epochs) = (Arc::clone(&self.store), Arc::clone(&self.epochs));
-        uninterrupted(async move { Ok(store.import(&accounts, &epochs).await?) }).await
+        let imported = uninterrupted(async move { Ok(store.import(&accounts, &epochs).await?) }).await?;
+        self.stored += imported.iter().filter(|imported| **imported == Imported::New).count() as u64;
+        Ok(imported)
     }
 }
 
@@ -84,22 +89,41 @@ impl Seen {
 
 impl Accounts {
     /// Begins an import, for an administrator of the whole service.
-    pub async fn import(&self, actor: &Actor, dry_run: bool) -> Result<Import, AuthError> {
-        self.require_platform_admin(actor).await?;
+    pub async fn import(&self, actor: &Actor, call: &Call, dry_run: bool) -> Result<Import, AuthError> {
+        self.require_platform_admin(actor, call).await?;
         Import::begin(&self.store, dry_run).await
     }
 
-    /// A page of all accounts with their hashes, after `after`, for an administrator of the whole service; empty after the
-    /// last one.
-    pub async fn export(&self, actor: &Actor, after: Option<Uuid>) -> Result<Vec<PortableAccount>, AuthError> {
-        self.require_platform_admin(actor).await?;
-        Ok(self.store.export_page(after, PAGE).await?)
+    /// An import has ended, as far as it came.
+    pub fn tell_import(&self, actor: &Actor, call: &Call, import: &Import) {
+        let note = Note::new(Action::Import, "ok", call).by(actor.account_id);
+        self.audit.note(note.with(Detail::Accounts(import.stored)));
+    }
+
+    /// Begins an export, for an administrator of the whole service: the first page of all accounts with their hashes.
+    pub async fn export(&self, actor: &Actor, call: &Call) -> Result<Vec<PortableAccount>, AuthError> {
+        self.require_platform_admin(actor, call).await?;
+        self.audit(Action::Export, call, actor.account_id, None, "ok");
+        Ok(self.store.export_page(None, PAGE).await?)
+    }
+
+    /// The page after `after`; empty after the last one.
+    pub async fn export_after(
+        &self,
+        actor: &Actor,
+        call: &Call,
+        after: Uuid,
+    ) -> Result<Vec<PortableAccount>, AuthError> {
+        self.require_platform_admin(actor, call).await?;
+        Ok(self.store.export_page(Some(after), PAGE).await?)
     }
 
     /// Refuses unless the store says at this moment that the actor administers the whole service.
-    pub async fn require_platform_admin(&self, actor: &Actor) -> Result<(), AuthError> {
-        let own = self.find_active(actor.account_id, actor.epoch).await?;
-        if own.platform_admin { Ok(()) } else { Err(AuthError::InsufficientPermissions) }
+    pub async fn require_platform_admin(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
+        match self.administrator(actor, call).await? {
+            (_, Reach::Everything) => Ok(()),
+            _ => self.not_allowed(actor, None, call),
+        }
     }
 
     /// The time, for what comes without one.
@@ -114,8 +138,27 @@ impl Operator {
         Import::begin(&self.store, dry_run).await
     }
 
+    /// An import has ended, as far as it came. One that stored nothing, or only looked, is not told.
+    pub async fn tell_import(&self, import: &Import) -> Result<(), AuthError> {
+        if import.stored == 0 {
+            return Ok(());
+        }
+        self.tell(Action::Import, Detail::Accounts(import.stored)).await
+    }
+
+    /// An export begins.
+    pub async fn tell_export(&self) -> Result<(), AuthError> {
+        self.tell(Action::Export, Detail::None).await
+    }
+
     /// A page of all accounts with their hashes, after `after`; empty after the last one.
     pub async fn export(&self, after: Option<Uuid>) -> Result<Vec<PortableAccount>, AuthError> {
         Ok(self.store.export_page(after, PAGE).await?)
+    }
+
+    async fn tell(&self, action: Action, detail: Detail) -> Result<(), AuthError> {
+        let note = Note::from(action, "ok", Origin::CommandLine).with(detail);
+        let (id, at) = (new_id(&*self.clock), self.clock.now().truncate_to_millisecond());
+        Ok(self.store.append_events(&[AuditEvent { id, at, note }]).await?)
     }
 }

@@ -41,8 +41,10 @@ use crate::revocations::Revocations;
 use crate::store::{Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
-pub use crate::store::{AccountChange, AccountRecord, FirmRecord, StoredSession};
-pub use administration::{AccountList, AccountQuestion, AuditList, AuditQuestion, Creation, FirmList};
+pub use crate::store::{AccountChange, AccountRecord, FirmRecord, Invitation, StoredSession};
+pub use administration::{
+    AccountList, AccountQuestion, AttemptState, AuditList, AuditQuestion, Creation, FirmList, InvitationList, Invited,
+};
 pub use audit::Audit;
 pub use import::{Import, Imported};
 pub use known::Known;
@@ -287,15 +289,19 @@ fn turn(call: &Call) -> Turn {
 }
 
 fn new_account(registration: Registration, password_hash: PasswordHash, clock: &dyn Clock) -> NewAccount {
-    let identity = match registration {
+    let (identity, created_at) = (registrant(registration, clock), to_the_second(clock.now()));
+    NewAccount { id: new_id(clock), identity, joins: false, password_hash: Some(password_hash), created_at }
+}
+
+/// Who somebody becomes who registers.
+fn registrant(registration: Registration, clock: &dyn Clock) -> Identity {
+    match registration {
         Registration::Username(username) => Identity::Username(username),
         Registration::Email { email, name, firm_name } => {
             let firm = Firm { id: new_id(clock), name: firm_name };
             Identity::Email { email, name, firm, role: Role::Admin, verified: false }
         }
-    };
-    let created_at = to_the_second(clock.now());
-    NewAccount { id: new_id(clock), identity, joins: false, password_hash: Some(password_hash), created_at }
+    }
 }
 
 fn to_the_second(time: OffsetDateTime) -> OffsetDateTime {

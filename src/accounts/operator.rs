@@ -1,5 +1,6 @@
-//! What the operator does from the command line, beside a running server or without one. Apart from [`Accounts`]
-//! because it needs no tokens and holds no revocations: a server hears of the sessions it ends through the store.
+//! What the operator does from the command line, beside a running server or without one: what `administration` changes, by
+//! whoever may use this machine. Apart from [`Accounts`] because it needs no tokens and holds no revocations: a server hears
+//! of the sessions it ends through the store. Each change is in the audit trail before it is said to be done.
 //!
 //! [`Accounts`]: super::Accounts
 
@@ -10,26 +11,34 @@ use std::time::Instant;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{LONGEST_WAIT, Registration, new_account};
+use super::administration::{AttemptState, By, Changes};
+use super::{Audit, LONGEST_WAIT, Registration, new_id, registrant, to_the_second};
 use crate::clock::Clock;
-use crate::domain::{Account, AccountStatus, AuthError, Handle, NewPassword, Role};
+use crate::domain::{
+    Account, AccountStatus, Action, AuditEvent, AuthError, Detail, Email, Handle, Identity, NewAccount, NewPassword,
+    PersonName, Role,
+};
 use crate::hashing::{PasswordHasher, Turn};
-use crate::store::{Store, StoreError};
-use crate::token::MAX_LIFETIME;
+use crate::store::{
+    AccountChange, AccountPage, AccountRecord, AuditPage, EndedSession, FirmRecord, Invitation, SessionPage, Store,
+    StoreError, StoredSession,
+};
 
-/// How many accounts a listing reads at once.
-const PAGE: u32 = 500;
+/// How many events are written at once.
+const BATCH: usize = 500;
 
 /// The operator's use cases.
 pub struct Operator {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
+    audit: Arc<Audit>,
 }
 
 impl Operator {
     /// On the database of a server, whose settings it need not know.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+        let audit = Arc::new(Audit::new(Arc::clone(&clock)));
+        Self { store, clock, audit }
     }
 
     /// The account that signs in with `handle`.
@@ -37,47 +46,181 @@ impl Operator {
         Ok(self.store.find_credentials(handle).await?.map(|found| found.account))
     }
 
-    /// Registers an account, whether registration is open or not; `None` when the name is taken.
+    /// The account, as administrators see it.
+    pub async fn record(&self, id: Uuid) -> Result<Option<AccountRecord>, AuthError> {
+        Ok(self.store.find_record(id).await?)
+    }
+
+    /// Who a registrant becomes: by email, the first administrator of a new firm.
+    pub fn registrant(&self, registration: Registration) -> Identity {
+        registrant(registration, &*self.clock)
+    }
+
+    /// Makes an account; `joins` when its firm is there already. `None` when the name is taken.
     pub async fn create(
         &self,
         hasher: &PasswordHasher,
-        registration: Registration,
+        identity: Identity,
+        joins: bool,
         password: NewPassword,
     ) -> Result<Option<Uuid>, AuthError> {
-        let turn = Turn { client: None, deadline: Instant::now() + LONGEST_WAIT };
-        let password_hash = hasher.hash(password.as_password(), turn).await?;
-        let new = new_account(registration, password_hash, &*self.clock);
-        match self.store.insert_account(&new, None, None).await {
+        let password_hash = Some(hasher.hash(password.as_password(), patient()).await?);
+        let created_at = to_the_second(self.clock.now());
+        let new = NewAccount { id: new_id(&*self.clock), identity, joins, password_hash, created_at };
+        let made = self.changes().create(&By::Operator, &new).await;
+        self.settle().await?;
+        match made {
             Ok(()) => Ok(Some(new.id)),
             Err(StoreError::HandleTaken) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The accounts after `after`, a page at a time, in the order of registration.
-    pub async fn list(&self, after: Option<Uuid>) -> Result<Vec<Account>, AuthError> {
-        Ok(self.store.list_accounts(after, PAGE).await?)
+    /// A page of accounts.
+    pub async fn list(&self, page: &AccountPage) -> Result<Vec<AccountRecord>, AuthError> {
+        Ok(self.store.list_records(page).await?)
     }
 
     /// Lets an account sign in, or not; the latter ends all its sessions. Tells whether that changed anything.
     pub async fn set_status(&self, id: Uuid, status: AccountStatus) -> Result<bool, AuthError> {
-        Ok(self.store.set_status(id, status, self.until()).await?.is_some())
+        self.update(id, AccountChange { status: Some(status), ..AccountChange::default() }).await
     }
 
     /// Gives an email account a role; a change ends all its sessions. Tells whether that changed anything.
     pub async fn set_role(&self, id: Uuid, role: Role) -> Result<bool, AuthError> {
-        Ok(self.store.set_role(id, role, self.until()).await?.is_some())
+        self.update(id, AccountChange { role: Some(role), ..AccountChange::default() }).await
+    }
+
+    /// Calls the person of an email account otherwise. Tells whether that changed anything.
+    pub async fn rename(&self, id: Uuid, name: PersonName) -> Result<bool, AuthError> {
+        self.update(id, AccountChange { name: Some(name), ..AccountChange::default() }).await
+    }
+
+    /// Sets a password and ends all sessions of the account. Tells whether there was one.
+    pub async fn set_password(
+        &self,
+        hasher: &PasswordHasher,
+        id: Uuid,
+        password: NewPassword,
+    ) -> Result<bool, AuthError> {
+        let hash = hasher.hash(password.as_password(), patient()).await?;
+        let epoch = self.changes().set_password(&By::Operator, id, &hash).await?;
+        self.settle().await?;
+        Ok(epoch.is_some())
+    }
+
+    /// Makes an account an administrator of the whole service, or not. Tells whether that changed anything.
+    pub async fn set_platform_admin(&self, id: Uuid, is_one: bool) -> Result<bool, AuthError> {
+        let changed = self.changes().set_platform_admin(&By::Operator, id, is_one).await?;
+        self.settle().await?;
+        Ok(changed)
     }
 
     /// Deletes an account for good and ends all its sessions. Tells whether there was one.
     pub async fn delete(&self, id: Uuid) -> Result<bool, AuthError> {
-        Ok(self.store.delete_account(id, self.until()).await?.is_some())
+        let Some(account) = self.store.find_account(id).await? else {
+            return Ok(false);
+        };
+        let epoch = self.changes().delete(&By::Operator, &account).await?;
+        self.settle().await?;
+        Ok(epoch.is_some())
     }
 
-    /// By when no token lives that was minted until now, whatever the server's settings are or were.
-    fn until(&self) -> OffsetDateTime {
-        self.clock.now() + MAX_LIFETIME + LONGEST_WAIT
+    /// A page of the live sessions of an account, the newest first.
+    pub async fn sessions(
+        &self,
+        account_id: Uuid,
+        after: Option<(OffsetDateTime, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<StoredSession>, AuthError> {
+        let now = self.clock.now();
+        Ok(self.store.list_sessions(account_id, &SessionPage { after, limit, now, tokens_since: now }).await?)
     }
+
+    /// Ends a session. Tells whose it was, if it was there.
+    pub async fn end_session(&self, id: Uuid) -> Result<Option<Uuid>, AuthError> {
+        let Some(StoredSession { session, .. }) = self.store.find_session(id).await? else {
+            return Ok(None);
+        };
+        let until = self.clock.now() + LONGEST_WAIT + session.token_lifetime;
+        self.store.end_session(id, until).await?;
+        let note = By::Operator.note(Action::Revoke, "ok").on(session.account_id);
+        self.audit.note(note.with(Detail::Session(id)));
+        self.settle().await?;
+        Ok(Some(session.account_id))
+    }
+
+    /// Ends all sessions of an account.
+    pub async fn end_sessions(&self, account_id: Uuid) -> Result<Vec<EndedSession>, AuthError> {
+        let ended = self.store.end_sessions(account_id, None, self.clock.now() + LONGEST_WAIT).await?;
+        let note = By::Operator.note(Action::Revoke, "ok").on(account_id);
+        self.audit.note(note.with(Detail::Sessions(ended.len() as u64)));
+        self.settle().await?;
+        Ok(ended)
+    }
+
+    /// The firm.
+    pub async fn firm(&self, id: Uuid) -> Result<Option<FirmRecord>, AuthError> {
+        Ok(self.store.find_firm(id).await?)
+    }
+
+    /// A page of firms, in the order of their making.
+    pub async fn firms(&self, after: Option<(OffsetDateTime, Uuid)>, limit: u32) -> Result<Vec<FirmRecord>, AuthError> {
+        Ok(self.store.list_firms(after, limit).await?)
+    }
+
+    /// Invites somebody to a firm. The mail is sent by a running server, or by the next one that starts.
+    pub async fn invite(&self, firm: Uuid, email: Email, role: Role) -> Result<Invitation, AuthError> {
+        let invitation = self.changes().invite(&By::Operator, firm, email, role).await;
+        self.settle().await?;
+        invitation
+    }
+
+    /// How often signing in by this name failed.
+    pub async fn attempt_state(&self, handle: &Handle) -> Result<AttemptState, AuthError> {
+        self.changes().attempts(handle).await
+    }
+
+    /// Forgets failed sign-ins by this name. Tells whether there were any.
+    pub async fn clear_attempts(&self, handle: &Handle) -> Result<bool, AuthError> {
+        let account = self.find(handle).await?;
+        let cleared = self.changes().clear_attempts(&By::Operator, handle, account.as_ref()).await?;
+        self.settle().await?;
+        Ok(cleared)
+    }
+
+    /// A page of what happened, the newest first.
+    pub async fn events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, AuthError> {
+        Ok(self.store.list_events(page).await?)
+    }
+
+    async fn update(&self, id: Uuid, change: AccountChange) -> Result<bool, AuthError> {
+        let updated = self.changes().update(&By::Operator, id, &change).await?;
+        self.settle().await?;
+        Ok(updated.is_some_and(|updated| updated.before != updated.after.account))
+    }
+
+    pub(super) fn changes(&self) -> Changes {
+        let (store, audit, clock) = (Arc::clone(&self.store), Arc::clone(&self.audit), Arc::clone(&self.clock));
+        Changes { store, audit, clock }
+    }
+
+    /// Writes what happened and is not written yet, of an import: all else is written before it is said to be done.
+    pub async fn settle(&self) -> Result<(), AuthError> {
+        loop {
+            let batch = self.audit.unwritten(BATCH);
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.store.append_events(&batch).await?;
+            self.audit.written(batch.len());
+        }
+    }
+}
+
+/// Nobody else wants a hash here.
+fn patient() -> Turn {
+    Turn { client: None, deadline: Instant::now() + LONGEST_WAIT }
 }
 
 impl fmt::Debug for Operator {

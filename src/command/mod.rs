@@ -1,33 +1,50 @@
-//! What an operator does from the command line: `account` with accounts, `import` and `export` with all of them, `moving`
-//! and `backup` with all of a database, `calibrate` with the machine, `passwords` with lists of them. `stop` is the
-//! signals that end it early.
+//! What an operator does from the command line: `account`, `session`, `firm`, `attempts` and `audit` with what their names
+//! say, printed by `output`; `import` and `export` with all accounts, `moving` and `backup` with all of a database,
+//! `calibrate` with the machine, `passwords` with lists of them, `completions` for the shell. `stop` is the signals that
+//! end it early.
 
 mod account;
+mod attempts;
+mod audit;
 mod backup;
 mod calibrate;
+mod completions;
 mod export;
+mod firm;
 mod import;
 mod moving;
+mod output;
 mod passwords;
+mod session;
 mod stop;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use uuid::Uuid;
+
+use crate::accounts::Operator;
 use crate::breaches::BreachesError;
-use crate::config::SettingsError;
+use crate::clock::SystemClock;
+use crate::config::{Settings, SettingsError};
 use crate::domain::{AuthError, Handle};
 use crate::hashing::HashError;
 use crate::import::SourceError;
-use crate::store::{BackupError, MoveError, OpenError};
+use crate::store::{self, BackupError, MoveError, OpenError, Purpose};
 
 pub use account::account;
+pub use attempts::attempts;
+pub use audit::audit;
 pub use backup::backup;
 pub use calibrate::calibrate;
+pub use completions::completions;
 pub use export::export;
+pub use firm::firm;
 pub use import::import;
 pub use moving::migrate_store;
 pub use passwords::passwords;
+pub use session::session;
 
 /// Why a command did not do it. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +67,18 @@ pub enum CommandError {
     /// Has no firm to have a role in.
     #[error("{0} is a username account, which has no role: only email accounts have one")]
     NoRole(Handle),
+    /// Has no name but its username.
+    #[error("{0} is a username account, which has no other name: only email accounts have one")]
+    NoName(Handle),
     /// Nobody signs in with it.
     #[error("there is no account {0}")]
     Unknown(Handle),
+    /// No session has this id.
+    #[error("there is no session {0}, or it has ended")]
+    NoSession(Uuid),
+    /// No firm has this id.
+    #[error("there is no firm {0}")]
+    NoFirm(Uuid),
     /// The terminal, or standard input.
     #[error("cannot read the password: {0}")]
     Password(io::Error),
@@ -105,6 +131,36 @@ pub enum CommandError {
     /// Standard output.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+}
+
+impl CommandError {
+    /// What the process ends with: 3 when there is no such thing as was named, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unknown(_) | Self::NoSession(_) | Self::NoFirm(_) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// Works with a database that must be there.
+async fn operator(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Operator) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    operator_for(settings, Purpose::OperateExisting, work).await
+}
+
+async fn operator_for(
+    settings: &Settings,
+    purpose: Purpose,
+    work: impl AsyncFnOnce(&Operator) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let store = store::open(&settings.database_url, purpose).await?;
+    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let result = work(&operator).await;
+    store.close().await;
+    result
 }
 
 /// What a use case's error hides from clients, the operator may see.

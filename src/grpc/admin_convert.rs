@@ -2,7 +2,10 @@
 
 use super::convert;
 use super::fields;
-use crate::accounts::{AccountChange, AccountQuestion, AccountRecord, AuditQuestion, Creation, FirmRecord};
+use crate::accounts::{
+    AccountChange, AccountQuestion, AccountRecord, AttemptState, AuditQuestion, Creation, FirmRecord, Invitation,
+    Invited,
+};
 use crate::domain::{
     AccountStatus, Action, AuditEvent, AuthError, Email, Handle, Password, PersonName, Role, Username, Violations,
 };
@@ -101,6 +104,46 @@ pub(super) fn audit_question(request: &pb::ListAuditEventsRequest) -> Result<(Au
     match limit.filter(|_| bad.is_empty()) {
         Some(limit) => Ok((AuditQuestion { account, action, from, until }, limit)),
         None => Err(AuthError::Validation(bad)),
+    }
+}
+
+/// Parses an invitation, or names every bad field at once.
+pub(super) fn invited(request: &pb::CreateInvitationRequest) -> Result<Invited, AuthError> {
+    let mut bad = Violations::default();
+    let email = bad.check("email", Email::parse(&request.email));
+    let role = bad.check("role", role(request.role)).map(|role| role.unwrap_or(Role::User));
+    let firm = || fields::optional_id(&request.firm_id);
+    email
+        .zip(role)
+        .ok_or(AuthError::Validation(bad))
+        .and_then(|(email, role)| Ok(Invited { email, role, firm: firm()? }))
+}
+
+/// A username or an email address.
+pub(super) fn handle(text: &str) -> Result<Handle, AuthError> {
+    let mut bad = Violations::default();
+    bad.check("handle", Handle::parse(text)).ok_or(AuthError::Validation(bad))
+}
+
+/// An invitation as administrators see it.
+pub(super) fn invitation(invitation: &Invitation) -> pb::Invitation {
+    pb::Invitation {
+        id: invitation.id.to_string(),
+        email: invitation.email.to_string(),
+        firm_id: invitation.firm.id.to_string(),
+        role: convert::pb_role(invitation.role).into(),
+        invited_by: invitation.invited_by.map(|id| id.to_string()).unwrap_or_default(),
+        create_time: Some(convert::timestamp(invitation.created_at)),
+        expire_time: Some(convert::timestamp(invitation.expires_at)),
+    }
+}
+
+/// How failed sign-ins stand.
+pub(super) fn attempts(state: AttemptState) -> pb::GetAttemptsResponse {
+    pb::GetAttemptsResponse {
+        failures: state.failures.try_into().unwrap_or(i32::MAX),
+        blocked_until: state.blocked_until.map(convert::timestamp),
+        locked: state.locked,
     }
 }
 

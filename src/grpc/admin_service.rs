@@ -109,37 +109,56 @@ impl AdminService for Admin {
 
     async fn create_invitation(
         &self,
-        _: Request<pb::CreateInvitationRequest>,
+        request: Request<pb::CreateInvitationRequest>,
     ) -> Result<Response<pb::CreateInvitationResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let invited = admin_convert::invited(request.get_ref()).map_err(Failure)?;
+        let invitation = self.accounts.create_invitation(&actor, invited, call).await.map_err(Failure)?;
+        Ok(Response::new(pb::CreateInvitationResponse { invitation: Some(admin_convert::invitation(&invitation)) }))
     }
 
     async fn list_invitations(
         &self,
-        _: Request<pb::ListInvitationsRequest>,
+        request: Request<pb::ListInvitationsRequest>,
     ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let message = request.into_inner();
+        let limit = fields::page_size(message.page_size).map_err(Failure)?;
+        let firm = fields::optional_id(&message.firm_id).map_err(Failure)?;
+        let page_token = &message.page_token;
+        let list = self.accounts.list_invitations(&actor, firm, limit, page_token, &call).await.map_err(Failure)?;
+        let invitations = list.invitations.iter().map(admin_convert::invitation).collect();
+        Ok(Response::new(pb::ListInvitationsResponse { invitations, next_page_token: list.next_page_token }))
     }
 
     async fn revoke_invitation(
         &self,
-        _: Request<pb::RevokeInvitationRequest>,
+        request: Request<pb::RevokeInvitationRequest>,
     ) -> Result<Response<pb::RevokeInvitationResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let id = fields::id(&request.get_ref().invitation_id).map_err(Failure)?;
+        self.accounts.revoke_invitation(&actor, id, call).await.map_err(Failure)?;
+        Ok(Response::new(pb::RevokeInvitationResponse {}))
     }
 
     async fn get_attempts(
         &self,
-        _: Request<pb::GetAttemptsRequest>,
+        request: Request<pb::GetAttemptsRequest>,
     ) -> Result<Response<pb::GetAttemptsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let handle = admin_convert::handle(&request.get_ref().handle).map_err(Failure)?;
+        let state = self.accounts.get_attempts(&actor, &handle, &call).await.map_err(Failure)?;
+        Ok(Response::new(admin_convert::attempts(state)))
     }
 
     async fn clear_attempts(
         &self,
-        _: Request<pb::ClearAttemptsRequest>,
+        request: Request<pb::ClearAttemptsRequest>,
     ) -> Result<Response<pb::ClearAttemptsResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let handle = admin_convert::handle(&request.get_ref().handle).map_err(Failure)?;
+        self.accounts.clear_attempts(&actor, &handle, call).await.map_err(Failure)?;
+        Ok(Response::new(pb::ClearAttemptsResponse {}))
     }
 
     async fn list_audit_events(
@@ -159,14 +178,15 @@ impl AdminService for Admin {
         &self,
         request: Request<Streaming<pb::ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        let actor = actor(&request)?;
-        Ok(Response::new(portable::import(self.accounts.clone(), actor, request.into_inner()).await?))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        Ok(Response::new(portable::import(self.accounts.clone(), actor, call, request.into_inner()).await?))
     }
 
     async fn export_accounts(
         &self,
         request: Request<pb::ExportAccountsRequest>,
     ) -> Result<Response<Self::ExportAccountsStream>, Status> {
-        Ok(Response::new(portable::export(self.accounts.clone(), actor(&request)?).await?))
+        let (actor, call) = (actor(&request)?, convert::call(&request));
+        Ok(Response::new(portable::export(self.accounts.clone(), actor, call).await?))
     }
 }

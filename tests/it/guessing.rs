@@ -7,6 +7,7 @@ mod races;
 
 use std::time::Duration;
 
+use countersign::clock::Clock as _;
 use countersign::domain::Handle;
 use countersign::pb::{LoginRequest, login_request};
 use http::{HeaderMap, StatusCode};
@@ -88,8 +89,9 @@ async fn ten_failures_are_free_then_waits_grow_to_an_hour_and_none_comes_after_t
         assert_eq!(refused(&app, name).await, 3_600, "{name}");
     }
     let (operator, alice) = (app.operator().await, Handle::parse("alice").unwrap());
-    let (attempts, wait) = operator.attempts(&alice).await.unwrap().unwrap();
-    assert_eq!((attempts.failures, wait), (100, Duration::from_secs(3_600)));
+    let state = operator.attempt_state(&alice).await.unwrap();
+    let hour = app.clock.now() + Duration::from_secs(3_600);
+    assert_eq!((state.failures, state.blocked_until, state.locked), (100, Some(hour), true));
     let listed = operator.list_attempts(None).await.unwrap();
     assert_eq!(listed.iter().filter(|listed| listed.account_id.is_some()).count(), 1);
     assert_eq!((listed.len(), operator.clear_attempts(&alice).await.unwrap()), (2, true));
@@ -174,7 +176,7 @@ async fn every_spelling_and_protocol_shares_one_budget() {
     }
     let handle = Handle::parse("straße").unwrap();
     let operator = app.operator().await;
-    let failures = operator.attempts(&handle).await.unwrap().unwrap().0.failures;
+    let failures = operator.attempt_state(&handle).await.unwrap().failures;
     assert!(failures >= 6, "{failures}");
 }
 

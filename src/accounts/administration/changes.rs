@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::firm_of;
+use crate::accounts::guessing::begin_anew;
 use crate::accounts::{Audit, LONGEST_WAIT};
 use crate::clock::Clock;
 use crate::domain::{
@@ -25,6 +26,14 @@ pub(in crate::accounts) enum By {
 }
 
 impl By {
+    /// Its account, if it is one.
+    pub fn account(&self) -> Option<Uuid> {
+        match self {
+            Self::Account(id, _) => Some(*id),
+            Self::Operator => None,
+        }
+    }
+
     /// What it did.
     pub fn note(&self, action: Action, result: &'static str) -> Note {
         match self {
@@ -69,6 +78,9 @@ impl Changes {
         let epoch = self.store.set_password(id, hash, self.until()).await?;
         if epoch.is_some() {
             self.audit.note(by.note(Action::PasswordSet, "ok").on(id));
+            if let Some(account) = self.store.find_account(id).await? {
+                begin_anew(&*self.store, &account).await?;
+            }
         }
         Ok(epoch)
     }

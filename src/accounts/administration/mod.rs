@@ -1,10 +1,12 @@
 //! What administrators do with the accounts of others. Who may is decided here and nowhere else, by what the store says at
 //! the moment of the call, whatever a token says: a platform administrator everything, an administrator of a firm what
 //! is of that firm, anybody else nothing. `changes` is what is changed, the same for the command line, which needs no leave;
-//! `accounts` what RPCs change, `listing` and `trail` what they ask for.
+//! `accounts`, `invitations` and `attempts` what RPCs change, `listing` and `trail` what they ask for.
 
 mod accounts;
+mod attempts;
 mod changes;
+mod invitations;
 mod listing;
 mod trail;
 
@@ -14,7 +16,9 @@ use super::{Accounts, Actor};
 use crate::domain::{Account, Action, AuthError, Call, Identity, Role};
 
 pub use accounts::Creation;
+pub use attempts::AttemptState;
 pub(super) use changes::{By, Changes};
+pub use invitations::{InvitationList, Invited};
 pub use listing::{AccountList, AccountQuestion, FirmList};
 pub use trail::{AuditList, AuditQuestion};
 
@@ -71,7 +75,7 @@ fn firm_of(account: &Account) -> Option<Uuid> {
 
 impl Accounts {
     /// The account that asks and what it administers.
-    async fn administrator(&self, actor: &Actor, call: &Call) -> Result<(Account, Reach), AuthError> {
+    pub(super) async fn administrator(&self, actor: &Actor, call: &Call) -> Result<(Account, Reach), AuthError> {
         let own = self.find_active(actor.account_id, actor.epoch).await?;
         match Reach::of(&own) {
             Some(reach) => Ok((own, reach)),
@@ -86,7 +90,12 @@ impl Accounts {
         if reach.commands(&other) { Ok((own, other)) } else { self.not_allowed(actor, id, call) }
     }
 
-    fn not_allowed<T>(&self, actor: &Actor, account: impl Into<Option<Uuid>>, call: &Call) -> Result<T, AuthError> {
+    pub(super) fn not_allowed<T>(
+        &self,
+        actor: &Actor,
+        account: impl Into<Option<Uuid>>,
+        call: &Call,
+    ) -> Result<T, AuthError> {
         self.audit(Action::Administer, call, actor.account_id, account, "not allowed");
         Err(AuthError::InsufficientPermissions)
     }

@@ -13,6 +13,8 @@ use tonic::Code;
 use countersign::pb::{LoginRequest, RegisterRequest, login_request, register_request};
 
 use super::POSTS;
+use countersign::store::AccountPage;
+
 use crate::support::app::request;
 use crate::support::{Answer, TestApp};
 
@@ -32,13 +34,8 @@ fn throw<S: Strategy>(cases: u32, strategy: &S, case: impl AsyncFn(&TestApp, S::
         panic!("{failure}");
     }
     let stored = runtime.block_on(async {
-        let operator = app.operator().await;
-        let (mut count, mut page) = (0, operator.list(None).await.unwrap());
-        while let Some(last) = page.last() {
-            count += page.len();
-            page = operator.list(Some(last.id)).await.unwrap();
-        }
-        count
+        let all = AccountPage { limit: u32::MAX, ..AccountPage::default() };
+        app.operator().await.list(&all).await.unwrap().len()
     });
     assert_eq!(stored, registered.get(), "what was acknowledged is stored, and nothing else");
     stored

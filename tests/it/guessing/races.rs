@@ -34,8 +34,7 @@ fn count(answers: &[StatusCode], status: StatusCode) -> usize {
 
 /// How many failures are stored.
 async fn failures(app: &TestApp, name: &str) -> u32 {
-    let attempts = app.operator().await.attempts(&Handle::parse(name).unwrap()).await.unwrap();
-    attempts.map_or(0, |(attempts, _)| attempts.failures)
+    app.operator().await.attempt_state(&Handle::parse(name).unwrap()).await.unwrap().failures
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::server::{App, Edge, Limits, ServeError};
-use countersign::store::{self, OpenError, Purpose};
+use countersign::store::{self, AccountPage, OpenError, Purpose};
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -142,6 +142,12 @@ impl TestApp {
     pub async fn operator(&self) -> Operator {
         let store = store::open(&self.settings.database_url, Purpose::Operate).await.unwrap();
         Operator::new(store, Arc::new(self.clock.clone()))
+    }
+
+    /// Whether there is no account.
+    pub async fn is_empty(&self) -> bool {
+        let any = AccountPage { limit: 1, ..AccountPage::default() };
+        self.operator().await.list(&any).await.unwrap().is_empty()
     }
 
     /// Serves on a free port with the product's limits.

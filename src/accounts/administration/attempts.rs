@@ -1,0 +1,77 @@
+//! Failed sign-ins, shown to administrators and forgotten by them.
+
+use time::OffsetDateTime;
+
+use super::{By, Changes, Reach};
+use crate::accounts::{Accounts, Actor, uninterrupted};
+use crate::budgets::schedule;
+use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, Handle};
+
+/// How often signing in failed, and what that means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttemptState {
+    /// In a row.
+    pub failures: u32,
+    /// When the latest did; `None` when none has.
+    pub last_failed_at: Option<OffsetDateTime>,
+    /// When the next may be tried; `None` when at once.
+    pub blocked_until: Option<OffsetDateTime>,
+    /// Whether only a new password or an administrator opens the account again.
+    pub locked: bool,
+}
+
+impl Accounts {
+    /// How often signing in by this name failed. Of a name that no account has, only a platform administrator is told.
+    pub async fn get_attempts(&self, actor: &Actor, handle: &Handle, call: &Call) -> Result<AttemptState, AuthError> {
+        let (_, reach) = self.administrator(actor, call).await?;
+        let found = self.store.find_credentials(handle).await?.map(|found| found.account);
+        require_named(reach, found.as_ref())?;
+        self.changes().attempts(handle).await
+    }
+
+    /// Forgets failed sign-ins by this name.
+    pub async fn clear_attempts(&self, actor: &Actor, handle: &Handle, call: Call) -> Result<(), AuthError> {
+        let (own, reach) = self.administrator(actor, &call).await?;
+        let found = self.store.find_credentials(handle).await?.map(|found| found.account);
+        require_named(reach, found.as_ref())?;
+        if let Some(account) = found.as_ref().filter(|account| !reach.commands(account)) {
+            return self.not_allowed(actor, account.id, &call);
+        }
+        let (this, by, handle) = (self.clone(), By::Account(own.id, call), handle.clone());
+        uninterrupted(async move { this.changes().clear_attempts(&by, &handle, found.as_ref()).await.map(|_| ()) })
+            .await
+    }
+}
+
+impl Changes {
+    /// How often signing in by this name failed.
+    pub async fn attempts(&self, handle: &Handle) -> Result<AttemptState, AuthError> {
+        let found = self.store.find_attempts(&AttemptKey::login(handle)).await?;
+        let Some(Attempts { failures, last_failed_at }) = found else {
+            return Ok(AttemptState::default());
+        };
+        let now = self.clock.now();
+        Ok(AttemptState {
+            failures,
+            last_failed_at: Some(last_failed_at),
+            blocked_until: schedule::judge(found, now).err().map(|wait| now + wait),
+            locked: schedule::is_locked(failures),
+        })
+    }
+
+    /// Forgets failed sign-ins by this name, which is that of `account` if it is anybody's. Tells whether there were any.
+    pub async fn clear_attempts(&self, by: &By, handle: &Handle, account: Option<&Account>) -> Result<bool, AuthError> {
+        let cleared = self.store.clear_attempts(&AttemptKey::login(handle)).await?;
+        if cleared {
+            let id = account.map(|account| account.id);
+            self.audit.note(by.note(Action::AttemptsCleared, "ok").on(id));
+        }
+        Ok(cleared)
+    }
+}
+
+/// A name is told about if it is of an account that is seen, or if all are.
+fn require_named(reach: Reach, account: Option<&Account>) -> Result<(), AuthError> {
+    let is_seen = account.map_or(reach == Reach::Everything, |account| reach.sees(account));
+    if is_seen { Ok(()) } else { Err(AuthError::NotFound) }
+}

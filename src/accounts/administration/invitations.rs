@@ -1,0 +1,126 @@
+//! Inviting to a firm: the one way in that needs neither open registration nor a password that somebody else knows.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{By, Changes, firm_of};
+use crate::accounts::guessing::charge;
+use crate::accounts::places::{cut, opened};
+use crate::accounts::{Accounts, Actor, new_id, refuse_field, uninterrupted};
+use crate::domain::{Action, AuthError, Call, Detail, Email, Role};
+use crate::store::{Invitation, InvitationPage, NewInvitation, StoreError};
+
+/// How long an invitation can be accepted.
+const GOOD_FOR: Duration = Duration::from_secs(7 * 86_400);
+
+/// Who is invited, where to and as what.
+#[derive(Debug, Clone)]
+pub struct Invited {
+    /// Who.
+    pub email: Email,
+    /// What the account will be allowed.
+    pub role: Role,
+    /// Where to; the own firm when `None`.
+    pub firm: Option<Uuid>,
+}
+
+/// A page of invitations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitationList {
+    /// The newest first.
+    pub invitations: Vec<Invitation>,
+    /// Empty on the last page.
+    pub next_page_token: String,
+}
+
+impl Accounts {
+    /// Invites somebody to a firm, in place of an invitation before.
+    pub async fn create_invitation(
+        &self,
+        actor: &Actor,
+        invited: Invited,
+        call: Call,
+    ) -> Result<Invitation, AuthError> {
+        let firm = self.inviting_firm(actor, invited.firm, &call).await?;
+        let charge = charge(&self.budgets.mail_requests, &call);
+        charge.inspect_err(self.audit_too_many(Action::InvitationCreated, Some(actor.account_id), &call))?.spend();
+        let (this, by) = (self.clone(), By::Account(actor.account_id, call));
+        uninterrupted(async move { this.changes().invite(&by, firm, invited.email, invited.role).await }).await
+    }
+
+    /// Up to `limit` invitations of a firm that can still be accepted; from the newest when `page_token` is empty.
+    pub async fn list_invitations(
+        &self,
+        actor: &Actor,
+        firm: Option<Uuid>,
+        limit: u32,
+        page_token: &str,
+        call: &Call,
+    ) -> Result<InvitationList, AuthError> {
+        let firm = self.inviting_firm(actor, firm, call).await?;
+        let question = format!("invitations {firm}");
+        let after = opened(page_token, |token| self.open_place(&question, token))?;
+        let page = InvitationPage { after, limit: limit.saturating_add(1), now: self.clock.now() };
+        let (invitations, last) = cut(self.store.list_invitations(firm, &page).await?, limit);
+        let next_page_token =
+            last.map_or_else(String::new, |last| self.seal_place(&question, (last.created_at, last.id)));
+        Ok(InvitationList { invitations, next_page_token })
+    }
+
+    /// Withdraws an invitation.
+    pub async fn revoke_invitation(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
+        let (_, reach) = self.administrator(actor, &call).await?;
+        let found = self.store.find_invitation(id, self.clock.now()).await?;
+        let invitation = found.filter(|found| reach.firm(Some(found.firm.id)).is_ok()).ok_or(AuthError::NotFound)?;
+        let (this, by) = (self.clone(), By::Account(actor.account_id, call));
+        uninterrupted(async move {
+            let gone = this.store.revoke_invitation(id, this.clock.now()).await?.is_some();
+            if !gone {
+                return Err(AuthError::NotFound);
+            }
+            let note = by.note(Action::InvitationRevoked, "ok").within(Some(invitation.firm.id));
+            this.audit.note(note.with(Detail::Invitation(id)));
+            Ok(())
+        })
+        .await
+    }
+
+    /// The firm whose invitations are meant, which is there.
+    async fn inviting_firm(&self, actor: &Actor, asked: Option<Uuid>, call: &Call) -> Result<Uuid, AuthError> {
+        let (own, reach) = self.administrator(actor, call).await?;
+        let Some(id) = reach.firm(asked)?.or(firm_of(&own)) else {
+            return Err(refuse_field("firm_id", "is required: you belong to no firm yourself"));
+        };
+        let firm = self.store.find_firm(id).await?.ok_or(AuthError::NotFound)?;
+        Ok(firm.firm.id)
+    }
+}
+
+impl Changes {
+    /// Stores an invitation and queues its mail.
+    pub async fn invite(&self, by: &By, firm: Uuid, email: Email, role: Role) -> Result<Invitation, AuthError> {
+        let id = new_id(&*self.clock);
+        let created_at = self.clock.now().truncate_to_millisecond();
+        let new = NewInvitation {
+            id,
+            firm_id: firm,
+            email,
+            role,
+            invited_by: by.account(),
+            created_at,
+            expires_at: created_at + GOOD_FOR,
+        };
+        let note = |result| by.note(Action::InvitationCreated, result).within(Some(firm));
+        match self.store.create_invitation(&new, new_id(&*self.clock)).await {
+            Ok(true) => self.audit.note(note("ok").with(Detail::Invitation(id))),
+            Ok(false) => return Err(AuthError::NotFound),
+            Err(StoreError::HandleTaken) => {
+                self.audit.note(note("taken"));
+                return Err(AuthError::HandleTaken);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.store.find_invitation(id, created_at).await?.ok_or(AuthError::NotFound)
+    }
+}

@@ -1,0 +1,49 @@
+//! `countersign audit …`: what happened, as far as AUDIT_RETENTION goes back.
+
+use uuid::Uuid;
+
+use super::account::find;
+use super::{CommandError, operator, output};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{AuditCommand, Printed, Settings};
+use crate::domain::Action;
+use crate::store::AuditPage;
+
+/// Events that are read at once.
+const PAGE: usize = 500;
+
+/// Runs one command.
+pub async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Result<(), CommandError> {
+    let Printed { output, command } = printed;
+    operator(settings, async |operator| match command {
+        AuditCommand::List { account, firm, action, since, limit } => {
+            let account = match account {
+                // Of an account that is gone, only the id is known.
+                Some(text) => Some(match Uuid::try_parse(&text) {
+                    Ok(id) => id,
+                    Err(_) => find(operator, &text).await?.id,
+                }),
+                None => None,
+            };
+            let action = action
+                .map(|name| Action::parse(&name).ok_or(CommandError::Invalid("--action", "is none: see the manual")))
+                .transpose()?;
+            let from = since.map(|since| SystemClock.now() - since);
+            let (mut after, mut left) = (None, limit);
+            while left > 0 {
+                let limit = u32::try_from(left.min(PAGE)).unwrap_or(1);
+                let page = AuditPage { account, firm, action, from, until: None, after, limit };
+                let events = operator.events(&page).await?;
+                let Some(last) = events.last() else {
+                    return Ok(());
+                };
+                (after, left) = (Some((last.at, last.id)), left - events.len());
+                for event in &events {
+                    output.print(|| output::event_line(event), || output::event(event))?;
+                }
+            }
+            Ok(())
+        }
+    })
+    .await
+}

@@ -1,0 +1,43 @@
+//! `countersign firm …`: what an operator does with firms.
+
+use super::{CommandError, operator, output};
+use crate::config::{FirmCommand, Printed, Settings};
+use crate::domain::{AuthError, Email, Role};
+
+/// Firms that are read at once.
+const PAGE: u32 = 500;
+
+/// Runs one command.
+pub async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> Result<(), CommandError> {
+    let Printed { output, command } = printed;
+    operator(settings, async |operator| match command {
+        FirmCommand::List => {
+            let mut after = None;
+            loop {
+                let page = operator.firms(after, PAGE).await?;
+                let Some(last) = page.last() else {
+                    return Ok(());
+                };
+                after = Some((last.created_at, last.firm.id));
+                for firm in &page {
+                    output.print(|| output::firm_line(firm), || output::firm(firm))?;
+                }
+            }
+        }
+        FirmCommand::Show { id } => {
+            let firm = output::firm(&operator.firm(id).await?.ok_or(CommandError::NoFirm(id))?);
+            output.print(|| output::in_full(&firm), || firm.clone())
+        }
+        FirmCommand::Invite { id, email, role } => {
+            let email = Email::parse(&email).map_err(|why| CommandError::Invalid("email", why))?;
+            let role = Role::parse(&role).ok_or(CommandError::Invalid("--role", "must be admin, user or viewer"))?;
+            let invitation = match operator.invite(id, email, role).await {
+                Err(AuthError::NotFound) => return Err(CommandError::NoFirm(id)),
+                invited => invited?,
+            };
+            let line = format!("invited {} to {}", invitation.email, invitation.firm.name.as_str());
+            output.print(|| line, || output::invitation(&invitation))
+        }
+    })
+    .await
+}

@@ -1,0 +1,45 @@
+//! `countersign session …`: what an operator does with sessions. A running server hears of those that end within a second.
+
+use super::account::find;
+use super::{CommandError, operator, output};
+use crate::config::{Printed, SessionCommand, Settings};
+
+/// Sessions that are read at once.
+const PAGE: u32 = 500;
+
+/// Runs one command.
+pub async fn session(settings: &Settings, printed: Printed<SessionCommand>) -> Result<(), CommandError> {
+    let Printed { output, command } = printed;
+    operator(settings, async |operator| match command {
+        SessionCommand::List { handle } => {
+            let account = find(operator, &handle).await?;
+            let mut after = None;
+            loop {
+                let page = operator.sessions(account.id, after, PAGE).await?;
+                let Some(last) = page.last() else {
+                    return Ok(());
+                };
+                after = Some((last.session.created_at, last.session.id));
+                for session in &page {
+                    output.print(|| output::session_line(session), || output::session(session))?;
+                }
+            }
+        }
+        SessionCommand::End { all_of: Some(handle), .. } => {
+            let account = find(operator, &handle).await?;
+            let ended = operator.end_sessions(account.id).await?.len();
+            let line = format!("ended {ended} sessions of {}", account.identity.handle());
+            output.print(|| line, || serde_json::json!({ "account_id": account.id, "ended": ended }))
+        }
+        SessionCommand::End { id: Some(id), .. } => {
+            let account = operator.end_session(id).await?.ok_or(CommandError::NoSession(id))?;
+            output.print(
+                || format!("ended session {id}"),
+                || serde_json::json!({ "account_id": account, "id": id, "ended": 1 }),
+            )
+        }
+        // The command line asks for one of them.
+        SessionCommand::End { id: None, all_of: None } => Ok(()),
+    })
+    .await
+}
