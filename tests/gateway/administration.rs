@@ -12,13 +12,17 @@ use crate::support::TestApp;
 
 /// Makes the administrators: one of the platform, and one of a firm; and somebody who is none.
 pub async fn prepare(app: &TestApp) -> HashMap<&'static str, String> {
+    // Accounts of one moment would be listed in any order.
+    app.clock.advance(1);
     let olga = app.sign_in_username("olga").await;
     // As the command line does.
     let mut database =
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(app.database())).await.unwrap();
     let made = sqlx::query("update accounts set platform_admin = 1 where username = 'olga'");
     assert_eq!(made.execute(&mut database).await.unwrap().rows_affected(), 1);
+    app.clock.advance(1);
     let frank = app.sign_in_email("frank@example.com").await;
+    app.clock.advance(1);
     HashMap::from([("olga", olga), ("frank", frank), ("nobody", app.sign_in_username("no admin").await)])
 }
 
