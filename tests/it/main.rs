@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod administration;
 mod arrows;
+mod audit;
 mod backup;
 mod bad_requests;
 mod breaches;

@@ -89,7 +89,7 @@ async fn dump(path: &Path) -> Vec<(String, String, Vec<String>)> {
 }
 
 /// A thousand and more of everything, with random ids and the oddest values.
-const MANY: [&str; 8] = [
+const MANY: [&str; 9] = [
     "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1001)
      insert into firms select randomblob(16), 'Firm ' || i, i from n",
     "with recursive n(i) as (select 1 union all select i + 1 from n where i < 2345)
@@ -101,6 +101,8 @@ const MANY: [&str; 8] = [
      select randomblob(16), 'verify_email', 'n' || rowid || '@example.com', zeroblob(16), 1, 2, 3, 'böse ' || rowid from sessions",
     "insert into invitations select randomblob(16), id, 'ada@example.com', 'user', null, 1, 2 from firms",
     "insert into tickets select lower(hex(randomblob(32))), 'verify_email', id, null, 'ada@example.com', 1, 2 from accounts",
+    "insert into audit_events select randomblob(16), rowid, 'login', 'ok', id, id, null, '', null, 'session ' || rowid
+     from sessions",
     "insert into attempts select lower(hex(randomblob(32))), rowid, -rowid, iif(rowid % 2, id, null) from sessions",
 ];
 
@@ -116,7 +118,7 @@ async fn thousands_of_rows_arrive_page_by_page_and_the_places_of_revocations_go_
     let (digest, counts) = lines.split_last().unwrap();
     let many = |table: &str| match table {
         "firms" | "invitations" => "1001",
-        "accounts" | "sessions" | "revocations" | "attempts" | "outbox" | "tickets" => "2345",
+        "accounts" | "sessions" | "revocations" | "attempts" | "outbox" | "tickets" | "audit_events" => "2345",
         _ => "0",
     };
     let expected: Vec<_> = TABLES.iter().map(|table| vec![table.name, many(table.name)]).collect();
@@ -227,6 +229,8 @@ impl Clients {
             post(binary, "/api/auth/login", "", &json!({ "username": "alice", "password": PASSWORD })).await;
         let out = answer["token"].as_str().unwrap().to_owned();
         assert_eq!(post(binary, "/auth/logout", &out, &Value::Null).await.0, StatusCode::OK);
+        let wrong = json!({ "username": "nobody", "password": PASSWORD });
+        assert_eq!(post(binary, "/api/auth/login", "", &wrong).await.0, StatusCode::UNAUTHORIZED);
         for (verb, name) in [("disable", "disabled"), ("delete", "deleted")] {
             assert!(run(command(dir).args(["account", verb, name]), "").status.success());
         }
@@ -250,6 +254,8 @@ impl Clients {
              where email is not null
              union all select lower(hex(randomblob(32))), 'invitation', null, id, email, -rowid, 4102444800000 - rowid
              from invitations",
+            "insert into audit_events
+             select randomblob(16), rowid, 'login', 'wrong password', id, id, firm_id, 'command line', null, rowid from accounts",
         ] {
             behind(&database(dir)).await.execute(statement).await.unwrap();
         }

@@ -1,7 +1,9 @@
 //! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
 //! exception for one of them would stand here, with its reason; there is none.
 
+mod admin;
 mod attempts;
+mod audit;
 mod invitations;
 mod mail;
 mod sessions;
@@ -17,15 +19,7 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use attempts::*;
-use invitations::*;
-use mail::*;
-use sessions::{
-    a_changed_role_counts_the_epoch_and_ends_all_sessions, a_session_is_found_and_listed_as_it_was_stored,
-    a_session_is_listed_while_a_token_of_it_can_be_good, a_thousand_sessions_end_together,
-    all_sessions_of_an_account_but_one_end_together, sessions_are_listed_newest_first_from_where_a_page_ended,
-    the_time_of_a_last_token_only_moves_on,
-};
+use {admin::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*};
 
 type Store = Arc<dyn store::Store>;
 
@@ -94,6 +88,12 @@ on_every_engine!(
     an_invitation_is_listed_accepted_once_and_as_it_was_made,
     an_invitation_whose_address_was_taken_meanwhile_stays,
     purging_forgets_mail_that_went_and_links_that_expired,
+    an_event_is_read_as_it_was_written_and_with_its_firm,
+    events_are_asked_for_by_whom_what_when_and_page_by_page,
+    old_events_are_deleted_the_oldest_first_and_so_many_at_most,
+    accounts_are_asked_for_by_firm_role_status_and_the_beginning_of_their_names,
+    what_changes_of_an_account_changes_at_once_and_is_told,
+    firms_are_listed_in_the_order_of_their_making_with_their_accounts,
 );
 
 async fn open(url: &str) -> Store {

@@ -299,7 +299,7 @@ async fn a_kill_half_way_leaves_a_server_empty_and_who_writes_there_meanwhile_wa
     }
     holder.execute("select pg_advisory_unlock(7)").await.unwrap();
     assert_eq!(copying.0.wait().unwrap().code(), Some(0));
-    assert_eq!(rows(&database).await, 2 * 1_001 + 6 * 2_345);
+    assert_eq!(rows(&database).await, 2 * 1_001 + 7 * 2_345);
 }
 
 #[tokio::test(flavor = "multi_thread")]
