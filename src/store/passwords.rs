@@ -15,7 +15,8 @@ pub trait PasswordStore: Send + Sync + 'static {
     async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError>;
 
     /// Gives an account another password, unless another was set since `seen`, or it is not active. Ends its sessions but
-    /// `except`, as [`AccountStore::end_sessions`](super::AccountStore::end_sessions) does; `None` when nothing was changed.
+    /// `except`, as [`AccountStore::end_sessions`](super::AccountStore::end_sessions) does, and voids its tickets; `None` when
+    /// nothing was changed.
     async fn change_password(
         &self,
         seen: &Credentials,
@@ -24,7 +25,7 @@ pub trait PasswordStore: Send + Sync + 'static {
         from: OffsetDateTime,
     ) -> Result<Option<Vec<EndedSession>>, StoreError>;
 
-    /// Sets the password of an account, whatever it was. All its sessions end, and the new epoch is answered; their tokens are
+    /// Sets the password of an account, whatever it was. All its sessions end, its tickets are void, and the new epoch is answered; their tokens are
     /// refused until `until`. `None` when there is no such account.
     async fn set_password(
         &self,

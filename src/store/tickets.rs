@@ -52,10 +52,6 @@ pub trait TicketStore: Send + Sync + 'static {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Option<EmailChange>, StoreError>;
-
-    /// Voids every ticket of an account, and takes back the mail that would bring another: for whoever has just changed its
-    /// password.
-    async fn void_tickets(&self, account_id: Uuid) -> Result<(), StoreError>;
 }
 
 /// A ticket about to be sent. Its purpose, its address, and whose it is, its mail tells.

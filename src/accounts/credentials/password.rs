@@ -80,10 +80,9 @@ impl Accounts {
         .await
     }
 
-    /// Guesses at the one before count no longer, no link that was sent before is good any more, and the owner is told.
+    /// Guesses at the one before count no longer, and the owner is told.
     async fn after_a_new_password(&self, seen: &Credentials) -> Result<(), AuthError> {
         begin_anew(&*self.store, &seen.account).await?;
-        self.store.void_tickets(seen.account.id).await?;
         let Identity::Email { email, .. } = &seen.account.identity else { return Ok(()) };
         let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
         let (kind, subject) = (MailKind::PasswordChanged, seen.account.id);

@@ -209,6 +209,12 @@ impl AccountStore for PostgresStore {
         let pool = self.pools.calls()?;
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
+            // In the order of whatever else ends sessions: the account, then them.
+            sqlx::query("select id from accounts where id = $1 for update")
+                .bind(id)
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
             // Before the cascade, which locks them in no order.
             sqlx::query("select id from sessions where account_id = $1 order by id for update")
                 .bind(id)

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{PostgresStore, sessions, unit};
+use super::{PostgresStore, sessions, tickets, unit};
 use crate::domain::PasswordHash;
 use crate::store::rows::{self, AccountRow};
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
@@ -31,6 +31,8 @@ impl PasswordStore for PostgresStore {
         let (pool, id, changes, new) = (self.pools.calls()?, seen.account.id, seen.password_changes, new.to_phc());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
+            // First, as whoever uses one has it: the ticket, then the account.
+            tickets::void(&mut tx, id).await?;
             let done = sqlx::query(
                 "update accounts set password_hash = $3, password_changes = password_changes + 1
                  where id = $1 and password_changes = $2 and status = 'active'",
@@ -60,6 +62,8 @@ impl PasswordStore for PostgresStore {
         let (pool, new) = (self.pools.calls()?, new.to_phc());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
+            // First, as whoever uses one has it: the ticket, then the account.
+            tickets::void(&mut tx, id).await?;
             let epoch: Option<i64> = sqlx::query_scalar(
                 "update accounts set password_hash = $2, password_changes = password_changes + 1, epoch = epoch + 1
                  where id = $1 returning epoch",

@@ -190,16 +190,6 @@ impl TicketStore for PostgresStore {
         self.mail.notify_one();
         Ok(changed)
     }
-
-    async fn void_tickets(&self, account_id: Uuid) -> Result<(), StoreError> {
-        let pool = self.pools.calls()?;
-        unit(async move {
-            let mut tx = pool.begin().await.map_err(failure)?;
-            void(&mut tx, account_id).await?;
-            tx.commit().await.map_err(failure)
-        })
-        .await
-    }
 }
 
 fn notice_of_change(id: Uuid, account_id: Uuid, recipient: &Email, queued_at: OffsetDateTime) -> NewMail {

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{SqliteStore, end_all_sessions, sessions};
+use super::{SqliteStore, end_all_sessions, sessions, tickets};
 use crate::domain::PasswordHash;
 use crate::store::rows::{self, AccountRow};
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
@@ -29,6 +29,7 @@ impl PasswordStore for SqliteStore {
         from: OffsetDateTime,
     ) -> Result<Option<Vec<EndedSession>>, StoreError> {
         let mut tx = self.write().await?;
+        tickets::void(&mut tx, seen.account.id).await?;
         let done = sqlx::query(
             "update accounts set password_hash = ?3, password_changes = password_changes + 1
              where id = ?1 and password_changes = ?2 and status = 'active'",
@@ -54,6 +55,7 @@ impl PasswordStore for SqliteStore {
         until: OffsetDateTime,
     ) -> Result<Option<i64>, StoreError> {
         let mut tx = self.write().await?;
+        tickets::void(&mut tx, id).await?;
         let epoch: Option<i64> = sqlx::query_scalar(
             "update accounts set password_hash = ?2, password_changes = password_changes + 1, epoch = epoch + 1
              where id = ?1 returning epoch",

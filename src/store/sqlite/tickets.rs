@@ -160,12 +160,6 @@ impl TicketStore for SqliteStore {
         self.mail.notify_one();
         Ok(Some(EmailChange { account_id, from, to, epoch }))
     }
-
-    async fn void_tickets(&self, account_id: Uuid) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        void(&mut tx, account_id).await?;
-        tx.commit().await.map_err(failure)
-    }
 }
 
 fn notice_of_change(id: Uuid, account_id: Uuid, recipient: &Email, queued_at: OffsetDateTime) -> NewMail {
