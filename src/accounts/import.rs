@@ -10,9 +10,9 @@ use foldhash::quality::RandomState;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::administration::{By, Changes, Reach};
-use super::{Accounts, Actor, Audit, Operator, uninterrupted};
-use crate::domain::{Action, AuthError, Call, Detail, PortableAccount};
+use super::administration::Reach;
+use super::{Accounts, Actor, Operator, new_id, uninterrupted};
+use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin, PortableAccount};
 use crate::store::Store;
 
 pub use crate::store::Imported;
@@ -27,16 +27,14 @@ pub struct Import {
     epochs: Arc<HashMap<Uuid, i64>>,
     /// In a dry run: what would have been stored.
     seen: Option<Seen>,
-    audit: Arc<Audit>,
-    by: By,
-    /// How many were new.
+    /// How many are new so far.
     stored: u64,
 }
 
 impl Import {
-    async fn begin(Changes { store, audit, .. }: Changes, by: By, dry_run: bool) -> Result<Self, AuthError> {
+    async fn begin(store: &Arc<dyn Store>, dry_run: bool) -> Result<Self, AuthError> {
         let epochs = Arc::new(store.ended_epochs().await?);
-        Ok(Self { store, epochs, seen: dry_run.then(Seen::default), audit, by, stored: 0 })
+        Ok(Self { store: Arc::clone(store), epochs, seen: dry_run.then(Seen::default), stored: 0 })
     }
 
     /// Stores those that are new, all in one transaction, or only tells which would be; what became of each, in order.
@@ -49,18 +47,9 @@ impl Import {
             return Ok(accounts.iter().zip(judged).map(|(account, judged)| seen.judge(account, judged)).collect());
         }
         let (store, epochs) = (Arc::clone(&self.store), Arc::clone(&self.epochs));
-        let taken = uninterrupted(async move { Ok(store.import(&accounts, &epochs).await?) }).await?;
-        self.stored += taken.iter().filter(|taken| **taken == Imported::New).count() as u64;
-        Ok(taken)
-    }
-}
-
-/// However it ended, the audit trail is told what came of it.
-impl Drop for Import {
-    fn drop(&mut self) {
-        if self.seen.is_none() {
-            self.audit.note(self.by.note(Action::Import, "ok").with(Detail::Accounts(self.stored)));
-        }
+        let imported = uninterrupted(async move { Ok(store.import(&accounts, &epochs).await?) }).await?;
+        self.stored += imported.iter().filter(|imported| **imported == Imported::New).count() as u64;
+        Ok(imported)
     }
 }
 
@@ -100,32 +89,40 @@ impl Seen {
 
 impl Accounts {
     /// Begins an import, for an administrator of the whole service.
-    pub async fn import(&self, actor: &Actor, dry_run: bool, call: &Call) -> Result<Import, AuthError> {
+    pub async fn import(&self, actor: &Actor, call: &Call, dry_run: bool) -> Result<Import, AuthError> {
         self.require_platform_admin(actor, call).await?;
-        Import::begin(self.changes(), By::Account(actor.account_id, call.clone()), dry_run).await
+        Import::begin(&self.store, dry_run).await
     }
 
-    /// A page of all accounts with their hashes, after `after`, for an administrator of the whole service; empty after the
-    /// last one.
-    pub async fn export(
+    /// An import has ended, as far as it came.
+    pub fn tell_import(&self, actor: &Actor, call: &Call, import: &Import) {
+        let note = Note::new(Action::Import, "ok", call).by(actor.account_id);
+        self.audit.note(note.with(Detail::Accounts(import.stored)));
+    }
+
+    /// Begins an export, for an administrator of the whole service: the first page of all accounts with their hashes.
+    pub async fn export(&self, actor: &Actor, call: &Call) -> Result<Vec<PortableAccount>, AuthError> {
+        self.require_platform_admin(actor, call).await?;
+        self.audit(Action::Export, call, actor.account_id, None, "ok");
+        Ok(self.store.export_page(None, PAGE).await?)
+    }
+
+    /// The page after `after`; empty after the last one.
+    pub async fn export_after(
         &self,
         actor: &Actor,
-        after: Option<Uuid>,
         call: &Call,
+        after: Uuid,
     ) -> Result<Vec<PortableAccount>, AuthError> {
         self.require_platform_admin(actor, call).await?;
-        let page = self.store.export_page(after, PAGE).await?;
-        if after.is_none() {
-            self.audit(Action::Export, call, actor.account_id, None, "ok");
-        }
-        Ok(page)
+        Ok(self.store.export_page(Some(after), PAGE).await?)
     }
 
     /// Refuses unless the store says at this moment that the actor administers the whole service.
     pub async fn require_platform_admin(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
         match self.administrator(actor, call).await? {
             (_, Reach::Everything) => Ok(()),
-            (_, Reach::Firm(_)) => self.not_allowed(actor, None, call),
+            _ => self.not_allowed(actor, None, call),
         }
     }
 
@@ -138,16 +135,30 @@ impl Accounts {
 impl Operator {
     /// Begins an import.
     pub async fn import(&self, dry_run: bool) -> Result<Import, AuthError> {
-        Import::begin(self.changes(), By::Operator, dry_run).await
+        Import::begin(&self.store, dry_run).await
+    }
+
+    /// An import has ended, as far as it came. One that stored nothing, or only looked, is not told.
+    pub async fn tell_import(&self, import: &Import) -> Result<(), AuthError> {
+        if import.stored == 0 {
+            return Ok(());
+        }
+        self.tell(Action::Import, Detail::Accounts(import.stored)).await
+    }
+
+    /// An export begins.
+    pub async fn tell_export(&self) -> Result<(), AuthError> {
+        self.tell(Action::Export, Detail::None).await
     }
 
     /// A page of all accounts with their hashes, after `after`; empty after the last one.
     pub async fn export(&self, after: Option<Uuid>) -> Result<Vec<PortableAccount>, AuthError> {
-        let page = self.store.export_page(after, PAGE).await?;
-        if after.is_none() {
-            self.changes().audit.note(By::Operator.note(Action::Export, "ok"));
-            self.settle().await?;
-        }
-        Ok(page)
+        Ok(self.store.export_page(after, PAGE).await?)
+    }
+
+    async fn tell(&self, action: Action, detail: Detail) -> Result<(), AuthError> {
+        let note = Note::from(action, "ok", Origin::CommandLine).with(detail);
+        let (id, at) = (new_id(&*self.clock), self.clock.now().truncate_to_millisecond());
+        Ok(self.store.append_events(&[AuditEvent { id, at, note }]).await?)
     }
 }

@@ -53,8 +53,7 @@ impl Accounts {
             return Err(self.refused("unknown account", guess, None, &call).await);
         };
         let Some(password_hash) = password_hash else {
-            tracing::error!(event = "login", account = %account.id, "the stored password hash is unusable");
-            return Err(self.refused("unusable hash", guess, Some(account.id), &call).await);
+            return Err(self.refused("no password", guess, Some(account.id), &call).await);
         };
         if !verdict.matches {
             return Err(self.refused("wrong password", guess, Some(account.id), &call).await);
@@ -68,7 +67,8 @@ impl Accounts {
         }
         // Only whoever knows the password is told.
         if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
-            guess.was_right().await?;
+            let in_time = guess.was_right().await;
+            in_time.inspect_err(self.audit_too_many(Action::Login, Some(account.id), &call))?;
             self.audit(Action::Login, &call, None, account.id, "email not verified");
             return Err(AuthError::EmailNotVerified);
         }

@@ -58,6 +58,8 @@ async fn to_file(operator: &Operator, file: &Path, stop: &mut Stop) -> Result<()
 
 /// How many there were.
 async fn write(operator: &Operator, output: &mut impl Write, stop: &mut Stop) -> Result<u64, CommandError> {
+    // Before anything is out.
+    operator.tell_export().await?;
     let (mut after, mut count) = (None, 0);
     loop {
         let page = stop.unless(operator.export(after)).await??;

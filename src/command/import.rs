@@ -30,7 +30,11 @@ pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), Comman
     let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
     let mut run = Run { counts: Counts::default(), told: 0, report, bar: bar(&source), file: &args.file };
     let result = match operator.import(args.dry_run).await {
-        Ok(import) => run.read(source, import, &mut stop).await,
+        Ok(mut import) => {
+            let read = run.read(source, &mut import, &mut stop).await;
+            let told = operator.tell_import(&import).await;
+            read.and(told.map_err(CommandError::from))
+        }
         Err(error) => Err(error.into()),
     };
     let audited = operator.settle().await;
@@ -68,11 +72,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Stores a batch while the next one is read.
-    async fn read(&mut self, mut source: Source, mut import: Import, stop: &mut Stop) -> Result<(), CommandError> {
+    async fn read(&mut self, mut source: Source, import: &mut Import, stop: &mut Stop) -> Result<(), CommandError> {
         let mut records = stop.unless(source.next()).await??;
         while !records.is_empty() {
             // A batch that has begun is not given up.
-            let (taken, next) = tokio::join!(self.take(&mut import, records), stop.unless(source.next()));
+            let (taken, next) = tokio::join!(self.take(import, records), stop.unless(source.next()));
             taken?;
             records = next??;
             self.bar.set_position(source.done());

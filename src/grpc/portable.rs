@@ -32,31 +32,40 @@ pub(super) async fn import(
     accounts: Accounts,
     actor: Actor,
     call: Call,
-    mut requests: Streaming<pb::ImportAccountsRequest>,
+    requests: Streaming<pb::ImportAccountsRequest>,
 ) -> Result<BoxStream<pb::ImportAccountsResponse>, Status> {
     // Before the first message, so that who may not is told so at once.
-    let mut import = accounts.import(&actor, false, &call).await.map_err(Failure)?;
-    let mut dry_run: Option<Import> = None;
+    let mut import = accounts.import(&actor, &call, false).await.map_err(Failure)?;
     Ok(respond(async move |sender| {
-        while let Some(request) = next(&mut requests).await? {
-            // Between two messages, the actor may have become somebody else.
-            accounts.require_platform_admin(&actor, &call).await.map_err(Failure)?;
-            let import = match (request.dry_run, &mut dry_run) {
-                (false, _) => &mut import,
-                (true, Some(import)) => import,
-                (true, none) => none.insert(accounts.import(&actor, true, &call).await.map_err(Failure)?),
-            };
-            let response = take(import, request.accounts, accounts.now()).await?;
-            tracing::debug!(
-                event = "import", result = "ok", dry_run = request.dry_run, imported = response.imported_count,
-                unchanged = response.unchanged_count, problems = response.problems.len(), by = %actor.account_id,
-            );
-            if send(&sender, response).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
+        let result = each(&accounts, &actor, &call, &mut import, requests, sender).await;
+        accounts.tell_import(&actor, &call, &import);
+        result
     }))
+}
+
+async fn each(
+    accounts: &Accounts,
+    actor: &Actor,
+    call: &Call,
+    import: &mut Import,
+    mut requests: Streaming<pb::ImportAccountsRequest>,
+    sender: Sender<pb::ImportAccountsResponse>,
+) -> Result<(), Status> {
+    let mut dry_run: Option<Import> = None;
+    while let Some(request) = next(&mut requests).await? {
+        // Between two messages, the actor may have become somebody else.
+        accounts.require_platform_admin(actor, call).await.map_err(Failure)?;
+        let import = match (request.dry_run, &mut dry_run) {
+            (false, _) => &mut *import,
+            (true, Some(import)) => import,
+            (true, none) => none.insert(accounts.import(actor, call, true).await.map_err(Failure)?),
+        };
+        let response = take(import, request.accounts, accounts.now()).await?;
+        if send(&sender, response).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Sends all accounts, some a message.
@@ -65,17 +74,17 @@ pub(super) async fn export(
     actor: Actor,
     call: Call,
 ) -> Result<BoxStream<pb::ExportAccountsResponse>, Status> {
-    let mut page = accounts.export(&actor, None, &call).await.map_err(Failure)?;
+    let mut page = accounts.export(&actor, &call).await.map_err(Failure)?;
     Ok(respond(async move |sender| {
         while let Some(last) = page.last() {
-            let after = Some(last.id);
+            let after = last.id;
             for some in page.chunks(ACCOUNTS_A_MESSAGE) {
                 let accounts = some.iter().map(message).collect();
                 if send(&sender, pb::ExportAccountsResponse { accounts }).await.is_err() {
                     return Ok(());
                 }
             }
-            page = accounts.export(&actor, after, &call).await.map_err(Failure)?;
+            page = accounts.export_after(&actor, &call, after).await.map_err(Failure)?;
         }
         Ok(())
     }))

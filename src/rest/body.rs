@@ -1,4 +1,4 @@
-//! Reading a JSON body, and the fields of it. Apart from the dialects because both read alike and answer differently.
+//! Reading a JSON body or a query, and the fields of it. Apart from the dialects because both read alike and answer differently.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
+
+use super::transcoder::escapes::pairs;
 
 /// No request of either contract comes near it.
 const MAX_BYTES: usize = 64 * 1_024;
@@ -52,18 +54,23 @@ const TOO_SLOW: Unreadable = Unreadable {
 pub(super) const MALFORMED: Unreadable =
     Unreadable { status: StatusCode::BAD_REQUEST, code: "malformed_json", text: "the body must be JSON in UTF-8" };
 
-/// The fields of a request body: a text each, and what is wrong with those that are none.
+/// The fields of a request's body, or of its query: a text each, and what is wrong with those that are none.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     map: Map<String, Value>,
     problems: Vec<(&'static str, Problem)>,
+    /// What the RPC calls a field, and what the contract does.
+    names: Vec<(&'static str, &'static str)>,
+    is_query: bool,
 }
 
-/// How a field's JSON value is no text.
+/// How a field's value is nothing that the RPC could be asked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     Missing,
     NotAString,
+    /// A text that no message has room for: what it should be instead.
+    Not(&'static str),
 }
 
 impl Problem {
@@ -72,25 +79,67 @@ impl Problem {
         match self {
             Self::Missing => "is required",
             Self::NotAString => "must be a string",
+            Self::Not(description) => description,
         }
     }
 }
 
 impl Fields {
+    /// The parameters of a query. Of one that is there twice, the last counts, as in JSON.
+    pub fn of_query(query: Option<&str>) -> Self {
+        let pairs = pairs(query.unwrap_or_default());
+        // What cannot be decoded is no text.
+        let map = pairs.filter_map(|(name, text)| Some((name?, text.map_or(Value::Null, Value::String)))).collect();
+        Self { map, is_query: true, ..Self::default() }
+    }
+
+    /// Where they are.
+    pub fn place(&self) -> &'static str {
+        if self.is_query { "query" } else { "body" }
+    }
+
     /// Takes a field's text. Of one that is missing or no string, takes note and gives an empty text, which no RPC
     /// accepts in any field.
     pub fn text(&mut self, name: &'static str) -> String {
-        match self.map.remove(name) {
-            Some(Value::String(text)) => return text,
-            Some(_) => self.problems.push((name, Problem::NotAString)),
-            None => self.problems.push((name, Problem::Missing)),
+        self.optional(name).unwrap_or_else(|| {
+            self.refuse(name, Problem::Missing);
+            String::new()
+        })
+    }
+
+    /// As [`Self::text`], of what the RPC calls `field`.
+    pub fn text_of(&mut self, field: &'static str, name: &'static str) -> String {
+        self.names.push((field, name));
+        self.text(name)
+    }
+
+    /// As [`Self::text`], of a field that need not be there.
+    pub fn optional(&mut self, name: &'static str) -> Option<String> {
+        match self.map.remove(name)? {
+            Value::String(text) => Some(text),
+            _ => {
+                self.refuse(name, Problem::NotAString);
+                Some(String::new())
+            }
         }
-        String::new()
+    }
+
+    /// Takes note of what is wrong with a field that was taken, unless something is already. The RPC must refuse what it is
+    /// sent in its place.
+    pub fn refuse(&mut self, name: &'static str, problem: Problem) {
+        if self.problem(name).is_none() {
+            self.problems.push((name, problem));
+        }
     }
 
     /// What was wrong with a field that was taken.
     pub fn problem(&self, name: &str) -> Option<Problem> {
         self.problems.iter().find(|(field, _)| *field == name).map(|&(_, problem)| problem)
+    }
+
+    /// What the contract calls what the RPC calls `field`.
+    pub fn name<'a>(&self, field: &'a str) -> &'a str {
+        self.names.iter().find(|(theirs, _)| *theirs == field).map_or(field, |(_, name)| name)
     }
 
     /// A field that nobody has taken.
@@ -108,7 +157,7 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Fields), Unreadable
     }
     let bytes = bytes(&parts.headers, body).await?;
     let fields = match serde_json::from_slice(&bytes).map_err(|_| MALFORMED)? {
-        Value::Object(map) => Fields { map, problems: Vec::new() },
+        Value::Object(map) => Fields { map, ..Fields::default() },
         _ => Fields::default(),
     };
     Ok((parts, fields))

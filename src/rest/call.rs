@@ -19,6 +19,7 @@ use tonic_types::StatusExt as _;
 use tower::Service;
 
 use crate::pb::ErrorReason;
+use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::auth_service_client::AuthServiceClient;
 
 /// The one stack, whatever it is made of: a gRPC server without a network. Cheap to clone, for every request does.
@@ -57,6 +58,9 @@ impl Service<http::Request<Body>> for Rpc {
 
 /// The generated client on it.
 pub(super) type Client = AuthServiceClient<Rpc>;
+
+/// The same, of what administrators call.
+pub(super) type Admins = AdminServiceClient<Rpc>;
 
 /// One of the two carriers of a token, and the one that a fresh one comes back in.
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("token");

@@ -7,8 +7,9 @@ use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 
+use super::pages;
 use super::transcoder::Transcoder;
 
 /// From here only, and nothing in the page itself. `data:` is for the viewer's icons. It may call this server, to try things.
@@ -45,12 +46,7 @@ pub(super) fn routes(transcoder: Arc<Transcoder>) -> Router {
 }
 
 fn file(kind: &'static str, bytes: &'static [u8], is_compressed: bool) -> Response {
-    let headers: [(HeaderName, HeaderValue); 3] = [
-        (CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    let mut response = (headers, bytes).into_response();
+    let mut response = pages::file(kind, POLICY, bytes);
     if is_compressed {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

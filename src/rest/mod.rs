@@ -2,7 +2,8 @@
 //! `/api/auth/…` and `/auth/…`) as projections of the RPCs. All of it calls the same stack that the network is served, in
 //! process, and translates what comes back. Nothing here decides anything about accounts or tokens.
 //!
-//! `call` and `body` are what they share; `docs` describes all of it (`openapi`). Source: the two contracts, quoted where
+//! `call` and `body` are what they share; `pages` is for people who follow a link in a mail; `docs` describes all of it
+//! (`openapi`). Source: the two contracts, quoted where
 //! they decide something, and `google/api/http.proto`.
 
 mod body;
@@ -11,6 +12,7 @@ mod docs;
 mod email;
 mod not_grpc;
 mod openapi;
+mod pages;
 mod probes;
 mod transcoder;
 mod username;
@@ -43,15 +45,27 @@ pub struct Rest {
 
 impl Rest {
     /// Every path that answers and has no rule.
-    pub const PATHS: [&str; 15] = [
+    pub const PATHS: [&str; 27] = [
         "/api/auth/login",
         "/api/auth/register",
         "/api/auth/me",
+        "/api/auth/password",
         "/auth/login",
         "/auth/register",
         "/auth/refresh",
         "/auth/logout",
         "/auth/me",
+        "/auth/verify",
+        "/auth/verify/resend",
+        "/auth/password/forgot",
+        "/auth/password/reset",
+        "/auth/password/change",
+        "/auth/email/change",
+        "/auth/invitations",
+        "/auth/invitations/{id}",
+        "/auth/invitations/accept",
+        "/auth/page.js",
+        "/auth/page.css",
         "/healthz",
         "/readyz",
         "/openapi.json",
@@ -72,8 +86,9 @@ impl Rest {
         let transcoder = Arc::new(transcoder);
         let near = Arc::clone(&transcoder);
         let router = Router::new()
-            .merge(username::routes(client.clone()))
-            .merge(email::routes(client))
+            .merge(username::routes(client))
+            .merge(pages::routes())
+            .merge(email::routes(&rpc))
             .merge(probes::routes(rpc))
             .merge(if docs { docs::routes(Arc::clone(&transcoder)) } else { Router::new() })
             .fallback(async move |request: Request| unknown_path(&near, &request))
@@ -129,7 +144,8 @@ impl Rest {
 
     /// The one of [`Self::names`] that a request counts with.
     pub fn name(&self, method: &Method, path: &str) -> String {
-        self.transcoder.name(method, path).unwrap_or_else(|| path.to_owned())
+        let of_rule = self.transcoder.name(method, path);
+        of_rule.unwrap_or_else(|| email::path_of_invitation(path).unwrap_or(path).to_owned())
     }
 }
 

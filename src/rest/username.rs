@@ -3,7 +3,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::json;
@@ -11,19 +11,23 @@ use serde_json::json;
 use super::body::{self, Fields, Unreadable};
 use super::call::{self, Client, Failure};
 use crate::pb::account::Identity;
-use crate::pb::{ErrorReason, LoginRequest, MeRequest, RegisterRequest, login_request, register_request};
+use crate::pb::{
+    ChangePasswordRequest, ErrorReason, LoginRequest, MeRequest, RegisterRequest, login_request, register_request,
+};
 
 /// The fields in the order in which the contract names the first problem: "on register `password` is checked before
 /// `username`, on login `username` first".
 const LOGIN_ORDER: [&str; 2] = ["username", "password"];
 const REGISTER_ORDER: [&str; 2] = ["password", "username"];
+const PASSWORD_ORDER: [&str; 2] = ["currentPassword", "newPassword"];
 
-/// `POST /api/auth/login`, `POST /api/auth/register`, `GET` and `HEAD /api/auth/me`.
+/// `POST /api/auth/login`, `POST /api/auth/register`, `GET` and `HEAD /api/auth/me`, `PUT` and `POST /api/auth/password`.
 pub(super) fn routes(client: Client) -> Router {
     Router::new()
         .route("/api/auth/login", post(login))
         .route("/api/auth/register", post(register))
         .route("/api/auth/me", get(me))
+        .route("/api/auth/password", put(password).post(password))
         .with_state(client)
 }
 
@@ -64,13 +68,30 @@ async fn register(State(mut client): State<Client>, request: Request) -> Respons
 
 async fn me(State(mut client): State<Client>, request: Request) -> Response {
     match client.me(call::with_credentials(request.into_parts().0, MeRequest {})).await {
-        Ok(response) => {
-            let mut answer = StatusCode::NO_CONTENT.into_response();
-            call::attach(&mut answer, call::fresh_token(response.metadata()));
-            answer
-        }
+        Ok(response) => nothing_but_the_token(&response),
         Err(status) => refuse(status.into(), &Fields::default(), &[]),
     }
+}
+
+/// Not in the contract, which has no way to change a password; in its manner.
+async fn password(State(mut client): State<Client>, request: Request) -> Response {
+    let (parts, mut fields) = match body::read(request).await {
+        Ok(read) => read,
+        Err(unreadable) => return unreadable.into(),
+    };
+    let pair = (fields.text_of("current_password", "currentPassword"), fields.text_of("new_password", "newPassword"));
+    let (current_password, new_password) = if fields.untaken().is_some() { Default::default() } else { pair };
+    let message = ChangePasswordRequest { current_password, new_password };
+    match client.change_password(call::with_credentials(parts, message)).await {
+        Ok(response) => nothing_but_the_token(&response),
+        Err(status) => refuse(status.into(), &fields, &PASSWORD_ORDER),
+    }
+}
+
+fn nothing_but_the_token<T>(response: &tonic::Response<T>) -> Response {
+    let mut answer = StatusCode::NO_CONTENT.into_response();
+    call::attach(&mut answer, call::fresh_token(response.metadata()));
+    answer
 }
 
 /// Username and password. A key that the contract does not know must be refused, but a closed registration comes first:
@@ -103,7 +124,6 @@ fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
         ErrorReason::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
         }
-        // No call of these routes answers it.
         // Of email accounts only, which are not answered here.
         ErrorReason::EmailNotVerified | ErrorReason::OneTimeTokenInvalid => {
             error(StatusCode::BAD_REQUEST, "this is not for an account with a username")
@@ -122,7 +142,8 @@ fn first_problem(violations: &[(String, String)], fields: &Fields, order: &[&str
         return if harmless { format!("\"{key}\" is not allowed") } else { "an unknown key is not allowed".to_owned() };
     }
     let described = |field: &&str| {
-        let violation = violations.iter().find(|(bad, _)| bad == field).map(|(_, description)| description.as_str());
+        let violation =
+            violations.iter().find(|(bad, _)| fields.name(bad) == *field).map(|(_, description)| description.as_str());
         let description = fields.problem(field).map(body::Problem::description).or(violation)?;
         Some(format!("\"{field}\" {description}"))
     };

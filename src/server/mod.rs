@@ -64,6 +64,9 @@ pub use secret::SecretSourceError;
 /// Until the database is closed, after the drain.
 const TIME_TO_CLOSE: Duration = Duration::from_millis(200);
 
+/// Until mail that is under way has gone, from the beginning of the drain. It is in the database all the same.
+const TIME_FOR_MAIL: Duration = Duration::from_secs(3);
+
 /// Why the server did not start, or stopped. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -304,9 +307,9 @@ impl App {
         if let Some(rereading) = rereading {
             rereading.abort();
         }
-        // It was told at the beginning of the drain, and has as long as calls have.
+        // It was told at the beginning of the drain.
         let gone = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
-        mail.finish(drain.saturating_sub(gone)).await;
+        mail.finish(drain.min(TIME_FOR_MAIL).saturating_sub(gone)).await;
         tokio::join!(last_tokens.finish(), trail.finish());
         following.abort();
         telling.abort();

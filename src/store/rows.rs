@@ -87,7 +87,14 @@ impl AccountRow {
     }
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
-        let password_hash = PasswordHash::parse(&self.password_hash).ok();
+        let password_hash = match self.password_hash.as_str() {
+            "" => None,
+            text => PasswordHash::parse(text)
+                .inspect_err(
+                    |error| tracing::error!(account = %self.id, %error, "the stored password hash is unusable"),
+                )
+                .ok(),
+        };
         let password_changes = self.password_changes;
         Ok(Credentials { account: self.into_account()?, password_hash, password_changes })
     }

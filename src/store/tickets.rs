@@ -31,8 +31,8 @@ pub trait TicketStore: Send + Sync + 'static {
     ) -> Result<Option<Uuid>, StoreError>;
 
     /// Uses a ticket of [`TicketPurpose::ResetPassword`]: the account has the new hash, and a verified address; all its
-    /// sessions end, and their tokens are refused until `until`; every other ticket of it is void. Not of an account that is
-    /// inactive.
+    /// sessions end, and their tokens are refused until `until`; every other ticket of it is void; failed sign-ins are
+    /// forgotten. Not of an account that is inactive.
     async fn reset_password(
         &self,
         digest: &TicketDigest,

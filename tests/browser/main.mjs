@@ -9,6 +9,7 @@ import path from "node:path";
 
 import { Chromium } from "./chromium.mjs";
 import { Scene } from "./expect.mjs";
+import * as links from "./links.mjs";
 import { MUTATIONS, REST_MUTATIONS, startMutant } from "./mutations.mjs";
 import * as scenes from "./scenes.mjs";
 import { Countersign, servePages } from "./servers.mjs";
@@ -69,7 +70,7 @@ try {
   const server = started(await Countersign.start(COUNTERSIGN_BIN, settings));
   const chromium = started(await Chromium.start(CHROMIUM));
   console.log(`${chromium.version}; pages of ${pages.origin} and of ${strangers.origin}, which is not allowed, call ${server.url}`);
-  const world = { api: server.url, chromium, pages, strangers };
+  const world = { api: server.url, chromium, pages, strangers, server };
 
   const played = [
     ["the username API, by axios with the header token", scenes.username("")],
@@ -88,6 +89,9 @@ try {
   } else {
     if ((await status(`${server.url}/docs`)) === 200) played.push(["the API viewer", scenes.docs]);
     else skipped.push("the API viewer: GET /docs is not 200");
+    played.push(["the page of a link that verifies an email", links.verify]);
+    played.push(["the page of a link that sets a new password", links.reset]);
+    played.push(["the page of an invitation", links.invitation]);
     if (COUNTERSIGN_TLS === "1") await Promise.all([runAll(world, played), overTls(settings, world).catch(failed)]);
     else {
       skipped.push("TLS: COUNTERSIGN_TLS is not 1");

@@ -15,6 +15,7 @@ export class Countersign {
   #process;
   #folder;
   #ended;
+  #links = [];
 
   /** What the server says of a setting that it refuses, it says in the error. */
   static async start(binary, settings) {
@@ -32,6 +33,7 @@ export class Countersign {
     server.url = await new Promise((resolve, reject) => {
       createInterface({ input: server.#process.stderr }).on("line", (line) => {
         if (said.length < 50) said.push(line);
+        if (line.includes('"event":"mail"')) server.#links.push(JSON.parse(line));
         if (line.includes('"event":"start"')) resolve(JSON.parse(line).url);
       });
       void server.#ended.then((how) => reject(new Error(`the server ended (${how}): ${said.join("\n")}`)));
@@ -40,6 +42,15 @@ export class Countersign {
       throw error;
     });
     return server;
+  }
+
+  /** The link of the mail of this kind to this address, which the server would have sent by now. */
+  async link(kind, to) {
+    for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) {
+      const found = this.#links.find((line) => line.kind === kind && line.to === to);
+      if (found) return found.link;
+    }
+    throw new Error(`there was no mail of the kind ${kind} to ${to}`);
   }
 
   async stop() {

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod grpc;
+mod guessing;
 mod kills;
 mod races;
 #[path = "../runs/mod.rs"]
@@ -22,5 +23,6 @@ fn main() {
         part("64 writers on one file are all served", writers::work()).await;
         part("a token that slid while its session ended is dead", races::me_and_logout()).await;
         part("a sign-in that raced a disable is dead", races::login_and_disable()).await;
+        part("a hundred guesses at once are ten", guessing::rounds()).await;
     });
 }

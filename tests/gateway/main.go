@@ -50,7 +50,8 @@ func main() {
 		serve("selector", *echo, selector.RegisterMessagingHandler)
 	}
 	if *real != "" {
-		serve("countersign", *real, countersign.RegisterAuthServiceHandler, countersign.RegisterSessionServiceHandler)
+		serve("countersign", *real, countersign.RegisterAuthServiceHandler, countersign.RegisterSessionServiceHandler,
+			countersign.RegisterAdminServiceHandler)
 	}
 	fmt.Println("ready")
 	// Whoever started this ends it so, even by dying.

@@ -9,6 +9,7 @@ mod differences;
 mod echo;
 mod evidence;
 mod generate;
+mod life;
 mod published;
 mod raw;
 mod real;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::differ::{Account, Case};
+use crate::life;
 use crate::raw::{Answered, Asked};
 use crate::sides::Gateway;
 use crate::steps::{STEPS, Step};
@@ -31,11 +32,11 @@ pub async fn conversation(binary: &str, account: &mut Account) {
     let (ours_app, ours_at) = app().await;
     let (other_app, other_at) = app().await;
     let gateway = Gateway::start(binary, &["-countersign", &other_at.address.to_string()]);
-    let mut ours = Side { address: ours_at.address.to_string(), said: HashMap::new() };
-    let mut other = Side { address: gateway.address("countersign").to_owned(), said: HashMap::new() };
+    let mut ours = Side { address: ours_at.address.to_string(), said: life::prepare(&ours_app).await };
+    let mut other = Side { address: gateway.address("countersign").to_owned(), said: life::prepare(&other_app).await };
     let pool = DescriptorPool::decode(countersign::pb::DESCRIPTORS).unwrap();
     account.routes.add(&pool, "countersign", "countersign.v1.");
-    for step in STEPS {
+    for step in STEPS.iter().chain(life::STEPS) {
         // Sign-ins of one moment would be listed in any order.
         ours_app.clock.advance(1);
         other_app.clock.advance(1);
@@ -51,7 +52,7 @@ pub async fn conversation(binary: &str, account: &mut Account) {
     assert_eq!(one, two, "what a watch begins with");
     assert!(one.len() > 3, "{one:?}");
     account.routes.note(&Asked::new("countersign", "GET /v1/revocations:watch"));
-    println!("{} steps, and a watch", STEPS.len());
+    println!("{} steps, and a watch", STEPS.len() + life::STEPS.len());
     drop(gateway);
     ours_at.stop().await;
     other_at.stop().await;

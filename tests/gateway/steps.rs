@@ -15,7 +15,7 @@ pub struct Step {
 }
 
 /// What the request shows.
-enum Token {
+pub enum Token {
     None,
     /// `token: …`
     As(&'static str),
@@ -26,20 +26,20 @@ enum Token {
 use Token::{As, Bearer};
 
 impl Step {
-    const fn get(line: &'static str, token: Token) -> Self {
+    pub const fn get(line: &'static str, token: Token) -> Self {
         Self { line, token, body: None, keeps: &[] }
     }
 
-    const fn post(line: &'static str, body: &'static str) -> Self {
+    pub const fn post(line: &'static str, body: &'static str) -> Self {
         Self { line, token: Token::None, body: Some(body), keeps: &[] }
     }
 
-    const fn with(mut self, token: Token) -> Self {
+    pub const fn with(mut self, token: Token) -> Self {
         self.token = token;
         self
     }
 
-    const fn keeps(mut self, keeps: &'static [(&'static str, &'static str)]) -> Self {
+    pub const fn keeps(mut self, keeps: &'static [(&'static str, &'static str)]) -> Self {
         self.keeps = keeps;
         self
     }

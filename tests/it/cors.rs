@@ -10,7 +10,7 @@ use countersign::pb::{LoginRequest, login_request};
 use crate::support::app::request;
 use crate::support::{Answer, PASSWORD, TestApp};
 
-const ROUTES: [(&str, &str); 8] = [
+const ROUTES: [(&str, &str); 13] = [
     ("POST", "/api/auth/login"),
     ("POST", "/api/auth/register"),
     ("GET", "/api/auth/me"),
@@ -19,6 +19,11 @@ const ROUTES: [(&str, &str); 8] = [
     ("POST", "/auth/refresh"),
     ("POST", "/auth/logout"),
     ("GET", "/auth/me"),
+    ("PUT", "/api/auth/password"),
+    ("POST", "/auth/verify"),
+    ("POST", "/auth/password/change"),
+    ("GET", "/auth/invitations"),
+    ("DELETE", "/auth/invitations/01a20214-2854-7c86-8e65-140f30e53abc"),
 ];
 
 /// What a browser asks before it sends `method` with `headers` from `origin`.

@@ -5,15 +5,19 @@ mod formats;
 mod rpcs;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::support::Binary;
-use crate::support::binary::{command, run};
+use crate::support::binary::{command, database, run};
 use crate::support::http::call;
 use crate::support::postgres::Database;
 
@@ -63,6 +67,11 @@ async fn lines_of_our_own_form_come_in_and_go_out() {
     assert_eq!(import(dir.path(), "ndjson", &text, &[]), (0, summary(2, 0, 0, 0), String::new()));
     assert_eq!(exported(dir.path()), lines);
     assert_eq!(import(dir.path(), "ndjson", &text, &[]), (0, summary(0, 2, 0, 0), String::new()));
+    // What came and went is in the trail; the second time nothing came.
+    let file = SqliteConnectOptions::new().filename(database(dir.path()));
+    let trail = "select action || ' ' || origin || ' ' || detail from audit_events order by id";
+    let trail: Vec<String> = sqlx::query_scalar(trail).fetch_all(&mut file.connect().await.unwrap()).await.unwrap();
+    assert_eq!(trail, ["import command line accounts 2", "export command line "]);
     let server = Binary::start(dir.path());
     let alice = json!({ "username": "alice", "password": "s3cur3pass" });
     assert_eq!(login(&server, "/api/auth/login", &alice).await, StatusCode::OK);
@@ -179,6 +188,32 @@ fn an_import_that_was_stopped_goes_on_where_it_was() {
     assert_eq!(import(dir.path(), "ndjson", &lines[..1_000].concat(), &[]).1, summary(1_000, 0, 0, 0));
     assert_eq!(import(dir.path(), "ndjson", &lines.concat(), &[]), (0, summary(2_000, 1_000, 0, 0), String::new()));
     assert_eq!(exported(dir.path()).len(), 3_000);
+}
+
+#[test]
+fn who_stops_an_import_is_told_how_far_it_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: String = (0..2_500).map(|n| format!("{{\"username\":\"user{n}\"}}\n")).collect();
+    let mut importing = command(dir.path());
+    importing.args(["import", "-", "--format", "ndjson"]);
+    let mut child = importing.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // More is to come, as far as it can know.
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !dir.path().join("countersign.db").exists() || !countersign(dir.path(), &["export"]).1.contains("user7\"") {
+        assert!(Instant::now() < deadline, "nothing is imported");
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    drop(input);
+    let imported = u32::try_from(exported(dir.path()).len()).unwrap();
+    assert!((1_000..2_500).contains(&imported), "{imported}");
+    assert_eq!((status.code(), String::from_utf8(stdout).unwrap()), (Some(1), summary(imported, 0, 0, 0)));
+    let complaint =
+        "countersign: stopped before the end; what was imported stays, and to begin again goes on from there\n";
+    assert_eq!(String::from_utf8(stderr).unwrap(), complaint);
+    assert_eq!(import(dir.path(), "ndjson", &lines, &[]).1, summary(2_500 - imported, imported, 0, 0));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod folder;
 mod log;
 mod server;
 mod settings;
+mod silent;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

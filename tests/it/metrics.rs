@@ -99,9 +99,14 @@ async fn every_rpc_and_every_route_is_counted_by_how_it_ended_and_nobody_can_add
         let delete = request(Method::DELETE, &format!("/v1/sessions/{session}"), &[], Body::empty());
         over_socket(server.address, delete).await;
     }
+    for invitation in ["alices", "%61lices"] {
+        let delete = request(Method::DELETE, &format!("/auth/invitations/{invitation}"), &[], Body::empty());
+        over_socket(server.address, delete).await;
+    }
     let text = String::from_utf8(get(metrics, "/metrics").await.body.to_vec()).unwrap();
     for line in [
         r#"countersign_http_calls_total{route="/v1/sessions/{session_id}",status="401"} 2"#,
+        r#"countersign_http_calls_total{route="/auth/invitations/{id}",status="401"} 2"#,
         r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Register",code="OK"} 1"#,
         r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Register",code="ALREADY_EXISTS"} 1"#,
         r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Login",code="OK"} 1"#,

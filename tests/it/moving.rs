@@ -48,7 +48,7 @@ fn moves(dir: &Path, from: &str, to: &str) -> (String, String) {
     (table.to_owned(), advice.to_owned())
 }
 
-async fn behind(path: &Path) -> SqliteConnection {
+pub async fn behind(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).foreign_keys(false).connect().await.unwrap()
 }
 
@@ -229,6 +229,8 @@ impl Clients {
             post(binary, "/api/auth/login", "", &json!({ "username": "alice", "password": PASSWORD })).await;
         let out = answer["token"].as_str().unwrap().to_owned();
         assert_eq!(post(binary, "/auth/logout", &out, &Value::Null).await.0, StatusCode::OK);
+        let wrong = json!({ "username": "nobody", "password": PASSWORD });
+        assert_eq!(post(binary, "/api/auth/login", "", &wrong).await.0, StatusCode::UNAUTHORIZED);
         for (verb, name) in [("disable", "disabled"), ("delete", "deleted")] {
             assert!(run(command(dir).args(["account", verb, name]), "").status.success());
         }
@@ -239,19 +241,21 @@ impl Clients {
             "update accounts set created_at = created_at - rowid, platform_admin = rowid % 2, password_changes = rowid",
             "update accounts set email_verified_at = created_at where email is not null",
             "update firms set created_at = created_at - rowid",
-            "insert into audit_events select id, 1, 'login', 'wrong password', null, null, id, '', null, '' from firms",
-            "insert into attempts select hex(randomblob(32)), rowid, rowid, iif(rowid % 2, id, null) from accounts",
+            "insert into attempts select lower(hex(randomblob(32))), rowid, rowid, iif(rowid % 2, id, null) from accounts",
             "insert into outbox
-             select randomblob(16), iif(rowid % 2, 'reset_password', 'email_changed'), rowid || '@example.com', id,
-                 iif(rowid % 2, 'queued', 'dead'), rowid, rowid, rowid, rowid, iif(rowid % 2, null, 'refused')
+             select randomblob(16), iif(rowid % 2, 'invitation', 'reset_password'), 'a' || rowid || '@b.c', id,
+                 iif(rowid % 2, 'dead', 'done'), rowid, rowid, 4102444800000 + rowid, rowid, iif(rowid % 2, '550', null)
              from accounts",
             "insert into invitations
-             select id, id, rowid || '@example.com', iif(rowid % 2, 'user', 'viewer'), iif(rowid % 2, id, null), rowid, rowid
-             from firms",
+             select randomblob(16), id, 'a' || rowid || '@b.c', iif(rowid % 2, 'user', 'viewer'), iif(rowid % 2, id, null),
+                 rowid, 4102444800000 + rowid from firms",
             "insert into tickets
-             select hex(randomblob(32)), 'reset_password', id, null, rowid || '@example.com', rowid, rowid from accounts",
-            "insert into tickets
-             select hex(randomblob(32)), 'invitation', null, id, email, created_at, expires_at from invitations",
+             select lower(hex(randomblob(32))), 'reset_password', id, null, email, rowid, 4102444800000 + rowid from accounts
+             where email is not null
+             union all select lower(hex(randomblob(32))), 'invitation', null, id, email, -rowid, 4102444800000 - rowid
+             from invitations",
+            "insert into audit_events
+             select randomblob(16), rowid, 'login', 'wrong password', id, id, firm_id, 'command line', null, rowid from accounts",
         ] {
             behind(&database(dir)).await.execute(statement).await.unwrap();
         }

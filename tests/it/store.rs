@@ -4,7 +4,6 @@
 mod admin;
 mod attempts;
 mod audit;
-mod import;
 mod invitations;
 mod mail;
 mod sessions;
@@ -20,7 +19,7 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use {admin::*, attempts::*, audit::*, import::*, invitations::*, mail::*, sessions::*};
+use {admin::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*};
 
 type Store = Arc<dyn store::Store>;
 
@@ -50,6 +49,9 @@ macro_rules! on_every_engine {
     };
 }
 
+// After the macro, which it uses.
+mod import;
+
 on_every_engine!(
     an_account_is_found_as_it_was_stored,
     nobody_is_found_in_an_empty_store,
@@ -71,11 +73,6 @@ on_every_engine!(
     all_sessions_of_an_account_but_one_end_together,
     a_thousand_sessions_end_together,
     a_changed_role_counts_the_epoch_and_ends_all_sessions,
-    what_is_imported_is_exported_as_it_was,
-    an_import_changes_nothing_that_is_there,
-    of_two_of_one_name_in_a_batch_the_first_is_taken,
-    thousands_are_imported_at_once_and_a_second_time_in_vain,
-    one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
     failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
     a_session_opens_in_time_and_forgets_the_failures_before_it,
     of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,

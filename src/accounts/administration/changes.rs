@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::firm_of;
+use crate::accounts::guessing::begin_anew;
 use crate::accounts::{Audit, LONGEST_WAIT};
 use crate::clock::Clock;
 use crate::domain::{
@@ -77,6 +78,9 @@ impl Changes {
         let epoch = self.store.set_password(id, hash, self.until()).await?;
         if epoch.is_some() {
             self.audit.note(by.note(Action::PasswordSet, "ok").on(id));
+            if let Some(account) = self.store.find_account(id).await? {
+                begin_anew(&*self.store, &account).await?;
+            }
         }
         Ok(epoch)
     }

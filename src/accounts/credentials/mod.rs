@@ -15,7 +15,8 @@ use crate::store::Credentials;
 
 impl Accounts {
     /// The actor's credentials, if `password` is the account's. A wrong one is a mistake in the request (`field`), and says
-    /// nothing against the session: whoever has that is signed in, right or wrong.
+    /// nothing against the session: whoever has that is signed in, right or wrong. It counts as a guess all the same, with a
+    /// budget of its own: strangers who guess at the sign-in do not hinder this.
     async fn prove(
         &self,
         actor: &Actor,

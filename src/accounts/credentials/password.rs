@@ -1,9 +1,10 @@
 //! Passwords: changed by whoever knows the one before, reset by whoever reads the account's mail.
 
+use crate::accounts::guessing::begin_anew;
 use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, refuse_field, turn, uninterrupted};
 use crate::domain::{
-    Action, AttemptKey, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext,
-    Revocation, Ticket,
+    Action, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext, Revocation,
+    Ticket,
 };
 use crate::store::Credentials;
 use crate::token::MAX_LIFETIME;
@@ -81,9 +82,7 @@ impl Accounts {
 
     /// Guesses at the one before count no longer, no link that was sent before is good any more, and the owner is told.
     async fn after_a_new_password(&self, seen: &Credentials) -> Result<(), AuthError> {
-        for key in [AttemptKey::login(&seen.account.identity.handle()), AttemptKey::change(seen.account.id)] {
-            self.store.clear_attempts(&key).await?;
-        }
+        begin_anew(&*self.store, &seen.account).await?;
         self.store.void_tickets(seen.account.id).await?;
         let Identity::Email { email, .. } = &seen.account.identity else { return Ok(()) };
         let (id, queued_at) = (new_id(&*self.clock), self.clock.now());

@@ -11,6 +11,8 @@ pub(super) struct Constraint {
     pub is_required: bool,
     /// The field that it goes with: required beside it, and empty without it.
     pub goes_with: Option<String>,
+    /// The field that it needs: empty without it.
+    pub only_with: Option<String>,
     min_length: Option<u32>,
     max_length: Option<u32>,
     pattern: Option<String>,
@@ -43,6 +45,7 @@ impl Constraint {
             _ => serde_json::from_str(&text).unwrap_or_else(|_| text.into()),
         });
         this.goes_with = string(schema, "goes_with");
+        this.only_with = string(schema, "only_with");
         this.minimum = get(schema, "minimum").and_then(|value| value.as_i64());
         this.pattern = string(schema, "pattern").or_else(|| {
             let number = get(schema, "text")?.as_enum_number()?;

@@ -85,9 +85,10 @@ impl Schemas {
             return (self.must(field, others), true);
         }
         let is_excluded = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic());
+        let lacks_other = constraint.only_with.as_ref().is_some_and(|other| !others.contains(other));
         let schema = match self.value(field, Side::Request) {
             _ if is_excluded => json!({ "type": "null" }),
-            _ if goes_with == Some(false) => json!({ "type": ["string", "null"], "maxLength": 0 }),
+            _ if goes_with == Some(false) || lacks_other => value::unset(&field.kind()),
             schema => nullable(or_empty(field, &constraint, schema)),
         };
         (schema, false)
@@ -134,9 +135,9 @@ pub(super) fn forms(message: &MessageDescriptor) -> Vec<Form> {
     })
 }
 
-/// The constraints of a field that need not be set: to be empty is the same.
+/// The constraints of a field that need not be set: to be empty is the same, unless it says itself whether it is set.
 pub(super) fn or_empty(field: &FieldDescriptor, constraint: &Constraint, mut schema: Value) -> Value {
-    if field.is_list() || field.kind() != Kind::String {
+    if field.is_list() || field.kind() != Kind::String || field.supports_presence() {
         constraint.apply(&mut schema, &[]);
         return schema;
     }

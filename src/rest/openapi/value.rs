@@ -54,8 +54,23 @@ fn enumeration(kind: &EnumDescriptor, side: Side) -> Value {
     let names: Vec<_> = kind.values().map(|value| value.name().to_owned()).collect();
     let names = json!({ "type": "string", "enum": names });
     match side {
-        Side::Request => json!({ "anyOf": [names, { "type": "integer", "format": "int32" }] }),
+        // Any other number can be read, and is refused as no value of it.
+        Side::Request => {
+            let numbers: Vec<_> = kind.values().map(|value| value.number()).collect();
+            json!({ "anyOf": [names, { "type": "integer", "format": "int32", "enum": numbers }] })
+        }
         Side::Parameter | Side::Response => names,
+    }
+}
+
+/// In JSON, what is the same as leaving it out.
+pub(super) fn unset(kind: &Kind) -> Value {
+    match kind {
+        Kind::String | Kind::Bytes => json!({ "type": ["string", "null"], "maxLength": 0 }),
+        Kind::Bool => json!({ "enum": [false, null] }),
+        Kind::Enum(kind) => json!({ "enum": [kind.default_value().name(), kind.default_value().number(), null] }),
+        Kind::Message(_) => json!({ "type": "null" }),
+        _ => json!({ "enum": [0, null] }),
     }
 }
 

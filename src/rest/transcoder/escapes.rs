@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 /// The parameters of a query as forms have it: `a=b&c=d`, `+` is a space. `None` is what cannot be decoded.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Option<String>, Option<String>)> {
+pub(in crate::rest) fn pairs(query: &str) -> impl Iterator<Item = (Option<String>, Option<String>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let plain = |text: &str| decode(&text.replace('+', " "), false);

@@ -9,7 +9,7 @@
 
 pub(super) mod answer;
 mod codec;
-mod escapes;
+pub(in crate::rest) mod escapes;
 mod failure;
 mod fields;
 mod grammar;

@@ -1,5 +1,5 @@
 //! The statements about one-time tokens. What locks several rows does so in one order, or two transactions would wait in a
-//! ring: the account, its mail, its tickets, its sessions, and at last everybody's lock.
+//! ring: failed attempts, the account, its mail, its tickets, its sessions, and at last everybody's lock.
 
 use async_trait::async_trait;
 use sqlx::Transaction;
@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
-use super::{PostgresStore, outbox, sessions, tell_change, unit};
-use crate::domain::{Email, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
+use super::{PostgresStore, attempts, outbox, sessions, tell_change, unit};
+use crate::domain::{AttemptKey, Email, Handle, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
 use crate::store::rows::mail::TicketRow;
 use crate::store::rows::{millis, stored_email};
 use crate::store::{ClaimedMail, EmailChange, NewTicket, PasswordReset, StoreError, StoredTicket, TicketStore};
@@ -120,6 +120,7 @@ impl TicketStore for PostgresStore {
         let (pool, digest, hash) = (self.pools.calls()?, digest.clone(), hash.to_phc());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
+            forget_failures(&mut tx, &digest).await?;
             let Some((account_id, email)) = spend(&mut tx, &digest, TicketPurpose::ResetPassword, now).await? else {
                 return Ok(None);
             };
@@ -228,6 +229,23 @@ async fn spend(
     .fetch_optional(&mut **tx)
     .await
     .map_err(failure)
+}
+
+/// Whoever reads the account's mail may try again at once, however often others guessed. Before the account is locked, as a
+/// sign-in does.
+async fn forget_failures(tx: &mut Transaction<'_, Postgres>, digest: &TicketDigest) -> Result<(), StoreError> {
+    let owner: Option<(Uuid, String)> =
+        sqlx::query_as("select account_id, email from tickets where digest = $1 and purpose = 'reset_password'")
+            .bind(digest.as_str())
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(failure)?;
+    if let Some((id, email)) = owner {
+        let handle = Handle::Email(stored_email("tickets", id, &email)?);
+        attempts::clear(tx, &AttemptKey::login(&handle)).await?;
+        attempts::clear(tx, &AttemptKey::change(id)).await?;
+    }
+    Ok(())
 }
 
 /// Takes back every link of an account that could change its password or address, sent or not. Mail first: what is being

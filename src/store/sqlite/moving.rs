@@ -25,8 +25,10 @@ pub(in crate::store) struct SqliteEnd {
     connection: SqliteConnection,
     /// As of a server, so that none writes meanwhile.
     served: Option<File>,
-    /// Whether the file was made for the move, and nothing in it can have been committed.
+    /// Whether the file was made for the move.
     new: bool,
+    /// Whether something in it may have been committed.
+    committing: bool,
 }
 
 impl SqliteEnd {
@@ -50,7 +52,7 @@ impl SqliteEnd {
             })?;
             require_current(&database, &MIGRATIONS, &applied)?;
         }
-        Ok(Self { identity: database, path, connection, served: None, new })
+        Ok(Self { identity: database, path, connection, served: None, new, committing: false })
     }
 }
 
@@ -124,17 +126,18 @@ impl End for SqliteEnd {
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
-        self.new = false;
+        self.committing = true;
         sqlx::raw_sql("commit").execute(&mut self.connection).await.map_err(failure)?;
         Ok(())
     }
 
     async fn close(self: Box<Self>) {
-        let Self { path, connection, served, new, .. } = *self;
+        let Self { path, connection, served, new, committing, .. } = *self;
         // How it ends changes nothing: all is committed, or rolled back.
         let _ = connection.close().await;
         // Only if it is ours, and nobody else can have written to it. On a full disk SQLite may leave what it had written.
-        if new && served.is_some() {
+        let is_empty = || fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
+        if new && served.is_some() && (!committing || is_empty()) {
             for file in [beside(&path, "-journal"), path.clone(), beside(&path, "-lock")] {
                 let _ = fs::remove_file(file);
             }

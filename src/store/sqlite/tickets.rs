@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
-use super::{SqliteStore, end_all_sessions, outbox, tell_change};
-use crate::domain::{Email, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
+use super::{SqliteStore, attempts, end_all_sessions, outbox, tell_change};
+use crate::domain::{AttemptKey, Email, Handle, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
 use crate::store::rows::mail::TicketRow;
 use crate::store::rows::{millis, stored_email};
 use crate::store::{ClaimedMail, EmailChange, NewTicket, PasswordReset, StoreError, StoredTicket, TicketStore};
@@ -98,6 +98,7 @@ impl TicketStore for SqliteStore {
         until: OffsetDateTime,
     ) -> Result<Option<PasswordReset>, StoreError> {
         let mut tx = self.write().await?;
+        forget_failures(&mut tx, digest).await?;
         let Some((account_id, email)) = spend(&mut tx, digest, TicketPurpose::ResetPassword, now).await? else {
             return Ok(None);
         };
@@ -188,6 +189,22 @@ async fn spend(
     .fetch_optional(&mut **tx)
     .await
     .map_err(failure)
+}
+
+/// Whoever reads the account's mail may try again at once, however often others guessed.
+async fn forget_failures(tx: &mut Transaction<'_, Sqlite>, digest: &TicketDigest) -> Result<(), StoreError> {
+    let owner: Option<(Uuid, String)> =
+        sqlx::query_as("select account_id, email from tickets where digest = ?1 and purpose = 'reset_password'")
+            .bind(digest.as_str())
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(failure)?;
+    if let Some((id, email)) = owner {
+        let handle = Handle::Email(stored_email("tickets", id, &email)?);
+        attempts::clear(tx, &AttemptKey::login(&handle)).await?;
+        attempts::clear(tx, &AttemptKey::change(id)).await?;
+    }
+    Ok(())
 }
 
 /// Takes back every link of an account that could change its password or address, sent or not. Mail first: what is being

@@ -1,5 +1,7 @@
 //! `ImportAccounts` and `ExportAccounts`: the same use case as streams, for administrators of the whole service only.
 
+use std::time::Duration;
+
 use countersign::pb;
 use countersign::pb::admin_service_client::AdminServiceClient;
 use countersign::pb::portable_account::Handle;
@@ -13,6 +15,7 @@ use tonic_types::StatusExt as _;
 use super::BCRYPT;
 use crate::session_service::with;
 use crate::support::TestApp;
+use crate::wire;
 
 async fn make_platform_admin(app: &TestApp, is_one: bool) {
     let file = SqliteConnectOptions::new().filename(app.database());
@@ -75,7 +78,9 @@ async fn only_an_administrator_of_the_whole_service_imports_and_exports() {
 
 #[tokio::test]
 async fn each_message_is_stored_and_answered_with_what_became_of_it() {
-    let app = TestApp::start().await;
+    let mut app = TestApp::start().await;
+    // Which writes the trail.
+    let served = app.serve().await;
     let token = app.sign_in_username("alice").await;
     make_platform_admin(&app, true).await;
     let ada = PortableAccount {
@@ -123,9 +128,25 @@ async fn each_message_is_stored_and_answered_with_what_became_of_it() {
     assert_eq!(*found, PortableAccount { handle: Some(Handle::Email("ada@example.com".to_owned())), ..ada });
     assert!(format!("{found:?}").starts_with("PortableAccount"), "no hash is printed");
 
+    // What was done is in the trail: two at once, and that somebody looked.
+    let mut client = AdminServiceClient::new(app.service.clone());
+    for (action, detail) in [("import", "accounts 2"), ("export", "")] {
+        let mut event = None;
+        let found = async || {
+            let request = pb::ListAuditEventsRequest { action: action.to_owned(), ..Default::default() };
+            event =
+                client.list_audit_events(with(&token, request)).await.unwrap().into_inner().events.into_iter().next();
+            event.is_some()
+        };
+        assert!(wire::eventually(Duration::from_secs(10), found).await, "{action}");
+        let event = event.unwrap();
+        assert_eq!((event.result.as_str(), event.detail.as_str()), ("ok", detail));
+    }
+
     // What is exported is imported: here it is all there.
     let responses = import(&app, &token, vec![request(&exported, false)]).await.unwrap();
     assert_eq!((responses[0].unchanged_count, &responses[0].problems[..]), (3, &[][..]));
+    served.stop().await;
 }
 
 #[tokio::test]

@@ -9,7 +9,15 @@ use countersign::store::Imported;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{HASH, OTHER, Store, at, email, hash, username};
+use super::{HASH, OTHER, Store, at, email, hash, open, username};
+
+on_every_engine!(
+    what_is_imported_is_exported_as_it_was,
+    an_import_changes_nothing_that_is_there,
+    of_two_of_one_name_in_a_batch_the_first_is_taken,
+    thousands_are_imported_at_once_and_a_second_time_in_vain,
+    one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
+);
 
 fn by_username(id: u128, name: &str) -> PortableAccount {
     PortableAccount {
@@ -58,7 +66,7 @@ async fn all(store: &Store, limit: u32) -> Vec<(Uuid, Identity, Option<String>, 
     }
 }
 
-pub async fn what_is_imported_is_exported_as_it_was(store: Store) {
+async fn what_is_imported_is_exported_as_it_was(store: Store) {
     assert_eq!(all(&store, 10).await, []);
     let accounts = [
         by_username(1, "alice"),
@@ -79,7 +87,7 @@ pub async fn what_is_imported_is_exported_as_it_was(store: Store) {
     assert!(!found.account.platform_admin);
 }
 
-pub async fn an_import_changes_nothing_that_is_there(store: Store) {
+async fn an_import_changes_nothing_that_is_there(store: Store) {
     store.insert_account(&username(1, "alice"), None, None).await.unwrap();
     store.insert_account(&email(2, "ada@x.org", 20), None, None).await.unwrap();
     let before = all(&store, 10).await;
@@ -111,7 +119,7 @@ pub async fn an_import_changes_nothing_that_is_there(store: Store) {
     assert_eq!(firm.name.as_str(), "Analytical");
 }
 
-pub async fn of_two_of_one_name_in_a_batch_the_first_is_taken(store: Store) {
+async fn of_two_of_one_name_in_a_batch_the_first_is_taken(store: Store) {
     store.insert_account(&username(1, "alice"), None, None).await.unwrap();
     let batch = [
         by_username(2, "bobby"),
@@ -139,7 +147,7 @@ pub async fn of_two_of_one_name_in_a_batch_the_first_is_taken(store: Store) {
     assert_eq!(names, ["alice", "bobby", "carol", "ada@x.org"]);
 }
 
-pub async fn thousands_are_imported_at_once_and_a_second_time_in_vain(store: Store) {
+async fn thousands_are_imported_at_once_and_a_second_time_in_vain(store: Store) {
     let many: Vec<_> = (1..=2_500_u128)
         .map(|n| {
             if n % 2 == 0 { by_username(n, &format!("user{n}")) } else { by_email(n, &format!("{n}@x.org"), n % 7 + 1) }
@@ -151,7 +159,7 @@ pub async fn thousands_are_imported_at_once_and_a_second_time_in_vain(store: Sto
     assert_eq!(all(&store, 1_000).await.len(), 2_500);
 }
 
-pub async fn one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over(store: Store) {
+async fn one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over(store: Store) {
     store.insert_account(&username(1, "alice"), None, None).await.unwrap();
     store.set_status(Uuid::from_u128(1), AccountStatus::Inactive, at(1_000)).await.unwrap();
     let epoch = store.delete_account(Uuid::from_u128(1), at(1_000)).await.unwrap().unwrap();

@@ -1,7 +1,7 @@
 //! What every store promises of mail that waits, of one-time tokens and of invitations.
 
-use countersign::domain::{MailKind, NewMail, Ticket, TicketPurpose};
-use countersign::store::{ClaimedMail, EmailChange, MailFate, NewTicket, PasswordReset};
+use countersign::domain::{AttemptKey, MailKind, NewMail, Ticket, TicketPurpose};
+use countersign::store::{Budget, ClaimedMail, EmailChange, MailFate, NewTicket, PasswordReset};
 
 use super::invitations::{invitation, joining};
 use super::*;
@@ -210,6 +210,12 @@ pub async fn a_reset_sets_the_password_verifies_and_ends_everything_else(store: 
     // Asked for by whoever has just been shut out.
     store.queue_mail(&mail(50, MailKind::ChangeEmail, "evil@example.com", 2, 700)).await.unwrap();
     let under_way = claim(&store, 700).await.pop().unwrap();
+    let guessed =
+        [AttemptKey::login(&Handle::parse("ada@example.com").unwrap()), AttemptKey::change(Uuid::from_u128(2))];
+    for key in guessed {
+        let budget = Budget { key, seen: 0, below: 10 };
+        assert_eq!(store.count_failure(&budget, None, at(700)).await.unwrap(), Some(1));
+    }
     let done = store.reset_password(&reset.digest(), &hash(OTHER), at(700), at(9_000)).await.unwrap();
     assert_eq!(done, Some(PasswordReset { account_id: Uuid::from_u128(2), epoch: 1 }));
 
@@ -218,6 +224,9 @@ pub async fn a_reset_sets_the_password_verifies_and_ends_everything_else(store: 
     assert!(is_verified(&store, 2).await);
     assert!(store.find_session(Uuid::from_u128(10)).await.unwrap().is_none());
     assert_eq!(revocations(&store, 0, 0).await, [Revocation::Account { id: Uuid::from_u128(2), epoch: 1 }]);
+    for key in guessed {
+        assert_eq!(store.find_attempts(&key).await.unwrap(), None);
+    }
     for used in [reset, other] {
         assert!(store.reset_password(&used.digest(), &hash(HASH), at(700), at(9_000)).await.unwrap().is_none());
     }

@@ -1,7 +1,7 @@
 //! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]) and
-//! what it must survive ([`crash`]), plain HTTP ([`http`]), a real mail
-//! server ([`mail_server`]), a network that swallows ([`network`]), a PostgreSQL server
-//! ([`postgres`]), authorities and their certificates ([`tls`]), and tokens, read and forged ([`token`]).
+//! what it must survive ([`crash`]), plain HTTP ([`http`]), a real mail server ([`mail_server`]), a network that swallows
+//! ([`network`]), a PostgreSQL server ([`postgres`]), links ([`ticket`]), authorities and their certificates ([`tls`]), and
+//! tokens, read and forged ([`token`]).
 
 pub mod app;
 pub mod binary;
@@ -10,6 +10,7 @@ pub mod http;
 pub mod mail_server;
 pub mod network;
 pub mod postgres;
+pub mod ticket;
 pub mod tls;
 pub mod token;
 

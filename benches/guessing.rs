@@ -1,0 +1,60 @@
+//! What guessing budgets hold in memory: `cargo bench --bench guessing`. A million distinct names and addresses go through
+//! them, each from an address of its own at a name of its own, and the growth of the process's resident memory is printed
+//! and held against its goal. Apart from the tests because it is about this process, and about nothing else in it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
+
+use std::fs;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use countersign::budgets::{Budgets, Charge, Crowded, PerHour};
+use countersign::clock::{Clock, SystemClock};
+use countersign::domain::{AttemptKey, Handle};
+use futures_util::FutureExt as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const MANY: u32 = 1_000_000;
+
+/// "Budget memory with 1,000,000 distinct names and addresses: growth ≤ 32 MiB."
+const GOAL: f64 = 32.0;
+
+fn main() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let per_hour = PerHour { login_failures: 100, registrations: 60, mail_requests: 20 };
+    // What the allocator and the code themselves need is there before.
+    go_through(&Budgets::new(per_hour, &clock), 0..1_000);
+    let before = resident_kib();
+    let budgets = Budgets::new(per_hour, &clock);
+    go_through(&budgets, 0..MANY);
+    let growth = f64::from(resident_kib() - before) / 1_024.0;
+    println!("{MANY} distinct names and addresses: resident memory grew by {growth:.1} MiB; goal ≤ {GOAL} MiB");
+    black_box(&budgets);
+    assert!(growth <= GOAL, "beyond the goal");
+}
+
+/// Each number is a name and an address, half of them of IPv6, and each fails to sign in, registers and asks for mail.
+fn go_through(budgets: &Budgets, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let address = if number % 2 == 0 {
+            IpAddr::from(number.to_be_bytes())
+        } else {
+            Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number) << 64 | 1).into()
+        };
+        let key = AttemptKey::login(&Handle::parse(&format!("name {number}")).unwrap());
+        for budget in [&budgets.login_failures, &budgets.registrations, &budgets.mail_requests] {
+            budget.charge(Some(address)).map(Charge::spend).unwrap();
+        }
+        let turn = budgets.turns.wait(key, async || Ok::<_, Crowded>((1, ()))).now_or_never();
+        drop(turn.unwrap().unwrap_or_else(|Crowded| panic!("nobody else is there")));
+    }
+}
+
+fn resident_kib() -> i32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}

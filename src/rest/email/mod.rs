@@ -1,0 +1,158 @@
+//! The second documented API: emails, firms and `Authorization: Bearer`, under `/auth`. Its error body is
+//! `{"detail", "error_code", "error"}`.
+//!
+//! Here is the table of failures and what all of its routes answer with; `sign_in` is what the contract documents,
+//! `credentials` what belongs to it besides (the mail's links, other passwords and addresses), `invitations` the way into a
+//! firm that is there.
+
+mod credentials;
+mod invitations;
+mod sign_in;
+
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+use tonic::Status;
+
+use super::body::{Fields, Problem, Unreadable};
+use super::call::{self, Failure, Rpc};
+use crate::pb::account::Identity;
+use crate::pb::admin_service_client::AdminServiceClient;
+use crate::pb::auth_service_client::AuthServiceClient;
+use crate::pb::{Account, EmailIdentity, ErrorReason, Role};
+pub(super) use invitations::path as path_of_invitation;
+
+/// All of it.
+pub(super) fn routes(rpc: &Rpc) -> Router {
+    let client = AuthServiceClient::new(rpc.clone());
+    sign_in::routes(client.clone())
+        .merge(credentials::routes(client.clone()))
+        .merge(invitations::routes(client, AdminServiceClient::new(rpc.clone())))
+}
+
+/// "Authenticated answers carry the `Token` header here too: a client may ignore it."
+fn with_token(mut response: Response, token: Option<HeaderValue>) -> Response {
+    call::attach(&mut response, token);
+    response
+}
+
+/// The answer to a call of which there is no more to tell than that it was done; with the fresh token, if it brought one.
+fn done<T>(answered: Result<tonic::Response<T>, Status>, message: &str, fields: &Fields) -> Response {
+    match answered {
+        Ok(response) => {
+            let fresh = call::fresh_token(response.metadata());
+            with_token(Json(json!({ "message": message })).into_response(), fresh)
+        }
+        Err(status) => refuse(status.into(), fields),
+    }
+}
+
+/// Id, registration time ("ISO 8601 with `Z`") and identity of an email account; `None` of a username account.
+fn email_account(account: Option<Account>) -> Option<(String, String, EmailIdentity)> {
+    let account = account?;
+    match account.identity? {
+        Identity::EmailIdentity(identity) => Some((account.id, account.create_time?.to_string(), identity)),
+        Identity::UsernameIdentity(_) => None,
+    }
+}
+
+/// `{"id", "email", "name"}` of an email account that was made.
+fn user(account: Option<Account>) -> Option<Value> {
+    let (id, _, identity) = email_account(account)?;
+    Some(json!({ "id": id, "email": identity.email, "name": identity.name }))
+}
+
+fn role(role: i32) -> &'static str {
+    match Role::try_from(role) {
+        Ok(Role::Admin) => "admin",
+        Ok(Role::User) => "user",
+        // What may do least, should an unknown one ever come.
+        Ok(Role::Viewer | Role::Unspecified) | Err(_) => "viewer",
+    }
+}
+
+/// The dialect's table: from reason to status, code and text.
+fn refuse(failure: Failure, fields: &Fields) -> Response {
+    let (status, code, text) = match failure.reason {
+        ErrorReason::Validation => {
+            let response = validation_error(&failure.violations, fields);
+            return failure.headers(response);
+        }
+        ErrorReason::TokenMissing | ErrorReason::TokenInvalid => {
+            (StatusCode::UNAUTHORIZED, "invalid_token", "the token is missing or invalid: log in again")
+        }
+        ErrorReason::TokenExpired => (StatusCode::UNAUTHORIZED, "token_expired", "the token has expired: log in again"),
+        ErrorReason::InvalidCredentials => {
+            (StatusCode::BAD_REQUEST, "invalid_credentials", "email or password incorrect")
+        }
+        ErrorReason::HandleTaken => {
+            (StatusCode::BAD_REQUEST, "email_already_exists", "this email is already registered: log in")
+        }
+        ErrorReason::RegistrationClosed => (StatusCode::FORBIDDEN, "registration_closed", "registration is closed"),
+        ErrorReason::TooManyAttempts => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            "too many attempts: try again after the time in Retry-After",
+        ),
+        ErrorReason::Overloaded => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "too many sign-ins are waiting: try again after the time in Retry-After",
+        ),
+        ErrorReason::Unavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is out of reach for the moment: try again")
+        }
+        ErrorReason::EmailNotVerified => (
+            StatusCode::BAD_REQUEST,
+            "email_not_verified",
+            "verify your email first: use the link that was sent to you",
+        ),
+        ErrorReason::OneTimeTokenInvalid => (
+            StatusCode::BAD_REQUEST,
+            "invalid_one_time_token",
+            "this link was used already, or has expired: ask for another",
+        ),
+        ErrorReason::InsufficientPermissions => {
+            (StatusCode::FORBIDDEN, "insufficient_permissions", "only an administrator may do this")
+        }
+        ErrorReason::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is no such thing"),
+        ErrorReason::Unspecified => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error: it has been logged")
+        }
+    };
+    failure.headers(error(status, code, text))
+}
+
+/// "For 422 `detail` is a list of `{"loc": ["body","<field>"], "msg", "type"}`." The field is the contract's, whatever the RPC
+/// calls it.
+fn validation_error(violations: &[(String, String)], fields: &Fields) -> Response {
+    let detail: Vec<_> = violations
+        .iter()
+        .map(|(field, description)| {
+            let name = fields.name(field);
+            let problem = fields.problem(name);
+            let msg = problem.map_or(description.as_str(), |problem| problem.description());
+            let kind = match problem {
+                Some(Problem::Missing) => "missing",
+                Some(Problem::NotAString) => "string_type",
+                Some(Problem::Not(_)) | None => "value_error",
+            };
+            json!({ "loc": [fields.place(), name], "msg": msg, "type": kind })
+        })
+        .collect();
+    with_detail(StatusCode::UNPROCESSABLE_ENTITY, "validation_error", &json!(detail))
+}
+
+fn refuse_unreadable(unreadable: &Unreadable) -> Response {
+    error(unreadable.status, unreadable.code, unreadable.text)
+}
+
+/// The dialect's error body.
+pub(super) fn error(status: StatusCode, code: &str, text: &str) -> Response {
+    with_detail(status, code, &json!(text))
+}
+
+fn with_detail(status: StatusCode, code: &str, detail: &Value) -> Response {
+    (status, Json(json!({ "detail": detail, "error_code": code, "error": code }))).into_response()
+}
