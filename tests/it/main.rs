@@ -34,6 +34,7 @@ mod metrics;
 mod moving;
 mod openapi;
 mod openapi_rpcs;
+mod operator;
 mod pages;
 mod password_policy;
 mod postgres;
