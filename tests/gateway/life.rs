@@ -16,7 +16,10 @@ const RITA: &str = "rita@example.com";
 /// Makes the accounts; gives their tokens, and those of the links that they were sent.
 pub async fn prepare(app: &TestApp) -> HashMap<&'static str, String> {
     let gail = app.sign_in_email(GAIL).await;
+    // Accounts of one moment would be listed in any order.
+    app.clock.advance(1);
     let rita = app.sign_in_email(RITA).await;
+    app.clock.advance(1);
     let username = app.sign_in_username("ulla").await;
     invited(app, GAIL, "ivan@example.com").await;
     HashMap::from([

@@ -185,7 +185,7 @@ async fn who_is_no_administrator_of_the_firm_invites_nobody_and_sees_no_invitati
     }
     let user = app.sign_in_username("alice").await;
     for (method, path) in [(Method::GET, ALL), (Method::POST, ALL), (Method::DELETE, &one)] {
-        let answer = call(&app, method.clone(), path, &user, &json!({ "role": "owner" })).await;
+        let answer = call(&app, method.clone(), path, &user, &json!({ "email": GRACE })).await;
         assert_signed_in(&format!("{method} of a username account"), &answer, 403, &refused);
     }
     for id in [&one, &format!("{ALL}/{}", Uuid::nil()), &format!("{ALL}/nobodys"), &format!("{ALL}/%ff")] {

@@ -53,14 +53,12 @@ fn long(format: &str, pattern: &str, side: Side) -> Value {
 fn enumeration(kind: &EnumDescriptor, side: Side) -> Value {
     let names: Vec<_> = kind.values().map(|value| value.name().to_owned()).collect();
     let names = json!({ "type": "string", "enum": names });
-    match side {
-        // Any other number can be read, and is refused as no value of it.
-        Side::Request => {
-            let numbers: Vec<_> = kind.values().map(|value| value.number()).collect();
-            json!({ "anyOf": [names, { "type": "integer", "format": "int32", "enum": numbers }] })
-        }
-        Side::Parameter | Side::Response => names,
+    if side == Side::Response {
+        return names;
     }
+    // Any other number can be read, and is refused as no value of it.
+    let numbers: Vec<_> = kind.values().map(|value| value.number()).collect();
+    json!({ "anyOf": [names, { "type": "integer", "format": "int32", "enum": numbers }] })
 }
 
 /// In JSON, what is the same as leaving it out.
