@@ -8,7 +8,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::auth_service::actor;
 use super::status::Failure;
 use super::{admin_convert, convert, fields, portable};
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Actor};
+use crate::domain::{AuthError, Call};
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
 
@@ -19,6 +20,14 @@ pub(super) struct Admin {
 impl Admin {
     pub fn new(accounts: Accounts) -> Self {
         Self { accounts }
+    }
+
+    /// What was parsed. Who is no administrator is told that, and not what is wrong with the request.
+    async fn valid<T>(&self, actor: &Actor, call: &Call, parsed: Result<T, AuthError>) -> Result<T, Status> {
+        if parsed.is_err() {
+            self.accounts.require_administrator(actor, call).await.map_err(Failure)?;
+        }
+        Ok(parsed.map_err(Failure)?)
     }
 }
 
@@ -34,7 +43,7 @@ impl AdminService for Admin {
         request: Request<pb::CreateAccountRequest>,
     ) -> Result<Response<pb::CreateAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let (creation, password) = admin_convert::creation(request.into_inner()).map_err(Failure)?;
+        let (creation, password) = self.valid(&actor, &call, admin_convert::creation(request.into_inner())).await?;
         let made = self.accounts.create_account(&actor, creation, password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::CreateAccountResponse { account: Some(admin_convert::record(&made)) }))
     }
@@ -44,7 +53,7 @@ impl AdminService for Admin {
         request: Request<pb::GetAccountRequest>,
     ) -> Result<Response<pb::GetAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let id = fields::id(&request.get_ref().account_id).map_err(Failure)?;
+        let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
         let found = self.accounts.get_account(&actor, id, &call).await.map_err(Failure)?;
         Ok(Response::new(pb::GetAccountResponse { account: Some(admin_convert::record(&found)) }))
     }
@@ -55,7 +64,7 @@ impl AdminService for Admin {
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let message = request.into_inner();
-        let (asked, limit) = admin_convert::account_question(&message).map_err(Failure)?;
+        let (asked, limit) = self.valid(&actor, &call, admin_convert::account_question(&message)).await?;
         let page_token = &message.page_token;
         let list = self.accounts.list_accounts(&actor, asked, limit, page_token, &call).await.map_err(Failure)?;
         let accounts = list.accounts.iter().map(admin_convert::record).collect();
@@ -67,8 +76,8 @@ impl AdminService for Admin {
         request: Request<pb::UpdateAccountRequest>,
     ) -> Result<Response<pb::UpdateAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let change = admin_convert::change(request.get_ref()).map_err(Failure)?;
-        let id = fields::id(&request.get_ref().account_id).map_err(Failure)?;
+        let change = self.valid(&actor, &call, admin_convert::change(request.get_ref())).await?;
+        let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
         let updated = self.accounts.update_account(&actor, id, change, call).await.map_err(Failure)?;
         Ok(Response::new(pb::UpdateAccountResponse { account: Some(admin_convert::record(&updated)) }))
     }
@@ -79,8 +88,8 @@ impl AdminService for Admin {
     ) -> Result<Response<pb::SetPasswordResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let message = request.into_inner();
-        let id = fields::id(&message.account_id).map_err(Failure)?;
-        let password = admin_convert::password(message.password).map_err(Failure)?;
+        let id = self.valid(&actor, &call, fields::id(&message.account_id)).await?;
+        let password = self.valid(&actor, &call, admin_convert::password(message.password)).await?;
         self.accounts.set_password(&actor, id, password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::SetPasswordResponse {}))
     }
@@ -90,7 +99,7 @@ impl AdminService for Admin {
         request: Request<pb::DeleteAccountRequest>,
     ) -> Result<Response<pb::DeleteAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let id = fields::id(&request.get_ref().account_id).map_err(Failure)?;
+        let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
         self.accounts.delete_account(&actor, id, call).await.map_err(Failure)?;
         Ok(Response::new(pb::DeleteAccountResponse {}))
     }
@@ -101,7 +110,7 @@ impl AdminService for Admin {
     ) -> Result<Response<pb::ListFirmsResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let message = request.into_inner();
-        let limit = fields::page_size(message.page_size).map_err(Failure)?;
+        let limit = self.valid(&actor, &call, fields::page_size(message.page_size)).await?;
         let list = self.accounts.list_firms(&actor, limit, &message.page_token, &call).await.map_err(Failure)?;
         let firms = list.firms.iter().map(admin_convert::firm).collect();
         Ok(Response::new(pb::ListFirmsResponse { firms, next_page_token: list.next_page_token }))
@@ -112,7 +121,7 @@ impl AdminService for Admin {
         request: Request<pb::CreateInvitationRequest>,
     ) -> Result<Response<pb::CreateInvitationResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let invited = admin_convert::invited(request.get_ref()).map_err(Failure)?;
+        let invited = self.valid(&actor, &call, admin_convert::invited(request.get_ref())).await?;
         let invitation = self.accounts.create_invitation(&actor, invited, call).await.map_err(Failure)?;
         Ok(Response::new(pb::CreateInvitationResponse { invitation: Some(admin_convert::invitation(&invitation)) }))
     }
@@ -123,8 +132,8 @@ impl AdminService for Admin {
     ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let message = request.into_inner();
-        let limit = fields::page_size(message.page_size).map_err(Failure)?;
-        let firm = fields::optional_id(&message.firm_id).map_err(Failure)?;
+        let limit = self.valid(&actor, &call, fields::page_size(message.page_size)).await?;
+        let firm = self.valid(&actor, &call, fields::optional_id(&message.firm_id)).await?;
         let page_token = &message.page_token;
         let list = self.accounts.list_invitations(&actor, firm, limit, page_token, &call).await.map_err(Failure)?;
         let invitations = list.invitations.iter().map(admin_convert::invitation).collect();
@@ -136,7 +145,7 @@ impl AdminService for Admin {
         request: Request<pb::RevokeInvitationRequest>,
     ) -> Result<Response<pb::RevokeInvitationResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let id = fields::id(&request.get_ref().invitation_id).map_err(Failure)?;
+        let id = self.valid(&actor, &call, fields::id(&request.get_ref().invitation_id)).await?;
         self.accounts.revoke_invitation(&actor, id, call).await.map_err(Failure)?;
         Ok(Response::new(pb::RevokeInvitationResponse {}))
     }
@@ -146,7 +155,7 @@ impl AdminService for Admin {
         request: Request<pb::GetAttemptsRequest>,
     ) -> Result<Response<pb::GetAttemptsResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let handle = admin_convert::handle(&request.get_ref().handle).map_err(Failure)?;
+        let handle = self.valid(&actor, &call, admin_convert::handle(&request.get_ref().handle)).await?;
         let state = self.accounts.get_attempts(&actor, &handle, &call).await.map_err(Failure)?;
         Ok(Response::new(admin_convert::attempts(state)))
     }
@@ -156,7 +165,7 @@ impl AdminService for Admin {
         request: Request<pb::ClearAttemptsRequest>,
     ) -> Result<Response<pb::ClearAttemptsResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
-        let handle = admin_convert::handle(&request.get_ref().handle).map_err(Failure)?;
+        let handle = self.valid(&actor, &call, admin_convert::handle(&request.get_ref().handle)).await?;
         self.accounts.clear_attempts(&actor, &handle, call).await.map_err(Failure)?;
         Ok(Response::new(pb::ClearAttemptsResponse {}))
     }
@@ -167,7 +176,7 @@ impl AdminService for Admin {
     ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
         let (actor, call) = (actor(&request)?, convert::call(&request));
         let message = request.into_inner();
-        let (asked, limit) = admin_convert::audit_question(&message).map_err(Failure)?;
+        let (asked, limit) = self.valid(&actor, &call, admin_convert::audit_question(&message)).await?;
         let page_token = &message.page_token;
         let list = self.accounts.list_audit_events(&actor, asked, limit, page_token, &call).await.map_err(Failure)?;
         let events = list.events.iter().map(admin_convert::event).collect();

@@ -127,6 +127,8 @@ async fn who_may_see_and_change_whom_is_decided_by_role_and_firm() {
             assert_eq!(&reason(&cast.ask(who, Method::GET, path, &Value::Null).await), what, "{who}, {path}");
         }
     }
+    let invalid = json!({ "role": "ROLE_ADMIN", "password": "x" });
+    assert_eq!(reason(&cast.ask("user", Method::POST, "accounts", &invalid).await), none, "not what is wrong with it");
     // Of the own firm only, whatever is asked for.
     let listed = cast.ask("one", Method::GET, "accounts", &Value::Null).await.json();
     assert_eq!(listed["accounts"].as_array().unwrap().len(), 4);

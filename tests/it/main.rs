@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod administration;
+mod administration_grpc;
 mod arrows;
 mod audit;
 mod backup;
@@ -34,6 +35,7 @@ mod metrics;
 mod moving;
 mod openapi;
 mod openapi_rpcs;
+mod operator;
 mod pages;
 mod password_policy;
 mod postgres;

@@ -74,6 +74,11 @@ fn firm_of(account: &Account) -> Option<Uuid> {
 }
 
 impl Accounts {
+    /// Refuses who administers nothing.
+    pub async fn require_administrator(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
+        self.administrator(actor, call).await.map(|_| ())
+    }
+
     /// The account that asks and what it administers.
     pub(super) async fn administrator(&self, actor: &Actor, call: &Call) -> Result<(Account, Reach), AuthError> {
         let own = self.find_active(actor.account_id, actor.epoch).await?;
