@@ -17,7 +17,7 @@ mod rolling;
 #[expect(dead_code, reason = "the other longer run uses the rest")]
 mod runs;
 #[path = "../it/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "`it` uses the rest")]
+#[expect(dead_code, reason = "`it` uses the rest")]
 mod support;
 mod together;
 
