@@ -50,7 +50,7 @@ pub use import::{Import, Imported};
 pub use known::Known;
 pub use operator::Operator;
 pub use passwords::PasswordRules;
-pub use sessions::{Actor, SessionList};
+pub use sessions::{Actor, SessionEnd, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
 /// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica

@@ -12,6 +12,7 @@ use super::places::{cut, opened};
 use super::{Accounts, LONGEST_WAIT, uninterrupted};
 use crate::domain::{Action, AuthError, Call, Detail, Note, Revocation};
 use crate::store::{SessionPage, StoredSession};
+use crate::token::Claims;
 
 /// How much later than its token was minted a session's time may be written, with a margin: for so long a session is
 /// still listed that looks as if its last token had expired. Better than hiding one that lives.
@@ -37,7 +38,40 @@ pub struct SessionList {
     pub next_page_token: String,
 }
 
+/// Why a call that lasts may go on no longer: what would be said of its token if it were shown again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SessionEnd {
+    /// By a logout, or whatever else ends sessions.
+    #[error("the session has ended")]
+    Revoked,
+    /// The token has.
+    #[error("the token has expired")]
+    Expired,
+    /// What was revoked of late could not be read.
+    #[error("whether the session has ended is not known")]
+    Unknown,
+}
+
 impl Accounts {
+    /// Refuses a call that has begun once its token would not be let in any more: asked of each message of a stream.
+    ///
+    /// The token's own expiry counts, not the ceiling of its session. A stream shows no other token, and a session whose
+    /// last token has expired is listed no more: whoever wanted to end it would not find it while its stream went on. The
+    /// answer of a stream carries a fresh token as it begins, with which its caller begins again.
+    pub fn require_session(&self, claims: &Claims) -> Result<(), SessionEnd> {
+        // In the order of the guard, which says why: the age of the set first, and a revocation before not knowing.
+        let stale = self.revocations.is_stale();
+        if self.tokens.has_expired(claims) {
+            Err(SessionEnd::Expired)
+        } else if self.revocations.contains(claims.sid, claims.sub, claims.epoch) {
+            Err(SessionEnd::Revoked)
+        } else if stale {
+            Err(SessionEnd::Unknown)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Up to `limit` live sessions of an account, `None` for the actor's own; from the beginning when `page_token` is
     /// empty.
     pub async fn list_sessions(

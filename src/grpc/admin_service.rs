@@ -187,15 +187,13 @@ impl AdminService for Admin {
         &self,
         request: Request<Streaming<pb::ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
-        Ok(Response::new(portable::import(self.accounts.clone(), actor, call, request.into_inner()).await?))
+        Ok(Response::new(portable::import(&self.accounts, request).await?))
     }
 
     async fn export_accounts(
         &self,
         request: Request<pb::ExportAccountsRequest>,
     ) -> Result<Response<Self::ExportAccountsStream>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
-        Ok(Response::new(portable::export(self.accounts.clone(), actor, call).await?))
+        Ok(Response::new(portable::export(&self.accounts, &request).await?))
     }
 }

@@ -22,6 +22,7 @@ mod credentials;
 mod deadline;
 mod fields;
 mod portable;
+mod responses;
 mod session_service;
 mod stack;
 mod status;

@@ -1,121 +1,109 @@
 //! `ImportAccounts` and `ExportAccounts`: the two streams of `AdminService`, and the form of an account that both speak.
 //! Apart from the other RPCs because each is a task that reads or writes message after message.
 
-use std::time::Duration;
-
-use futures_util::stream;
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
 use tonic::codegen::BoxStream;
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
+use super::auth_service::{actor, caller};
 use super::convert;
-use super::status::Failure;
+use super::responses::{Sender, respond};
+use super::status::{self, Failure};
 use crate::accounts::{Accounts, Actor, Import, Imported};
 use crate::domain::{
-    AccountStatus, AuthError, Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft,
+    AccountStatus, Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft,
 };
+use crate::layer::Caller;
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
-
-/// How long a reader may take for a response.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a writer may take for a request.
-const PAUSE: Duration = Duration::from_secs(300);
 
 /// Accounts a response of an export: with the longest of all texts it is a message that an import takes.
 const ACCOUNTS_A_MESSAGE: usize = 25;
 
-/// Stores message after message, and answers each.
-pub(super) async fn import(
+/// Who imports or exports. The guard lets them in once; a stream asks again for each of its messages.
+struct Administrator {
     accounts: Accounts,
+    caller: Caller,
     actor: Actor,
     call: Call,
-    requests: Streaming<pb::ImportAccountsRequest>,
+}
+
+impl Administrator {
+    fn of<T>(request: &Request<T>, accounts: &Accounts) -> Result<Self, Status> {
+        let (caller, actor) = (caller(request)?.clone(), actor(request)?);
+        Ok(Self { accounts: accounts.clone(), caller, actor, call: convert::call(request) })
+    }
+
+    /// Refuses once the guard would.
+    fn require_session(&self) -> Result<(), Status> {
+        Ok(self.accounts.require_session(self.caller.claims()).map_err(Failure)?)
+    }
+
+    async fn import(&self, dry_run: bool) -> Result<Import, Status> {
+        Ok(self.accounts.import(&self.actor, &self.call, dry_run).await.map_err(Failure)?)
+    }
+}
+
+/// Stores message after message, and answers each.
+pub(super) async fn import(
+    accounts: &Accounts,
+    request: Request<Streaming<pb::ImportAccountsRequest>>,
 ) -> Result<BoxStream<pb::ImportAccountsResponse>, Status> {
+    let by = Administrator::of(&request, accounts)?;
     // Before the first message, so that who may not is told so at once.
-    let mut import = accounts.import(&actor, &call, false).await.map_err(Failure)?;
+    let mut import = by.import(false).await?;
     Ok(respond(async move |sender| {
-        let result = each(&accounts, &actor, &call, &mut import, requests, sender).await;
-        accounts.tell_import(&actor, &call, &import);
+        let result = each(&by, &mut import, request.into_inner(), sender).await;
+        by.accounts.tell_import(&by.actor, &by.call, &import);
         result
     }))
 }
 
 async fn each(
-    accounts: &Accounts,
-    actor: &Actor,
-    call: &Call,
+    by: &Administrator,
     import: &mut Import,
     mut requests: Streaming<pb::ImportAccountsRequest>,
     sender: Sender<pb::ImportAccountsResponse>,
 ) -> Result<(), Status> {
     let mut dry_run: Option<Import> = None;
-    while let Some(request) = next(&mut requests).await? {
-        // Between two messages, the actor may have become somebody else.
-        accounts.require_platform_admin(actor, call).await.map_err(Failure)?;
+    // Nobody pauses here for ever: whatever a request comes through bounds the silence of its sender.
+    while let Some(request) = requests.message().await.map_err(status::broken_off)? {
+        // Before anything is stored, so that what is stored is answered.
+        let room = sender.room().await?;
+        // Between two messages, the actor may have signed out, or become somebody else.
+        by.require_session()?;
+        by.accounts.require_platform_admin(&by.actor, &by.call).await.map_err(Failure)?;
         let import = match (request.dry_run, &mut dry_run) {
             (false, _) => &mut *import,
             (true, Some(import)) => import,
-            (true, none) => none.insert(accounts.import(actor, call, true).await.map_err(Failure)?),
+            (true, none) => none.insert(by.import(true).await?),
         };
-        let response = take(import, request.accounts, accounts.now()).await?;
-        if send(&sender, response).await.is_err() {
-            break;
-        }
+        room.send(take(import, request.accounts, by.accounts.now()).await?);
     }
     Ok(())
 }
 
 /// Sends all accounts, some a message.
 pub(super) async fn export(
-    accounts: Accounts,
-    actor: Actor,
-    call: Call,
+    accounts: &Accounts,
+    request: &Request<pb::ExportAccountsRequest>,
 ) -> Result<BoxStream<pb::ExportAccountsResponse>, Status> {
-    let mut page = accounts.export(&actor, &call).await.map_err(Failure)?;
+    let by = Administrator::of(request, accounts)?;
+    let mut page = by.accounts.export(&by.actor, &by.call).await.map_err(Failure)?;
     Ok(respond(async move |sender| {
         while let Some(last) = page.last() {
             let after = last.id;
             for some in page.chunks(ACCOUNTS_A_MESSAGE) {
                 let accounts = some.iter().map(message).collect();
-                if send(&sender, pb::ExportAccountsResponse { accounts }).await.is_err() {
-                    return Ok(());
-                }
+                let room = sender.room().await?;
+                // Between two messages, the actor may have signed out.
+                by.require_session()?;
+                room.send(pb::ExportAccountsResponse { accounts });
             }
-            page = accounts.export_after(&actor, &call, after).await.map_err(Failure)?;
+            page = by.accounts.export_after(&by.actor, &by.call, after).await.map_err(Failure)?;
         }
         Ok(())
     }))
-}
-
-type Sender<T> = mpsc::Sender<Result<T, Status>>;
-
-/// Runs `work` in a task of its own, which ends when its responses are read no more.
-fn respond<T, F>(work: impl FnOnce(Sender<T>) -> F + Send + 'static) -> BoxStream<T>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<(), Status>> + Send,
-{
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        if let Err(status) = work(sender.clone()).await {
-            // Nobody is there to tell when the reader is gone.
-            let _ = sender.send_timeout(Err(status), PATIENCE).await;
-        }
-    });
-    Box::pin(stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))))
-}
-
-async fn send<T>(sender: &Sender<T>, response: T) -> Result<(), ()> {
-    sender.send_timeout(Ok(response), PATIENCE).await.map_err(drop)
-}
-
-async fn next(
-    requests: &mut Streaming<pb::ImportAccountsRequest>,
-) -> Result<Option<pb::ImportAccountsRequest>, Status> {
-    tokio::time::timeout(PAUSE, requests.message()).await.unwrap_or_else(|_| Err(Failure(AuthError::OutOfTime).into()))
 }
 
 async fn take(

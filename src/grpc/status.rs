@@ -9,8 +9,9 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::responses::Unread;
 use super::watch::CredentialError;
-use crate::accounts::WatchEnd;
+use crate::accounts::{SessionEnd, WatchEnd};
 use crate::domain::{AuthError, Violations};
 use crate::layer::Refusal;
 use crate::pb::{ERROR_DOMAIN, ErrorReason};
@@ -53,6 +54,25 @@ impl From<Failure<WatchEnd>> for Status {
                 with_reason(Code::Unavailable, ErrorReason::Unavailable, &message, ErrorDetails::new())
             }
         }
+    }
+}
+
+impl From<Failure<SessionEnd>> for Status {
+    fn from(Failure(end): Failure<SessionEnd>) -> Self {
+        Failure(match end {
+            SessionEnd::Revoked => Refusal::TokenInvalid,
+            SessionEnd::Expired => Refusal::TokenExpired,
+            SessionEnd::Unknown => Refusal::Unavailable,
+        })
+        .into()
+    }
+}
+
+impl From<Failure<Unread>> for Status {
+    fn from(Failure(unread): Failure<Unread>) -> Self {
+        let message = unread.to_string();
+        tracing::info!(event = "stream", result = "ended", cause = message);
+        with_reason(Code::Unavailable, ErrorReason::Unavailable, &message, ErrorDetails::new())
     }
 }
 
@@ -112,6 +132,12 @@ pub(super) fn blame_whom_it_concerns(response: Response<Body>) -> Response<Body>
 /// The caller's own time limit, or ours, passed.
 pub(super) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the call ran out of time")
+}
+
+/// A stream of requests that broke off: the library says UNKNOWN of a sender that paused for too long. Of one that is gone it
+/// may say so, too, and then nobody hears it.
+pub(super) fn broken_off(status: Status) -> Status {
+    if status.code() == Code::Unknown { deadline_exceeded() } else { status }
 }
 
 fn invalid(violations: &Violations) -> Status {

@@ -140,10 +140,19 @@ impl Tokens {
         if !in_order || claims.nbf.is_some_and(|nbf| nbf > now) {
             return Err(TokenError::Invalid);
         }
-        if claims.exp <= now || self.ceiling(&claims) <= now {
+        if self.has_expired_at(&claims, now) {
             return Err(TokenError::Expired);
         }
         Ok(claims)
+    }
+
+    /// Whether a token that was good has expired since.
+    pub fn has_expired(&self, claims: &Claims) -> bool {
+        self.has_expired_at(claims, self.now())
+    }
+
+    fn has_expired_at(&self, claims: &Claims, now: i64) -> bool {
+        claims.exp <= now || self.ceiling(claims) <= now
     }
 
     fn mint(&self, mut claims: Claims) -> Result<IssuedToken, MintError> {

@@ -1,8 +1,10 @@
 //! `countersign import` and `export` as the real binary: our own format, what is refused and where, and that repeating,
-//! stopping and moving on change nothing that is there. The formats of other systems are in `formats`, the RPCs in `rpcs`.
+//! stopping and moving on change nothing that is there. The formats of other systems are in `formats`, the RPCs
+//! in `rpcs`, and how their streams end in `streams`.
 
 mod formats;
 mod rpcs;
+mod streams;
 
 use std::fs;
 use std::io::Write as _;

@@ -17,14 +17,14 @@ use crate::session_service::with;
 use crate::support::TestApp;
 use crate::wire;
 
-async fn make_platform_admin(app: &TestApp, is_one: bool) {
+pub async fn make_platform_admin(app: &TestApp, is_one: bool) {
     let file = SqliteConnectOptions::new().filename(app.database());
     let mut database = SqliteConnection::connect_with(&file).await.unwrap();
     let changed = sqlx::query("update accounts set platform_admin = ? where username = 'alice'").bind(is_one);
     assert_eq!(changed.execute(&mut database).await.unwrap().rows_affected(), 1);
 }
 
-async fn import(
+pub async fn import(
     app: &TestApp,
     token: &str,
     requests: Vec<ImportAccountsRequest>,
@@ -48,12 +48,12 @@ async fn export(app: &TestApp, token: &str) -> Result<Vec<PortableAccount>, Stat
     Ok(all)
 }
 
-fn by_username(name: &str) -> PortableAccount {
+pub fn by_username(name: &str) -> PortableAccount {
     let handle = Some(Handle::Username(name.to_owned()));
     PortableAccount { handle, password_hash: BCRYPT.to_owned(), ..Default::default() }
 }
 
-fn request(accounts: &[PortableAccount], dry_run: bool) -> ImportAccountsRequest {
+pub fn request(accounts: &[PortableAccount], dry_run: bool) -> ImportAccountsRequest {
     ImportAccountsRequest { accounts: accounts.to_vec(), dry_run }
 }
 
