@@ -30,7 +30,8 @@ pub use audit::AuditSettings;
 pub use budgets::BudgetSettings;
 pub use calibrate::CalibrateArgs;
 pub use commands::{
-    AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, Output, PlatformAdminCommand, Printed, SessionCommand,
+    AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, MailCommand, Output, PlatformAdminCommand, Printed,
+    SessionCommand,
 };
 pub use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use mail::MailSettings;
@@ -41,7 +42,7 @@ pub use tls::{IncompleteTls, TlsSettings};
 
 /// What a caller of the command line may build upon.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting cannot work; 3 there is no such account, \
-                          session or firm.";
+                          session, firm, invitation or mail.";
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
 // No `Debug`: an address of a database may hold a password.
@@ -69,6 +70,8 @@ pub enum Command {
     Firm(Printed<FirmCommand>),
     /// Work with failed sign-ins
     Attempts(Printed<AttemptsCommand>),
+    /// Work with mail that was given up
+    Mail(Printed<MailCommand>),
     /// Ask the audit trail
     Audit(Printed<AuditCommand>),
     /// Print what makes a shell complete commands and flags

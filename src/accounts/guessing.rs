@@ -18,17 +18,14 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
-use super::{Accounts, Operator, uninterrupted};
+use super::{Accounts, uninterrupted};
 use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
 use crate::clock::Clock;
 use crate::domain::{AttemptKey, AuthError, Call};
-use crate::store::{Budget, Store, StoredAttempts};
+use crate::store::{Budget, Store};
 
 /// When a crowd before one account may have gone.
 const CROWDED: Duration = Duration::from_secs(1);
-
-/// How many counts a listing reads at once.
-const PAGE: u32 = 500;
 
 /// Takes one from the budget of the caller's address. It is given back if the charge is dropped and not spent.
 pub(super) fn charge(budget: &Arc<Addresses>, call: &Call) -> Result<Charge, AuthError> {
@@ -147,12 +144,5 @@ fn too_many(wait: Duration) -> AuthError {
 impl From<Crowded> for AuthError {
     fn from(_: Crowded) -> Self {
         Self::Overloaded { retry_after: CROWDED }
-    }
-}
-
-impl Operator {
-    /// What has used its free attempts up, after `after`, a page at a time.
-    pub async fn list_attempts(&self, after: Option<&AttemptKey>) -> Result<Vec<StoredAttempts>, AuthError> {
-        Ok(self.store.list_attempts(schedule::FREE, after, PAGE).await?)
     }
 }

@@ -41,9 +41,10 @@ use crate::revocations::Revocations;
 use crate::store::{Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
-pub use crate::store::{AccountChange, AccountRecord, FirmRecord, Invitation, StoredSession};
+pub use crate::store::{AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, StoredSession};
 pub use administration::{
     AccountList, AccountQuestion, AttemptState, AuditList, AuditQuestion, Creation, FirmList, InvitationList, Invited,
+    SpentAttempts,
 };
 pub use audit::Audit;
 pub use import::{Import, Imported};

@@ -20,8 +20,8 @@ use crate::domain::{
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::store::{
-    AccountChange, AccountPage, AccountRecord, AuditPage, EndedSession, FirmRecord, Invitation, SessionPage, Store,
-    StoreError, StoredSession,
+    AccountChange, AccountPage, AccountRecord, AuditPage, DeadMail, EndedSession, FirmRecord, Invitation,
+    InvitationPage, SessionPage, Store, StoreError, StoredSession,
 };
 
 /// How many events are written at once.
@@ -174,6 +174,40 @@ impl Operator {
         let invitation = self.changes().invite(&By::Operator, firm, email, role).await;
         self.settle().await?;
         invitation
+    }
+
+    /// A page of the invitations to a firm that can be accepted, the newest first.
+    pub async fn invitations(
+        &self,
+        firm: Uuid,
+        after: Option<(OffsetDateTime, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<Invitation>, AuthError> {
+        let page = InvitationPage { after, limit, now: self.clock.now() };
+        Ok(self.store.list_invitations(firm, &page).await?)
+    }
+
+    /// Withdraws an invitation. Answers what it was, if it could be accepted.
+    pub async fn revoke_invitation(&self, id: Uuid) -> Result<Option<Invitation>, AuthError> {
+        let revoked = self.changes().revoke_invitation(&By::Operator, id).await?;
+        self.settle().await?;
+        Ok(revoked)
+    }
+
+    /// A page of the mails that were given up, in the order of ids.
+    pub async fn dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<DeadMail>, AuthError> {
+        Ok(self.store.list_dead_mail(after, limit).await?)
+    }
+
+    /// Has a mail that was given up tried again, from the beginning, by a running server or the next one that starts. Tells
+    /// whether there was one.
+    pub async fn retry_mail(&self, id: Uuid) -> Result<bool, AuthError> {
+        let retried = self.store.retry_dead_mail(id, self.clock.now()).await?;
+        if retried {
+            self.audit.note(By::Operator.note(Action::MailRetried, "ok").with(Detail::Mail(id)));
+            self.settle().await?;
+        }
+        Ok(retried)
     }
 
     /// How often signing in by this name failed.

@@ -22,7 +22,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// … up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// How long after the latest failure they are forgotten, unless the account is locked.
+/// How long after the latest failure they are forgotten, unless there is an account and it is locked.
 pub const REMEMBERED: Duration = Duration::from_secs(30 * 86_400);
 
 /// How long after a failure the next guess may come, when that was the `failures`th in a row.

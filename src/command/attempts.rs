@@ -4,13 +4,29 @@ use super::account::parse;
 use super::{CommandError, operator, output};
 use crate::config::{AttemptsCommand, Printed, Settings};
 
+/// Counts that are read at once.
+const PAGE: u32 = 500;
+
 /// Runs one command.
 pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
+        AttemptsCommand::List => {
+            let mut after = None;
+            loop {
+                let page = operator.list_attempts(after.as_ref(), PAGE).await?;
+                let Some(last) = page.last() else {
+                    return Ok(());
+                };
+                after = Some(last.key);
+                for spent in &page {
+                    output.print(|| output::spent_line(spent), || output::spent(spent))?;
+                }
+            }
+        }
         AttemptsCommand::Show { handle } => {
             let handle = parse(&handle)?;
-            let state = output::attempts(handle.as_str(), operator.attempt_state(&handle).await?);
+            let state = output::attempts(Some(handle.as_str()), operator.attempt_state(&handle).await?);
             output.print(|| output::in_full(&state), || state.clone())
         }
         AttemptsCommand::Clear { handle } => {

@@ -4,7 +4,7 @@ use super::{CommandError, operator, output};
 use crate::config::{FirmCommand, Printed, Settings};
 use crate::domain::{AuthError, Email, Role};
 
-/// Firms that are read at once.
+/// Firms, or invitations, that are read at once.
 const PAGE: u32 = 500;
 
 /// Runs one command.
@@ -37,6 +37,25 @@ pub async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> Result<
             };
             let line = format!("invited {} to {}", invitation.email, invitation.firm.name.as_str());
             output.print(|| line, || output::invitation(&invitation))
+        }
+        FirmCommand::Invitations { id } => {
+            operator.firm(id).await?.ok_or(CommandError::NoFirm(id))?;
+            let mut after = None;
+            loop {
+                let page = operator.invitations(id, after, PAGE).await?;
+                let Some(last) = page.last() else {
+                    return Ok(());
+                };
+                after = Some((last.created_at, last.id));
+                for invitation in &page {
+                    output.print(|| output::invitation_line(invitation), || output::invitation(invitation))?;
+                }
+            }
+        }
+        FirmCommand::Revoke { invitation: id } => {
+            let revoked = operator.revoke_invitation(id).await?.ok_or(CommandError::NoInvitation(id))?;
+            let line = format!("withdrew the invitation of {} to {}", revoked.email, revoked.firm.name.as_str());
+            output.print(|| line, || output::invitation(&revoked))
         }
     })
     .await

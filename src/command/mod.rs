@@ -1,5 +1,5 @@
-//! What an operator does from the command line: `account`, `session`, `firm`, `attempts` and `audit` with what their names
-//! say, printed by `output`; `import` and `export` with all accounts, `moving` and `backup` with all of a database,
+//! What an operator does from the command line: `account`, `session`, `firm`, `attempts`, `mail` and `audit` with what their
+//! names say, printed by `output`; `import` and `export` with all accounts, `moving` and `backup` with all of a database,
 //! `calibrate` with the machine, `passwords` with lists of them, `completions` for the shell. `stop` is the signals that
 //! end it early.
 
@@ -12,6 +12,7 @@ mod completions;
 mod export;
 mod firm;
 mod import;
+mod mail;
 mod moving;
 mod output;
 mod passwords;
@@ -42,6 +43,7 @@ pub use completions::completions;
 pub use export::export;
 pub use firm::firm;
 pub use import::import;
+pub use mail::mail;
 pub use moving::migrate_store;
 pub use passwords::passwords;
 pub use session::session;
@@ -79,6 +81,12 @@ pub enum CommandError {
     /// No firm has this id.
     #[error("there is no firm {0}")]
     NoFirm(Uuid),
+    /// No invitation has this id.
+    #[error("there is no invitation {0}, or it can be accepted no more")]
+    NoInvitation(Uuid),
+    /// No mail with this id was given up.
+    #[error("there is no mail {0} that was given up")]
+    NoMail(Uuid),
     /// The terminal, or standard input.
     #[error("cannot read the password: {0}")]
     Password(io::Error),
@@ -137,7 +145,7 @@ impl CommandError {
     /// What the process ends with: 3 when there is no such thing as was named, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unknown(_) | Self::NoSession(_) | Self::NoFirm(_) => 3,
+            Self::Unknown(_) | Self::NoSession(_) | Self::NoFirm(_) | Self::NoInvitation(_) | Self::NoMail(_) => 3,
             _ => 1,
         }
     }

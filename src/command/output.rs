@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{CommandError, say};
-use crate::accounts::{AccountRecord, AttemptState, FirmRecord, Invitation, StoredSession};
+use crate::accounts::{AccountRecord, AttemptState, DeadMail, FirmRecord, Invitation, SpentAttempts, StoredSession};
 use crate::config::Output;
-use crate::domain::{AuditEvent, Identity};
+use crate::domain::{AuditEvent, Handle, Identity};
 
 impl Output {
     /// Prints one thing, in the form that is asked for.
@@ -109,11 +109,52 @@ pub(super) fn invitation(invitation: &Invitation) -> Value {
         "email": invitation.email.as_str(),
         "firm_id": invitation.firm.id,
         "role": invitation.role.as_str(),
+        "created_at": timestamp(invitation.created_at),
         "expires_at": timestamp(invitation.expires_at),
     })
 }
 
-pub(super) fn attempts(handle: &str, state: AttemptState) -> Value {
+pub(super) fn invitation_line(Invitation { id, email, role, created_at, expires_at, .. }: &Invitation) -> String {
+    let (made, end) = (timestamp(*created_at), timestamp(*expires_at));
+    format!("{id}  {made}  {end}  {:6}  {email}", role.as_str())
+}
+
+pub(super) fn mail(mail: &DeadMail) -> Value {
+    json!({
+        "id": mail.id,
+        "kind": mail.kind.as_str(),
+        "recipient": mail.recipient.as_str(),
+        "attempts": mail.attempts,
+        "queued_at": timestamp(mail.queued_at),
+        "died_at": timestamp(mail.died_at),
+        "cause": mail.cause,
+    })
+}
+
+pub(super) fn mail_line(DeadMail { id, kind, recipient, attempts, died_at, cause, .. }: &DeadMail) -> String {
+    format!("{id}  {}  {attempts:>3}  {:16}  {recipient}  {cause}", timestamp(*died_at), kind.as_str())
+}
+
+/// Under its name where there is an account, for the names that were tried are not kept.
+pub(super) fn spent(spent: &SpentAttempts) -> Value {
+    let handle = spent.account.as_ref().map(|account| account.identity.handle());
+    let mut value = attempts(handle.as_ref().map(Handle::as_str), spent.state);
+    value["key"] = spent.key.to_string().into();
+    value["account_id"] = spent.account.as_ref().map(|account| account.id.to_string()).into();
+    value["tried"] = spent.tried().into();
+    value
+}
+
+pub(super) fn spent_line(spent: &SpentAttempts) -> String {
+    let AttemptState { failures, last_failed_at, blocked_until, locked } = spent.state;
+    let time = |time: Option<OffsetDateTime>| time.map_or_else(|| "-".to_owned(), timestamp);
+    let until = if locked { "locked".to_owned() } else { time(blocked_until) };
+    let name = spent.account.as_ref().map_or_else(|| "-".to_owned(), |account| account.identity.handle().to_string());
+    let tried = spent.tried().unwrap_or("-");
+    format!("{failures:>4}  {}  {until:24}  {tried:6}  {name}", time(last_failed_at))
+}
+
+pub(super) fn attempts(handle: Option<&str>, state: AttemptState) -> Value {
     json!({
         "handle": handle,
         "failures": state.failures,

@@ -1,4 +1,4 @@
-//! What to do with accounts, sessions, firms, failed sign-ins and the audit trail from the command line. Apart from the
+//! What to do with accounts, sessions, firms, failed sign-ins, mail and the audit trail from the command line. Apart from the
 //! settings, which are the same for every command.
 
 use std::time::Duration;
@@ -172,11 +172,26 @@ pub enum FirmCommand {
         #[arg(long, default_value = "user", value_parser = ["admin", "user", "viewer"])]
         role: String,
     },
+    /// List the invitations to a firm that can be accepted, the newest first: id, making, end, role, email
+    Invitations {
+        /// The firm's id
+        id: Uuid,
+    },
+    /// Withdraw an invitation: its link is void
+    Revoke {
+        /// The invitation's id
+        invitation: Uuid,
+    },
 }
 
 /// What to do with failed sign-ins.
 #[derive(Debug, Subcommand)]
 pub enum AttemptsCommand {
+    /// List what has used its free attempts up: failures, the latest, until when it is blocked, what was tried, whose it is
+    ///
+    /// What was tried is `login`, or `change` where a password was asked for within a session. The names that were tried are
+    /// not kept: of one that nobody has, there is nothing to show.
+    List,
     /// Show how many sign-ins have failed in a row, and when the next may be tried
     Show {
         /// A username or an email address
@@ -186,6 +201,22 @@ pub enum AttemptsCommand {
     Clear {
         /// A username or an email address
         handle: String,
+    },
+}
+
+/// What to do with mail.
+#[derive(Debug, Subcommand)]
+pub enum MailCommand {
+    /// List the mails that were given up: id, when, number of attempts, kind, recipient, why
+    List,
+    /// Have mail that was given up tried again, by a running server or the next one that starts
+    Retry {
+        /// The id of a mail
+        #[arg(required_unless_present = "all")]
+        id: Option<Uuid>,
+        /// All that was given up
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
     },
 }
 

@@ -157,6 +157,8 @@ actions! {
     Administer = "administer",
     /// A mail is given up.
     MailDead = "mail_dead",
+    /// A mail that was given up is tried again.
+    MailRetried = "mail_retried",
     /// The server starts, with the settings that the log tells at this moment.
     Start = "start",
     /// The server stops.

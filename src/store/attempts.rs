@@ -42,7 +42,8 @@ pub trait AttemptStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<StoredAttempts>, StoreError>;
 
-    /// Forgets counts below `failures` that have not grown since `idle_since`.
+    /// Forgets counts that have not grown since `idle_since`; of those that have reached `failures`, only the ones whose
+    /// account is not there, or never was.
     async fn purge_attempts(&self, idle_since: OffsetDateTime, failures: u32) -> Result<(), StoreError>;
 }
 

@@ -2,11 +2,17 @@
 //! lines for people and as JSON for programs, with exit codes that a script can tell apart.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use countersign::clock::{Clock as _, SystemClock};
+use countersign::domain::{AttemptKey, Email, Handle, MailKind, NewMail};
+use countersign::store::{self, Budget, MailFate, Purpose, Store};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::support::binary::{command, run};
+use crate::support::binary::{command, database, run};
 use crate::support::http::call;
 use crate::support::{Binary, SECRET};
 
@@ -109,7 +115,7 @@ fn exit_codes_tell_what_went_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     made(dir);
-    let nobody = uuid::Uuid::nil().to_string();
+    let nobody = Uuid::nil().to_string();
     for (args, code) in [
         (&["account", "show", "nobody"][..], 3),
         (&["account", "delete", "nobody@example.com"], 3),
@@ -117,10 +123,15 @@ fn exit_codes_tell_what_went_wrong() {
         (&["session", "end", &nobody], 3),
         (&["firm", "show", &nobody], 3),
         (&["firm", "invite", &nobody, "a@example.com"], 3),
+        (&["firm", "invitations", &nobody], 3),
+        (&["firm", "revoke", &nobody], 3),
+        (&["mail", "retry", &nobody], 3),
         (&["account", "role", "alice", "user"], 1),
         (&["account", "rename", "alice", "Alice"], 1),
         (&["audit", "list", "--action", "no such thing"], 1),
         (&["session", "end"], 2),
+        (&["mail", "retry"], 2),
+        (&["mail", "retry", &nobody, "--all"], 2),
         (&["firm", "show", "no id"], 2),
         (&["account", "show"], 2),
         (&["account", "list", "--output", "yaml"], 2),
@@ -136,6 +147,112 @@ fn exit_codes_tell_what_went_wrong() {
         let (exit, script, _) = countersign(dir, &["completions", shell], "");
         assert!(exit == 0 && script.contains("platform-admin"), "{shell}");
     }
+}
+
+/// The database, as a server that is not there would work with it.
+async fn opened(dir: &Path) -> Arc<dyn Store> {
+    let url = format!("sqlite:{}", database(dir).display());
+    store::open(&url, Purpose::OperateExisting).await.unwrap()
+}
+
+#[tokio::test]
+async fn mail_that_was_given_up_is_listed_and_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    made(dir);
+    assert_eq!(objects(dir, &["mail", "list"], ""), [] as [Value; 0]);
+    assert_eq!(object(dir, &["mail", "retry", "--all"], "")["retried"], 0);
+    let store = opened(dir).await;
+    let now = SystemClock.now();
+    // More than are read at once.
+    for n in 1..=502 {
+        let recipient = Email::parse(&format!("n{n}@example.com")).unwrap();
+        let mail = NewMail::to_address(Uuid::from_u128(n), MailKind::ResetPassword, recipient, now);
+        store.queue_mail(&mail).await.unwrap();
+    }
+    for mail in store.claim_mail(502, now, Duration::ZERO).await.unwrap() {
+        let fate = MailFate::Dead { cause: "550 no such mailbox".to_owned() };
+        assert!(store.settle_mail(&mail, &fate, now).await.unwrap());
+    }
+    let listed = objects(dir, &["mail", "list"], "");
+    assert_eq!((listed.len(), &listed[501]["recipient"]), (502, &json!("n502@example.com")));
+    let (id, time) = (listed[0]["id"].as_str().unwrap(), listed[0]["died_at"].as_str().unwrap());
+    let (_, lines, _) = countersign(dir, &["mail", "list"], "");
+    let line = format!("{id}  {time}    1  reset_password    n1@example.com  550 no such mailbox");
+    assert_eq!(lines.lines().next(), Some(&*line));
+    assert_eq!(listed[0]["cause"], "550 no such mailbox");
+
+    assert_eq!(object(dir, &["mail", "retry", id], ""), json!({ "id": id, "retried": 1 }));
+    let (exit, _, complaint) = countersign(dir, &["mail", "retry", id], "");
+    assert_eq!((exit, complaint), (3, format!("countersign: there is no mail {id} that was given up\n")));
+    assert_eq!(countersign(dir, &["mail", "retry", "--all"], "").1, "501 mails will be sent again\n");
+    assert_eq!(objects(dir, &["mail", "list"], "").len(), 0);
+    assert_eq!(store.claim_mail(1_000, SystemClock.now(), Duration::ZERO).await.unwrap().len(), 502);
+    let events = objects(dir, &["audit", "list", "--action", "mail_retried", "--limit", "1000"], "");
+    assert_eq!((events.len(), &events[501]["detail"]), (502, &json!(format!("mail {id}"))));
+    assert!(events.iter().all(|event| event["origin"] == "command line"));
+}
+
+#[tokio::test]
+async fn attempts_are_listed_by_whose_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    made(dir);
+    assert_eq!(objects(dir, &["attempts", "list"], ""), [] as [Value; 0]);
+    let store = opened(dir).await;
+    let login = |name: &str| AttemptKey::login(&Handle::parse(name).unwrap());
+    let id = store.find_credentials(&Handle::parse("alice").unwrap()).await.unwrap().unwrap().account.id;
+    for (key, account, failures) in [
+        (login("alice"), Some(id), 100),
+        (AttemptKey::change(id), Some(id), 11),
+        (login("nobody"), None, 10),
+        (login("bobby"), None, 9),
+    ] {
+        for _ in 0..failures {
+            store.count_failure(&Budget { key, seen: 0, below: 100 }, account, SystemClock.now()).await.unwrap();
+        }
+    }
+    let mut listed = objects(dir, &["attempts", "list"], "");
+    listed.sort_by_key(|one| one["failures"].as_u64());
+    let [nobody, change, locked] = &listed[..] else { panic!("{listed:?}") };
+    for (one, handle, tried, failures, is_locked) in [
+        (nobody, Value::Null, Value::Null, 10, false),
+        (change, json!("alice"), json!("change"), 11, false),
+        (locked, json!("alice"), json!("login"), 100, true),
+    ] {
+        assert_eq!((&one["handle"], &one["tried"]), (&handle, &tried));
+        assert_eq!((&one["failures"], &one["locked"]), (&json!(failures), &json!(is_locked)));
+        assert!(one["blocked_until"].as_str() > one["last_failed_at"].as_str(), "{one}");
+        assert_eq!(one["account_id"].as_str().is_some(), handle.is_string());
+    }
+    let (_, lines, _) = countersign(dir, &["attempts", "list"], "");
+    let line = lines.lines().find(|line| line.contains("locked")).unwrap();
+    assert!(line.starts_with(" 100  ") && line.ends_with("  login   alice"), "{line}");
+    object(dir, &["attempts", "clear", "alice"], "");
+    assert_eq!(objects(dir, &["attempts", "list"], "").len(), 2);
+}
+
+#[test]
+fn invitations_are_listed_and_withdrawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let firm = made(dir);
+    assert_eq!(objects(dir, &["firm", "invitations", &firm], ""), [] as [Value; 0]);
+    let invite = |email| object(dir, &["firm", "invite", &firm, email, "--role", "viewer"], "");
+    let [bo, cy] = ["bo@example.com", "cy@example.com"].map(invite);
+    let listed = objects(dir, &["firm", "invitations", &firm], "");
+    assert!(listed.len() == 2 && listed.contains(&bo) && listed.contains(&cy), "{listed:?}");
+    let id = bo["id"].as_str().unwrap();
+    assert_eq!(object(dir, &["firm", "revoke", id], ""), bo);
+    assert_eq!(countersign(dir, &["firm", "revoke", id], "").0, 3);
+    let (_, line, _) = countersign(dir, &["firm", "invitations", &firm], "");
+    let text = |name: &str| cy[name].as_str().unwrap();
+    let expected = [text("id"), text("created_at"), text("expires_at"), "viewer", "cy@example.com\n"].join("  ");
+    assert_eq!(line, expected);
+    let (_, said, _) = countersign(dir, &["firm", "revoke", text("id")], "");
+    assert_eq!(said, "withdrew the invitation of cy@example.com to Engines\n");
+    let events = objects(dir, &["audit", "list", "--firm", &firm, "--action", "invitation_revoked"], "");
+    assert_eq!((events.len(), &events[1]["detail"]), (2, &json!(format!("invitation {id}"))));
 }
 
 #[tokio::test]

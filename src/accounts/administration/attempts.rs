@@ -1,11 +1,12 @@
-//! Failed sign-ins, shown to administrators and forgotten by them.
+//! Failed sign-ins, shown to administrators and forgotten by them; on the command line, all of them.
 
 use time::OffsetDateTime;
 
 use super::{By, Changes, Reach};
-use crate::accounts::{Accounts, Actor, uninterrupted};
+use crate::accounts::{Accounts, Actor, Operator, uninterrupted};
 use crate::budgets::schedule;
 use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, Handle};
+use crate::store::StoredAttempts;
 
 /// How often signing in failed, and what that means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +19,60 @@ pub struct AttemptState {
     pub blocked_until: Option<OffsetDateTime>,
     /// Whether only a new password or an administrator opens the account again.
     pub locked: bool,
+}
+
+impl AttemptState {
+    fn of(found: Attempts, now: OffsetDateTime) -> Self {
+        let Attempts { failures, last_failed_at } = found;
+        Self {
+            failures,
+            last_failed_at: Some(last_failed_at),
+            blocked_until: schedule::judge(Some(found), now).err().map(|wait| now + wait),
+            locked: schedule::is_locked(failures),
+        }
+    }
+}
+
+/// What has used its free attempts up. What was tried is not kept, but whose it was, if it was anybody's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpentAttempts {
+    /// What the attempts are counted under.
+    pub key: AttemptKey,
+    /// The account at whose password they were, if it is there.
+    pub account: Option<Account>,
+    /// How often it failed.
+    pub state: AttemptState,
+}
+
+impl SpentAttempts {
+    /// What was tried: `login`, signing in by the name that the account has now, or `change`, proving the password within a
+    /// session. `None` of what no account has, or has no more.
+    pub fn tried(&self) -> Option<&'static str> {
+        let account = self.account.as_ref()?;
+        match self.key {
+            key if key == AttemptKey::login(&account.identity.handle()) => Some("login"),
+            key if key == AttemptKey::change(account.id) => Some("change"),
+            _ => None,
+        }
+    }
+}
+
+impl Operator {
+    /// A page of what has used its free attempts up, in the order of keys.
+    pub async fn list_attempts(&self, after: Option<&AttemptKey>, limit: u32) -> Result<Vec<SpentAttempts>, AuthError> {
+        let now = self.clock.now();
+        let mut page = Vec::new();
+        for StoredAttempts { key, account_id, attempts } in
+            self.store.list_attempts(schedule::FREE, after, limit).await?
+        {
+            let account = match account_id {
+                Some(id) => self.store.find_account(id).await?,
+                None => None,
+            };
+            page.push(SpentAttempts { key, account, state: AttemptState::of(attempts, now) });
+        }
+        Ok(page)
+    }
 }
 
 impl Accounts {
@@ -51,16 +106,7 @@ impl Changes {
             let other = self.store.find_attempts(&key).await?;
             found = found.into_iter().chain(other).max_by_key(|attempts| attempts.failures);
         }
-        let Some(Attempts { failures, last_failed_at }) = found else {
-            return Ok(AttemptState::default());
-        };
-        let now = self.clock.now();
-        Ok(AttemptState {
-            failures,
-            last_failed_at: Some(last_failed_at),
-            blocked_until: schedule::judge(found, now).err().map(|wait| now + wait),
-            locked: schedule::is_locked(failures),
-        })
+        Ok(found.map_or_else(AttemptState::default, |found| AttemptState::of(found, self.clock.now())))
     }
 
     /// Forgets failed sign-ins by this name, which is that of `account` if it is anybody's. Tells whether there were any.

@@ -72,16 +72,11 @@ impl Accounts {
     pub async fn revoke_invitation(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let (_, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_invitation(id, self.clock.now()).await?;
-        let invitation = found.filter(|found| reach.firm(Some(found.firm.id)).is_ok()).ok_or(AuthError::NotFound)?;
+        found.filter(|found| reach.firm(Some(found.firm.id)).is_ok()).ok_or(AuthError::NotFound)?;
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
         uninterrupted(async move {
-            let gone = this.store.revoke_invitation(id, this.clock.now()).await?.is_some();
-            if !gone {
-                return Err(AuthError::NotFound);
-            }
-            let note = by.note(Action::InvitationRevoked, "ok").within(Some(invitation.firm.id));
-            this.audit.note(note.with(Detail::Invitation(id)));
-            Ok(())
+            let gone = this.changes().revoke_invitation(&by, id).await?;
+            gone.map(|_| ()).ok_or(AuthError::NotFound)
         })
         .await
     }
@@ -122,5 +117,15 @@ impl Changes {
             Err(error) => return Err(error.into()),
         }
         self.store.find_invitation(id, created_at).await?.ok_or(AuthError::NotFound)
+    }
+
+    /// Withdraws an invitation. Answers what it was; `None` when there is none that could be accepted.
+    pub async fn revoke_invitation(&self, by: &By, id: Uuid) -> Result<Option<Invitation>, AuthError> {
+        let revoked = self.store.revoke_invitation(id, self.clock.now()).await?;
+        if let Some(invitation) = &revoked {
+            let note = by.note(Action::InvitationRevoked, "ok").within(Some(invitation.firm.id));
+            self.audit.note(note.with(Detail::Invitation(id)));
+        }
+        Ok(revoked)
     }
 }

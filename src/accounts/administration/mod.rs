@@ -16,7 +16,7 @@ use super::{Accounts, Actor};
 use crate::domain::{Account, Action, AuthError, Call, Identity, Role};
 
 pub use accounts::Creation;
-pub use attempts::AttemptState;
+pub use attempts::{AttemptState, SpentAttempts};
 pub(super) use changes::{By, Changes};
 pub use invitations::{InvitationList, Invited};
 pub use listing::{AccountList, AccountQuestion, FirmList};

@@ -104,8 +104,9 @@ impl AttemptStore for PostgresStore {
             while purged == PURGED_AT_ONCE {
                 let done = sqlx::query(
                     "delete from attempts where key in
-                         (select key from attempts where last_failed_at <= $1 and failures < $2 order by key limit 1000
-                          for update skip locked)",
+                         (select key from attempts where last_failed_at <= $1
+                              and (failures < $2 or not exists (select 1 from accounts where accounts.id = account_id))
+                          order by key limit 1000 for update of attempts skip locked)",
                 )
                 .bind(millis(idle_since))
                 .bind(i64::from(failures))

@@ -6,14 +6,11 @@ use sqlx::sqlite::Sqlite;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::SqliteStore;
 use super::errors::failure;
+use super::{PURGED_AT_ONCE, SqliteStore};
 use crate::domain::{AttemptKey, Attempts};
 use crate::store::rows::{AttemptRow, millis};
 use crate::store::{AttemptStore, Budget, StoreError, StoredAttempts};
-
-/// How many rows are deleted at a time: nobody waits for long, however many there are.
-const PURGED_AT_ONCE: u64 = 1_000;
 
 #[async_trait]
 impl AttemptStore for SqliteStore {
@@ -89,7 +86,9 @@ impl AttemptStore for SqliteStore {
         while purged == PURGED_AT_ONCE {
             let done = sqlx::query(
                 "delete from attempts where key in
-                     (select key from attempts where last_failed_at <= ?1 and failures < ?2 limit 1000)",
+                     (select key from attempts where last_failed_at <= ?1
+                          and (failures < ?2 or not exists (select 1 from accounts where accounts.id = account_id))
+                      limit 1000)",
             )
             .bind(millis(idle_since))
             .bind(failures)

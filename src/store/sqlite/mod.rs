@@ -44,6 +44,9 @@ pub(super) use moving::SqliteEnd;
 /// within a second.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How many rows are deleted at a time: nobody waits for long, however many there are.
+const PURGED_AT_ONCE: u64 = 1_000;
+
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -235,15 +238,21 @@ impl AccountStore for SqliteStore {
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        for statement in
-            ["delete from sessions where expires_at <= ?1", "delete from revocations where expires_at <= ?1"]
-                .into_iter()
-                .chain(outbox::PURGE)
+        // Each a transaction of its own: the writer is given back in between, and no sign-in waits for all of it.
+        for statement in [
+            "delete from sessions where rowid in (select rowid from sessions where expires_at <= ?1 limit 1000)",
+            "delete from revocations where rowid in (select rowid from revocations where expires_at <= ?1 limit 1000)",
+        ]
+        .into_iter()
+        .chain(outbox::PURGE)
         {
-            sqlx::query(statement).bind(millis(now)).execute(&mut *tx).await.map_err(failure)?;
+            let mut purged = PURGED_AT_ONCE;
+            while purged == PURGED_AT_ONCE {
+                let done = sqlx::query(statement).bind(millis(now)).execute(&self.writer).await;
+                purged = done.map_err(failure)?.rows_affected();
+            }
         }
-        tx.commit().await.map_err(failure)
+        Ok(())
     }
 
     async fn close(&self) {

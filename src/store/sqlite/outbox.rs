@@ -18,10 +18,12 @@ use crate::store::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore, 
 /// What nobody needs any more: mail that went more than a minute ago ([`BETWEEN_MAILS`]), or was given up 30 days ago, and
 /// what can be used no more.
 pub(super) const PURGE: [&str; 4] = [
-    "delete from outbox where state = 'done' and due_at <= ?1 - 60000",
-    "delete from outbox where state = 'dead' and due_at <= ?1 - 2592000000",
-    "delete from tickets where expires_at <= ?1",
-    "delete from invitations where expires_at <= ?1",
+    "delete from outbox where rowid in
+         (select rowid from outbox where state = 'done' and due_at <= ?1 - 60000 limit 1000)",
+    "delete from outbox where rowid in
+         (select rowid from outbox where state = 'dead' and due_at <= ?1 - 2592000000 limit 1000)",
+    "delete from tickets where rowid in (select rowid from tickets where expires_at <= ?1 limit 1000)",
+    "delete from invitations where rowid in (select rowid from invitations where expires_at <= ?1 limit 1000)",
 ];
 
 #[async_trait]

@@ -101,10 +101,19 @@ pub async fn of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes
     }
 }
 
-pub async fn counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many(store: Store) {
-    for (name, failures, last) in [("idle", 2, 10), ("lively", 2, 11), ("locked", 3, 10)] {
+pub async fn counts_that_are_idle_are_forgotten_but_for_accounts_that_have_reached_so_many(store: Store) {
+    let alice = username(1, "alice");
+    store.insert_account(&alice, None, None).await.unwrap();
+    for (name, id, failures, last) in [
+        ("idle", Some(alice.id), 2, 10),
+        ("lively", None, 2, 11),
+        ("locked", Some(alice.id), 3, 10),
+        ("nobody", None, 3, 10),
+        ("nobody lively", None, 3, 11),
+        ("gone", Some(Uuid::from_u128(2)), 3, 10),
+    ] {
         for _ in 0..failures {
-            store.count_failure(&budget(name, 0, 100), None, at(last)).await.unwrap();
+            store.count_failure(&budget(name, 0, 100), id, at(last)).await.unwrap();
         }
     }
     // More than are deleted at once.
@@ -114,7 +123,7 @@ pub async fn counts_that_are_idle_are_forgotten_unless_they_have_reached_so_many
     store.purge_attempts(at(10), 3).await.unwrap();
     let mut left: Vec<_> = store.list_attempts(1, None, 2_000).await.unwrap().iter().map(|left| left.key).collect();
     left.sort_unstable_by_key(AttemptKey::to_string);
-    let mut expected = [key("lively"), key("locked")];
+    let mut expected = [key("lively"), key("locked"), key("nobody lively")];
     expected.sort_unstable_by_key(AttemptKey::to_string);
     assert_eq!(left, expected);
 }

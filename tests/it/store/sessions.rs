@@ -161,6 +161,9 @@ pub async fn a_thousand_sessions_end_together(store: Store) {
     let mut ended = revocations(&store, 0, 0).await;
     ended.sort_by_key(|revocation| if let Revocation::Session(id) = revocation { id.as_u128() } else { 0 });
     assert_eq!(ended, (1..=1_001).map(|id| Revocation::Session(Uuid::from_u128(id))).collect::<Vec<_>>());
+    // More than are deleted at once.
+    store.purge(at(100)).await.unwrap();
+    assert_eq!(revocations(&store, 0, 0).await, []);
 }
 
 pub async fn a_changed_role_counts_the_epoch_and_ends_all_sessions(store: Store) {

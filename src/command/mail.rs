@@ -1,0 +1,49 @@
+//! `countersign mail …`: mail that was given up, which nobody but an operator can have tried again.
+
+use super::{CommandError, operator, output};
+use crate::config::{MailCommand, Printed, Settings};
+
+/// Mails that are read at once.
+const PAGE: u32 = 500;
+
+/// Runs one command.
+pub async fn mail(settings: &Settings, printed: Printed<MailCommand>) -> Result<(), CommandError> {
+    let Printed { output, command } = printed;
+    operator(settings, async |operator| match command {
+        MailCommand::List => {
+            let mut after = None;
+            loop {
+                let page = operator.dead_mail(after, PAGE).await?;
+                let Some(last) = page.last() else {
+                    return Ok(());
+                };
+                after = Some(last.id);
+                for mail in &page {
+                    output.print(|| output::mail_line(mail), || output::mail(mail))?;
+                }
+            }
+        }
+        MailCommand::Retry { id: Some(id), .. } => {
+            if !operator.retry_mail(id).await? {
+                return Err(CommandError::NoMail(id));
+            }
+            let value = serde_json::json!({ "id": id, "retried": 1 });
+            output.print(|| format!("mail {id} will be sent again"), || value)
+        }
+        MailCommand::Retry { id: None, .. } => {
+            // What is given up once more meanwhile is before the place that was reached.
+            let (mut after, mut retried) = (None, 0_u64);
+            loop {
+                let page = operator.dead_mail(after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                for mail in &page {
+                    retried += u64::from(operator.retry_mail(mail.id).await?);
+                }
+            }
+            let value = serde_json::json!({ "retried": retried });
+            output.print(|| format!("{retried} mails will be sent again"), || value)
+        }
+    })
+    .await
+}
