@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::{Accounts, uninterrupted};
 use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
 use crate::clock::Clock;
-use crate::domain::{Account, AttemptKey, AuthError, Call};
-use crate::store::{Budget, Store, StoreError};
+use crate::domain::{AttemptKey, AuthError, Call};
+use crate::store::{Budget, Store};
 
 /// When a crowd before one account may have gone.
 const CROWDED: Duration = Duration::from_secs(1);
@@ -133,15 +133,6 @@ impl Guess {
             Err(error) => error.into(),
         }
     }
-}
-
-/// Forgets the failures of an account that has another password: those before were guesses at another one. So a reset opens
-/// what guessing has locked.
-pub(super) async fn begin_anew(store: &dyn Store, account: &Account) -> Result<(), StoreError> {
-    for key in [AttemptKey::login(&account.identity.handle()), AttemptKey::change(account.id)] {
-        store.clear_attempts(&key).await?;
-    }
-    Ok(())
 }
 
 /// Refuses until then: whole seconds, at least one.

@@ -67,7 +67,7 @@ impl Operator {
         let password_hash = Some(hasher.hash(password.as_password(), patient()).await?);
         let created_at = to_the_second(self.clock.now());
         let new = NewAccount { id: new_id(&*self.clock), identity, joins, password_hash, created_at };
-        let made = self.changes().create(&By::Operator, &new).await;
+        let made = self.changes().create(&By::Operator, &new, None).await;
         self.settle().await?;
         match made {
             Ok(()) => Ok(Some(new.id)),
@@ -212,7 +212,8 @@ impl Operator {
 
     /// How often signing in by this name failed.
     pub async fn attempt_state(&self, handle: &Handle) -> Result<AttemptState, AuthError> {
-        self.changes().attempts(handle).await
+        let account = self.find(handle).await?;
+        self.changes().attempts(handle, account.as_ref()).await
     }
 
     /// Forgets failed sign-ins by this name. Tells whether there were any.

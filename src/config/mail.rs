@@ -10,7 +10,7 @@ use crate::mail::{PublicUrl, Sender};
 /// Where mail goes, who it is from and what it says.
 #[derive(Clone, Default, Args)]
 pub struct MailSettings {
-    /// Where mail goes, as smtp://[USER:PASSWORD@]HOST[:PORT], smtps://… or file:FOLDER [default: links are logged]
+    /// Where mail goes, as smtp://USER:PASSWORD@HOST:PORT, smtps://… or file:FOLDER [default: links are logged]
     ///
     /// smtp:// insists on STARTTLS; without a password, ?tls=opportunistic or ?tls=none after it does not.
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "mail_url_file")]
@@ -24,7 +24,7 @@ pub struct MailSettings {
     #[arg(long, env, global = true)]
     pub mail_ca_file: Option<PathBuf>,
 
-    /// Who mail is from, as an address or as NAME <ADDRESS>
+    /// Who mail is from, as an address, or as a name and an address in angle brackets
     #[arg(long, env, global = true, value_parser = Sender::parse)]
     pub mail_from: Option<Sender>,
 

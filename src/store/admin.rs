@@ -18,17 +18,18 @@ pub trait AdminStore: Send + Sync + 'static {
 
     /// Changes what is set, in one transaction; `None` when there is no such account. A name and a role are of email accounts
     /// only, and change nothing of others. Another role, and a change to inactive, end all sessions: their tokens are
-    /// refused until `until`. Any other change is told to all processes.
+    /// refused until `until`. Any other change is told to all processes, who hear of it until `heard`.
     async fn update_account(
         &self,
         id: Uuid,
         change: &AccountChange,
         until: OffsetDateTime,
+        heard: OffsetDateTime,
     ) -> Result<Option<Updated>, StoreError>;
 
-    /// Makes an account an administrator of the whole service, or not; that it changed is told to all processes. Tells
-    /// whether it did.
-    async fn set_platform_admin(&self, id: Uuid, is_one: bool, until: OffsetDateTime) -> Result<bool, StoreError>;
+    /// Makes an account an administrator of the whole service, or not; that it changed is told to all processes, who
+    /// hear of it until `heard`. Tells whether it did.
+    async fn set_platform_admin(&self, id: Uuid, is_one: bool, heard: OffsetDateTime) -> Result<bool, StoreError>;
 
     /// The firm.
     async fn find_firm(&self, id: Uuid) -> Result<Option<FirmRecord>, StoreError>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign::pb::admin_service_client::AdminServiceClient;
 use countersign::pb::{GetAccountRequest, ListAccountsRequest, Role, UpdateAccountRequest};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::json;
 use tonic::{Code, Request};
 
@@ -74,4 +74,19 @@ async fn of_sign_ins_that_race_a_change_of_role_none_lives_with_the_role_before(
             assert!(me.status == StatusCode::UNAUTHORIZED || me.json()["role"] == expected, "{}", me.json());
         }
     }
+}
+
+/// Whoever may register administers a firm: so nobody in a firm says of an address that it needs no proof.
+#[tokio::test]
+async fn only_a_platform_administrator_vouches_for_an_address() {
+    let cast = Cast::assemble().await;
+    let new = |firm: &str| {
+        json!({
+            "email": "victim@example.com", "password": PASSWORD, "name": "V", "emailVerified": true, "firmId": firm,
+        })
+    };
+    let refused = cast.ask("one", Method::POST, "accounts", &new("")).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.json());
+    let made = cast.ask("root", Method::POST, "accounts", &new(&cast.firms[0])).await;
+    assert_eq!(made.json()["account"]["account"]["emailIdentity"]["emailVerified"], true, "{}", made.json());
 }

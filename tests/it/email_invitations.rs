@@ -203,3 +203,21 @@ async fn who_is_no_administrator_of_the_firm_invites_nobody_and_sees_no_invitati
     let answer = call(&app, Method::GET, ALL, &demoted, &Value::Null).await;
     assert_signed_in("no administrator any more", &answer, 403, &refused);
 }
+
+#[tokio::test]
+async fn an_invitation_ends_with_the_rights_of_whoever_invited() {
+    let app = TestApp::start().await;
+    app.sign_in_email(ADA).await;
+    invited(&app, ADA, GRACE).await;
+    let token = sent(&app, TicketPurpose::Invitation, GRACE, GRACE).await;
+    let operator = app.operator().await;
+    let ada = operator.find(&Handle::parse(ADA).unwrap()).await.unwrap().unwrap();
+    let accept = async || {
+        let body = json!({ "token": token, "name": "Grace", "password": PASSWORD });
+        app.post("/auth/invitations/accept", &body).await.status.as_u16()
+    };
+    operator.set_role(ada.id, Role::Viewer).await.unwrap();
+    assert_eq!(accept().await, 400, "whoever invited is no administrator any more");
+    operator.set_role(ada.id, Role::Admin).await.unwrap();
+    assert_eq!(accept().await, 201);
+}

@@ -77,6 +77,7 @@ on_every_engine!(
     a_session_opens_in_time_and_forgets_the_failures_before_it,
     of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
     counts_that_are_idle_are_forgotten_but_for_accounts_that_have_reached_so_many,
+    a_change_of_address_is_queued_only_while_what_was_proved_holds,
     mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
     mail_is_somebody_elses_when_its_lease_is_over,
     many_take_mail_at_once_and_each_goes_to_one,

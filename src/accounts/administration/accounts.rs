@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{By, Changes};
+use super::{By, Changes, Reach};
+use crate::accounts::guessing::charge;
 use crate::accounts::{Accounts, Actor, new_id, refuse_field, to_the_second, turn, uninterrupted};
 use crate::domain::{
-    Account, AuthError, Call, Email, Firm, Identity, NewAccount, Password, PasswordContext, PersonName, Revocation,
-    Role, Username, Violations,
+    Account, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount, NewMail, Password, PasswordContext,
+    PersonName, Revocation, Role, Username, Violations,
 };
 use crate::store::{AccountChange, AccountRecord, Updated};
 
@@ -34,7 +35,7 @@ pub enum Creation {
 }
 
 impl Accounts {
-    /// Makes an account, whether registration is open or not.
+    /// Makes an account, whether registration is open or not, and has a link sent to an address that needs proof.
     pub async fn create_account(
         &self,
         actor: &Actor,
@@ -43,6 +44,12 @@ impl Accounts {
         call: Call,
     ) -> Result<AccountRecord, AuthError> {
         let context = PasswordContext::of(&self.identity(actor, &creation, &call).await?);
+        // Whoever may register administers a firm: this is no way around that budget.
+        let (_, reach) = self.administrator(actor, &call).await?;
+        if reach != Reach::Everything {
+            let charge = charge(&self.budgets.registrations, &call);
+            charge.inspect_err(self.audit_too_many(Action::Create, None, &call))?.spend();
+        }
         self.hasher.require_room(&turn(&call))?;
         let password = self.judge_new_password("password", password, &context).await?;
         let password_hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
@@ -52,9 +59,16 @@ impl Accounts {
         let joins = matches!(identity, Identity::Email { .. });
         let id = new_id(&*self.clock);
         let new = NewAccount { id, identity, joins, password_hash: Some(password_hash), created_at };
+        let mail = match &new.identity {
+            Identity::Email { email, verified: false, .. } => {
+                let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
+                Some(NewMail::to_address(id, MailKind::VerifyEmail, email.clone(), queued_at))
+            }
+            _ => None,
+        };
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
         uninterrupted(async move {
-            this.changes().create(&by, &new).await?;
+            this.changes().create(&by, &new, mail.as_ref()).await?;
             this.store.find_record(id).await?.ok_or(AuthError::NotFound)
         })
         .await
@@ -127,10 +141,13 @@ impl Accounts {
     async fn identity(&self, actor: &Actor, creation: &Creation, call: &Call) -> Result<Identity, AuthError> {
         let (own, reach) = self.administrator(actor, call).await?;
         match creation {
-            Creation::Username(username) if reach == super::Reach::Everything => {
-                Ok(Identity::Username(username.clone()))
-            }
+            Creation::Username(username) if reach == Reach::Everything => Ok(Identity::Username(username.clone())),
             Creation::Username(_) => self.not_allowed(actor, None, call),
+            // Or everybody could be anybody: who may register administers a firm.
+            Creation::Email { verified: true, .. } if reach != Reach::Everything => Err(refuse_field(
+                "email_verified",
+                "must not be set: only a platform administrator vouches for an address",
+            )),
             Creation::Email { email, name, firm, role, verified } => {
                 let Some(id) = reach.firm(*firm)?.or(super::firm_of(&own)) else {
                     return Err(refuse_field("firm_id", "is required: you belong to no firm yourself"));

@@ -81,7 +81,7 @@ impl Accounts {
         let (_, reach) = self.administrator(actor, call).await?;
         let found = self.store.find_credentials(handle).await?.map(|found| found.account);
         require_named(reach, found.as_ref())?;
-        self.changes().attempts(handle).await
+        self.changes().attempts(handle, found.as_ref()).await
     }
 
     /// Forgets failed sign-ins by this name.
@@ -99,21 +99,33 @@ impl Accounts {
 }
 
 impl Changes {
-    /// How often signing in by this name failed.
-    pub async fn attempts(&self, handle: &Handle) -> Result<AttemptState, AuthError> {
-        let found = self.store.find_attempts(&AttemptKey::login(handle)).await?;
+    /// How often signing in by this name failed, or proving the password within a session, whichever is more.
+    pub async fn attempts(&self, handle: &Handle, account: Option<&Account>) -> Result<AttemptState, AuthError> {
+        let mut found: Option<Attempts> = None;
+        for key in keys(handle, account) {
+            let other = self.store.find_attempts(&key).await?;
+            found = found.into_iter().chain(other).max_by_key(|attempts| attempts.failures);
+        }
         Ok(found.map_or_else(AttemptState::default, |found| AttemptState::of(found, self.clock.now())))
     }
 
     /// Forgets failed sign-ins by this name, which is that of `account` if it is anybody's. Tells whether there were any.
     pub async fn clear_attempts(&self, by: &By, handle: &Handle, account: Option<&Account>) -> Result<bool, AuthError> {
-        let cleared = self.store.clear_attempts(&AttemptKey::login(handle)).await?;
+        let mut cleared = false;
+        for key in keys(handle, account) {
+            cleared |= self.store.clear_attempts(&key).await?;
+        }
         if cleared {
             let id = account.map(|account| account.id);
             self.audit.note(by.note(Action::AttemptsCleared, "ok").on(id));
         }
         Ok(cleared)
     }
+}
+
+/// What an account's failures count under.
+fn keys(handle: &Handle, account: Option<&Account>) -> impl Iterator<Item = AttemptKey> {
+    [AttemptKey::login(handle)].into_iter().chain(account.map(|account| AttemptKey::change(account.id)))
 }
 
 /// A name is told about if it is of an account that is seen, or if all are.

@@ -7,11 +7,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::firm_of;
-use crate::accounts::guessing::begin_anew;
 use crate::accounts::{Audit, LONGEST_WAIT};
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, Note, Origin, PasswordHash,
+    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, NewMail, Note, Origin, PasswordHash,
 };
 use crate::store::{AccountChange, Store, StoreError, Updated};
 use crate::token::MAX_LIFETIME;
@@ -51,9 +50,9 @@ pub(in crate::accounts) struct Changes {
 }
 
 impl Changes {
-    /// Stores an account that was made for somebody.
-    pub async fn create(&self, by: &By, new: &NewAccount) -> Result<(), StoreError> {
-        let stored = self.store.insert_account(new, None, None).await;
+    /// Stores an account that was made for somebody, with the mail that tells of it.
+    pub async fn create(&self, by: &By, new: &NewAccount, mail: Option<&NewMail>) -> Result<(), StoreError> {
+        let stored = self.store.insert_account(new, None, mail).await;
         match &stored {
             Ok(()) => self.audit.note(by.note(Action::Create, "ok").on(new.id)),
             Err(StoreError::HandleTaken) => self.audit.note(by.note(Action::Create, "taken")),
@@ -64,7 +63,7 @@ impl Changes {
 
     /// Changes what is set; `None` when there is no such account.
     pub async fn update(&self, by: &By, id: Uuid, change: &AccountChange) -> Result<Option<Updated>, AuthError> {
-        let updated = self.store.update_account(id, change, self.until()).await?;
+        let updated = self.store.update_account(id, change, self.until(), self.heard()).await?;
         if let Some(Updated { before, after }) = &updated {
             for (action, detail) in differences(before, &after.account) {
                 self.audit.note(by.note(action, "ok").on(id).with(detail));
@@ -78,9 +77,6 @@ impl Changes {
         let epoch = self.store.set_password(id, hash, self.until()).await?;
         if epoch.is_some() {
             self.audit.note(by.note(Action::PasswordSet, "ok").on(id));
-            if let Some(account) = self.store.find_account(id).await? {
-                begin_anew(&*self.store, &account).await?;
-            }
         }
         Ok(epoch)
     }
@@ -96,12 +92,17 @@ impl Changes {
 
     /// Makes an account an administrator of the whole service, or not. Tells whether that changed anything.
     pub async fn set_platform_admin(&self, by: &By, id: Uuid, is_one: bool) -> Result<bool, AuthError> {
-        let changed = self.store.set_platform_admin(id, is_one, self.until()).await?;
+        let changed = self.store.set_platform_admin(id, is_one, self.heard()).await?;
         if changed {
             let action = if is_one { Action::PlatformAdminGranted } else { Action::PlatformAdminRevoked };
             self.audit.note(by.note(action, "ok").on(id));
         }
         Ok(changed)
+    }
+
+    /// By when every process has heard of a change that ends nothing.
+    fn heard(&self) -> OffsetDateTime {
+        self.clock.now() + LONGEST_WAIT
     }
 
     /// By when no token lives that was minted until now, whatever the server's settings are or were.

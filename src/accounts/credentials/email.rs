@@ -52,14 +52,22 @@ impl Accounts {
         password: &Password,
         call: &Call,
     ) -> Result<(), AuthError> {
-        let account = self.prove(actor, Action::EmailChangeRequested, "password", password, call).await?.account;
+        let action = Action::EmailChangeRequested;
+        let charge = charge(&self.budgets.mail_requests, call).inspect_err(self.audit_too_many(action, None, call))?;
+        let seen = self.prove(actor, action, "password", password, call).await?;
+        let account = &seen.account;
         if matches!(account.identity, Identity::Username(_)) {
             return Err(AuthError::InsufficientPermissions);
         }
         let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
         let mail = NewMail { id, kind: MailKind::ChangeEmail, recipient: email, subject: account.id, queued_at };
-        self.queue(mail).await?;
-        self.audit(Action::EmailChangeRequested, call, account.id, account.id, "ok");
+        charge.spend();
+        let (store, proved, session_id) = (Arc::clone(&self.store), seen.clone(), actor.session_id);
+        // Not if the password was set anew since it was proved, or the session ended: that was to shut somebody out.
+        if !uninterrupted(async move { Ok(store.queue_email_change(&proved, session_id, &mail).await?) }).await? {
+            return Err(AuthError::AccountGone);
+        }
+        self.audit(action, call, account.id, account.id, "ok");
         Ok(())
     }
 

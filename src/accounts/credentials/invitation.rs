@@ -1,10 +1,12 @@
 //! Becoming an account of a firm by its invitation. Inviting is an administrator's (`administration`).
 
+use crate::accounts::administration::Reach;
 use crate::accounts::{Accounts, new_id, to_the_second, turn, uninterrupted};
 use crate::domain::{
     Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, Note, Password, PasswordContext,
     PersonName, Ticket,
 };
+use crate::store::Invitation;
 
 impl Accounts {
     /// Uses the ticket of an invitation: an account with its address and role is made in its firm, the address verified,
@@ -21,6 +23,9 @@ impl Accounts {
         let Some(invitation) = invitation else {
             return self.invalid_link(Action::InvitationAccepted, call);
         };
+        if !self.may_still_invite(&invitation).await? {
+            return self.invalid_link(Action::InvitationAccepted, call);
+        }
         let identity = Identity::Email {
             email: invitation.email,
             name,
@@ -49,5 +54,19 @@ impl Accounts {
             Ok(account)
         })
         .await
+    }
+
+    /// Whether whoever invited administers the firm still: what somebody left behind who was shut out lets nobody in.
+    async fn may_still_invite(&self, invitation: &Invitation) -> Result<bool, AuthError> {
+        let Some(id) = invitation.invited_by else {
+            return Ok(true);
+        };
+        let inviter = self.store.find_account(id).await?;
+        let active = inviter.filter(|inviter| inviter.status == AccountStatus::Active);
+        Ok(match active.as_ref().and_then(Reach::of) {
+            Some(Reach::Everything) => true,
+            Some(Reach::Firm(id)) => id == invitation.firm.id,
+            None => false,
+        })
     }
 }

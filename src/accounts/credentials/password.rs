@@ -1,6 +1,5 @@
 //! Passwords: changed by whoever knows the one before, reset by whoever reads the account's mail.
 
-use crate::accounts::guessing::begin_anew;
 use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, refuse_field, turn, uninterrupted};
 use crate::domain::{
     Action, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext, Revocation,
@@ -80,9 +79,8 @@ impl Accounts {
         .await
     }
 
-    /// Guesses at the one before count no longer, and the owner is told.
+    /// The owner is told.
     async fn after_a_new_password(&self, seen: &Credentials) -> Result<(), AuthError> {
-        begin_anew(&*self.store, &seen.account).await?;
         let Identity::Email { email, .. } = &seen.account.identity else { return Ok(()) };
         let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
         let (kind, subject) = (MailKind::PasswordChanged, seen.account.id);

@@ -43,6 +43,7 @@ impl AdminStore for PostgresStore {
         id: Uuid,
         change: &AccountChange,
         until: OffsetDateTime,
+        heard: OffsetDateTime,
     ) -> Result<Option<Updated>, StoreError> {
         let (pool, change) = (self.pools.calls()?, change.clone());
         unit(async move {
@@ -81,7 +82,7 @@ impl AdminStore for PostgresStore {
             if after.account.epoch != before.epoch {
                 sessions::end_all(&mut tx, id, after.account.epoch, until).await?;
             } else if after.account != before {
-                tell_change(&mut tx, id, until).await?;
+                tell_change(&mut tx, id, heard).await?;
             }
             tx.commit().await.map_err(failure)?;
             Ok(Some(Updated { before, after }))
@@ -89,7 +90,7 @@ impl AdminStore for PostgresStore {
         .await
     }
 
-    async fn set_platform_admin(&self, id: Uuid, is_one: bool, until: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn set_platform_admin(&self, id: Uuid, is_one: bool, heard: OffsetDateTime) -> Result<bool, StoreError> {
         let pool = self.pools.calls()?;
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
@@ -101,7 +102,7 @@ impl AdminStore for PostgresStore {
                 .map_err(failure)?;
             let changed = done.rows_affected() == 1;
             if changed {
-                tell_change(&mut tx, id, until).await?;
+                tell_change(&mut tx, id, heard).await?;
             }
             tx.commit().await.map_err(failure)?;
             Ok(changed)

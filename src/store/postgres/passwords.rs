@@ -1,12 +1,14 @@
 //! The statements about passwords that are replaced by others.
 
 use async_trait::async_trait;
+use sqlx::Transaction;
+use sqlx::postgres::Postgres;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{PostgresStore, sessions, tickets, unit};
-use crate::domain::PasswordHash;
+use super::{PostgresStore, attempts, outbox, sessions, tickets, unit};
+use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
 use crate::store::rows::{self, AccountRow};
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
 
@@ -28,10 +30,12 @@ impl PasswordStore for PostgresStore {
         except: Uuid,
         from: OffsetDateTime,
     ) -> Result<Option<Vec<EndedSession>>, StoreError> {
-        let (pool, id, changes, new) = (self.pools.calls()?, seen.account.id, seen.password_changes, new.to_phc());
+        let (pool, account) = (self.pools.calls()?, seen.account.clone());
+        let (id, changes, new) = (account.id, seen.password_changes, new.to_phc());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            // First, as whoever uses one has it: the ticket, then the account.
+            forget_failures(&mut tx, &account).await?;
+            lock(&mut tx, id).await?;
             tickets::void(&mut tx, id).await?;
             let done = sqlx::query(
                 "update accounts set password_hash = $3, password_changes = password_changes + 1
@@ -53,6 +57,41 @@ impl PasswordStore for PostgresStore {
         .await
     }
 
+    async fn queue_email_change(
+        &self,
+        seen: &Credentials,
+        session_id: Uuid,
+        mail: &NewMail,
+    ) -> Result<bool, StoreError> {
+        let (pool, account, mail) = (self.pools.calls()?, seen.account.clone(), mail.clone());
+        let changes = seen.password_changes;
+        let holds = unit(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            // Locked: whoever sets another password meanwhile waits, and then takes this mail back.
+            let found: Option<i32> = sqlx::query_scalar(
+                "select 1 from accounts join sessions on sessions.account_id = accounts.id
+                 where accounts.id = $1 and password_changes = $2 and accounts.epoch = $3 and status = 'active'
+                     and sessions.id = $4
+                 for share of accounts",
+            )
+            .bind(account.id)
+            .bind(changes)
+            .bind(account.epoch)
+            .bind(session_id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failure)?;
+            if found.is_some() {
+                outbox::queue(&mut tx, &mail).await?;
+                tx.commit().await.map_err(failure)?;
+            }
+            Ok(found.is_some())
+        })
+        .await?;
+        self.mail.notify_one();
+        Ok(holds)
+    }
+
     async fn set_password(
         &self,
         id: Uuid,
@@ -62,7 +101,16 @@ impl PasswordStore for PostgresStore {
         let (pool, new) = (self.pools.calls()?, new.to_phc());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            // First, as whoever uses one has it: the ticket, then the account.
+            let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1"))
+                .bind(id)
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failure)?;
+            let Some(account) = row.map(AccountRow::into_account).transpose()? else {
+                return Ok(None);
+            };
+            forget_failures(&mut tx, &account).await?;
+            lock(&mut tx, id).await?;
             tickets::void(&mut tx, id).await?;
             let epoch: Option<i64> = sqlx::query_scalar(
                 "update accounts set password_hash = $2, password_changes = password_changes + 1, epoch = epoch + 1
@@ -81,4 +129,22 @@ impl PasswordStore for PostgresStore {
         })
         .await
     }
+}
+
+/// Another password begins anew. Before the account is locked, as a sign-in has it.
+async fn forget_failures(tx: &mut Transaction<'_, Postgres>, account: &Account) -> Result<(), StoreError> {
+    for key in [AttemptKey::login(&account.identity.handle()), AttemptKey::change(account.id)] {
+        attempts::clear(tx, &key).await?;
+    }
+    Ok(())
+}
+
+/// Before its mail and its tickets are touched: whoever uses one has the account first.
+async fn lock(tx: &mut Transaction<'_, Postgres>, id: Uuid) -> Result<(), StoreError> {
+    sqlx::query("select id from accounts where id = $1 for update")
+        .bind(id)
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    Ok(())
 }

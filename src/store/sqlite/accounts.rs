@@ -4,12 +4,15 @@
 use sqlx::Transaction;
 use sqlx::sqlite::Sqlite;
 
+use super::attempts;
 use super::errors::{self, failure};
-use crate::domain::{Identity, NewAccount, PasswordHash};
+use crate::domain::{AttemptKey, Identity, NewAccount, PasswordHash};
 use crate::store::StoreError;
 use crate::store::rows::millis;
 
 pub(super) async fn insert(tx: &mut Transaction<'_, Sqlite>, account: &NewAccount) -> Result<(), StoreError> {
+    // What was guessed while nobody had the name is not held against who has it now.
+    attempts::clear(tx, &AttemptKey::login(&account.identity.handle())).await?;
     let (username, email, name, firm, role) = match &account.identity {
         Identity::Username(username) => (Some(username.as_str()), None, None, None, None),
         Identity::Email { email, name, firm, role, .. } => {

@@ -42,6 +42,7 @@ impl AdminStore for SqliteStore {
         id: Uuid,
         change: &AccountChange,
         until: OffsetDateTime,
+        heard: OffsetDateTime,
     ) -> Result<Option<Updated>, StoreError> {
         let mut tx = self.write().await?;
         let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
@@ -77,13 +78,13 @@ impl AdminStore for SqliteStore {
         if after.account.epoch != before.epoch {
             end_all_sessions(&mut tx, id, after.account.epoch, until).await?;
         } else if after.account != before {
-            tell_change(&mut tx, id, until).await?;
+            tell_change(&mut tx, id, heard).await?;
         }
         self.commit_end(tx).await?;
         Ok(Some(Updated { before, after }))
     }
 
-    async fn set_platform_admin(&self, id: Uuid, is_one: bool, until: OffsetDateTime) -> Result<bool, StoreError> {
+    async fn set_platform_admin(&self, id: Uuid, is_one: bool, heard: OffsetDateTime) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let done = sqlx::query("update accounts set platform_admin = ?2 where id = ?1 and platform_admin <> ?2")
             .bind(id)
@@ -93,7 +94,7 @@ impl AdminStore for SqliteStore {
             .map_err(failure)?;
         let changed = done.rows_affected() == 1;
         if changed {
-            tell_change(&mut tx, id, until).await?;
+            tell_change(&mut tx, id, heard).await?;
         }
         self.commit_end(tx).await?;
         Ok(changed)

@@ -119,8 +119,9 @@ pub(super) async fn settle(tx: &mut Transaction<'_, Sqlite>, budget: &Budget) ->
         .execute(&mut **tx)
         .await
         .map_err(failure)?;
-    sqlx::query_scalar("select not exists (select 1 from attempts where key = ?1)")
+    sqlx::query_scalar("select not exists (select 1 from attempts where key = ?1 and failures >= ?2)")
         .bind(budget.key.to_string())
+        .bind(budget.below)
         .fetch_one(&mut **tx)
         .await
         .map_err(failure)

@@ -1,12 +1,14 @@
 //! The statements about passwords that are replaced by others.
 
 use async_trait::async_trait;
+use sqlx::Transaction;
+use sqlx::sqlite::Sqlite;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{SqliteStore, end_all_sessions, sessions, tickets};
-use crate::domain::PasswordHash;
+use super::{SqliteStore, attempts, end_all_sessions, outbox, sessions, tickets};
+use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
 use crate::store::rows::{self, AccountRow};
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
 
@@ -29,6 +31,7 @@ impl PasswordStore for SqliteStore {
         from: OffsetDateTime,
     ) -> Result<Option<Vec<EndedSession>>, StoreError> {
         let mut tx = self.write().await?;
+        forget_failures(&mut tx, &seen.account).await?;
         tickets::void(&mut tx, seen.account.id).await?;
         let done = sqlx::query(
             "update accounts set password_hash = ?3, password_changes = password_changes + 1
@@ -48,6 +51,33 @@ impl PasswordStore for SqliteStore {
         Ok(Some(ended))
     }
 
+    async fn queue_email_change(
+        &self,
+        seen: &Credentials,
+        session_id: Uuid,
+        mail: &NewMail,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.write().await?;
+        let holds: bool = sqlx::query_scalar(
+            "select exists (
+                 select 1 from accounts join sessions on sessions.account_id = accounts.id
+                 where accounts.id = ?1 and password_changes = ?2 and accounts.epoch = ?3 and status = 'active'
+                     and sessions.id = ?4)",
+        )
+        .bind(seen.account.id)
+        .bind(seen.password_changes)
+        .bind(seen.account.epoch)
+        .bind(session_id)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failure)?;
+        if holds {
+            outbox::queue(&mut tx, mail).await?;
+            self.commit_mail(tx).await?;
+        }
+        Ok(holds)
+    }
+
     async fn set_password(
         &self,
         id: Uuid,
@@ -55,6 +85,15 @@ impl PasswordStore for SqliteStore {
         until: OffsetDateTime,
     ) -> Result<Option<i64>, StoreError> {
         let mut tx = self.write().await?;
+        let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failure)?;
+        let Some(account) = row.map(AccountRow::into_account).transpose()? else {
+            return Ok(None);
+        };
+        forget_failures(&mut tx, &account).await?;
         tickets::void(&mut tx, id).await?;
         let epoch: Option<i64> = sqlx::query_scalar(
             "update accounts set password_hash = ?2, password_changes = password_changes + 1, epoch = epoch + 1
@@ -71,4 +110,12 @@ impl PasswordStore for SqliteStore {
         self.commit_end(tx).await?;
         Ok(epoch)
     }
+}
+
+/// Another password begins anew.
+async fn forget_failures(tx: &mut Transaction<'_, Sqlite>, account: &Account) -> Result<(), StoreError> {
+    for key in [AttemptKey::login(&account.identity.handle()), AttemptKey::change(account.id)] {
+        attempts::clear(tx, &key).await?;
+    }
+    Ok(())
 }

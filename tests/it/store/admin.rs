@@ -84,9 +84,9 @@ pub async fn what_changes_of_an_account_changes_at_once_and_is_told(store: Store
     let heard = revocations(&store, 0, 0).await.len();
     let heard = async || revocations(&store, 0, 0).await.split_off(heard);
 
-    let same = store.update_account(ada, &AccountChange::default(), at(100)).await.unwrap().unwrap();
+    let same = store.update_account(ada, &AccountChange::default(), at(100), at(100)).await.unwrap().unwrap();
     assert_eq!((same.before, heard().await), (same.after.account, vec![]), "nothing is nothing");
-    let renamed = store.update_account(ada, &name, at(100)).await.unwrap().unwrap();
+    let renamed = store.update_account(ada, &name, at(100), at(100)).await.unwrap().unwrap();
     let its = |account: &Account| match &account.identity {
         Identity::Email { name, role, .. } => (name.clone(), *role),
         Identity::Username(_) => panic!("it is an email account"),
@@ -94,7 +94,7 @@ pub async fn what_changes_of_an_account_changes_at_once_and_is_told(store: Store
     assert_eq!(its(&renamed.after.account), (king.clone(), Role::Admin));
     assert_eq!(heard().await, [Revocation::Account { id: ada, epoch: 0 }], "told, and nothing ended");
 
-    let changed = store.update_account(ada, &all, at(100)).await.unwrap().unwrap();
+    let changed = store.update_account(ada, &all, at(100), at(100)).await.unwrap().unwrap();
     assert_eq!(
         (its(&changed.after.account), changed.after.account.status),
         ((king, Role::User), AccountStatus::Inactive)
@@ -106,9 +106,9 @@ pub async fn what_changes_of_an_account_changes_at_once_and_is_told(store: Store
     // Neither a name nor a role is of a username account.
     let adam = Uuid::from_u128(9);
     let name_and_role = AccountChange { status: None, ..all };
-    let unchanged = store.update_account(adam, &name_and_role, at(100)).await.unwrap().unwrap();
+    let unchanged = store.update_account(adam, &name_and_role, at(100), at(100)).await.unwrap().unwrap();
     assert_eq!(unchanged.before, unchanged.after.account);
-    assert_eq!(store.update_account(Uuid::from_u128(99), &name, at(100)).await.unwrap(), None);
+    assert_eq!(store.update_account(Uuid::from_u128(99), &name, at(100), at(100)).await.unwrap(), None);
     assert_eq!(heard().await.len(), 2);
 
     for (is_one, changes) in [(true, true), (true, false), (false, true), (false, false)] {

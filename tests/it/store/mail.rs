@@ -351,3 +351,20 @@ pub async fn purging_forgets_mail_that_went_and_links_that_expired(store: Store)
     store.purge(at(160 + 30 * 86_400)).await.unwrap();
     assert!(store.list_dead_mail(None, 10).await.unwrap().is_empty());
 }
+
+pub async fn a_change_of_address_is_queued_only_while_what_was_proved_holds(store: Store) {
+    let ada = ada(&store).await;
+    let seen = store.credentials_of(ada.id).await.unwrap().unwrap();
+    let change = mail(50, MailKind::ChangeEmail, "new@example.com", 2, 0);
+    let queue = async |seen, session| store.queue_email_change(seen, Uuid::from_u128(session), &change).await.unwrap();
+    assert!(!queue(&seen, 11).await, "a session that has ended, or never was");
+    assert!(claim(&store, 0).await.is_empty());
+    assert!(queue(&seen, 10).await);
+    assert_eq!(ids(&claim(&store, 0).await), [50]);
+    store.set_password(ada.id, &hash(OTHER), at(9_000)).await.unwrap();
+    assert!(
+        store.open_session(&Opening { session: session(12, &ada, 1), password_changes: 1, budget: None }).await.is_ok()
+    );
+    assert!(!queue(&seen, 12).await, "another password");
+    assert!(claim(&store, 5_000).await.is_empty(), "what was queued before is taken back");
+}
