@@ -86,7 +86,7 @@ async fn only_a_platform_administrator_vouches_for_an_address() {
         })
     };
     let refused = cast.ask("one", Method::POST, "accounts", &new("")).await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.json());
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.json());
     let made = cast.ask("root", Method::POST, "accounts", &new(&cast.firms[0])).await;
     assert_eq!(made.json()["account"]["account"]["emailIdentity"]["emailVerified"], true, "{}", made.json());
 }

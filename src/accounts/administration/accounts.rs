@@ -144,10 +144,7 @@ impl Accounts {
             Creation::Username(username) if reach == Reach::Everything => Ok(Identity::Username(username.clone())),
             Creation::Username(_) => self.not_allowed(actor, None, call),
             // Or everybody could be anybody: who may register administers a firm.
-            Creation::Email { verified: true, .. } if reach != Reach::Everything => Err(refuse_field(
-                "email_verified",
-                "must not be set: only a platform administrator vouches for an address",
-            )),
+            Creation::Email { verified: true, .. } if reach != Reach::Everything => self.not_allowed(actor, None, call),
             Creation::Email { email, name, firm, role, verified } => {
                 let Some(id) = reach.firm(*firm)?.or(super::firm_of(&own)) else {
                     return Err(refuse_field("firm_id", "is required: you belong to no firm yourself"));
