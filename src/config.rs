@@ -23,6 +23,7 @@ use secrecy::SecretString;
 
 use crate::domain::LowerThanPreset;
 use crate::hashing::cost;
+use crate::hashing::kernel::{self, KernelSetting};
 use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
@@ -181,6 +182,10 @@ pub struct Settings {
     /// What hashing a password costs, as `countersign calibrate` recommends: KiB of memory, passes, lanes
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub hash_params: Params,
+
+    /// What hashes them: auto, avx512, avx2 or portable. Auto is the fastest of these that the processor has
+    #[arg(long, env, global = true, default_value = "auto", value_parser = kernel::parse)]
+    pub hash_kernel: KernelSetting,
 
     /// How many threads hash passwords [default: as many as there are cores]
     #[arg(long, env, global = true, value_parser = number::<1_024>)]

@@ -20,7 +20,7 @@ impl From<HashError> for AuthError {
         match error {
             HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
             HashError::Late => Self::OutOfTime,
-            HashError::Failed(_) => Self::Internal(error.into()),
+            HashError::Kernel(_) | HashError::Failed(_) => Self::Internal(error.into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use argon2::Params;
+use argon2_kernel::Kernel;
 use tokio::task::JoinSet;
 
 use super::{CommandError, say};
@@ -30,7 +31,8 @@ pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) 
     costs.sort_by_key(|(m, t)| m * t);
     // A third of the time goes to taking memory, and to the last hash of each.
     let each = within * 2 / 3 / u32::try_from(costs.len()).unwrap_or(1);
-    say(&format!("threads that hash at once: {threads}"))?;
+    let kernel = settings.hash_kernel.kernel();
+    say(&format!("threads that hash at once: {threads}, with the kernel {kernel}"))?;
     say("parameters         ms a hash  sign-ins a second  of one thread  memory")?;
     let mut rows = Vec::new();
     for (m, t) in costs {
@@ -41,7 +43,7 @@ pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) 
         if cost::require_memory(&params, threads).is_err() {
             continue;
         }
-        let row = measure(params, threads, each).await?;
+        let row = measure(params, kernel, threads, each).await?;
         say(&format!(
             "{:<17}  {:>9.1}  {:>17.1}  {:>13.1}  {} MiB",
             cost::to_text(&row.params),
@@ -59,8 +61,8 @@ pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) 
 }
 
 /// Measures one set of parameters for `time`, with every thread hashing.
-async fn measure(params: Params, threads: usize, time: Duration) -> Result<Row, CommandError> {
-    let hasher = PasswordHasher::start(params.clone(), threads, threads)?;
+async fn measure(params: Params, kernel: Kernel, threads: usize, time: Duration) -> Result<Row, CommandError> {
+    let hasher = PasswordHasher::start(params.clone(), kernel, threads, threads)?;
     // So that each thread has its memory.
     hash_until(&hasher, threads, Instant::now()).await?;
     let (begun, before) = (Instant::now(), hasher.stats().run);

@@ -2,6 +2,7 @@
 //! and from the hashes themselves (`domain/password_hash/`), which have been found bearable before they come here.
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use argon2_kernel::{Kernel, OUTPUT_BYTES};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::pbkdf2;
@@ -11,17 +12,18 @@ use super::HashError;
 use super::lane::Output;
 use super::memory::Memory;
 use crate::domain::Password;
+use crate::domain::password_hash::argon2::Hash as Argon2Hash;
 use crate::domain::password_hash::pbkdf2::Digest;
 use crate::domain::password_hash::{PasswordHash, Scheme};
 
 /// What the right password's [`PasswordHash::output`] is compared with. Runs for as long as the stored hash's cost says.
-pub(super) fn compute(hash: &PasswordHash, password: &Password, memory: &mut Memory) -> Output {
+pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, memory: &mut Memory) -> Output {
     // Ours are made of the composed form; others' of whatever was typed.
     let typed = password.as_typed();
     match hash.scheme() {
-        Scheme::Argon2(hash) => {
-            let length = hash.output.len();
-            argon2(hash.algorithm, hash.version, hash.params.clone(), password.as_bytes(), &hash.salt, length, memory)
+        Scheme::Argon2(hash) if is_as_ours(hash) => argon2id(password, &hash.salt, &hash.params, kernel, memory),
+        Scheme::Argon2(Argon2Hash { algorithm, version, params, salt, output }) => {
+            argon2(*algorithm, *version, params, password.as_bytes(), salt, output.len(), memory)
         }
         Scheme::Bcrypt(hash) => {
             let output = bcrypt::bcrypt(hash.cost, hash.salt, &hash.key(typed));
@@ -44,19 +46,40 @@ pub(super) fn compute(hash: &PasswordHash, password: &Password, memory: &mut Mem
     }
 }
 
-/// argon2, in the thread's own memory.
-pub(super) fn argon2(
+/// Whether it is of the variant, the version and the length that ours are.
+fn is_as_ours(hash: &Argon2Hash) -> bool {
+    let Argon2Hash { algorithm, version, output, .. } = hash;
+    (*algorithm, *version, output.len()) == (Algorithm::Argon2id, Version::V0x13, OUTPUT_BYTES)
+}
+
+/// argon2id as ours is, by the kernel if it has one lane, in the thread's own memory.
+pub(super) fn argon2id(
+    password: &Password,
+    salt: &[u8],
+    params: &Params,
+    kernel: Kernel,
+    memory: &mut Memory,
+) -> Output {
+    let password = password.as_bytes();
+    match argon2_kernel::Params::try_from(params) {
+        Ok(params) => Ok(kernel.fill(password, salt, params, memory.take(params.blocks())?)?.to_vec()),
+        Err(_) => argon2(Algorithm::Argon2id, Version::V0x13, params, password, salt, OUTPUT_BYTES, memory),
+    }
+}
+
+/// argon2 of any kind by the crate, in the same memory.
+fn argon2(
     algorithm: Algorithm,
     version: Version,
-    params: Params,
+    params: &Params,
     password: &[u8],
     salt: &[u8],
     length: usize,
     memory: &mut Memory,
 ) -> Output {
-    let blocks = memory.take(params.block_count())?;
+    let blocks = memory.take(params.block_count())?.as_argon2();
     let mut output = vec![0; length];
-    Argon2::new(algorithm, version, params)
+    Argon2::new(algorithm, version, params.clone())
         .hash_password_into_with_memory(password, salt, &mut output, blocks)
         .map(|()| output)
         .map_err(|_| HashError::Failed("argon2 refused its input"))

@@ -4,11 +4,12 @@
 //! time is told so at once, and when to come back.
 //!
 //! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
-//! `digest` the hashes themselves, `machine` what there is of threads and memory, `cost` the parameters that may be set,
+//! `digest` the hashes themselves, `kernel` what makes ours, `machine` what there is of threads and memory, `cost` the parameters that may be set,
 //! `stats` what is counted.
 
 pub mod cost;
 mod digest;
+pub mod kernel;
 mod lane;
 pub mod machine;
 mod memory;
@@ -22,7 +23,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Params, Version};
+use argon2::Params;
+use argon2_kernel::{Kernel, OUTPUT_BYTES};
 
 use crate::domain::{Password, PasswordHash};
 use lane::Lane;
@@ -30,14 +32,14 @@ use memory::Memory;
 
 pub use stats::{Dropped, Histogram, LaneStats, Refusal};
 
-/// Salt and output, in bytes: the lengths of RFC 9106 section 4.
+/// In bytes, as RFC 9106 section 4 has it.
 const SALT_BYTES: usize = 16;
-const OUTPUT_BYTES: usize = 32;
 
 /// Hashes and verifies passwords. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PasswordHasher {
     lane: Arc<Lane>,
+    kernel: Kernel,
     params: Params,
     /// What an unknown account is verified against, so that strangers cost the same work.
     dummy: PasswordHash,
@@ -73,14 +75,17 @@ pub enum HashError {
     /// The deadline passed before a thread was free.
     #[error("no thread was free in time")]
     Late,
-    /// A defect, or a machine that cannot give the memory.
+    /// The machine cannot give the memory.
+    #[error("hashing failed: {0}")]
+    Kernel(#[from] argon2_kernel::Error),
+    /// A defect.
     #[error("hashing failed: {0}")]
     Failed(&'static str),
 }
 
 impl PasswordHasher {
-    /// Starts `threads` threads that hash with `params`; at most `queue` passwords wait for them.
-    pub fn start(params: Params, threads: usize, queue: usize) -> Result<Self, HashError> {
+    /// Starts `threads` threads that hash with `params`, by `kernel`; at most `queue` passwords wait for them.
+    pub fn start(params: Params, kernel: Kernel, threads: usize, queue: usize) -> Result<Self, HashError> {
         let salt = random_salt()?;
         let mut output = [0; OUTPUT_BYTES];
         getrandom::fill(&mut output).map_err(|_| HashError::Failed("the system gives no random bytes"))?;
@@ -88,7 +93,7 @@ impl PasswordHasher {
         let dummy = PasswordHash::new(&params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))?;
         let lane = Lane::start(threads.max(1), queue, params.block_count())
             .map_err(|_| HashError::Failed("the system gives no thread"))?;
-        Ok(Self { lane: Arc::new(lane), params, dummy })
+        Ok(Self { lane: Arc::new(lane), kernel, params, dummy })
     }
 
     /// Refuses who would be refused by [`Self::verify`] now. Asked before anything else is done for them.
@@ -109,11 +114,10 @@ impl PasswordHasher {
         begins: impl FnOnce() + Send + 'static,
     ) -> Result<PasswordHash, HashError> {
         let salt = random_salt()?;
-        let (password, params) = (password.clone(), self.params.clone());
+        let (password, params, kernel) = (password.clone(), self.params.clone(), self.kernel);
         let hash = move |memory: &mut Memory| {
             begins();
-            let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
-            digest::argon2(algorithm, version, params, password.as_bytes(), &salt, OUTPUT_BYTES, memory)
+            digest::argon2id(&password, &salt, &params, kernel, memory)
         };
         let output = self.lane.run(turn, pending(), hash).await?;
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
@@ -140,11 +144,16 @@ impl PasswordHasher {
         gone: impl Future<Output = ()>,
     ) -> Result<Verdict, HashError> {
         let hash = hash.unwrap_or(&self.dummy);
-        let (password, stored) = (password.clone(), hash.clone());
-        let compute = move |memory: &mut Memory| digest::compute(&stored, &password, memory);
+        let (password, stored, kernel) = (password.clone(), hash.clone(), self.kernel);
+        let compute = move |memory: &mut Memory| digest::compute(&stored, &password, kernel, memory);
         let output = self.lane.run(turn, gone, compute).await?;
         let matches = constant_time_eq(&output, hash.output());
         Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
+    }
+
+    /// What it hashes with.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     /// How many hashes have begun since the start. Tests count them to prove that strangers cost the same.

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use argon2::{Block, Params};
+use argon2_kernel::Kernel;
 
 use super::lane::Lane;
 use super::memory::Memory;
@@ -208,9 +209,8 @@ async fn the_threads_end_with_the_lane_and_give_their_memory_back() {
 
 /// Hashes in the memory and tells how many of all blocks hold anything after it.
 fn hash_in(memory: &mut Memory, blocks: usize) -> usize {
-    let params = Params::new(blocks.try_into().unwrap(), 1, 1, None).unwrap();
-    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-    argon2.hash_password_into_with_memory(b"s3cur3pass", &[1; 16], &mut [0; 32], memory.take(blocks).unwrap()).unwrap();
+    let params = argon2_kernel::Params::new(blocks.try_into().unwrap(), 1).unwrap();
+    Kernel::PORTABLE.fill(b"s3cur3pass", &[1; 16], params, memory.take(blocks).unwrap()).unwrap();
     memory.used()
 }
 
@@ -248,7 +248,7 @@ async fn a_thread_that_has_nothing_to_do_has_nothing_left_in_its_memory() {
 
 #[tokio::test]
 async fn a_hash_verifies_its_own_password_only_and_a_stranger_costs_the_same() {
-    let hasher = PasswordHasher::start(cheap(), 1, 4).unwrap();
+    let hasher = PasswordHasher::start(cheap(), Kernel::choose().kernel, 1, 4).unwrap();
     let hash = hasher.hash(&password("s3cur3pass"), turn(1)).await.unwrap();
     assert!(hasher.verify(&password("s3cur3pass"), Some(&hash), turn(1)).await.unwrap().matches);
     assert!(!hasher.verify(&password("S3cur3pass"), Some(&hash), turn(1)).await.unwrap().matches);
@@ -262,9 +262,23 @@ async fn a_hash_made_by_another_implementation_verifies_and_is_outdated_when_wea
     // `echo -n s3cur3pass | argon2 saltsaltsaltsalt -id -t 2 -k 256 -p 1 -l 32 -e`, with the C reference.
     let hash = PasswordHash::parse(REFERENCE).unwrap();
     for (params, outdated) in [(cheap(), false), (Params::default(), true)] {
-        let hasher = PasswordHasher::start(params, 1, 4).unwrap();
+        let hasher = PasswordHasher::start(params, Kernel::choose().kernel, 1, 4).unwrap();
         let verdict = hasher.verify(&password("s3cur3pass"), Some(&hash), turn(1)).await.unwrap();
         assert_eq!((verdict.matches, verdict.outdated), (true, outdated));
+    }
+}
+
+#[tokio::test]
+async fn what_one_kernel_has_hashed_every_other_verifies_and_the_crate_hashes_what_has_more_lanes() {
+    let password = password("s3cur3pass");
+    for params in [cheap(), Params::new(64, 2, 4, None).unwrap()] {
+        let hashers: Vec<_> =
+            Kernel::available().map(|kernel| PasswordHasher::start(params.clone(), kernel, 1, 4).unwrap()).collect();
+        for (by, verifies) in hashers.iter().flat_map(|by| hashers.iter().map(move |verifies| (by, verifies))) {
+            let hash = by.hash(&password, turn(1)).await.unwrap();
+            let verdict = verifies.verify(&password, Some(&hash), turn(1)).await.unwrap();
+            assert!(verdict.matches, "{by:?} {verifies:?}");
+        }
     }
 }
 
@@ -273,7 +287,7 @@ const REFERENCE: &str =
 
 #[tokio::test]
 async fn a_thread_that_stays_idle_gives_its_memory_back_and_takes_it_again() {
-    let hasher = PasswordHasher::start(cheap(), 1, 4).unwrap();
+    let hasher = PasswordHasher::start(cheap(), Kernel::choose().kernel, 1, 4).unwrap();
     for _ in 0..2 {
         hasher.verify(&password("s3cur3pass"), None, turn(0)).await.unwrap();
         let begun = Instant::now();

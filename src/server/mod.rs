@@ -157,8 +157,9 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     if settings.cors_allowed_origins.contains(&Origin::Any) {
         tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
     }
+    let kernel = app.hasher.kernel();
     let registration = if settings.registration_open() { "open" } else { "closed" };
-    tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration);
+    tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration, %kernel);
     let audit = Arc::clone(&app.audit);
     audit.started();
     if settings.passwords.is_contract() {
@@ -201,7 +202,8 @@ impl App {
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
-        let hasher = PasswordHasher::start(params, settings.hash_threads(), settings.hash_queue)?;
+        let kernel = settings.hash_kernel.kernel();
+        let hasher = PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;
         let rules = Rules {

@@ -30,6 +30,7 @@ async fn the_set_and_the_password_lane_are_told_on_an_address_of_their_own() {
         ("ALLOW_REGISTRATION", "true"),
         ("METRICS_ADDR", "127.0.0.1:0"),
         ("HASH_THREADS", "3"),
+        ("HASH_KERNEL", "portable"),
         ("HASH_QUEUE", "7"),
     ];
     let server = Binary::spawn(binary::command(dir.path()).envs(settings));
@@ -57,6 +58,7 @@ async fn the_set_and_the_password_lane_are_told_on_an_address_of_their_own() {
         ("countersign_hash_running", 0.0),
         ("countersign_hash_threads", 3.0),
         ("countersign_hash_capacity", 7.0),
+        ("countersign_hash_kernel{kernel=\"portable\"}", 1.0),
         ("countersign_hash_wait_seconds_count", 1.0),
         ("countersign_hash_run_seconds_count", 1.0),
         ("countersign_hash_run_seconds_bucket{le=\"+Inf\"}", 1.0),

@@ -73,6 +73,8 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("HASH_THREADS", "1025", "write a whole number from 1 to 1024"),
         ("HASH_THREADS", "two", "write a whole number from 1 to 1024"),
         ("HASH_THREADS", "", "hash-threads"),
+        ("HASH_KERNEL", "fastest", "this processor has no such kernel: write auto or one of"),
+        ("HASH_KERNEL", "", "hash-kernel"),
         ("HASH_QUEUE", "0", "hash-queue"),
         ("HASH_QUEUE", "1000000000", "write a whole number from 1 to 100000"),
         ("HASH_QUEUE", "-1", "write a whole number from 1 to 100000"),

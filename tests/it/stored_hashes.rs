@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use argon2::Params;
+use argon2_kernel::Kernel;
 use countersign::domain::Password;
 use countersign::domain::password_hash::PasswordHash;
 use countersign::hashing::{PasswordHasher, Turn};
@@ -78,7 +79,7 @@ fn turn() -> Turn {
 }
 
 fn hasher() -> PasswordHasher {
-    PasswordHasher::start(Params::new(8, 1, 1, None).unwrap(), 1, 4).unwrap()
+    PasswordHasher::start(Params::new(8, 1, 1, None).unwrap(), Kernel::choose().kernel, 1, 4).unwrap()
 }
 
 async fn matches(hasher: &PasswordHasher, hash: &str, password: &str) -> bool {

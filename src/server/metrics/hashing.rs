@@ -26,6 +26,10 @@ impl Collector for OfHashing {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?)?;
         }
+        encoder
+            .encode_descriptor("hash_kernel", "What passwords are hashed with", None, MetricType::Gauge)?
+            .encode_family(&[("kernel", self.0.kernel().name())])?
+            .encode_gauge(&1_i64)?;
         for (name, help, times) in [
             ("hash_wait", "How long passwords waited that were then hashed", &stats.wait),
             ("hash_run", "How long hashes took, once begun", &stats.run),

@@ -1,0 +1,19 @@
+//! The compression function G of RFC 9106 section 3.5, once for each kind of vector. A file is one kind; all have the same
+//! three steps, so that whoever has read one has read them.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+
+use crate::memory::Block;
+
+/// A compression function that this processor has. A value is the proof of it.
+pub(crate) trait Compress: Copy {
+    /// Compresses two blocks into a third, or if `onto` onto what the third holds (by exclusive or), as passes after the
+    /// first do.
+    ///
+    /// The exclusive or of the two is seen as eight rows of eight pairs of words. BLAKE2b's round, with multiplications in
+    /// its additions, is applied to each row and then to each column; the exclusive or is added once more.
+    fn compress(self, previous: &Block, reference: &Block, to: &mut Block, onto: bool);
+}
