@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use argon2_kernel::Kernel;
+
 use super::machine::{self, Memory, Pinned};
 
 /// Until it accepts connections.
@@ -22,6 +24,15 @@ impl Process {
     /// The release binary with a database, on one core or on all.
     pub fn server(folder: &Path, database: &str, core: Option<usize>) -> Self {
         Self::start(folder, core, |address| Self::command(database, address))
+    }
+
+    /// The same on all cores, hashing with this kernel.
+    pub fn server_with(folder: &Path, database: &str, kernel: Kernel) -> Self {
+        Self::start(folder, None, |address| {
+            let mut command = Self::command(database, address);
+            command.env("HASH_KERNEL", kernel.name());
+            command
+        })
     }
 
     /// The same without waiting for anything.

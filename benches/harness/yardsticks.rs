@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2_kernel::{Kernel, Memory, Params};
 use axum::Router;
 use countersign::pb::account::Identity;
 use countersign::pb::auth_service_server::{AuthService, AuthServiceServer};
@@ -109,21 +109,15 @@ impl AuthService for Nothing {
     );
 }
 
-/// Hashes a second with the default parameters on all cores, each thread with memory of its own that it uses again. Whole
-/// hashes in the time that they took, so that the last one of each thread is not cut.
-pub fn hashes(spell: Duration) -> f64 {
+/// Hashes a second with the default parameters on all cores, each thread with memory of its own that it uses again, as a
+/// server's do. Whole hashes in the time that they took, so that the last one of each thread is not cut.
+pub fn hashes(kernel: Kernel, spell: Duration) -> f64 {
     let threads = std::thread::available_parallelism().unwrap().get();
     let together = Barrier::new(threads);
     let hash = || {
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
-        let mut memory = vec![Block::default(); Params::default().block_count()];
-        let mut once = || {
-            let mut output = [0; 32];
-            argon2
-                .hash_password_into_with_memory(b"s3cur3pass", b"saltsaltsaltsalt", &mut output, &mut memory)
-                .unwrap();
-            std::hint::black_box(output);
-        };
+        let params = Params::new(19_456, 2).unwrap();
+        let mut memory = Memory::allocate(params.blocks()).unwrap();
+        let mut once = || kernel.fill(b"s3cur3pass", b"saltsaltsaltsalt", params, &mut memory).unwrap();
         once();
         together.wait();
         let (begun, mut done) = (Instant::now(), 0);

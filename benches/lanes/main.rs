@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     bench.scene("me", "Me over gRPC ÷ a bare tonic echo, server on one core, load on another", checks::me);
     bench.scene("get", "GET /api/auth/me ÷ a bare axum 204, server on one core, load on another", checks::get);
     bench.scene("signins", "sign-ins ÷ the hash by itself, both on all cores", sign_ins::sign_ins);
+    bench.scene("kernels", "sign-ins with the fastest kernel ÷ with the argon2 crate, all cores", sign_ins::kernels);
     bench.scene("rest", "GET /v1/me ÷ Me over gRPC, server on one core, load on another", rest::rest);
     bench.scene("restlogin", "POST /v1/sessions:login ÷ Login over gRPC, both on all cores", rest::sign_ins);
     bench.scene("together", "Me beside 64 callers who sign in without pause", together::together);

@@ -10,6 +10,7 @@ pub mod together;
 
 use std::time::Duration;
 
+use argon2_kernel::Kernel;
 use tempfile::TempDir;
 
 use crate::harness::wire::Call;
@@ -33,10 +34,21 @@ pub struct Ours {
 
 impl Ours {
     pub fn start(core: Option<usize>) -> Self {
+        let (folder, database) = Self::database();
+        Self { process: Process::server(folder.path(), &database, core), folder }
+    }
+
+    /// On all cores, hashing with this kernel.
+    pub fn with(kernel: Kernel) -> Self {
+        let (folder, database) = Self::database();
+        Self { process: Process::server_with(folder.path(), &database, kernel), folder }
+    }
+
+    fn database() -> (TempDir, String) {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("countersign.db").display());
         data::add_accounts(&database, 1, ACCOUNTS);
-        Self { process: Process::server(folder.path(), &database, core), folder }
+        (folder, database)
     }
 
     /// Calls to it, as fast and as long as the command line says.

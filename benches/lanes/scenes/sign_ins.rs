@@ -1,4 +1,7 @@
-//! Sign-ins by themselves: how much of what the machine can hash is left when each hash is a sign-in.
+//! Sign-ins by themselves: how much of what the machine can hash is left when each hash is a sign-in, and how much of what a
+//! kernel gains.
+
+use argon2_kernel::Kernel;
 
 use super::{ACCOUNTS, Ours};
 use crate::harness::{Bench, Goal, Outcome, Row, data, yardsticks};
@@ -9,7 +12,7 @@ pub fn sign_ins(bench: &mut Bench) {
     let (mut found, mut raw) = (Vec::new(), Vec::new());
     bench.each_round(|round| {
         let load = || ours.sign_ins(bench, &calls).run();
-        let hashes = || yardsticks::hashes(bench.spell());
+        let hashes = || yardsticks::hashes(Kernel::choose().kernel, bench.spell());
         let (outcome, rate) = if round % 2 == 0 { (load(), hashes()) } else { swap((hashes(), load())) };
         found.push(outcome);
         raw.push(rate);
@@ -23,6 +26,28 @@ pub fn sign_ins(bench: &mut Bench) {
     bench.row(Row::plain("  cores that the load kept busy", "", each(Outcome::load_cores)));
     bench.row(Row::plain("  p50 of 64 callers", "ms", each(|outcome| outcome.ms(0.5))));
     bench.row(Row::plain("  p99", "ms", each(|outcome| outcome.ms(0.99))));
+}
+
+pub fn kernels(bench: &mut Bench) {
+    let calls = data::sign_ins(1..=ACCOUNTS);
+    let kernels = [Kernel::choose().kernel, Kernel::PORTABLE];
+    let servers = kernels.map(Ours::with);
+    let (mut outcomes, mut raw) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    bench.each_round(|round| {
+        // Whichever of the two comes first, its hashes and its sign-ins are next to each other.
+        for at in [round % 2, 1 - round % 2] {
+            raw[at].push(yardsticks::hashes(kernels[at], bench.spell()));
+            outcomes[at].push(servers[at].sign_ins(bench, &calls).run());
+        }
+    });
+    outcomes.iter().flatten().for_each(|outcome| bench.check("sign-ins", outcome));
+    let [ours, crate_s] = outcomes.map(|outcomes| outcomes.iter().map(Outcome::rate).collect::<Vec<_>>());
+    let gain = |of: &[f64], by: &[f64]| of.iter().zip(by).map(|(of, by)| of / by).collect::<Vec<_>>();
+    let (gained, possible) = (gain(&ours, &crate_s), gain(&raw[0], &raw[1]));
+    let [by_kernel, by_crate] = raw;
+    bench.row(Row::ratio(format!("raw hashes: {} ÷ portable", kernels[0]), "/s", by_kernel, by_crate));
+    bench.row(Row::ratio(format!("sign-ins: {} ÷ portable", kernels[0]), "/s", ours, crate_s));
+    bench.row(Row::ratio("gain of sign-ins ÷ gain of hashes", "", gained, possible).goal(Goal::AtLeast(0.95)));
 }
 
 fn swap<A, B>((a, b): (A, B)) -> (B, A) {

@@ -4,6 +4,8 @@
 use std::thread;
 use std::time::Duration;
 
+use argon2_kernel::Kernel;
+
 use super::{ACCOUNTS, Ours};
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data, machine, yardsticks};
@@ -31,7 +33,7 @@ pub fn together(bench: &mut Bench) {
         if round % 2 == 1 {
             alone();
         }
-        raw.push(yardsticks::hashes(bench.spell()));
+        raw.push(yardsticks::hashes(Kernel::choose().kernel, bench.spell()));
     });
     quiet.iter().for_each(|outcome| bench.check("Me in quiet", outcome));
     loaded.iter().for_each(|outcome| bench.check("Me beside sign-ins", outcome));
