@@ -21,8 +21,8 @@ use uuid::Uuid;
 use super::{Accounts, uninterrupted};
 use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
 use crate::clock::Clock;
-use crate::domain::{AttemptKey, AuthError, Call};
-use crate::store::{Budget, Store};
+use crate::domain::{AttemptKey, Attempts, AuthError, Call, Handle};
+use crate::store::{Budget, Credentials, Store, StoreError};
 
 /// When a crowd before one account may have gone.
 const CROWDED: Duration = Duration::from_secs(1);
@@ -76,19 +76,43 @@ impl Accounts {
         charge: Option<Charge>,
         deadline: Instant,
     ) -> Result<Guess, AuthError> {
-        let judge = || {
-            let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-            async move {
-                let found = store.find_attempts(&key).await?;
-                let room = schedule::judge(found, clock.now()).map_err(too_many)?;
-                Ok::<_, AuthError>((room, found.map_or(0, |found| found.failures)))
-            }
+        let look = || async { Ok((self.store.find_attempts(&key).await?, ())) };
+        let (guess, ()) = self.admit_by(look, key, charge, deadline).await?;
+        Ok(guess)
+    }
+
+    /// The same for a sign-in, and the account that is to be signed in to, as it was when the turn came.
+    pub(super) async fn admit_sign_in(
+        &self,
+        handle: &Handle,
+        charge: Charge,
+        deadline: Instant,
+    ) -> Result<(Guess, Option<Credentials>), AuthError> {
+        let key = AttemptKey::login(handle);
+        self.admit_by(|| self.store.find_sign_in(handle, &key), key, Some(charge), deadline).await
+    }
+
+    /// `look` finds what has failed, and what else is of use to whom is admitted.
+    async fn admit_by<T, F>(
+        &self,
+        look: impl Fn() -> F,
+        key: AttemptKey,
+        charge: Option<Charge>,
+        deadline: Instant,
+    ) -> Result<(Guess, T), AuthError>
+    where
+        F: Future<Output = Result<(Option<Attempts>, T), StoreError>>,
+    {
+        let judge = || async {
+            let (attempts, found) = look().await?;
+            let room = schedule::judge(attempts, self.clock.now()).map_err(too_many)?;
+            Ok::<_, AuthError>((room, (attempts.map_or(0, |attempts| attempts.failures), found)))
         };
         let turn = timeout_at(deadline.into(), self.budgets.turns.wait(key, judge));
-        let (place, seen) = turn.await.unwrap_or(Err(AuthError::OutOfTime))?;
+        let (place, (seen, found)) = turn.await.unwrap_or(Err(AuthError::OutOfTime))?;
         let budget = Budget { key, seen, below: schedule::below(seen) };
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        Ok(Guess { store, clock, budget, charge, _place: place })
+        Ok((Guess { store, clock, budget, charge, _place: place }, found))
     }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::guessing::{self, Gone, Guess};
 use super::{Accounts, turn};
 use crate::domain::{
-    Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
+    Account, AccountStatus, Action, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
 };
 use crate::hashing::Turn;
 use crate::store::{Credentials, Opened, Opening};
@@ -31,9 +31,8 @@ impl Accounts {
         let too_many = self.audit_too_many(Action::Login, None, &call);
         let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
         self.hasher.require_room(&turn(&call))?;
-        let admitted = self.admit(AttemptKey::login(handle), Some(charge), call.deadline).await;
-        let guess = admitted.inspect_err(&too_many)?;
-        let found = self.store.find_credentials(handle).await?;
+        let admitted = self.admit_sign_in(handle, charge, call.deadline).await;
+        let (guess, found) = admitted.inspect_err(&too_many)?;
         let (this, password) = (self.clone(), password.clone());
         guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
     }

@@ -9,14 +9,22 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::StoreError;
-use crate::domain::{AttemptKey, Attempts};
+use super::{Credentials, StoreError};
+use crate::domain::{AttemptKey, Attempts, Handle};
 
 /// Failed attempts, by what was tried.
 #[async_trait]
 pub trait AttemptStore: Send + Sync + 'static {
     /// What has failed since the last success; `None` when nothing has.
     async fn find_attempts(&self, key: &AttemptKey) -> Result<Option<Attempts>, StoreError>;
+
+    /// What a sign-in begins with: the same, and the account that signs in with `handle`, whatever its status. In one look,
+    /// for it is what every guess waits for.
+    async fn find_sign_in(
+        &self,
+        handle: &Handle,
+        key: &AttemptKey,
+    ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError>;
 
     /// Counts a failure and answers how many there are now; `None`, and counts nothing, when the guess came too late.
     /// `account_id` is whose name was tried, if it is anybody's.

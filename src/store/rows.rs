@@ -5,7 +5,7 @@ pub(super) mod mail;
 
 use std::time::Duration;
 
-use sqlx::FromRow;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -15,15 +15,45 @@ use crate::domain::{
     Note, Origin, PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
 };
 
-/// What every look-up of an account begins with; the columns of [`AccountRow`].
+/// The columns of [`AccountRow`].
+macro_rules! account_columns {
+    () => {
+        "accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
+         status, epoch, accounts.created_at, email_verified_at, platform_admin, password_changes"
+    };
+}
+pub(super) use account_columns;
+
+/// What every look-up of an account begins with.
 macro_rules! select_account {
     () => {
-        "select accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
-         status, epoch, accounts.created_at, email_verified_at, platform_admin, \
-         password_changes from accounts left join firms on firms.id = firm_id"
+        concat!(
+            "select ",
+            $crate::store::rows::account_columns!(),
+            " from accounts left join firms on firms.id = firm_id"
+        )
     };
 }
 pub(super) use select_account;
+
+/// What a sign-in begins with: the failures of a key and the account of a name, each if there is any. `$name` is the column
+/// of the name; `$key` and `$value` are how the engine writes the first two of what is bound.
+macro_rules! select_sign_in {
+    ($name:literal, $key:literal, $value:literal) => {
+        concat!(
+            "select failures, last_failed_at, ",
+            $crate::store::rows::account_columns!(),
+            " from (select 1) as always left join attempts on attempts.key = ",
+            $key,
+            " left join accounts on accounts.",
+            $name,
+            " = ",
+            $value,
+            " left join firms on firms.id = firm_id"
+        )
+    };
+}
+pub(super) use select_sign_in;
 
 #[derive(FromRow)]
 pub(super) struct AccountRow {
@@ -221,6 +251,39 @@ impl AttemptRow {
         };
         let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("key"))?;
         Ok(StoredAttempts { key, account_id: self.account_id, attempts })
+    }
+}
+
+/// A row of [`select_sign_in`].
+#[derive(FromRow)]
+pub(super) struct SignInRow {
+    failures: Option<i64>,
+    last_failed_at: Option<i64>,
+    #[sqlx(flatten)]
+    account: Maybe<AccountRow>,
+}
+
+impl SignInRow {
+    pub fn into_parts(self, key: &AttemptKey) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
+        let attempts = self.failures.zip(self.last_failed_at).map(|(failures, last_failed_at)| {
+            AttemptRow { key: key.to_string(), failures, last_failed_at, account_id: None }.into_attempts()
+        });
+        let credentials = self.account.0.map(AccountRow::into_credentials);
+        Ok((attempts.transpose()?.map(|stored| stored.attempts), credentials.transpose()?))
+    }
+}
+
+/// A row of a table that was joined, if there was one: then it has an `id`.
+struct Maybe<T>(Option<T>);
+
+impl<'r, R: Row, T: FromRow<'r, R>> FromRow<'r, R> for Maybe<T>
+where
+    &'static str: ColumnIndex<R>,
+    Option<Uuid>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        let id: Option<Uuid> = row.try_get("id")?;
+        id.map(|_| T::from_row(row)).transpose().map(Self)
     }
 }
 

@@ -74,6 +74,7 @@ on_every_engine!(
     a_thousand_sessions_end_together,
     a_changed_role_counts_the_epoch_and_ends_all_sessions,
     failures_are_counted_until_they_are_forgotten_and_none_that_comes_too_late,
+    a_sign_in_begins_with_the_account_and_the_failures_whichever_there_are,
     a_session_opens_in_time_and_forgets_the_failures_before_it,
     of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes_after_them,
     counts_that_are_idle_are_forgotten_but_for_accounts_that_have_reached_so_many,

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::errors::failure;
 use super::{PostgresStore, unit};
-use crate::domain::{AttemptKey, Attempts};
-use crate::store::rows::{AttemptRow, millis};
-use crate::store::{AttemptStore, Budget, StoreError, StoredAttempts};
+use crate::domain::{AttemptKey, Attempts, Handle};
+use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
+use crate::store::{AttemptStore, Budget, Credentials, StoreError, StoredAttempts};
 
 /// How many rows are deleted at a time: nobody waits for long, however many there are.
 const PURGED_AT_ONCE: u64 = 1_000;
@@ -26,6 +26,24 @@ impl AttemptStore for PostgresStore {
                 .await
                 .map_err(failure)?;
         Ok(row.map(AttemptRow::into_attempts).transpose()?.map(|stored| stored.attempts))
+    }
+
+    async fn find_sign_in(
+        &self,
+        handle: &Handle,
+        key: &AttemptKey,
+    ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
+        let query = match handle {
+            Handle::Username(_) => select_sign_in!("username", "$1", "$2"),
+            Handle::Email(_) => select_sign_in!("email", "$1", "$2"),
+        };
+        let row: SignInRow = sqlx::query_as(query)
+            .bind(key.to_string())
+            .bind(handle.as_str())
+            .fetch_one(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
+        row.into_parts(key)
     }
 
     async fn count_failure(

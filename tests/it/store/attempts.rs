@@ -8,7 +8,7 @@ use countersign::store::{Budget, Opened, Opening, StoredAttempts};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{Store, at, session, username};
+use super::{Store, at, email, session, username};
 
 fn key(name: &str) -> AttemptKey {
     AttemptKey::login(&Handle::parse(name).unwrap())
@@ -48,6 +48,24 @@ pub async fn failures_are_counted_until_they_are_forgotten_and_none_that_comes_t
     assert!(store.clear_attempts(&key("nobody")).await.unwrap());
     assert!(!store.clear_attempts(&key("nobody")).await.unwrap());
     assert_eq!(store.list_attempts(1, None, 10).await.unwrap(), []);
+}
+
+pub async fn a_sign_in_begins_with_the_account_and_the_failures_whichever_there_are(store: Store) {
+    for new in [username(1, "alice"), email(2, "ada@example.com", 7)] {
+        let (handle, key) = (new.identity.handle(), AttemptKey::login(&new.identity.handle()));
+        let begin = async || {
+            let (attempts, credentials) = store.find_sign_in(&handle, &key).await.unwrap();
+            (attempts.map(|attempts| attempts.failures), credentials.map(|found| found.account))
+        };
+        assert_eq!(begin().await, (None, None));
+        store.count_failure(&Budget { key, seen: 0, below: 3 }, None, at(1)).await.unwrap();
+        assert_eq!(begin().await, (Some(1), None), "of a name that nobody has");
+        store.insert_account(&new, None, None).await.unwrap();
+        let account = store.find_account(new.id).await.unwrap();
+        assert_eq!(begin().await, (None, account.clone()), "who registers begins anew");
+        store.count_failure(&Budget { key, seen: 0, below: 3 }, Some(new.id), at(2)).await.unwrap();
+        assert_eq!(begin().await, (Some(1), account));
+    }
 }
 
 pub async fn a_session_opens_in_time_and_forgets_the_failures_before_it(store: Store) {
