@@ -125,7 +125,9 @@ impl Segment {
         let back = (area as u64 * x) >> 32;
         let at = start + area - 1 - back as usize;
         let lane = SLICES * self.length;
-        if at < lane { at } else { at - lane }
+        // Around the end without a branch, for `random` may be a secret: the sign, spread over all bits, chooses.
+        let past = at.wrapping_sub(lane).cast_signed();
+        past.cast_unsigned().wrapping_add(lane & (past >> (isize::BITS - 1)).cast_unsigned())
     }
 }
 
