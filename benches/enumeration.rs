@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use argon2::Params;
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::pb::{LoginRequest, RequestPasswordResetRequest, ResendVerificationRequest, login_request};
 use harness::{Process, data};
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("countersign.db").display());
     let accounts = 2 * samples as u64;
-    data::add_accounts(&database, 1, accounts);
+    data::add_accounts(&database, 1, accounts, &Params::default());
     data::execute(&database, "update accounts set status = 'inactive' where rowid % 2 = 0");
     // Accounts with an address, beside those with a username.
     for statement in [

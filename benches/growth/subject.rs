@@ -1,5 +1,6 @@
 //! A server with so much of something, and its comparison with those that have more of it.
 
+use argon2::Params;
 use tempfile::TempDir;
 
 use crate::harness::wire::Call;
@@ -26,7 +27,7 @@ impl Subject {
         let folder = tempfile::tempdir().unwrap();
         let file = || format!("sqlite:{}", folder.path().join("countersign.db").display());
         let url = database.as_ref().map_or_else(file, Database::url);
-        data::add_accounts(&url, 1, accounts);
+        data::add_accounts(&url, 1, accounts, &Params::default());
         if revocations > 0 {
             add_revocations(&url, revocations);
         }

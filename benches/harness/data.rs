@@ -1,5 +1,4 @@
-//! Accounts in bulk, their tokens and their sign-ins. All have one password and one hash of it, made here with the default
-//! parameters: what differs between accounts is nothing that a sign-in's cost depends on.
+//! Accounts in bulk, their tokens and their sign-ins. All have one password and one hash of it, made here: what differs between accounts is nothing that a sign-in's cost depends on.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,8 +20,8 @@ pub const SECRET: &str = "a secret of the benchmarks, and of nothing else";
 const PASSWORD: &str = "s3cur3pass";
 const SALT: &[u8; 16] = b"saltsaltsaltsalt";
 
-/// Makes the tables if need be, and accounts number `first` to `last`.
-pub fn add_accounts(database: &str, first: u64, last: u64) {
+/// Makes the tables if need be, and accounts number `first` to `last`, whose hash costs this.
+pub fn add_accounts(database: &str, first: u64, last: u64, params: &Params) {
     // The same on either engine: an id that counts up, as the real ones do, and a name.
     let (numbers, id, name) = if is_sqlite(database) {
         let numbers = format!("with recursive n(i) as (select {first} union all select i + 1 from n where i < {last})");
@@ -32,7 +31,7 @@ pub fn add_accounts(database: &str, first: u64, last: u64) {
         (numbers, "('01a00000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid", "'u' || lpad(i::text, 8, '0')")
     };
     let columns = "insert into accounts (id, username, password_hash, created_at)";
-    let insert = format!("{columns} {numbers} select {id}, {name}, '{}', 1800000000000 from n", hash());
+    let insert = format!("{columns} {numbers} select {id}, {name}, '{}', 1800000000000 from n", hash(params));
     execute(database, &insert);
 }
 
@@ -105,12 +104,11 @@ pub fn rest_sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
 }
 
 /// As accounts store it.
-fn hash() -> String {
+fn hash(params: &Params) -> String {
     let mut output = [0; 32];
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     argon2.hash_password_into(PASSWORD.as_bytes(), SALT, &mut output).unwrap();
     let [salt, output] = [&SALT[..], &output].map(|bytes| STANDARD_NO_PAD.encode(bytes));
-    let params = Params::default();
     format!("$argon2id$v=19$m={},t={},p={}${salt}${output}", params.m_cost(), params.t_cost(), params.p_cost())
 }
 

@@ -8,8 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use argon2_kernel::Kernel;
-
 use super::machine::{self, Memory, Pinned};
 
 /// Until it accepts connections.
@@ -26,11 +24,11 @@ impl Process {
         Self::start(folder, core, |address| Self::command(database, address))
     }
 
-    /// The same on all cores, hashing with this kernel.
-    pub fn server_with(folder: &Path, database: &str, kernel: Kernel) -> Self {
+    /// The same on all cores, with these settings besides.
+    pub fn server_with(folder: &Path, database: &str, settings: &[(&str, &str)]) -> Self {
         Self::start(folder, None, |address| {
             let mut command = Self::command(database, address);
-            command.env("HASH_KERNEL", kernel.name());
+            command.envs(settings.iter().copied());
             command
         })
     }

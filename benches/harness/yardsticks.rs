@@ -109,13 +109,13 @@ impl AuthService for Nothing {
     );
 }
 
-/// Hashes a second with the default parameters on all cores, each thread with memory of its own that it uses again, as a
+/// Hashes a second on all cores, each thread with memory of its own that it uses again, as a
 /// server's do. Whole hashes in the time that they took, so that the last one of each thread is not cut.
-pub fn hashes(kernel: Kernel, spell: Duration) -> f64 {
+pub fn hashes(kernel: Kernel, params: &argon2::Params, spell: Duration) -> f64 {
     let threads = std::thread::available_parallelism().unwrap().get();
     let together = Barrier::new(threads);
     let hash = || {
-        let params = Params::new(19_456, 2).unwrap();
+        let params = Params::try_from(params).unwrap();
         let mut memory = Memory::allocate(params.blocks()).unwrap();
         let mut once = || kernel.fill(b"s3cur3pass", b"saltsaltsaltsalt", params, &mut memory).unwrap();
         once();

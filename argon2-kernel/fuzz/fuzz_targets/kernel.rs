@@ -23,7 +23,7 @@ struct Cost {
 impl<'a> Arbitrary<'a> for Cost {
     fn arbitrary(u: &mut Unstructured<'a>) -> Drawn<Self> {
         // Most are small, where the corners are.
-        let memory = often(u, 0..=63, 64..=300)?;
+        let memory = often(u, 0..=63, 64..=600)?;
         Ok(Self { memory, passes: u.int_in_range(0..=3)? })
     }
 }
@@ -83,7 +83,7 @@ fuzz_target!(|input: Input<'_>| {
     let hashes = [(password, salt, costs[0]), (salt, password, costs[1])]
         .map(|(password, salt, cost)| (password, salt, cost, expected(password, salt, cost, blocks)));
     for kernel in Kernel::available() {
-        let mut memory = Memory::allocate(blocks).expect("a third of a MiB");
+        let mut memory = Memory::allocate(blocks).expect("less than a MiB");
         let mut taken = 0;
         for (password, salt, cost, expected) in hashes {
             let made = hash(kernel, password, salt, cost, &mut memory);

@@ -10,11 +10,13 @@ pub mod together;
 
 use std::time::Duration;
 
+use argon2::Params;
 use argon2_kernel::Kernel;
+use countersign::hashing::cost;
 use tempfile::TempDir;
 
 use crate::harness::wire::Call;
-use crate::harness::{Bench, Load, Pace, Process, data, machine};
+use crate::harness::{Bench, Load, Pace, Process, data, machine, yardsticks};
 
 /// Accounts in the database of every scene.
 pub const ACCOUNTS: u64 = 1_000;
@@ -34,20 +36,22 @@ pub struct Ours {
 
 impl Ours {
     pub fn start(core: Option<usize>) -> Self {
-        let (folder, database) = Self::database();
+        let (folder, database) = Self::database(&Params::default());
         Self { process: Process::server(folder.path(), &database, core), folder }
     }
 
-    /// On all cores, hashing with this kernel.
-    pub fn with(kernel: Kernel) -> Self {
-        let (folder, database) = Self::database();
-        Self { process: Process::server_with(folder.path(), &database, kernel), folder }
+    /// On all cores, hashing with this kernel and these parameters.
+    pub fn hashing(kernel: Kernel, params: &Params) -> Self {
+        let (folder, database) = Self::database(params);
+        let cost = cost::to_text(params);
+        let settings = [("HASH_KERNEL", kernel.name()), ("HASH_PARAMS", cost.as_str())];
+        Self { process: Process::server_with(folder.path(), &database, &settings), folder }
     }
 
-    fn database() -> (TempDir, String) {
+    fn database(params: &Params) -> (TempDir, String) {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("countersign.db").display());
-        data::add_accounts(&database, 1, ACCOUNTS);
+        data::add_accounts(&database, 1, ACCOUNTS, params);
         (folder, database)
     }
 
@@ -66,6 +70,11 @@ impl Ours {
     pub fn me<'a>(&self, bench: &Bench, calls: &'a [Call], per_second: f64, spell: Duration) -> Load<'a> {
         Load { spell, ..self.load(bench, calls, 8, Pace::Open { per_second }) }
     }
+}
+
+/// Hashes a second on all cores, as the server makes them.
+pub fn raw_hashes(bench: &Bench) -> f64 {
+    yardsticks::hashes(Kernel::choose().kernel, &Params::default(), bench.spell())
 }
 
 /// A core for the server and one for the load: the first and the last that this process may use.

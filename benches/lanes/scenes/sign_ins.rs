@@ -1,9 +1,11 @@
 //! Sign-ins by themselves: how much of what the machine can hash is left when each hash is a sign-in, and how much of what a
 //! kernel gains.
 
+use argon2::Params;
 use argon2_kernel::Kernel;
+use countersign::hashing::cost;
 
-use super::{ACCOUNTS, Ours};
+use super::{ACCOUNTS, Ours, raw_hashes};
 use crate::harness::{Bench, Goal, Outcome, Row, data, yardsticks};
 
 pub fn sign_ins(bench: &mut Bench) {
@@ -12,7 +14,7 @@ pub fn sign_ins(bench: &mut Bench) {
     let (mut found, mut raw) = (Vec::new(), Vec::new());
     bench.each_round(|round| {
         let load = || ours.sign_ins(bench, &calls).run();
-        let hashes = || yardsticks::hashes(Kernel::choose().kernel, bench.spell());
+        let hashes = || raw_hashes(bench);
         let (outcome, rate) = if round % 2 == 0 { (load(), hashes()) } else { swap((hashes(), load())) };
         found.push(outcome);
         raw.push(rate);
@@ -28,26 +30,33 @@ pub fn sign_ins(bench: &mut Bench) {
     bench.row(Row::plain("  p99", "ms", each(|outcome| outcome.ms(0.99))));
 }
 
+/// With the default parameters, and with some that take as long as many operators can bear.
 pub fn kernels(bench: &mut Bench) {
+    gain(bench, &Params::default());
+    gain(bench, &Params::new(65_536, 2, 1, None).unwrap());
+}
+
+fn gain(bench: &mut Bench, params: &Params) {
     let calls = data::sign_ins(1..=ACCOUNTS);
     let kernels = [Kernel::choose().kernel, Kernel::PORTABLE];
-    let servers = kernels.map(Ours::with);
+    let servers = kernels.map(|kernel| Ours::hashing(kernel, params));
     let (mut outcomes, mut raw) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     bench.each_round(|round| {
         // Whichever of the two comes first, its hashes and its sign-ins are next to each other.
         for at in [round % 2, 1 - round % 2] {
-            raw[at].push(yardsticks::hashes(kernels[at], bench.spell()));
+            raw[at].push(yardsticks::hashes(kernels[at], params, bench.spell()));
             outcomes[at].push(servers[at].sign_ins(bench, &calls).run());
         }
     });
     outcomes.iter().flatten().for_each(|outcome| bench.check("sign-ins", outcome));
-    let [ours, crate_s] = outcomes.map(|outcomes| outcomes.iter().map(Outcome::rate).collect::<Vec<_>>());
-    let gain = |of: &[f64], by: &[f64]| of.iter().zip(by).map(|(of, by)| of / by).collect::<Vec<_>>();
-    let (gained, possible) = (gain(&ours, &crate_s), gain(&raw[0], &raw[1]));
-    let [by_kernel, by_crate] = raw;
-    bench.row(Row::ratio(format!("raw hashes: {} ÷ portable", kernels[0]), "/s", by_kernel, by_crate));
-    bench.row(Row::ratio(format!("sign-ins: {} ÷ portable", kernels[0]), "/s", ours, crate_s));
-    bench.row(Row::ratio("gain of sign-ins ÷ gain of hashes", "", gained, possible).goal(Goal::AtLeast(0.95)));
+    let [by_kernel, by_crate] = outcomes.map(|outcomes| outcomes.iter().map(Outcome::rate).collect::<Vec<_>>());
+    let ratios = |of: &[f64], by: &[f64]| of.iter().zip(by).map(|(of, by)| of / by).collect::<Vec<_>>();
+    let (gained, possible) = (ratios(&by_kernel, &by_crate), ratios(&raw[0], &raw[1]));
+    let [raw_kernel, raw_crate] = raw;
+    let what = format!("{}: {} ÷ portable, ", cost::to_text(params), kernels[0]);
+    bench.row(Row::ratio(format!("{what}raw hashes"), "/s", raw_kernel, raw_crate));
+    bench.row(Row::ratio(format!("{what}sign-ins"), "/s", by_kernel, by_crate));
+    bench.row(Row::ratio("  the latter ÷ the former", "", gained, possible).goal(Goal::AtLeast(0.95)));
 }
 
 fn swap<A, B>((a, b): (A, B)) -> (B, A) {

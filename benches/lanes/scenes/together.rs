@@ -4,11 +4,9 @@
 use std::thread;
 use std::time::Duration;
 
-use argon2_kernel::Kernel;
-
 use super::{ACCOUNTS, Ours};
 use crate::harness::wire::Call;
-use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data, machine, yardsticks};
+use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data, machine};
 
 /// Token checks a second, in the first scene: far from what the server can do.
 const CHECKS: f64 = 500.0;
@@ -33,7 +31,7 @@ pub fn together(bench: &mut Bench) {
         if round % 2 == 1 {
             alone();
         }
-        raw.push(yardsticks::hashes(Kernel::choose().kernel, bench.spell()));
+        raw.push(super::raw_hashes(bench));
     });
     quiet.iter().for_each(|outcome| bench.check("Me in quiet", outcome));
     loaded.iter().for_each(|outcome| bench.check("Me beside sign-ins", outcome));
