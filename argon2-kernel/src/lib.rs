@@ -1,7 +1,7 @@
 //! argon2id (RFC 9106, version 0x13) with one lane, at the speed of the hardware, in memory that the caller keeps.
 //!
-//! Half to three quarters of what a sign-in costs is argon2's compression function, and a compiler makes half of what a
-//! core can do of it. Here it is written in vectors ([`Kernel`]): AVX-512, AVX2, and for every other processor the `argon2`
+//! Nearly all of what a sign-in costs is argon2's compression function, and of what a core could do of it a compiler makes a
+//! third to a half. Here it is written in vectors ([`Kernel`]): AVX-512, AVX2, and for every other processor the `argon2`
 //! crate, which is also what the tests compare with. A package of its own because it is the one place with `unsafe` code,
 //! so that a debug build can optimise it and nothing else, and Miri can run it.
 //!
@@ -22,7 +22,8 @@
 //! # What an observer could learn
 //! - **Time.** No branch and no length depends on the password's bytes, or on anything derived from them: not in BLAKE2b,
 //!   not in the compression (additions, multiplications, rotations by constants and shuffles by constants), not in the
-//!   order of the blocks. Checks that an index is within bounds come out the same for every password.
+//!   choice of blocks. Checks that an index is within bounds come out the same for every password. `constant-time/` sees
+//!   it with valgrind, for AVX2. What depends on the password's *length* is how much of it BLAKE2b reads.
 //! - **Addresses.** In the first half of the first pass, which blocks are read follows from the parameters alone. From
 //!   then on it follows from what was computed: that is argon2id itself (RFC 9106 section 3.4.1.3), a trade of what a
 //!   neighbour on the same cache may see for what an attacker with graphics cards pays. Nothing else is looked up by a
