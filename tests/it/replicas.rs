@@ -190,11 +190,11 @@ async fn a_replica_forgets_connections_to_a_host_that_has_vanished() {
     // Every connection is in the middle of a question when nothing comes back any more; then the callers hang up.
     let mut behind = database.connect().await;
     behind.execute("begin; lock table accounts in access exclusive mode").await.unwrap();
-    let calls = (0..8).map(|_| {
+    let calls = (0..8).map(|n| {
         let service = app.service.clone();
         tokio::spawn(async move {
-            // Nothing that could be answered from memory.
-            let body = Body::from(r#"{"username":"nobody","password":"s3cur3pass"}"#);
+            // Nothing that could be answered from memory, and no name twice: those would wait for each other.
+            let body = Body::from(format!(r#"{{"username":"nobody {n}","password":"s3cur3pass"}}"#));
             let json = [("content-type", "application/json")];
             let login = app::request(Method::POST, "/api/auth/login", &json, body);
             service.oneshot(login).await.unwrap().status()
