@@ -42,6 +42,8 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.env_clear().env("DATABASE_URL", database).env("JWT_SECRET", super::data::SECRET);
         command.env("LISTEN_ADDR", address.to_string()).env("LOG_FORMAT", "json");
+        // To compare what it does with the one kernel and with the other.
+        command.envs(std::env::var("HASH_KERNEL").map(|kernel| ("HASH_KERNEL", kernel)));
         // All load comes from one address.
         for budget in ["LOGIN_FAILURES_PER_ADDRESS", "REGISTRATIONS_PER_ADDRESS", "MAIL_REQUESTS_PER_ADDRESS"] {
             command.env(budget, "0");

@@ -74,7 +74,13 @@ impl Ours {
 
 /// Hashes a second on all cores, as the server makes them.
 pub fn raw_hashes(bench: &Bench) -> f64 {
-    yardsticks::hashes(Kernel::choose().kernel, &Params::default(), bench.spell())
+    yardsticks::hashes(kernel(), &Params::default(), bench.spell())
+}
+
+/// What the server hashes with: what `HASH_KERNEL` names, or else the fastest.
+fn kernel() -> Kernel {
+    let named = std::env::var("HASH_KERNEL").ok().and_then(|name| Kernel::available().find(|it| it.name() == name));
+    named.unwrap_or_else(|| Kernel::choose().kernel)
 }
 
 /// A core for the server and one for the load: the first and the last that this process may use.
