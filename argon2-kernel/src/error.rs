@@ -14,6 +14,9 @@ pub enum Error {
     /// More lanes than one, or a key or data of the application: what the `argon2` crate is for.
     #[error("only one lane, without key and associated data, is hashed here")]
     Unsupported,
+    /// The crate has bounds that nobody knows of.
+    #[error("the argon2 crate refuses these parameters")]
+    Refused,
     /// Longer than argon2 can say.
     #[error("a password has at most 4294967295 bytes")]
     PasswordTooLong,

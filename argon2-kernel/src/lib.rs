@@ -9,7 +9,7 @@
 //! # fn main() -> Result<(), argon2_kernel::Error> {
 //! use argon2_kernel::{Kernel, Memory, Params};
 //!
-//! let kernel = Kernel::choose().kernel;
+//! let kernel = Kernel::choose()?.kernel;
 //! let params = Params::new(19_456, 2)?;
 //! let mut memory = Memory::allocate(params.blocks())?;
 //! let output: [u8; 32] = kernel.fill(b"correct horse", b"a salt of sixteen", params, &mut memory)?;
@@ -23,17 +23,17 @@
 //! - **Time.** No branch and no length depends on the password's bytes, or on anything derived from them: not in BLAKE2b,
 //!   not in the compression (additions, multiplications, rotations by constants and shuffles by constants), not in the
 //!   choice of blocks. Checks that an index is within bounds come out the same for every password. `constant-time/` sees
-//!   it with valgrind, for AVX2. What depends on the password's *length* is how much of it BLAKE2b reads.
+//!   it with valgrind, for AVX2; AVX-512, which valgrind has not, differs in the compression alone. [`Kernel::PORTABLE`]
+//!   is as the crate is, which divides numbers that depend on the password. What depends on the password's *length* is how
+//!   much of it BLAKE2b reads.
 //! - **Addresses.** In the first half of the first pass, which blocks are read follows from the parameters alone. From
 //!   then on it follows from what was computed: that is argon2id itself (RFC 9106 section 3.4.1.3), a trade of what a
 //!   neighbour on the same cache may see for what an attacker with graphics cards pays. Nothing else is looked up by a
 //!   secret.
 //! - **Comparison** is the caller's: the output is a secret until compared in constant time.
 //! - **Memory.** The blocks are the caller's to wipe ([`Memory::wipe`]), and are wiped before they go back to the system.
-//!   What is derived from the password outside them (the initial digest, the last block's bytes) is wiped here. Not wiped
-//!   are registers, and the kilobyte of the stack on which one compression works.
-
-#![cfg_attr(not(test), forbid(clippy::unwrap_used))]
+//!   The digests between the password and them are wiped here. Not wiped are registers and what the functions below leave
+//!   on the stack: the kilobyte that one compression works on, and BLAKE2b's latest 128 bytes, which can be the password's.
 
 mod compress;
 mod error;

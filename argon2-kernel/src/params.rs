@@ -52,9 +52,12 @@ impl TryFrom<&argon2::Params> for Params {
     }
 }
 
-impl From<Params> for argon2::Params {
-    fn from(params: Params) -> Self {
-        // Within the same bounds.
-        Self::new(params.memory, params.passes, 1, None).unwrap_or_default()
+/// # Errors
+/// [`Error::Refused`], never as far as is known: the bounds are the same.
+impl TryFrom<Params> for argon2::Params {
+    type Error = Error;
+
+    fn try_from(params: Params) -> Result<Self, Error> {
+        Self::new(params.memory, params.passes, 1, None).map_err(|_| Error::Refused)
     }
 }

@@ -89,7 +89,11 @@ impl Accounts {
         deadline: Instant,
     ) -> Result<(Guess, Option<Credentials>), AuthError> {
         let key = AttemptKey::login(handle);
-        self.admit_by(|| self.store.find_sign_in(handle, &key), key, Some(charge), deadline).await
+        let look = || self.store.find_sign_in(handle, schedule::FREE);
+        let (guess, found) = self.admit_by(look, key, Some(charge), deadline).await?;
+        let found =
+            if guess.budget.seen < schedule::FREE { found } else { self.store.find_credentials(handle).await? };
+        Ok((guess, found))
     }
 
     /// `look` finds what has failed, and what else is of use to whom is admitted.

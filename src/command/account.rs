@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use uuid::Uuid;
 
-use super::{CommandError, operator_for, output, passwords};
+use super::{CommandError, kernel, operator_for, output, passwords};
 use crate::accounts::{AccountRecord, Operator, Registration};
 use crate::config::{AccountCommand, Output, PlatformAdminCommand, Printed, Settings};
 use crate::domain::{
@@ -80,7 +80,7 @@ async fn run(
         AccountCommand::Password { handle } => {
             let account = find(operator, &handle).await?;
             let password = new_password(settings, &PasswordContext::of(&account.identity)).await?;
-            let hasher = PasswordHasher::start(settings.hash_params.clone(), settings.hash_kernel.kernel(), 1, 1)?;
+            let hasher = PasswordHasher::start(settings.hash_params.clone(), kernel(settings)?, 1, 1)?;
             if !operator.set_password(&hasher, account.id, password).await? {
                 return Err(CommandError::Unknown(account.identity.handle()));
             }
@@ -114,7 +114,7 @@ async fn create(settings: &Settings, operator: &Operator, output: Output, new: N
     if operator.find(&handle).await?.is_none() {
         // Before anybody types one: the file may be of no use.
         let password = new_password(settings, &PasswordContext::of(&identity)).await?;
-        let hasher = PasswordHasher::start(settings.hash_params.clone(), settings.hash_kernel.kernel(), 1, 1)?;
+        let hasher = PasswordHasher::start(settings.hash_params.clone(), kernel(settings)?, 1, 1)?;
         if let Some(id) = operator.create(&hasher, identity, new.firm.is_some(), password).await? {
             let made = operator.record(id).await?.ok_or_else(|| CommandError::Unknown(handle.clone()))?;
             return output.changed(&format!("created {handle} ({id})"), &made, true);

@@ -6,7 +6,7 @@ use argon2::Params;
 use argon2_kernel::Kernel;
 use tokio::task::JoinSet;
 
-use super::{CommandError, say};
+use super::{CommandError, kernel, say};
 use crate::config::Settings;
 use crate::domain::Password;
 use crate::hashing::{HashError, PasswordHasher, Turn, cost};
@@ -31,7 +31,7 @@ pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) 
     costs.sort_by_key(|(m, t)| m * t);
     // A third of the time goes to taking memory, and to the last hash of each.
     let each = within * 2 / 3 / u32::try_from(costs.len()).unwrap_or(1);
-    let kernel = settings.hash_kernel.kernel();
+    let kernel = kernel(settings)?;
     say(&format!("threads that hash at once: {threads}, with the kernel {kernel}"))?;
     say("parameters         ms a hash  sign-ins a second  of one thread  memory")?;
     let mut rows = Vec::new();

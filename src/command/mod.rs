@@ -23,6 +23,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use argon2_kernel::Kernel;
 use uuid::Uuid;
 
 use crate::accounts::Operator;
@@ -174,6 +175,12 @@ async fn operator_for(
 /// What a use case's error hides from clients, the operator may see.
 fn cause(error: &AuthError) -> String {
     std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
+}
+
+/// What passwords are hashed with. A command has no log, so what there is to say of it goes where errors go.
+fn kernel(settings: &Settings) -> Result<Kernel, HashError> {
+    let warn = |warning: &str| drop(writeln!(io::stderr(), "countersign: {warning}"));
+    Ok(settings.hash_kernel.kernel(warn)?)
 }
 
 /// As `println!`, but for an output that is closed early: `countersign account list | head`.

@@ -27,11 +27,11 @@ pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, 
         }
         Scheme::Bcrypt(hash) => {
             let output = bcrypt::bcrypt(hash.cost, hash.salt, &hash.key(typed));
-            Ok(output[..hash.output.len()].to_vec())
+            Ok(output[..hash.output.len()].to_vec().into())
         }
         Scheme::Scrypt(hash) => scrypt(typed, &hash.salt, &hash.params, hash.output.len()),
         Scheme::Firebase(hash) => {
-            let key = Zeroizing::new(scrypt(typed, &hash.salt, &hash.params, 32)?);
+            let key = scrypt(typed, &hash.salt, &hash.params, 32)?;
             encrypt(&key, hash.signer.clone())
         }
         Scheme::Pbkdf2(hash) => {
@@ -39,7 +39,7 @@ pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, 
                 Digest::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
                 Digest::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
             };
-            let mut output = vec![0; hash.output.len()];
+            let mut output = Zeroizing::new(vec![0; hash.output.len()]);
             pbkdf2::derive(digest, hash.iterations, &hash.salt, typed, &mut output);
             Ok(output)
         }
@@ -62,7 +62,7 @@ pub(super) fn argon2id(
 ) -> Output {
     let password = password.as_bytes();
     match argon2_kernel::Params::try_from(params) {
-        Ok(params) => Ok(kernel.fill(password, salt, params, memory.take(params.blocks())?)?.to_vec()),
+        Ok(params) => Ok(kernel.fill(password, salt, params, memory.take(params.blocks())?)?.to_vec().into()),
         Err(_) => argon2(Algorithm::Argon2id, Version::V0x13, params, password, salt, OUTPUT_BYTES, memory),
     }
 }
@@ -78,7 +78,7 @@ fn argon2(
     memory: &mut Memory,
 ) -> Output {
     let blocks = memory.take(params.block_count())?.as_argon2();
-    let mut output = vec![0; length];
+    let mut output = Zeroizing::new(vec![0; length]);
     Argon2::new(algorithm, version, params.clone())
         .hash_password_into_with_memory(password, salt, &mut output, blocks)
         .map(|()| output)
@@ -87,7 +87,7 @@ fn argon2(
 
 /// scrypt, whose memory is the allocator's: such a hash is verified once, and is ours from then on.
 fn scrypt(password: &[u8], salt: &[u8], params: &scrypt::Params, length: usize) -> Output {
-    let mut output = vec![0; length];
+    let mut output = Zeroizing::new(vec![0; length]);
     scrypt::scrypt(password, salt, params, &mut output)
         .map(|()| output)
         .map_err(|_| HashError::Failed("scrypt refused its input"))
@@ -99,6 +99,6 @@ fn encrypt(key: &[u8], mut text: Vec<u8>) -> Output {
     UnboundCipherKey::new(&AES_256, key)
         .and_then(EncryptingKey::ctr)
         .and_then(|key| key.less_safe_encrypt(&mut text, zero))
-        .map(|_| text)
+        .map(|_| text.into())
         .map_err(|_| HashError::Failed("AES refused its input"))
 }

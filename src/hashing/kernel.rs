@@ -26,37 +26,51 @@ pub fn parse(text: &str) -> Result<KernelSetting, String> {
 
 impl KernelSetting {
     /// Tries it once, which takes a millisecond. A kernel that errs must not hash: whoever registers with it could never sign
-    /// in elsewhere.
-    pub fn kernel(self) -> Kernel {
-        let Choice { kernel, wrong } = match self {
-            Self::Auto => Kernel::choose(),
-            Self::Only(kernel) => kernel.or_portable(),
+    /// in elsewhere. Then another is taken, and `warn` told.
+    pub fn kernel(self, warn: impl FnOnce(&str)) -> Result<Kernel, argon2_kernel::Error> {
+        let choice = match self {
+            Self::Auto => Kernel::choose()?,
+            Self::Only(kernel) => kernel.or_portable()?,
         };
-        if let Some(wrong) = wrong {
-            tracing::warn!(
-                event = "kernel",
-                %wrong,
-                "the {wrong} kernel gives a wrong hash on this machine: its processor, memory or build is broken. Passwords are \
-                 hashed with the {kernel} one, which is slower and right"
-            );
-        }
-        kernel
+        Ok(trusted(choice, warn))
     }
+}
+
+fn trusted(Choice { kernel, wrong }: Choice, warn: impl FnOnce(&str)) -> Kernel {
+    if let Some(wrong) = wrong {
+        warn(&format!(
+            "the {wrong} kernel gives a wrong hash on this machine: its processor, memory or build is broken. Passwords are \
+             hashed with the {kernel} one, which is slower and right"
+        ));
+    }
+    kernel
 }
 
 #[cfg(test)]
 mod tests {
-    use argon2_kernel::Kernel;
+    use argon2_kernel::{Choice, Kernel};
 
-    use super::{KernelSetting, parse};
+    use super::{KernelSetting, parse, trusted};
 
     #[test]
     fn every_kernel_of_this_processor_can_be_set_and_is_tried() {
         for kernel in Kernel::available() {
             let setting = parse(kernel.name()).unwrap();
-            assert_eq!((setting, setting.kernel()), (KernelSetting::Only(kernel), kernel));
+            let chosen = setting.kernel(|warning| panic!("{warning}"));
+            assert_eq!((setting, chosen), (KernelSetting::Only(kernel), Ok(kernel)));
         }
-        assert_eq!(Some(parse("auto").unwrap().kernel()), Kernel::available().next());
+        let fastest = parse("auto").unwrap().kernel(|warning| panic!("{warning}"));
+        assert_eq!(fastest.ok(), Kernel::available().next());
+    }
+
+    #[test]
+    fn a_kernel_that_errs_is_told_of_with_what_is_used_instead() {
+        let wrong = Kernel::available().next();
+        let mut told = String::new();
+        let choice = Choice { kernel: Kernel::PORTABLE, wrong };
+        assert_eq!(trusted(choice, |warning| told = warning.to_owned()), Kernel::PORTABLE);
+        let expected = format!("the {} kernel gives a wrong hash on this machine", wrong.unwrap());
+        assert!(told.starts_with(&expected) && told.contains("hashed with the portable one"), "{told}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
+use zeroize::Zeroizing;
 
 use super::memory::Memory;
 use super::queue::{Client, Place, Queue};
@@ -22,7 +23,7 @@ const FIRST_GUESS: Duration = Duration::from_millis(50);
 /// How long a thread that has nothing to hash keeps its memory. To take it again costs a tenth of a hash.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
-pub(super) type Output = Result<Vec<u8>, HashError>;
+pub(super) type Output = Result<Zeroizing<Vec<u8>>, HashError>;
 
 /// The entrance. The threads end when it is dropped.
 pub(super) struct Lane(Arc<Shared>);

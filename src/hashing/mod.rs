@@ -4,8 +4,8 @@
 //! time is told so at once, and when to come back.
 //!
 //! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
-//! `digest` the hashes themselves, `kernel` what makes ours, `machine` what there is of threads and memory, `cost` the parameters that may be set,
-//! `stats` what is counted.
+//! `digest` the hashes themselves, `kernel` what makes ours, `machine` what there is of threads and memory, `cost` the
+//! parameters that may be set, `stats` what is counted.
 
 pub mod cost;
 mod digest;
@@ -75,7 +75,7 @@ pub enum HashError {
     /// The deadline passed before a thread was free.
     #[error("no thread was free in time")]
     Late,
-    /// The machine cannot give the memory.
+    /// The machine cannot give the memory, or a defect.
     #[error("hashing failed: {0}")]
     Kernel(#[from] argon2_kernel::Error),
     /// A defect.
@@ -151,9 +151,9 @@ impl PasswordHasher {
         Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
     }
 
-    /// What it hashes with.
+    /// What new passwords are hashed with: no kernel but the portable one has more than one lane.
     pub fn kernel(&self) -> Kernel {
-        self.kernel
+        argon2_kernel::Params::try_from(&self.params).map_or(Kernel::PORTABLE, |_| self.kernel)
     }
 
     /// How many hashes have begun since the start. Tests count them to prove that strangers cost the same.

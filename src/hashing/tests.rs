@@ -52,7 +52,7 @@ impl Busy {
         let busy = tokio::spawn(lane.run(turn(0), std::future::pending(), move |_| {
             let _ = begun.send(());
             let _ = released.recv();
-            Ok(vec![0; 32])
+            Ok(vec![0; 32].into())
         }));
         begins.await.unwrap();
         let (ran, order) = mpsc::channel();
@@ -64,7 +64,7 @@ impl Busy {
         let (lane, ran) = (self.lane, self.ran.clone());
         let job = tokio::spawn(lane.run(turn, std::future::pending(), move |_| {
             ran.send(name).unwrap();
-            Ok(vec![1; 32])
+            Ok(vec![1; 32].into())
         }));
         // The test's runtime has one thread: the task runs until it waits.
         tokio::task::yield_now().await;
@@ -189,7 +189,7 @@ async fn a_hash_that_panics_costs_itself_only() {
     let lane = Lane::start(1, 4, 8).unwrap();
     let panics = lane.run(turn(1), std::future::pending(), |_| panic!("a panic of the tests"));
     assert!(matches!(panics.await, Err(HashError::Failed("the hash panicked"))));
-    assert_eq!(lane.run(turn(1), std::future::pending(), |_| Ok(vec![7; 32])).await.unwrap(), [7; 32]);
+    assert_eq!(lane.run(turn(1), std::future::pending(), |_| Ok(vec![7; 32].into())).await.unwrap()[..], [7; 32]);
     let stats = lane.stats();
     assert_eq!((stats.running, stats.wait.count(), stats.run.count()), (0, 2, 2));
 }
@@ -198,7 +198,7 @@ async fn a_hash_that_panics_costs_itself_only() {
 async fn the_threads_end_with_the_lane_and_give_their_memory_back() {
     let lane = Lane::start(2, 4, 8).unwrap();
     let memory = lane.memory();
-    lane.run(turn(1), std::future::pending(), |memory| memory.take(8).map(|_| vec![0; 32])).await.unwrap();
+    lane.run(turn(1), std::future::pending(), |memory| memory.take(8).map(|_| vec![0; 32].into())).await.unwrap();
     assert!(lane.stats().memory >= 8 * Block::SIZE);
     drop(lane);
     while std::sync::Arc::strong_count(&memory) > 1 {
@@ -239,16 +239,16 @@ fn memory_is_reused_without_leaving_anything_and_is_all_zero_when_it_was_wiped()
 #[tokio::test]
 async fn a_thread_that_has_nothing_to_do_has_nothing_left_in_its_memory() {
     let lane = Lane::start(1, 4, 64).unwrap();
-    let hash = |memory: &mut Memory| Ok(vec![u8::try_from(hash_in(memory, 64)).unwrap(); 32]);
-    assert_eq!(lane.run(turn(1), std::future::pending(), hash).await.unwrap(), [64; 32]);
+    let hash = |memory: &mut Memory| Ok(vec![u8::try_from(hash_in(memory, 64)).unwrap(); 32].into());
+    assert_eq!(lane.run(turn(1), std::future::pending(), hash).await.unwrap()[..], [64; 32]);
     // It may be looked at before the thread has had nothing to do.
-    let look = |memory: &mut Memory| Ok(vec![u8::try_from(memory.used()).unwrap(); 32]);
-    while lane.run(turn(1), std::future::pending(), look).await.unwrap() != [0; 32] {}
+    let look = |memory: &mut Memory| Ok(vec![u8::try_from(memory.used()).unwrap(); 32].into());
+    while lane.run(turn(1), std::future::pending(), look).await.unwrap()[..] != [0; 32] {}
 }
 
 #[tokio::test]
 async fn a_hash_verifies_its_own_password_only_and_a_stranger_costs_the_same() {
-    let hasher = PasswordHasher::start(cheap(), Kernel::choose().kernel, 1, 4).unwrap();
+    let hasher = PasswordHasher::start(cheap(), Kernel::choose().unwrap().kernel, 1, 4).unwrap();
     let hash = hasher.hash(&password("s3cur3pass"), turn(1)).await.unwrap();
     assert!(hasher.verify(&password("s3cur3pass"), Some(&hash), turn(1)).await.unwrap().matches);
     assert!(!hasher.verify(&password("S3cur3pass"), Some(&hash), turn(1)).await.unwrap().matches);
@@ -262,7 +262,7 @@ async fn a_hash_made_by_another_implementation_verifies_and_is_outdated_when_wea
     // `echo -n s3cur3pass | argon2 saltsaltsaltsalt -id -t 2 -k 256 -p 1 -l 32 -e`, with the C reference.
     let hash = PasswordHash::parse(REFERENCE).unwrap();
     for (params, outdated) in [(cheap(), false), (Params::default(), true)] {
-        let hasher = PasswordHasher::start(params, Kernel::choose().kernel, 1, 4).unwrap();
+        let hasher = PasswordHasher::start(params, Kernel::choose().unwrap().kernel, 1, 4).unwrap();
         let verdict = hasher.verify(&password("s3cur3pass"), Some(&hash), turn(1)).await.unwrap();
         assert_eq!((verdict.matches, verdict.outdated), (true, outdated));
     }
@@ -287,7 +287,7 @@ const REFERENCE: &str =
 
 #[tokio::test]
 async fn a_thread_that_stays_idle_gives_its_memory_back_and_takes_it_again() {
-    let hasher = PasswordHasher::start(cheap(), Kernel::choose().kernel, 1, 4).unwrap();
+    let hasher = PasswordHasher::start(cheap(), Kernel::choose().unwrap().kernel, 1, 4).unwrap();
     for _ in 0..2 {
         hasher.verify(&password("s3cur3pass"), None, turn(0)).await.unwrap();
         let begun = Instant::now();

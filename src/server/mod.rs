@@ -202,7 +202,8 @@ impl App {
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let tokens =
             Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
-        let kernel = settings.hash_kernel.kernel();
+        let warn = |warning: &str| tracing::warn!(event = "kernel", "{warning}");
+        let kernel = settings.hash_kernel.kernel(warn).map_err(HashError::Kernel)?;
         let hasher = PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
         let health = Health::serving().await;

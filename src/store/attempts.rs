@@ -19,11 +19,12 @@ pub trait AttemptStore: Send + Sync + 'static {
     async fn find_attempts(&self, key: &AttemptKey) -> Result<Option<Attempts>, StoreError>;
 
     /// What a sign-in begins with: the same, and the account that signs in with `handle`, whatever its status. In one look,
-    /// for it is what every guess waits for.
+    /// for it is what every guess waits for. After `below` failures or more the account is not looked at: who may have to
+    /// wait must not learn by time whether there is one.
     async fn find_sign_in(
         &self,
         handle: &Handle,
-        key: &AttemptKey,
+        below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError>;
 
     /// Counts a failure and answers how many there are now; `None`, and counts nothing, when the guess came too late.

@@ -36,10 +36,10 @@ macro_rules! select_account {
 }
 pub(super) use select_account;
 
-/// What a sign-in begins with: the failures of a key and the account of a name, each if there is any. `$name` is the column
-/// of the name; `$key` and `$value` are how the engine writes the first two of what is bound.
+/// What a sign-in begins with: the failures of a key and, unless they are too many, the account of a name, each if there is
+/// any. `$name` is the column of the name; the others are how the engine writes what is bound, in this order.
 macro_rules! select_sign_in {
-    ($name:literal, $key:literal, $value:literal) => {
+    ($name:literal, $key:literal, $value:literal, $below:literal) => {
         concat!(
             "select failures, last_failed_at, ",
             $crate::store::rows::account_columns!(),
@@ -49,6 +49,8 @@ macro_rules! select_sign_in {
             $name,
             " = ",
             $value,
+            " and coalesce(failures, 0) < ",
+            $below,
             " left join firms on firms.id = firm_id"
         )
     };
@@ -244,14 +246,18 @@ pub(super) struct AttemptRow {
 
 impl AttemptRow {
     pub fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
-        let impossible = |column| impossible("attempts", column, &self.key);
-        let attempts = Attempts {
-            failures: self.failures.try_into().map_err(|_| impossible("failures"))?,
-            last_failed_at: from_millis(self.last_failed_at).ok_or_else(|| impossible("last_failed_at"))?,
-        };
-        let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("key"))?;
+        let attempts = attempts(&self.key, self.failures, self.last_failed_at)?;
+        let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("attempts", "key", &self.key))?;
         Ok(StoredAttempts { key, account_id: self.account_id, attempts })
     }
+}
+
+fn attempts(key: impl std::fmt::Display, failures: i64, last_failed_at: i64) -> Result<Attempts, StoreError> {
+    let impossible = |column| impossible("attempts", column, &key);
+    Ok(Attempts {
+        failures: failures.try_into().map_err(|_| impossible("failures"))?,
+        last_failed_at: from_millis(last_failed_at).ok_or_else(|| impossible("last_failed_at"))?,
+    })
 }
 
 /// A row of [`select_sign_in`].
@@ -265,11 +271,10 @@ pub(super) struct SignInRow {
 
 impl SignInRow {
     pub fn into_parts(self, key: &AttemptKey) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
-        let attempts = self.failures.zip(self.last_failed_at).map(|(failures, last_failed_at)| {
-            AttemptRow { key: key.to_string(), failures, last_failed_at, account_id: None }.into_attempts()
-        });
+        let failed = self.failures.zip(self.last_failed_at);
+        let attempts = failed.map(|(failures, last_failed_at)| attempts(key, failures, last_failed_at));
         let credentials = self.account.0.map(AccountRow::into_credentials);
-        Ok((attempts.transpose()?.map(|stored| stored.attempts), credentials.transpose()?))
+        Ok((attempts.transpose()?, credentials.transpose()?))
     }
 }
 

@@ -79,7 +79,7 @@ fn turn() -> Turn {
 }
 
 fn hasher() -> PasswordHasher {
-    PasswordHasher::start(Params::new(8, 1, 1, None).unwrap(), Kernel::choose().kernel, 1, 4).unwrap()
+    PasswordHasher::start(Params::new(8, 1, 1, None).unwrap(), Kernel::choose().unwrap().kernel, 1, 4).unwrap()
 }
 
 async fn matches(hasher: &PasswordHasher, hash: &str, password: &str) -> bool {

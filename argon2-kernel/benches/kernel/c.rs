@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::ptr::null_mut;
 
-use argon2_kernel::{Memory, Params};
+use argon2_kernel::{Kernel, Memory, Params};
 use libloading::Library as Loaded;
 
 /// `Argon2_Context` of `argon2.h`.
@@ -67,13 +67,9 @@ pub fn libraries() -> Vec<Library> {
     files.sort_by_key(|file| file.file_name());
     for file in files.iter().filter(|file| file.path().extension().is_some_and(|extension| extension == "so")) {
         let name = file.path().file_stem().unwrap().to_string_lossy().into_owned();
-        // The instructions it was built for follow a dash.
-        let has = match name.split_once('-') {
-            Some((_, "avx2")) => is_x86_feature_detected!("avx2"),
-            Some((_, "avx512")) => is_x86_feature_detected!("avx512f"),
-            _ => true,
-        };
-        if has {
+        // The vectors it was built for follow a dash; every processor has the others.
+        let vectors = name.split_once('-').map(|(_, vectors)| vectors).filter(|vectors| vectors.starts_with("avx"));
+        if vectors.is_none_or(|vectors| Kernel::available().any(|kernel| kernel.name() == vectors)) {
             found.extend(Library::load(&file.path(), &format!("C: {name}")));
         }
     }

@@ -42,7 +42,7 @@ impl Contender {
             Self::Kernel(kernel) => kernel.fill(PASSWORD, SALT, params, memory).unwrap(),
             Self::Anew => {
                 let mut output = [0; 32];
-                Argon2::new(Algorithm::Argon2id, Version::V0x13, params.into())
+                Argon2::new(Algorithm::Argon2id, Version::V0x13, params.try_into().unwrap())
                     .hash_password_into(PASSWORD, SALT, &mut output)
                     .unwrap();
                 output
@@ -61,9 +61,9 @@ fn race(contenders: &[Contender], params: Params, threads: usize, rounds: usize)
         for round in 0..=rounds {
             let mut outputs = Vec::new();
             for turn in 0..contenders.len() {
-                // Each has each of the others before it once in a while.
-                let at = (turn * (1 + round % 2) + round) % contenders.len();
-                let at = if contenders.len().is_multiple_of(2) { (turn + round) % contenders.len() } else { at };
+                // Each is the first as often as the others, and every other round goes backwards.
+                let turn = if round % 2 == 0 { turn } else { contenders.len() - 1 - turn };
+                let at = (turn + round / 2) % contenders.len();
                 together.wait();
                 let begun = Instant::now();
                 outputs.push(contenders[at].hash(params, &mut memory));

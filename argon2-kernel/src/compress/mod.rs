@@ -1,10 +1,17 @@
 //! The compression function G of RFC 9106 section 3.5, once for each kind of vector. A file is one kind; all have the same
 //! three steps, so that whoever has read one has read them.
 
+#[cfg(not(target_arch = "x86_64"))]
+mod absent;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx2;
+mod avx2;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod avx512;
+mod avx512;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) use absent::{Absent as Avx2, Absent as Avx512};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use {avx2::Avx2, avx512::Avx512};
 
 use crate::memory::Block;
 

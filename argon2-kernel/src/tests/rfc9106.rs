@@ -6,7 +6,7 @@ use blake2::digest::consts::U32;
 use blake2::{Blake2b, Blake2b512, Digest};
 
 use super::hex;
-use crate::compress::Compress;
+use crate::compress::{Avx2, Avx512, Compress};
 use crate::memory::Block;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -140,9 +140,7 @@ fn assert_vectors(kernel: impl Compress) {
 
 #[test]
 #[cfg_attr(miri, ignore = "six hundred compressions")]
-#[cfg(target_arch = "x86_64")]
 fn the_vectors_of_rfc_9106_come_out_of_every_compression_of_this_processor() {
-    use crate::compress::{avx2::Avx2, avx512::Avx512};
     Avx2::detect().into_iter().for_each(assert_vectors);
     Avx512::detect().into_iter().for_each(assert_vectors);
 }

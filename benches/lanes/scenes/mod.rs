@@ -16,6 +16,7 @@ use countersign::hashing::cost;
 use tempfile::TempDir;
 
 use crate::harness::wire::Call;
+use crate::harness::process::kernel_setting;
 use crate::harness::{Bench, Load, Pace, Process, data, machine, yardsticks};
 
 /// Accounts in the database of every scene.
@@ -79,8 +80,8 @@ pub fn raw_hashes(bench: &Bench) -> f64 {
 
 /// What the server hashes with: what `HASH_KERNEL` names, or else the fastest.
 fn kernel() -> Kernel {
-    let named = std::env::var("HASH_KERNEL").ok().and_then(|name| Kernel::available().find(|it| it.name() == name));
-    named.unwrap_or_else(|| Kernel::choose().kernel)
+    let named = kernel_setting().and_then(|name| Kernel::available().find(|it| it.name() == name));
+    named.unwrap_or_else(|| Kernel::choose().unwrap().kernel)
 }
 
 /// A core for the server and one for the load: the first and the last that this process may use.

@@ -38,7 +38,7 @@ pub fn kernels(bench: &mut Bench) {
 
 fn gain(bench: &mut Bench, params: &Params) {
     let calls = data::sign_ins(1..=ACCOUNTS);
-    let kernels = [Kernel::choose().kernel, Kernel::PORTABLE];
+    let kernels = [super::kernel(), Kernel::PORTABLE];
     let servers = kernels.map(|kernel| Ours::hashing(kernel, params));
     let (mut outcomes, mut raw) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     bench.each_round(|round| {

@@ -31,19 +31,21 @@ impl AttemptStore for PostgresStore {
     async fn find_sign_in(
         &self,
         handle: &Handle,
-        key: &AttemptKey,
+        below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
+        let key = AttemptKey::login(handle);
         let query = match handle {
-            Handle::Username(_) => select_sign_in!("username", "$1", "$2"),
-            Handle::Email(_) => select_sign_in!("email", "$1", "$2"),
+            Handle::Username(_) => select_sign_in!("username", "$1", "$2", "$3"),
+            Handle::Email(_) => select_sign_in!("email", "$1", "$2", "$3"),
         };
         let row: SignInRow = sqlx::query_as(query)
             .bind(key.to_string())
             .bind(handle.as_str())
+            .bind(i64::from(below))
             .fetch_one(&self.pools.calls()?)
             .await
             .map_err(failure)?;
-        row.into_parts(key)
+        row.into_parts(&key)
     }
 
     async fn count_failure(

@@ -54,7 +54,7 @@ pub async fn a_sign_in_begins_with_the_account_and_the_failures_whichever_there_
     for new in [username(1, "alice"), email(2, "ada@example.com", 7)] {
         let (handle, key) = (new.identity.handle(), AttemptKey::login(&new.identity.handle()));
         let begin = async || {
-            let (attempts, credentials) = store.find_sign_in(&handle, &key).await.unwrap();
+            let (attempts, credentials) = store.find_sign_in(&handle, 2).await.unwrap();
             (attempts.map(|attempts| attempts.failures), credentials.map(|found| found.account))
         };
         assert_eq!(begin().await, (None, None));
@@ -65,6 +65,8 @@ pub async fn a_sign_in_begins_with_the_account_and_the_failures_whichever_there_
         assert_eq!(begin().await, (None, account.clone()), "who registers begins anew");
         store.count_failure(&Budget { key, seen: 0, below: 3 }, Some(new.id), at(2)).await.unwrap();
         assert_eq!(begin().await, (Some(1), account));
+        store.count_failure(&Budget { key, seen: 1, below: 3 }, Some(new.id), at(3)).await.unwrap();
+        assert_eq!(begin().await, (Some(2), None), "too many to be looked at");
     }
 }
 
