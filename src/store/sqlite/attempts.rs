@@ -18,7 +18,7 @@ impl AttemptStore for SqliteStore {
         let row: Option<AttemptRow> =
             sqlx::query_as("select key, failures, last_failed_at, account_id from attempts where key = ?1")
                 .bind(key.to_string())
-                .fetch_optional(&self.readers)
+                .fetch_optional(&mut *self.readers.take().await?)
                 .await
                 .map_err(failure)?;
         Ok(row.map(AttemptRow::into_attempts).transpose()?.map(|stored| stored.attempts))
@@ -38,7 +38,7 @@ impl AttemptStore for SqliteStore {
             .bind(key.to_string())
             .bind(handle.as_str())
             .bind(i64::from(below))
-            .fetch_one(&self.readers)
+            .fetch_one(&mut *self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.into_parts(&key)
@@ -95,7 +95,7 @@ impl AttemptStore for SqliteStore {
         .bind(failures)
         .bind(after.map(AttemptKey::to_string).unwrap_or_default())
         .bind(limit)
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *self.readers.take().await?)
         .await
         .map_err(failure)?;
         rows.into_iter().map(AttemptRow::into_attempts).collect()

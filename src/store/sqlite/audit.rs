@@ -12,38 +12,40 @@ use crate::domain::{Action, AuditEvent};
 use crate::store::rows::{AuditRow, millis};
 use crate::store::{AuditPage, AuditStore, StoreError};
 
+/// Ten parameters a row, and far below SQLite's limit of them.
+const ROWS_A_STATEMENT: usize = 500;
+
 #[async_trait]
 impl AuditStore for SqliteStore {
     async fn append_events(&self, events: &[AuditEvent]) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        for AuditEvent { id, at, note } in events {
-            sqlx::query(
-                "insert into audit_events
+        // A statement is a wake-up of SQLite's thread, and one of ours.
+        for some in events.chunks(ROWS_A_STATEMENT) {
+            let mut insert = QueryBuilder::<Sqlite>::new(
+                "with noted (id, at, action, result, actor, account, firm, origin, request, detail) as (",
+            );
+            insert.push_values(some, |mut row, AuditEvent { id, at, note }| {
+                row.push_bind(id).push_bind(millis(*at)).push_bind(note.action.as_str()).push_bind(&*note.result);
+                row.push_bind(note.actor).push_bind(note.account).push_bind(note.firm);
+                row.push_bind(note.origin.to_string()).push_bind(note.request_id).push_bind(note.detail.to_string());
+            });
+            insert.push(
+                ") insert into audit_events
                      (id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail)
-                 values (?1, ?2, ?3, ?4, ?5, ?6,
-                     coalesce(?7, (select firm_id from accounts where id = ?6), (select firm_id from accounts where id = ?5)),
-                     ?8, ?9, ?10)
-                 on conflict (id) do nothing",
-            )
-            .bind(id)
-            .bind(millis(*at))
-            .bind(note.action.as_str())
-            .bind(&*note.result)
-            .bind(note.actor)
-            .bind(note.account)
-            .bind(note.firm)
-            .bind(note.origin.to_string())
-            .bind(note.request_id)
-            .bind(note.detail.to_string())
-            .execute(&mut *tx)
-            .await
-            .map_err(failure)?;
+                 select id, at, action, result, actor, account,
+                     coalesce(firm, (select firm_id from accounts where accounts.id = account),
+                         (select firm_id from accounts where accounts.id = actor)),
+                     origin, request, detail
+                 from noted where true on conflict (id) do nothing",
+            );
+            // Seldom twice of the same length.
+            insert.build().persistent(false).execute(&mut *tx).await.map_err(failure)?;
         }
         tx.commit().await.map_err(failure)
     }
 
     async fn list_events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, StoreError> {
-        let rows: Vec<AuditRow> = question(page).build_query_as().fetch_all(&self.readers).await.map_err(failure)?;
+        let rows: Vec<AuditRow> = question(page).build_query_as().fetch_all(&mut *self.readers.take().await?).await.map_err(failure)?;
         rows.into_iter().map(AuditRow::into_event).collect()
     }
 

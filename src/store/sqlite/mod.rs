@@ -18,6 +18,7 @@ mod moving;
 mod open;
 mod outbox;
 mod passwords;
+mod readers;
 mod sessions;
 mod tickets;
 
@@ -36,6 +37,7 @@ use super::{
 };
 use crate::domain::{Account, AccountStatus, AttemptKey, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
+use readers::Readers;
 
 pub use backup::{Backup, BackupError, Counts};
 pub(super) use moving::SqliteEnd;
@@ -51,9 +53,9 @@ const PURGED_AT_ONCE: u64 = 1_000;
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: SqlitePool,
-    readers: SqlitePool,
+    readers: Readers,
     /// Reads revocations, and nothing else: a rush of look-ups must not make it look as if the database were away.
-    feed: SqlitePool,
+    feed: Readers,
     /// Rings when this process has ended a session.
     bell: Notify,
     /// Rings when this process has queued mail.
@@ -102,14 +104,14 @@ impl AccountStore for SqliteStore {
             Handle::Email(_) => concat!(rows::select_account!(), " where accounts.email = ?1"),
         };
         let row: Option<AccountRow> =
-            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&self.readers).await.map_err(failure)?;
+            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&mut *self.readers.take().await?).await.map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()
     }
 
     async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
             .bind(id)
-            .fetch_optional(&self.readers)
+            .fetch_optional(&mut *self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_account).transpose()
@@ -120,7 +122,7 @@ impl AccountStore for SqliteStore {
             sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
                 .bind(after.unwrap_or(Uuid::nil()))
                 .bind(limit)
-                .fetch_all(&self.readers)
+                .fetch_all(&mut *self.readers.take().await?)
                 .await
                 .map_err(failure)?;
         rows.into_iter().map(AccountRow::into_account).collect()

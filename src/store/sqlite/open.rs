@@ -14,12 +14,13 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::Notify;
 
 use super::SqliteStore;
+use super::readers::Readers;
 use crate::store::{OpenError, beside};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Readers that may be at work at once. Look-ups take microseconds and there are two or four cores.
-const READERS: u32 = 4;
+const READERS: usize = 4;
 
 /// Longer than any transaction of ours, shorter than a client's patience.
 const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(3);
@@ -32,19 +33,16 @@ impl SqliteStore {
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
         let options = options(&path).journal_mode(SqliteJournalMode::Wal);
         // Connections stay open: reopening one needs a file descriptor at a time when there may be none.
-        let pool = |size| {
-            SqlitePoolOptions::new()
-                .min_connections(size)
-                .max_connections(size)
-                .acquire_timeout(WAIT_FOR_A_CONNECTION)
-                // Who waited in vain is told of; who waited long is not.
-                .acquire_slow_threshold(WAIT_FOR_A_CONNECTION)
-                .max_lifetime(None)
-                .idle_timeout(None)
-                // A connection to a file is not lost; asking whether it was takes as long as a look-up.
-                .test_before_acquire(false)
-        };
-        let writer = pool(1)
+        let writer = SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(1)
+            .acquire_timeout(WAIT_FOR_A_CONNECTION)
+            // Who waited in vain is told of; who waited long is not.
+            .acquire_slow_threshold(WAIT_FOR_A_CONNECTION)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            // A connection to a file is not lost; asking whether it was takes as long as a look-up.
+            .test_before_acquire(false)
             // A full disk or an I/O error makes SQLite roll back by itself, and sqlx believe that the transaction is
             // still open, for good. Such a connection is replaced.
             .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
@@ -58,9 +56,8 @@ impl SqliteStore {
             result => result,
         };
         migrated.map_err(|error| OpenError::migrating(database.clone(), error))?;
-        let options = options.pragma("query_only", "on");
-        let readers = pool(READERS).connect_with(options.clone()).await.map_err(failed)?;
-        let feed = pool(1).connect_with(options).await.map_err(failed)?;
+        let readers = Readers::open(&options, READERS, WAIT_FOR_A_CONNECTION).await.map_err(failed)?;
+        let feed = Readers::open(&options, 1, WAIT_FOR_A_CONNECTION).await.map_err(failed)?;
         Ok(Self { writer, readers, feed, bell: Notify::new(), mail: Notify::new(), _served: None })
     }
 

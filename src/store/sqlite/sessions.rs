@@ -1,11 +1,12 @@
 //! The statements that list sessions and end several at once. Apart from the others for length only.
 
 use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, SqlitePool, Transaction};
+use sqlx::{QueryBuilder, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
+use super::readers::Readers;
 use crate::store::rows::{RevocationRow, SessionRow, millis};
 use crate::store::{EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession};
 
@@ -21,7 +22,7 @@ macro_rules! select_session {
 }
 
 pub(super) async fn list(
-    readers: &SqlitePool,
+    readers: &Readers,
     account_id: Uuid,
     page: &SessionPage,
 ) -> Result<Vec<StoredSession>, StoreError> {
@@ -38,16 +39,16 @@ pub(super) async fn list(
     .bind(millis(page.now))
     .bind(millis(page.tokens_since))
     .bind(i64::from(page.limit))
-    .fetch_all(readers)
+    .fetch_all(&mut *readers.take().await?)
     .await
     .map_err(failure)?;
     rows.into_iter().map(SessionRow::into_session).collect()
 }
 
-pub(super) async fn find(readers: &SqlitePool, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
+pub(super) async fn find(readers: &Readers, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
     let row: Option<SessionRow> = sqlx::query_as(concat!(select_session!(), " where id = ?1"))
         .bind(id)
-        .fetch_optional(readers)
+        .fetch_optional(&mut *readers.take().await?)
         .await
         .map_err(failure)?;
     row.map(SessionRow::into_session).transpose()
@@ -108,7 +109,7 @@ pub(super) async fn note_tokens(
 }
 
 pub(super) async fn revocations(
-    pool: &SqlitePool,
+    readers: &Readers,
     seq: i64,
     now: OffsetDateTime,
 ) -> Result<Vec<StoredRevocation>, StoreError> {
@@ -119,7 +120,7 @@ pub(super) async fn revocations(
     .bind(seq)
     .bind(millis(now))
     .bind(i64::from(REVOCATIONS_AT_ONCE))
-    .fetch_all(pool)
+    .fetch_all(&mut *readers.take().await?)
     .await
     .map_err(failure)?;
     rows.into_iter().map(RevocationRow::into_revocation).collect()

@@ -52,7 +52,7 @@ impl TicketStore for SqliteStore {
         )
         .bind(digest.as_str())
         .bind(millis(now))
-        .fetch_optional(&self.readers)
+        .fetch_optional(&mut *self.readers.take().await?)
         .await
         .map_err(failure)?;
         row.map(TicketRow::into_ticket).transpose()
