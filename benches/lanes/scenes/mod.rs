@@ -15,8 +15,8 @@ use argon2_kernel::Kernel;
 use countersign::hashing::cost;
 use tempfile::TempDir;
 
-use crate::harness::wire::Call;
 use crate::harness::process::kernel_setting;
+use crate::harness::wire::Call;
 use crate::harness::{Bench, Load, Pace, Process, data, machine, yardsticks};
 
 /// Accounts in the database of every scene.

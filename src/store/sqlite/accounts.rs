@@ -1,16 +1,14 @@
 //! The statements that store an account, also in another's transaction. Apart from the others because both a registration
 //! and an accepted invitation make one.
 
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
-
 use super::attempts;
 use super::errors::{self, failure};
+use super::writer::Write;
 use crate::domain::{AttemptKey, Identity, NewAccount, PasswordHash};
 use crate::store::StoreError;
 use crate::store::rows::millis;
 
-pub(super) async fn insert(tx: &mut Transaction<'_, Sqlite>, account: &NewAccount) -> Result<(), StoreError> {
+pub(super) async fn insert(tx: &mut Write, account: &NewAccount) -> Result<(), StoreError> {
     // What was guessed while nobody had the name is not held against who has it now.
     attempts::clear(tx, &AttemptKey::login(&account.identity.handle())).await?;
     let (username, email, name, firm, role) = match &account.identity {

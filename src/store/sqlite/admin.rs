@@ -33,7 +33,8 @@ impl AdminStore for SqliteStore {
     }
 
     async fn list_records(&self, page: &AccountPage) -> Result<Vec<AccountRecord>, StoreError> {
-        let rows: Vec<AccountRow> = question(page).build_query_as().fetch_all(&mut *self.readers.take().await?).await.map_err(failure)?;
+        let rows: Vec<AccountRow> =
+            question(page).build_query_as().fetch_all(&mut *self.readers.take().await?).await.map_err(failure)?;
         rows.into_iter().map(AccountRow::into_record).collect()
     }
 

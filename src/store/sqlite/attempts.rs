@@ -1,12 +1,11 @@
 //! The statements about failed attempts.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
+use super::writer::Write;
 use super::{PURGED_AT_ONCE, SqliteStore};
 use crate::domain::{AttemptKey, Attempts, Handle};
 use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
@@ -62,7 +61,7 @@ impl AttemptStore for SqliteStore {
         .bind(millis(at))
         .bind(account_id)
         .bind(budget.below)
-        .fetch_optional(&self.writer)
+        .fetch_optional(&mut *self.writer.take().await?)
         .await
         .map_err(failure)?;
         Ok(failures.map(|failures| failures.try_into().unwrap_or(u32::MAX)))
@@ -71,14 +70,14 @@ impl AttemptStore for SqliteStore {
     async fn settle_attempts(&self, budget: &Budget) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let in_time = settle(&mut tx, budget).await?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(in_time)
     }
 
     async fn clear_attempts(&self, key: &AttemptKey) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let cleared = clear(&mut tx, key).await?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(cleared)
     }
 
@@ -112,7 +111,7 @@ impl AttemptStore for SqliteStore {
             )
             .bind(millis(idle_since))
             .bind(failures)
-            .execute(&self.writer)
+            .execute(&mut *self.writer.take().await?)
             .await;
             purged = done.map_err(failure)?.rows_affected();
         }
@@ -121,7 +120,7 @@ impl AttemptStore for SqliteStore {
 }
 
 /// Forgets the failures within another's transaction. Tells whether there were any.
-pub(super) async fn clear(tx: &mut Transaction<'_, Sqlite>, key: &AttemptKey) -> Result<bool, StoreError> {
+pub(super) async fn clear(tx: &mut Write, key: &AttemptKey) -> Result<bool, StoreError> {
     let done = sqlx::query("delete from attempts where key = ?1")
         .bind(key.to_string())
         .execute(&mut **tx)
@@ -132,7 +131,7 @@ pub(super) async fn clear(tx: &mut Transaction<'_, Sqlite>, key: &AttemptKey) ->
 
 /// Forgets the failures for a guess that was right, within the transaction of what it was for. Tells whether it came in time;
 /// if not, nothing of the transaction may be committed.
-pub(super) async fn settle(tx: &mut Transaction<'_, Sqlite>, budget: &Budget) -> Result<bool, StoreError> {
+pub(super) async fn settle(tx: &mut Write, budget: &Budget) -> Result<bool, StoreError> {
     sqlx::query("delete from attempts where key = ?1 and failures < ?2")
         .bind(budget.key.to_string())
         .bind(budget.below)

@@ -41,11 +41,12 @@ impl AuditStore for SqliteStore {
             // Seldom twice of the same length.
             insert.build().persistent(false).execute(&mut *tx).await.map_err(failure)?;
         }
-        tx.commit().await.map_err(failure)
+        tx.commit().await
     }
 
     async fn list_events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, StoreError> {
-        let rows: Vec<AuditRow> = question(page).build_query_as().fetch_all(&mut *self.readers.take().await?).await.map_err(failure)?;
+        let rows: Vec<AuditRow> =
+            question(page).build_query_as().fetch_all(&mut *self.readers.take().await?).await.map_err(failure)?;
         rows.into_iter().map(AuditRow::into_event).collect()
     }
 
@@ -59,7 +60,7 @@ impl AuditStore for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failure)?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(done.rows_affected())
     }
 }

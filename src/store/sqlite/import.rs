@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, SqliteExecutor, Transaction};
+use sqlx::{QueryBuilder, SqliteExecutor};
 use uuid::Uuid;
 
 use super::SqliteStore;
 use super::errors::failure;
+use super::writer::Write;
 use crate::domain::PortableAccount;
 use crate::store::import::{Columns, Existing, Known, ROWS_A_STATEMENT, firms, outcomes};
 use crate::store::rows::{self, AccountRow};
@@ -27,7 +28,7 @@ impl ImportStore for SqliteStore {
         for some in accounts.chunks(ROWS_A_STATEMENT) {
             all.extend(import_some(&mut tx, some, epochs).await?);
         }
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(all)
     }
 
@@ -63,7 +64,7 @@ impl ImportStore for SqliteStore {
 }
 
 async fn import_some(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Write,
     accounts: &[PortableAccount],
     epochs: &HashMap<Uuid, i64>,
 ) -> Result<Vec<Imported>, StoreError> {
@@ -106,10 +107,7 @@ async fn import_some(
 }
 
 /// Makes those that are missing, and tells which.
-async fn import_firms(
-    tx: &mut Transaction<'_, Sqlite>,
-    accounts: &[PortableAccount],
-) -> Result<Vec<(Uuid,)>, StoreError> {
+async fn import_firms(tx: &mut Write, accounts: &[PortableAccount]) -> Result<Vec<(Uuid,)>, StoreError> {
     let firms = firms(accounts);
     if firms.is_empty() {
         return Ok(Vec::new());

@@ -1,12 +1,11 @@
 //! The statements about invitations.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
+use super::writer::Write;
 use super::{SqliteStore, accounts, outbox};
 use crate::domain::{Identity, MailKind, NewAccount, NewMail, TicketDigest};
 use crate::store::rows::mail::{InvitationRow, select_invitation};
@@ -126,7 +125,7 @@ impl InvitationStore for SqliteStore {
         };
         sqlx::query("delete from invitations where id = ?1").bind(id).execute(&mut *tx).await.map_err(failure)?;
         take_back_mail(&mut tx, id).await?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         row.into_invitation().map(Some)
     }
 
@@ -167,12 +166,12 @@ impl InvitationStore for SqliteStore {
         }
         take_back_mail(&mut tx, invitation).await?;
         accounts::insert(&mut tx, account).await?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(true)
     }
 }
 
-async fn take_back_mail(tx: &mut Transaction<'_, Sqlite>, invitation: Uuid) -> Result<(), StoreError> {
+async fn take_back_mail(tx: &mut Write, invitation: Uuid) -> Result<(), StoreError> {
     sqlx::query("delete from outbox where state = 'queued' and kind = 'invitation' and subject = ?1")
         .bind(invitation)
         .execute(&mut **tx)

@@ -21,12 +21,12 @@ mod passwords;
 mod readers;
 mod sessions;
 mod tickets;
+mod writer;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::sqlite::Sqlite;
-use sqlx::{SqliteExecutor, SqlitePool, Transaction};
+use sqlx::SqliteExecutor;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -38,6 +38,7 @@ use super::{
 use crate::domain::{Account, AccountStatus, AttemptKey, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
 use readers::Readers;
+use writer::{Write, Writer};
 
 pub use backup::{Backup, BackupError, Counts};
 pub(super) use moving::SqliteEnd;
@@ -52,7 +53,7 @@ const PURGED_AT_ONCE: u64 = 1_000;
 /// A store in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: SqlitePool,
+    writer: Writer,
     readers: Readers,
     /// Reads revocations, and nothing else: a rush of look-ups must not make it look as if the database were away.
     feed: Readers,
@@ -65,13 +66,13 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    async fn write(&self) -> Result<Transaction<'_, Sqlite>, StoreError> {
-        self.writer.begin_with("begin immediate").await.map_err(failure)
+    async fn write(&self) -> Result<Write, StoreError> {
+        self.writer.begin().await
     }
 
     /// Commits the end of sessions, which the feed need not wait for.
-    async fn commit_end(&self, tx: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
-        tx.commit().await.map_err(failure)?;
+    async fn commit_end(&self, tx: Write) -> Result<(), StoreError> {
+        tx.commit().await?;
         self.bell.notify_one();
         Ok(())
     }
@@ -103,8 +104,11 @@ impl AccountStore for SqliteStore {
             }
             Handle::Email(_) => concat!(rows::select_account!(), " where accounts.email = ?1"),
         };
-        let row: Option<AccountRow> =
-            sqlx::query_as(query).bind(handle.as_str()).fetch_optional(&mut *self.readers.take().await?).await.map_err(failure)?;
+        let row: Option<AccountRow> = sqlx::query_as(query)
+            .bind(handle.as_str())
+            .fetch_optional(&mut *self.readers.take().await?)
+            .await
+            .map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()
     }
 
@@ -137,7 +141,7 @@ impl AccountStore for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failure)?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -147,7 +151,7 @@ impl AccountStore for SqliteStore {
         // failed there is nothing to forget.
         let untried = budget.as_ref().map(|budget| &budget.key);
         if budget.is_none_or(|budget| budget.seen == 0)
-            && insert_session(&self.writer, session, *password_changes, untried).await?
+            && insert_session(&mut *self.writer.take().await?, session, *password_changes, untried).await?
         {
             return Ok(Opened::Open);
         }
@@ -159,7 +163,7 @@ impl AccountStore for SqliteStore {
         if !insert_session(&mut *tx, session, *password_changes, None).await? {
             return Ok(Opened::Ended);
         }
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(Opened::Open)
     }
 
@@ -250,7 +254,7 @@ impl AccountStore for SqliteStore {
         {
             let mut purged = PURGED_AT_ONCE;
             while purged == PURGED_AT_ONCE {
-                let done = sqlx::query(statement).bind(millis(now)).execute(&self.writer).await;
+                let done = sqlx::query(statement).bind(millis(now)).execute(&mut *self.writer.take().await?).await;
                 purged = done.map_err(failure)?.rows_affected();
             }
         }
@@ -305,7 +309,7 @@ impl AccountStore for SqliteStore {
     async fn note_last_tokens(&self, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         sessions::note_tokens(&mut tx, times).await?;
-        tx.commit().await.map_err(failure)
+        tx.commit().await
     }
 }
 
@@ -342,11 +346,7 @@ async fn insert_session(
 
 /// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
 /// are over already.
-async fn tell_change(
-    tx: &mut Transaction<'_, Sqlite>,
-    account_id: Uuid,
-    until: OffsetDateTime,
-) -> Result<(), StoreError> {
+async fn tell_change(tx: &mut Write, account_id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query(
         "insert into revocations (account_id, epoch, expires_at) select id, epoch, ?2 from accounts where id = ?1",
     )
@@ -359,7 +359,7 @@ async fn tell_change(
 }
 
 async fn end_all_sessions(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Write,
     account_id: Uuid,
     epoch: i64,
     until: OffsetDateTime,

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::Notify;
 
 use super::SqliteStore;
 use super::readers::Readers;
+use super::writer::Writer;
 use crate::store::{OpenError, beside};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -32,32 +33,17 @@ impl SqliteStore {
         let database = path.display().to_string();
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
         let options = options(&path).journal_mode(SqliteJournalMode::Wal);
-        // Connections stay open: reopening one needs a file descriptor at a time when there may be none.
-        let writer = SqlitePoolOptions::new()
-            .min_connections(1)
-            .max_connections(1)
-            .acquire_timeout(WAIT_FOR_A_CONNECTION)
-            // Who waited in vain is told of; who waited long is not.
-            .acquire_slow_threshold(WAIT_FOR_A_CONNECTION)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            // A connection to a file is not lost; asking whether it was takes as long as a look-up.
-            .test_before_acquire(false)
-            // A full disk or an I/O error makes SQLite roll back by itself, and sqlx believe that the transaction is
-            // still open, for good. Such a connection is replaced.
-            .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(!connection.is_in_transaction()))))
-            .connect_with(options.clone())
-            .await
-            .map_err(failed)?;
+        let mut writer = options.connect().await.map_err(failed)?;
         // Two processes that start on a new file at once may both begin to migrate it. The one that comes second finds,
         // when it looks again, that there is nothing left to do.
-        let migrated = match MIGRATIONS.run(&writer).await {
-            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => MIGRATIONS.run(&writer).await,
+        let migrated = match MIGRATIONS.run(&mut writer).await {
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => MIGRATIONS.run(&mut writer).await,
             result => result,
         };
         migrated.map_err(|error| OpenError::migrating(database.clone(), error))?;
         let readers = Readers::open(&options, READERS, WAIT_FOR_A_CONNECTION).await.map_err(failed)?;
         let feed = Readers::open(&options, 1, WAIT_FOR_A_CONNECTION).await.map_err(failed)?;
+        let writer = Writer::new(writer, WAIT_FOR_A_CONNECTION);
         Ok(Self { writer, readers, feed, bell: Notify::new(), mail: Notify::new(), _served: None })
     }
 

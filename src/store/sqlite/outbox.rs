@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::SqliteStore;
 use super::errors::failure;
+use super::writer::Write;
 use crate::domain::NewMail;
 use crate::store::rows::mail::{ClaimedRow, DeadRow};
 use crate::store::rows::millis;
@@ -67,7 +66,7 @@ impl OutboxStore for SqliteStore {
         .fetch_all(&mut *tx)
         .await
         .map_err(failure)?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         rows.into_iter().map(ClaimedRow::into_claimed).collect()
     }
 
@@ -89,7 +88,7 @@ impl OutboxStore for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failure)?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -123,15 +122,15 @@ impl OutboxStore for SqliteStore {
 
 impl SqliteStore {
     /// Commits mail, and wakes whoever sends it.
-    pub(super) async fn commit_mail(&self, tx: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
-        tx.commit().await.map_err(failure)?;
+    pub(super) async fn commit_mail(&self, tx: Write) -> Result<(), StoreError> {
+        tx.commit().await?;
         self.mail.notify_one();
         Ok(())
     }
 }
 
 /// One statement that writes one row, whoever the recipient is and whatever is queued: asking must not tell.
-pub(super) async fn queue(tx: &mut Transaction<'_, Sqlite>, mail: &NewMail) -> Result<bool, StoreError> {
+pub(super) async fn queue(tx: &mut Write, mail: &NewMail) -> Result<bool, StoreError> {
     sqlx::query_scalar(
         "insert into outbox (id, kind, recipient, subject, queued_at, due_at, asked_at)
          values (?1, ?2, ?3, ?4, ?5,

@@ -1,12 +1,11 @@
 //! The statements about passwords that are replaced by others.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
+use super::writer::Write;
 use super::{SqliteStore, attempts, end_all_sessions, outbox, sessions, tickets};
 use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
 use crate::store::rows::{self, AccountRow};
@@ -113,7 +112,7 @@ impl PasswordStore for SqliteStore {
 }
 
 /// Another password begins anew.
-async fn forget_failures(tx: &mut Transaction<'_, Sqlite>, account: &Account) -> Result<(), StoreError> {
+async fn forget_failures(tx: &mut Write, account: &Account) -> Result<(), StoreError> {
     for key in [AttemptKey::login(&account.identity.handle()), AttemptKey::change(account.id)] {
         attempts::clear(tx, &key).await?;
     }

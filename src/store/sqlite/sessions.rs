@@ -1,12 +1,13 @@
 //! The statements that list sessions and end several at once. Apart from the others for length only.
 
+use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
-use sqlx::{QueryBuilder, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
 use super::readers::Readers;
+use super::writer::Write;
 use crate::store::rows::{RevocationRow, SessionRow, millis};
 use crate::store::{EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession};
 
@@ -56,7 +57,7 @@ pub(super) async fn find(readers: &Readers, id: Uuid) -> Result<Option<StoredSes
 
 /// Ends them by deleting first: whichever rows that finds, and no others, are revoked, whoever opens one meanwhile.
 pub(super) async fn end(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Write,
     account_id: Uuid,
     except: Option<Uuid>,
     from: OffsetDateTime,
@@ -93,10 +94,7 @@ pub(super) async fn end(
 }
 
 /// Never backwards: another replica may have written a later one.
-pub(super) async fn note_tokens(
-    tx: &mut Transaction<'_, Sqlite>,
-    times: &[(Uuid, OffsetDateTime)],
-) -> Result<(), StoreError> {
+pub(super) async fn note_tokens(tx: &mut Write, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
     for (id, at) in times {
         sqlx::query("update sessions set last_token_at = ?2 where id = ?1 and last_token_at < ?2")
             .bind(id)

@@ -1,12 +1,11 @@
 //! The statements about one-time tokens.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
-use sqlx::sqlite::Sqlite;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
+use super::writer::Write;
 use super::{SqliteStore, attempts, end_all_sessions, outbox, tell_change};
 use crate::domain::{AttemptKey, Email, Handle, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
 use crate::store::rows::mail::TicketRow;
@@ -35,7 +34,7 @@ impl TicketStore for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failure)?;
-        tx.commit().await.map_err(failure)?;
+        tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -168,7 +167,7 @@ fn notice_of_change(id: Uuid, account_id: Uuid, recipient: &Email, queued_at: Of
 
 /// Takes a ticket of an account out. Whose it was, and where it was sent.
 async fn spend(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Write,
     digest: &TicketDigest,
     purpose: TicketPurpose,
     now: OffsetDateTime,
@@ -186,7 +185,7 @@ async fn spend(
 }
 
 /// Whoever reads the account's mail may try again at once, however often others guessed.
-async fn forget_failures(tx: &mut Transaction<'_, Sqlite>, digest: &TicketDigest) -> Result<(), StoreError> {
+async fn forget_failures(tx: &mut Write, digest: &TicketDigest) -> Result<(), StoreError> {
     let owner: Option<(Uuid, String)> =
         sqlx::query_as("select account_id, email from tickets where digest = ?1 and purpose = 'reset_password'")
             .bind(digest.as_str())
@@ -203,7 +202,7 @@ async fn forget_failures(tx: &mut Transaction<'_, Sqlite>, digest: &TicketDigest
 
 /// Takes back every link of an account that could change its password or address, sent or not. Mail first: what is being
 /// sent at this moment gets no ticket any more, or has it already.
-pub(super) async fn void(tx: &mut Transaction<'_, Sqlite>, account_id: Uuid) -> Result<(), StoreError> {
+pub(super) async fn void(tx: &mut Write, account_id: Uuid) -> Result<(), StoreError> {
     for statement in [
         "delete from outbox where state = 'queued' and kind = 'change_email' and subject = ?1",
         "delete from outbox where state = 'queued' and kind = 'reset_password'
