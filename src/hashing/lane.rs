@@ -20,7 +20,7 @@ use super::{HashError, Turn, machine};
 /// How long a hash takes, before any has told.
 const FIRST_GUESS: Duration = Duration::from_millis(50);
 
-/// How long a thread that has nothing to hash keeps its memory. To take it again costs a tenth of a hash.
+/// How long a thread that has nothing to hash keeps its memory. To take it again costs milliseconds.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
 pub(super) type Output = Result<Zeroizing<Vec<u8>>, HashError>;

@@ -1,5 +1,5 @@
 //! The password lane: hashes run on threads of their own, each with memory of its own, behind a bounded queue. A hash
-//! costs ten thousand times what a token check costs, so the two share neither a thread pool nor a queue, and the hash
+//! costs thousands of times what a token check costs, so the two share neither a thread pool nor a queue, and the hash
 //! gives way where both want a core. A queue without a bound would be a promise that nobody keeps: who cannot be served in
 //! time is told so at once, and when to come back.
 //!

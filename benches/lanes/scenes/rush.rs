@@ -21,6 +21,9 @@ const CHECKS: f64 = 100.0;
 /// Calls of each kind of which the median says how quick it is in quiet.
 const PROBES: usize = 9;
 
+/// How long the server is left alone before each.
+const BETWEEN_PROBES: Duration = Duration::from_millis(20);
+
 /// How long the end of a storm is waited for.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -99,10 +102,15 @@ fn one_storm(bench: &Bench, me: &[Call], logins: &[Call]) -> Storm {
 
     let capacity = ours.sign_ins(bench, logins).run();
     let quiet = ours.me(bench, me, CHECKS, bench.spell().max(bench.storm() / 4)).run();
-    let median = |call: &Call| spread(&[(); PROBES].map(|()| Load::one(address, call).unwrap_or(f64::NAN)))[1];
+    let probe = |call: &Call| {
+        // As after the storm: a machine that has just rested is slower than one that has not.
+        thread::sleep(BETWEEN_PROBES);
+        Load::one(address, call)
+    };
+    let median = |call: &Call| spread(&[(); PROBES].map(|()| probe(call).unwrap_or(f64::NAN)))[1];
     let [quick_me, quick_sign_in] = [&me[0], &logins[0]].map(median);
     let is_quick = || {
-        let within = |call, quick: f64| Load::one(address, call).is_some_and(|ms| ms <= 2.0 * quick);
+        let within = |call, quick: f64| probe(call).is_some_and(|ms| ms <= 2.0 * quick);
         within(&me[0], quick_me) && within(&logins[0], quick_sign_in)
     };
 
@@ -124,7 +132,6 @@ fn one_storm(bench: &Bench, me: &[Call], logins: &[Call]) -> Storm {
             if begun > LONGEST {
                 break None;
             }
-            thread::sleep(Duration::from_millis(20));
         };
         let (storm, checks) = (storming.join().unwrap(), checking.join().unwrap());
         let above_idle = ours.process.memory().peak - idle - lane_mib();
