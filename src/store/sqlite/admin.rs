@@ -26,7 +26,7 @@ impl AdminStore for SqliteStore {
     async fn find_record(&self, id: Uuid) -> Result<Option<AccountRecord>, StoreError> {
         let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
             .bind(id)
-            .fetch_optional(&mut *self.readers.take().await?)
+            .fetch_optional(&mut **self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_record).transpose()
@@ -34,7 +34,7 @@ impl AdminStore for SqliteStore {
 
     async fn list_records(&self, page: &AccountPage) -> Result<Vec<AccountRecord>, StoreError> {
         let rows: Vec<AccountRow> =
-            question(page).build_query_as().fetch_all(&mut *self.readers.take().await?).await.map_err(failure)?;
+            question(page).build_query_as().fetch_all(&mut **self.readers.take().await?).await.map_err(failure)?;
         rows.into_iter().map(AccountRow::into_record).collect()
     }
 
@@ -104,7 +104,7 @@ impl AdminStore for SqliteStore {
     async fn find_firm(&self, id: Uuid) -> Result<Option<FirmRecord>, StoreError> {
         let row: Option<FirmRow> = sqlx::query_as(concat!(select_firm!(), " where id = ?1"))
             .bind(id)
-            .fetch_optional(&mut *self.readers.take().await?)
+            .fetch_optional(&mut **self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.map(FirmRow::into_record).transpose()
@@ -123,7 +123,7 @@ impl AdminStore for SqliteStore {
         .bind(after)
         .bind(after_id)
         .bind(i64::from(limit))
-        .fetch_all(&mut *self.readers.take().await?)
+        .fetch_all(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
         rows.into_iter().map(FirmRow::into_record).collect()

@@ -17,7 +17,7 @@ impl AttemptStore for SqliteStore {
         let row: Option<AttemptRow> =
             sqlx::query_as("select key, failures, last_failed_at, account_id from attempts where key = ?1")
                 .bind(key.to_string())
-                .fetch_optional(&mut *self.readers.take().await?)
+                .fetch_optional(&mut **self.readers.take().await?)
                 .await
                 .map_err(failure)?;
         Ok(row.map(AttemptRow::into_attempts).transpose()?.map(|stored| stored.attempts))
@@ -37,7 +37,7 @@ impl AttemptStore for SqliteStore {
             .bind(key.to_string())
             .bind(handle.as_str())
             .bind(i64::from(below))
-            .fetch_one(&mut *self.readers.take().await?)
+            .fetch_one(&mut **self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.into_parts(&key)
@@ -49,7 +49,7 @@ impl AttemptStore for SqliteStore {
         account_id: Option<Uuid>,
         at: OffsetDateTime,
     ) -> Result<Option<u32>, StoreError> {
-        let failures: Option<i64> = sqlx::query_scalar(
+        let failures: Vec<i64> = sqlx::query_scalar(
             "insert into attempts (key, failures, last_failed_at, account_id) values (?1, 1, ?2, ?3)
              on conflict (key) do update
              set failures = attempts.failures + 1, last_failed_at = excluded.last_failed_at,
@@ -61,10 +61,11 @@ impl AttemptStore for SqliteStore {
         .bind(millis(at))
         .bind(account_id)
         .bind(budget.below)
-        .fetch_optional(&mut *self.writer.take().await?)
+        // To its end, for only there it is committed: whoever reads but the row is given it also when the disk is full.
+        .fetch_all(&mut *self.writer.take().await?)
         .await
         .map_err(failure)?;
-        Ok(failures.map(|failures| failures.try_into().unwrap_or(u32::MAX)))
+        Ok(failures.first().map(|&failures| failures.try_into().unwrap_or(u32::MAX)))
     }
 
     async fn settle_attempts(&self, budget: &Budget) -> Result<bool, StoreError> {
@@ -94,7 +95,7 @@ impl AttemptStore for SqliteStore {
         .bind(failures)
         .bind(after.map(AttemptKey::to_string).unwrap_or_default())
         .bind(limit)
-        .fetch_all(&mut *self.readers.take().await?)
+        .fetch_all(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
         rows.into_iter().map(AttemptRow::into_attempts).collect()

@@ -33,8 +33,8 @@ impl AuditStore for SqliteStore {
                 ") insert into audit_events
                      (id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail)
                  select id, at, action, result, actor, account,
-                     coalesce(firm, (select firm_id from accounts where accounts.id = account),
-                         (select firm_id from accounts where accounts.id = actor)),
+                     coalesce(firm, (select firm_id from accounts where accounts.id = noted.account),
+                         (select firm_id from accounts where accounts.id = noted.actor)),
                      origin, request, detail
                  from noted where true on conflict (id) do nothing",
             );
@@ -46,7 +46,7 @@ impl AuditStore for SqliteStore {
 
     async fn list_events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, StoreError> {
         let rows: Vec<AuditRow> =
-            question(page).build_query_as().fetch_all(&mut *self.readers.take().await?).await.map_err(failure)?;
+            question(page).build_query_as().fetch_all(&mut **self.readers.take().await?).await.map_err(failure)?;
         rows.into_iter().map(AuditRow::into_event).collect()
     }
 

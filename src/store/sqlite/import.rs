@@ -35,7 +35,7 @@ impl ImportStore for SqliteStore {
     async fn judge_import(&self, accounts: &[PortableAccount]) -> Result<Vec<Imported>, StoreError> {
         let mut all = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(ROWS_A_STATEMENT) {
-            let known = Known::new(existing(&mut *self.readers.take().await?, some).await?);
+            let known = Known::new(existing(&mut **self.readers.take().await?, some).await?);
             all.extend(some.iter().map(|account| known.judge(account)));
         }
         Ok(all)
@@ -45,7 +45,7 @@ impl ImportStore for SqliteStore {
         let ended: Vec<(Uuid, i64)> = sqlx::query_as(
             "select account_id, max(epoch) from revocations where account_id is not null group by account_id",
         )
-        .fetch_all(&mut *self.readers.take().await?)
+        .fetch_all(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
         Ok(ended.into_iter().collect())
@@ -56,7 +56,7 @@ impl ImportStore for SqliteStore {
             sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
                 .bind(after.unwrap_or(Uuid::nil()))
                 .bind(limit)
-                .fetch_all(&mut *self.readers.take().await?)
+                .fetch_all(&mut **self.readers.take().await?)
                 .await
                 .map_err(failure)?;
         rows.into_iter().map(AccountRow::into_portable).collect()

@@ -68,7 +68,7 @@ impl InvitationStore for SqliteStore {
             sqlx::query_as(concat!(select_invitation!(), " where invitations.id = ?1 and invitations.expires_at > ?2"))
                 .bind(id)
                 .bind(millis(now))
-                .fetch_optional(&mut *self.readers.take().await?)
+                .fetch_optional(&mut **self.readers.take().await?)
                 .await
                 .map_err(failure)?;
         row.map(InvitationRow::into_invitation).transpose()
@@ -86,7 +86,7 @@ impl InvitationStore for SqliteStore {
         ))
         .bind(digest.as_str())
         .bind(millis(now))
-        .fetch_optional(&mut *self.readers.take().await?)
+        .fetch_optional(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
         row.map(InvitationRow::into_invitation).transpose()
@@ -105,7 +105,7 @@ impl InvitationStore for SqliteStore {
         .bind(before_id)
         .bind(millis(page.now))
         .bind(i64::from(page.limit))
-        .fetch_all(&mut *self.readers.take().await?)
+        .fetch_all(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
         rows.into_iter().map(InvitationRow::into_invitation).collect()

@@ -11,6 +11,7 @@ mod admin;
 mod attempts;
 mod audit;
 mod backup;
+mod connection;
 mod errors;
 mod import;
 mod invitations;
@@ -106,7 +107,7 @@ impl AccountStore for SqliteStore {
         };
         let row: Option<AccountRow> = sqlx::query_as(query)
             .bind(handle.as_str())
-            .fetch_optional(&mut *self.readers.take().await?)
+            .fetch_optional(&mut **self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()
@@ -115,7 +116,7 @@ impl AccountStore for SqliteStore {
     async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
             .bind(id)
-            .fetch_optional(&mut *self.readers.take().await?)
+            .fetch_optional(&mut **self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_account).transpose()
@@ -126,7 +127,7 @@ impl AccountStore for SqliteStore {
             sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
                 .bind(after.unwrap_or(Uuid::nil()))
                 .bind(limit)
-                .fetch_all(&mut *self.readers.take().await?)
+                .fetch_all(&mut **self.readers.take().await?)
                 .await
                 .map_err(failure)?;
         rows.into_iter().map(AccountRow::into_account).collect()

@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::Notify;
 
 use super::SqliteStore;
+use super::connection::Kept;
 use super::readers::Readers;
 use super::writer::Writer;
 use crate::store::{OpenError, beside};
@@ -33,11 +34,11 @@ impl SqliteStore {
         let database = path.display().to_string();
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
         let options = options(&path).journal_mode(SqliteJournalMode::Wal);
-        let mut writer = options.connect().await.map_err(failed)?;
+        let mut writer = Kept::open(options.clone()).await.map_err(failed)?;
         // Two processes that start on a new file at once may both begin to migrate it. The one that comes second finds,
         // when it looks again, that there is nothing left to do.
-        let migrated = match MIGRATIONS.run(&mut writer).await {
-            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => MIGRATIONS.run(&mut writer).await,
+        let migrated = match MIGRATIONS.run(&mut *writer).await {
+            Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => MIGRATIONS.run(&mut *writer).await,
             result => result,
         };
         migrated.map_err(|error| OpenError::migrating(database.clone(), error))?;

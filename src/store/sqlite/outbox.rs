@@ -48,7 +48,7 @@ impl OutboxStore for SqliteStore {
         let due: bool =
             sqlx::query_scalar("select exists (select 1 from outbox where state = 'queued' and due_at <= ?1)")
                 .bind(millis(now))
-                .fetch_one(&mut *self.readers.take().await?)
+                .fetch_one(&mut **self.readers.take().await?)
                 .await
                 .map_err(failure)?;
         if !due {
@@ -99,7 +99,7 @@ impl OutboxStore for SqliteStore {
         )
         .bind(after.unwrap_or(Uuid::nil()))
         .bind(i64::from(limit))
-        .fetch_all(&mut *self.readers.take().await?)
+        .fetch_all(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
         rows.into_iter().map(DeadRow::into_dead).collect()

@@ -16,7 +16,7 @@ impl PasswordStore for SqliteStore {
     async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError> {
         let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
             .bind(id)
-            .fetch_optional(&mut *self.readers.take().await?)
+            .fetch_optional(&mut **self.readers.take().await?)
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()

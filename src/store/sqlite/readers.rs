@@ -1,20 +1,19 @@
-//! The connections that look-ups are made on. Separate because sqlx's own pool asks each connection that is given back
-//! whether it is still there, which for a file it is, and takes as long as a look-up: two wake-ups between threads.
+//! The connections that look-ups are made on. Separate from the one that writes, which has transactions.
 
 use std::time::Duration;
 
 use deadpool::unmanaged::{Object, Pool};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::time::timeout;
 
+use super::connection::Kept;
 use super::errors::failure;
 use crate::store::StoreError;
 
 /// Connections that cannot write. Whoever waits for one is served in turn.
 #[derive(Debug)]
 pub(super) struct Readers {
-    pool: Pool<SqliteConnection>,
+    pool: Pool<Kept>,
     patience: Duration,
 }
 
@@ -24,23 +23,28 @@ impl Readers {
         let options = options.clone().pragma("query_only", "on");
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
-            connections.push(options.connect().await?);
+            connections.push(Kept::open(options.clone()).await?);
         }
         Ok(Self { pool: Pool::from(connections), patience })
     }
 
-    /// A connection, until it is dropped. What a caller that left has not read to its end ends with that.
-    pub async fn take(&self) -> Result<Object<SqliteConnection>, StoreError> {
-        let taken = timeout(self.patience, self.pool.get()).await;
-        taken.map_err(|_| failure(sqlx::Error::PoolTimedOut))?.map_err(|_| failure(sqlx::Error::PoolClosed))
+    /// A connection, until it is dropped. What a caller has left goes on to its next row, and whoever is given the connection
+    /// next waits for that.
+    pub async fn take(&self) -> Result<Object<Kept>, StoreError> {
+        let taken = async {
+            let mut taken = self.pool.get().await.map_err(|_| sqlx::Error::PoolClosed)?;
+            taken.require().await?;
+            Ok(taken)
+        };
+        timeout(self.patience, taken).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)
     }
 
     /// Closes all of them, when they are given back.
     pub async fn close(&self) {
         while self.pool.status().size > 0 {
-            let Ok(connection) = self.take().await else { break };
-            // It was only read from: there is nothing to lose.
-            let _ = Object::take(connection).close().await;
+            // Whoever still has one after so long keeps it.
+            let Ok(connection) = self.take().await else { return };
+            Object::take(connection).close().await;
         }
         self.pool.close();
     }

@@ -40,7 +40,7 @@ pub(super) async fn list(
     .bind(millis(page.now))
     .bind(millis(page.tokens_since))
     .bind(i64::from(page.limit))
-    .fetch_all(&mut *readers.take().await?)
+    .fetch_all(&mut **readers.take().await?)
     .await
     .map_err(failure)?;
     rows.into_iter().map(SessionRow::into_session).collect()
@@ -49,7 +49,7 @@ pub(super) async fn list(
 pub(super) async fn find(readers: &Readers, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
     let row: Option<SessionRow> = sqlx::query_as(concat!(select_session!(), " where id = ?1"))
         .bind(id)
-        .fetch_optional(&mut *readers.take().await?)
+        .fetch_optional(&mut **readers.take().await?)
         .await
         .map_err(failure)?;
     row.map(SessionRow::into_session).transpose()
@@ -118,7 +118,7 @@ pub(super) async fn revocations(
     .bind(seq)
     .bind(millis(now))
     .bind(i64::from(REVOCATIONS_AT_ONCE))
-    .fetch_all(&mut *readers.take().await?)
+    .fetch_all(&mut **readers.take().await?)
     .await
     .map_err(failure)?;
     rows.into_iter().map(RevocationRow::into_revocation).collect()

@@ -51,7 +51,7 @@ impl TicketStore for SqliteStore {
         )
         .bind(digest.as_str())
         .bind(millis(now))
-        .fetch_optional(&mut *self.readers.take().await?)
+        .fetch_optional(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
         row.map(TicketRow::into_ticket).transpose()

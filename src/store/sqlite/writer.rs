@@ -1,40 +1,33 @@
-//! The one connection that writes, and transactions on it. Separate because sqlx's own pool asks a connection that is given
-//! back whether it is still there (see `readers`), and because a transaction that its caller has left must be over before
-//! the next begins, whatever became of it.
+//! The one connection that writes, and transactions on it. Separate because a transaction that its caller has left must be
+//! over before the next begins, whatever became of it.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
+use futures_util::FutureExt as _;
 use sqlx::sqlite::SqliteConnection;
-use tokio::sync::{Mutex, Notify, OwnedMappedMutexGuard, OwnedMutexGuard};
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio::time::timeout;
 
+use super::connection::Kept;
 use super::errors::failure;
 use crate::store::StoreError;
+
+/// SQLite's code for what is asked for at the wrong time: taking back where there is nothing to take back.
+const WRONG: &str = "1";
 
 /// Whoever waits for it is served in turn.
 #[derive(Debug)]
 pub(super) struct Writer {
-    turns: Turns,
-    /// Takes back what was left, if nobody else has a turn.
-    tidying: JoinHandle<()>,
-}
-
-#[derive(Debug, Clone)]
-struct Turns {
     /// `None` once it was closed.
     held: Arc<Mutex<Option<Held>>>,
-    /// Rings when a transaction was left.
-    left: Arc<Notify>,
     patience: Duration,
 }
 
 #[derive(Debug)]
 struct Held {
-    connection: SqliteConnection,
+    connection: Kept,
     /// A transaction was begun, and is not known to have ended.
     begun: bool,
 }
@@ -46,31 +39,23 @@ pub(super) struct Turn(OwnedMappedMutexGuard<Option<Held>, Held>);
 /// A transaction, which is taken back when it is dropped and was not committed.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct Write {
-    turn: Turn,
-    left: Arc<Notify>,
-}
+pub(super) struct Write(Turn);
 
 impl Writer {
     /// Nobody waits for it any longer than `patience`.
-    pub fn new(connection: SqliteConnection, patience: Duration) -> Self {
-        let held = Arc::new(Mutex::new(Some(Held { connection, begun: false })));
-        let turns = Turns { held, left: Arc::default(), patience };
-        let tidying = tokio::spawn({
-            let turns = turns.clone();
-            async move {
-                loop {
-                    turns.left.notified().await;
-                    // Whoever has a turn already has taken it back.
-                    drop(turns.take().await);
-                }
-            }
-        });
-        Self { turns, tidying }
+    pub fn new(connection: Kept, patience: Duration) -> Self {
+        Self { held: Arc::new(Mutex::new(Some(Held { connection, begun: false }))), patience }
     }
 
     pub async fn take(&self) -> Result<Turn, StoreError> {
-        self.turns.take().await
+        let turn = async {
+            let held = Arc::clone(&self.held).lock_owned().await;
+            let mut held = OwnedMutexGuard::try_map(held, Option::as_mut).map_err(|_| sqlx::Error::PoolClosed)?;
+            held.connection.require().await?;
+            held.take_back().await?;
+            Ok(Turn(held))
+        };
+        timeout(self.patience, turn).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)
     }
 
     /// A transaction in which nothing else writes, from its beginning on.
@@ -78,52 +63,49 @@ impl Writer {
         let mut turn = self.take().await?;
         // Whether or not the caller stays to hear of it.
         turn.0.begun = true;
-        let mut write = Write { turn, left: Arc::clone(&self.turns.left) };
+        let mut write = Write(turn);
         sqlx::query("begin immediate").execute(&mut *write).await.map_err(failure)?;
         Ok(write)
     }
 
     /// Waits for whoever has a turn.
     pub async fn close(&self) {
-        if let Some(Held { connection, .. }) = self.turns.held.lock().await.take() {
-            // What is open in it was never acknowledged.
-            let _ = connection.close().await;
+        if let Some(Held { connection, .. }) = self.held.lock().await.take() {
+            connection.close().await;
         }
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.tidying.abort();
-    }
-}
-
-impl Turns {
-    async fn take(&self) -> Result<Turn, StoreError> {
-        let held = timeout(self.patience, Arc::clone(&self.held).lock_owned()).await;
-        let held = held.map_err(|_| failure(sqlx::Error::PoolTimedOut))?;
-        let mut held = OwnedMutexGuard::try_map(held, Option::as_mut).map_err(|_| failure(sqlx::Error::PoolClosed))?;
-        if held.begun {
-            // It fails where there is none: SQLite ends one by itself when the disk is full, and a commit may have been left.
-            let _ = sqlx::query("rollback").execute(&mut held.connection).await;
-            held.begun = false;
+impl Held {
+    /// What was begun is over after this, or nobody writes.
+    async fn take_back(&mut self) -> Result<(), sqlx::Error> {
+        if self.begun {
+            match sqlx::query("rollback").execute(&mut *self.connection).await {
+                // It was over already: SQLite ends one by itself when the disk is full, and a commit may have been left.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(WRONG) => {}
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+            self.begun = false;
         }
-        Ok(Turn(held))
+        Ok(())
     }
 }
 
 impl Write {
     pub async fn commit(mut self) -> Result<(), StoreError> {
         sqlx::query("commit").execute(&mut *self).await.map_err(failure)?;
-        self.turn.0.begun = false;
+        self.0.0.begun = false;
         Ok(())
     }
 }
 
 impl Drop for Write {
     fn drop(&mut self) {
-        if self.turn.0.begun {
-            self.left.notify_one();
+        if self.0.0.begun {
+            // Another process may be waiting: this sends the command to SQLite's thread. Whoever has the next turn sees to it
+            // that it was done.
+            let _ = sqlx::query("rollback").execute(&mut **self).now_or_never();
         }
     }
 }
@@ -146,13 +128,13 @@ impl Deref for Write {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.turn
+        &self.0
     }
 }
 
 impl DerefMut for Write {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.turn
+        &mut self.0
     }
 }
 
@@ -161,11 +143,11 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use sqlx::sqlite::SqliteConnection;
-    use sqlx::{ConnectOptions as _, Executor as _};
+    use sqlx::Executor as _;
     use tokio::time::timeout;
 
     use super::Writer;
+    use crate::store::sqlite::connection::Kept;
     use crate::store::sqlite::open::options;
 
     /// A database with a table, and a writer of it.
@@ -175,12 +157,12 @@ mod tests {
         Writer::new(connection, Duration::from_secs(3))
     }
 
-    async fn another(folder: &Path) -> SqliteConnection {
-        options(&folder.join("file.db")).create_if_missing(true).connect().await.unwrap()
+    async fn another(folder: &Path) -> Kept {
+        Kept::open(options(&folder.join("file.db")).create_if_missing(true)).await.unwrap()
     }
 
     async fn notes(folder: &Path) -> i64 {
-        sqlx::query_scalar("select count(*) from notes").fetch_one(&mut another(folder).await).await.unwrap()
+        sqlx::query_scalar("select count(*) from notes").fetch_one(&mut *another(folder).await).await.unwrap()
     }
 
     #[tokio::test]
