@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use argon2::Params;
@@ -12,13 +13,17 @@ use countersign::config::Cli;
 use countersign::domain::{Client, Session};
 use countersign::server::App;
 use countersign::store::{AccountStore as _, OpenError, SqliteStore, StoredSession};
+use http::{Method, StatusCode};
+use serde_json::json;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::support::TestApp;
+use crate::support::binary::{command, database};
+use crate::support::http::call;
+use crate::support::{Binary, SECRET, TestApp};
 
 fn url(dir: &TempDir) -> String {
     format!("sqlite:{}", dir.path().join("test.db").display())
@@ -223,4 +228,29 @@ async fn a_symbolic_link_is_the_file_that_it_leads_to() {
     let refused = SqliteStore::open_for_serving(&url(&dir)).await.map(|_| ()).unwrap_err().to_string();
     assert!(refused.starts_with("another server is serving "), "{refused}");
     assert_eq!(SqliteStore::path(&url(&dir)).unwrap(), app.database().canonicalize().unwrap());
+}
+
+/// Reading the one row that a statement returns is not enough: only at its end it is stored.
+#[tokio::test]
+async fn on_a_full_disk_nobody_is_told_that_a_password_was_wrong_without_its_being_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = command(dir.path());
+    let mut limited = Command::new("sh");
+    // No file may become larger than a MiB, or two: shells differ in the unit.
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\""]).arg(plain.get_program()).current_dir(dir.path());
+    limited.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let binary = Binary::spawn(limited.env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true"));
+    let mut statuses = Vec::new();
+    for name in 0..400 {
+        let guess = json!({ "username": format!("nobody{name}"), "password": "not the password" });
+        statuses.push(call(binary.address, Method::POST, "/api/auth/login", &[], &guess).await.unwrap().status);
+        if statuses.ends_with(&[StatusCode::SERVICE_UNAVAILABLE; 5]) {
+            break;
+        }
+    }
+    let told = statuses.iter().filter(|&&status| status == StatusCode::UNAUTHORIZED).count() as i64;
+    assert!(told > 0 && statuses.ends_with(&[StatusCode::SERVICE_UNAVAILABLE; 5]), "{statuses:?}");
+    let mut behind = SqliteConnectOptions::new().filename(database(dir.path())).connect().await.unwrap();
+    let counted: i64 = sqlx::query_scalar("select count(*) from attempts").fetch_one(&mut behind).await.unwrap();
+    assert_eq!(told, counted);
 }
