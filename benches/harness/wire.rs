@@ -54,7 +54,11 @@ impl Call {
     /// `Login` of a username.
     pub fn login(username: &str, password: &str) -> Self {
         let handle = Some(login_request::Handle::Username(username.to_owned()));
-        Self::grpc("/countersign.v1.AuthService/Login", None, &LoginRequest { handle, password: password.to_owned() })
+        Self::grpc(
+            "/countersign.v1.AuthService/Login",
+            None,
+            &LoginRequest { handle, password: password.to_owned(), device: String::new() },
+        )
     }
 
     /// `GET` over HTTP/1.1.

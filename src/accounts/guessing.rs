@@ -84,12 +84,12 @@ impl Accounts {
     /// The same for a sign-in, and the account that is to be signed in to, as it was when the turn came.
     pub(super) async fn admit_sign_in(
         &self,
+        key: AttemptKey,
         handle: &Handle,
         charge: Charge,
         deadline: Instant,
     ) -> Result<(Guess, Option<Credentials>), AuthError> {
-        let key = AttemptKey::login(handle);
-        let look = || self.store.find_sign_in(handle, schedule::FREE);
+        let look = || self.store.find_sign_in(&key, handle, schedule::FREE);
         let (guess, found) = self.admit_by(look, key, Some(charge), deadline).await?;
         let found =
             if guess.budget.seen < schedule::FREE { found } else { self.store.find_credentials(handle).await? };

@@ -8,9 +8,10 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::guessing::{self, Gone, Guess};
-use super::{Accounts, turn};
+use super::{Accounts, DeviceEvidence, turn};
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
+    Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Device, DeviceNumber, Handle, Identity, Note,
+    Password, PasswordHash,
 };
 use crate::hashing::Turn;
 use crate::store::{Credentials, Opened, Opening};
@@ -19,6 +20,17 @@ use crate::token::IssuedToken;
 /// A stronger hash is made when there is room for it, or at a later sign-in.
 const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a sign-in gives.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: Account,
+    /// The first token of the session.
+    pub token: IssuedToken,
+    /// What shows at the next sign-in that it comes from the same device: [`DeviceEvidence::device`].
+    pub device: String,
+}
+
 impl Accounts {
     /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
     /// not even a read of the database.
@@ -26,15 +38,18 @@ impl Accounts {
         &self,
         handle: &Handle,
         password: &Password,
+        evidence: &DeviceEvidence,
         call: Call,
-    ) -> Result<(Account, IssuedToken), AuthError> {
+    ) -> Result<SignedIn, AuthError> {
         let too_many = self.audit_too_many(Action::Login, None, &call);
         let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
         self.hasher.require_room(&turn(&call))?;
-        let admitted = self.admit_sign_in(handle, charge, call.deadline).await;
+        let device = self.recognise(handle, evidence).await?;
+        let key = device.map_or_else(|| AttemptKey::login(handle), |device| device.attempts());
+        let admitted = self.admit_sign_in(key, handle, charge, call.deadline).await;
         let (guess, found) = admitted.inspect_err(&too_many)?;
         let (this, password) = (self.clone(), password.clone());
-        guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
+        guessing::to_its_end(|gone| this.judge(found, password, device, guess, call, gone)).await
     }
 
     /// The rest of a sign-in: one hash, what it says, and what is stored of that.
@@ -42,10 +57,11 @@ impl Accounts {
         self,
         found: Option<Credentials>,
         password: Password,
+        device: Option<Device>,
         guess: Guess,
         call: Call,
         mut gone: Gone,
-    ) -> Result<(Account, IssuedToken), AuthError> {
+    ) -> Result<SignedIn, AuthError> {
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
         let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
         let Some(Credentials { account, password_hash, password_changes }) = found else {
@@ -93,7 +109,9 @@ impl Accounts {
             self.rehash(account.id, password_hash, password);
         }
         let token = self.first_token(&session, &account)?;
-        Ok((account, token))
+        let number = device.map_or_else(|| DeviceNumber::of_session(session.id), |device| device.number);
+        let device = self.seal_device(&Device { account_id: account.id, number, password_changes });
+        Ok(SignedIn { account, token, device })
     }
 
     /// The one answer to every login that fails; the log and the audit trail learn why.

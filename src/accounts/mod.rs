@@ -1,4 +1,5 @@
-//! The use cases: register, tell who is calling, sign out; in `login`, signing in, and in `guessing`, who may try a password;
+//! The use cases: register, tell who is calling, sign out; in `login`, signing in, in `guessing`, who may try a password,
+//! and in `devices`, from which devices an account has signed in;
 //! in `sessions`, listing and ending sessions; in `credentials`, what an owner does with password and address; in
 //! `administration`, what administrators do; in `import`, taking accounts in and giving them out; in `audit`, what is kept
 //! of all that; in `watch`, telling other services of sessions that ended; and, in `operator`, what the command line does.
@@ -10,6 +11,7 @@
 mod administration;
 mod audit;
 mod credentials;
+mod devices;
 mod errors;
 mod guessing;
 mod import;
@@ -47,8 +49,10 @@ pub use administration::{
     SpentAttempts,
 };
 pub use audit::Audit;
+pub use devices::DeviceEvidence;
 pub use import::{Import, Imported};
 pub use known::Known;
+pub use login::SignedIn;
 pub use operator::Operator;
 pub use passwords::PasswordRules;
 pub use sessions::{Actor, SessionEnd, SessionList};

@@ -39,12 +39,14 @@ impl AuthService for Auth {
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
         let call = convert::call(&request);
+        let evidence = convert::device_evidence(&request);
         let (handle, password) = convert::login(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.login(&handle, &password, call).await.map_err(Failure)?;
+        let signed_in = self.accounts.login(&handle, &password, &evidence, call).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
-            expires_in: expires_in(&token),
-            token: token.token.into_string(),
-            account: Some(convert::account(&account)),
+            expires_in: expires_in(&signed_in.token),
+            token: signed_in.token.token.into_string(),
+            account: Some(convert::account(&signed_in.account)),
+            device: signed_in.device,
         }))
     }
 

@@ -7,11 +7,12 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::deadline;
-use crate::accounts::{Registration, Revoked, StoredSession};
+use crate::accounts::{DeviceEvidence, Registration, Revoked, StoredSession};
 use crate::domain::{
     Account, AuthError, Call, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext,
     PasswordPolicy, PersonName, Revocation, Role, Username, Violations,
 };
+use crate::layer::{self, Credential};
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
 
@@ -80,6 +81,21 @@ pub(super) fn login(request: pb::LoginRequest) -> Result<(Handle, Password), Aut
     };
     let password = bad.check("password", Password::parse(request.password, floor));
     handle.zip(password).ok_or(AuthError::Validation(bad))
+}
+
+/// What a sign-in sends along of an earlier one: the field `device` or the metadata of that name, and a token. Where several
+/// tokens are sent, none is looked at.
+pub(super) fn device_evidence(request: &Request<pb::LoginRequest>) -> DeviceEvidence {
+    let in_metadata = || request.metadata().get("device").and_then(|value| value.to_str().ok());
+    let device = match request.get_ref().device.as_str() {
+        "" => in_metadata().unwrap_or_default(),
+        device => device,
+    };
+    let token = match layer::read_credential(request.metadata().as_ref()) {
+        Credential::Presented(token) => Some(token.to_owned()),
+        Credential::NotPresented | Credential::Malformed => None,
+    };
+    DeviceEvidence { device: device.to_owned(), token }
 }
 
 /// What a use case must know of a call besides its message.

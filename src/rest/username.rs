@@ -37,13 +37,15 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
         Err(unreadable) => return unreadable.into(),
     };
     let (username, password) = credentials(&mut fields);
-    let message = LoginRequest { handle: Some(login_request::Handle::Username(username)), password };
-    match client.login(call::on_behalf(parts, message)).await {
+    let handle = Some(login_request::Handle::Username(username));
+    let message = LoginRequest { handle, password, ..LoginRequest::default() };
+    match client.login(call::with_device(parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             match login.account.and_then(|account| account.identity) {
                 Some(Identity::UsernameIdentity(identity)) => {
-                    Json(json!({ "token": login.token, "user": identity.username })).into_response()
+                    let answer = Json(json!({ "token": login.token, "user": identity.username })).into_response();
+                    call::attach_device(answer, &login.device)
                 }
                 _ => refuse(Failure::defect(), &fields, &LOGIN_ORDER),
             }

@@ -18,11 +18,12 @@ pub trait AttemptStore: Send + Sync + 'static {
     /// What has failed since the last success; `None` when nothing has.
     async fn find_attempts(&self, key: &AttemptKey) -> Result<Option<Attempts>, StoreError>;
 
-    /// What a sign-in begins with: the same, and the account that signs in with `handle`, whatever its status. In one look,
-    /// for it is what every guess waits for. After `below` failures or more the account is not looked at: who may have to
+    /// What a sign-in begins with: what has failed of `key`, and the account that signs in with `handle`, whatever its
+    /// status. In one look, for it is what every guess waits for. After `below` failures or more the account is not looked at: who may have to
     /// wait must not learn by time whether there is one.
     async fn find_sign_in(
         &self,
+        key: &AttemptKey,
         handle: &Handle,
         below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError>;

@@ -217,7 +217,7 @@ async fn grpc_web_shows_the_token_and_the_status_to_allowed_pages_only() {
     let app = TestApp::start().await;
     let token = app.sign_in_username("alice").await;
     let handle = Some(login_request::Handle::Username("alice".to_owned()));
-    let login = LoginRequest { handle, password: "n0t her pass".to_owned() };
+    let login = LoginRequest { handle, password: "n0t her pass".to_owned(), device: String::new() };
     let service = "/countersign.v1.AuthService";
     for (name, path, message, status) in [
         ("a success", format!("{service}/Me"), Vec::new(), None),

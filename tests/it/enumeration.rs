@@ -55,7 +55,8 @@ async fn over_grpc_every_refusal_is_the_same_and_costs_one_hash() {
             } else {
                 login_request::Handle::Email(handle)
             };
-            let message = LoginRequest { handle: Some(handle), password: password.to_owned() }.encode_to_vec();
+            let message = LoginRequest { handle: Some(handle), password: password.to_owned(), device: String::new() }
+                .encode_to_vec();
             let before = app.hasher.runs();
             let reply = wire::call(&app, wire::LOGIN, &[], &message).await;
             assert_eq!(app.hasher.runs() - before, 1, "{name}{domain}");

@@ -61,7 +61,7 @@ fn message(handle: &str, password: &str) -> Vec<u8> {
         Handle::Username(_) => login_request::Handle::Username(handle.to_owned()),
         Handle::Email(_) => login_request::Handle::Email(handle.to_owned()),
     };
-    LoginRequest { handle: Some(handle), password: password.to_owned() }.encode_to_vec()
+    LoginRequest { handle: Some(handle), password: password.to_owned(), device: String::new() }.encode_to_vec()
 }
 
 #[tokio::test]

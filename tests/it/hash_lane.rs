@@ -50,7 +50,7 @@ pub async fn flood(app: &TestApp, passwords: usize, cost: &str) -> JoinSet<Resul
 
 fn login(name: &str) -> Vec<u8> {
     let handle = Some(login_request::Handle::Username(name.to_owned()));
-    LoginRequest { handle, password: PASSWORD.to_owned() }.encode_to_vec()
+    LoginRequest { handle, password: PASSWORD.to_owned(), device: String::new() }.encode_to_vec()
 }
 
 fn assert_overloaded(reply: &wire::Reply) {

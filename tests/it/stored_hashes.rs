@@ -141,7 +141,7 @@ async fn another_system_hashed_what_was_typed_and_ours_takes_both_spellings() {
 
 async fn login(app: &TestApp, password: &str) -> Result<(), Code> {
     let handle = Some(login_request::Handle::Username("alice".to_owned()));
-    let request = LoginRequest { handle, password: password.to_owned() };
+    let request = LoginRequest { handle, password: password.to_owned(), device: String::new() };
     app.grpc().login(request).await.map(drop).map_err(|status| status.code())
 }
 

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::{By, Changes, Reach};
 use crate::accounts::{Accounts, Actor, Operator, uninterrupted};
 use crate::budgets::schedule;
-use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, Handle};
+use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, DeviceNumber, Handle};
 use crate::store::StoredAttempts;
 
 /// How often signing in failed, and what that means.
@@ -45,13 +45,14 @@ pub struct SpentAttempts {
 }
 
 impl SpentAttempts {
-    /// What was tried: `login`, signing in by the name that the account has now, or `change`, proving the password within a
-    /// session. `None` of what no account has, or has no more.
+    /// What was tried: `login`, signing in by the name that the account has now; `device`, the same from a device that has
+    /// signed in before; or `change`, proving the password within a session. `None` of what no account has, or has no more.
     pub fn tried(&self) -> Option<&'static str> {
         let account = self.account.as_ref()?;
         match self.key {
             key if key == AttemptKey::login(&account.identity.handle()) => Some("login"),
             key if key == AttemptKey::change(account.id) => Some("change"),
+            key if DeviceNumber::all().any(|number| key == AttemptKey::device(account.id, number)) => Some("device"),
             _ => None,
         }
     }
@@ -99,7 +100,8 @@ impl Accounts {
 }
 
 impl Changes {
-    /// How often signing in by this name failed, or proving the password within a session, whichever is more.
+    /// How often signing in by this name failed, or proving the password within a session or from a device that has signed
+    /// in before, whichever is most.
     pub async fn attempts(&self, handle: &Handle, account: Option<&Account>) -> Result<AttemptState, AuthError> {
         let mut found: Option<Attempts> = None;
         for key in keys(handle, account) {
@@ -123,9 +125,12 @@ impl Changes {
     }
 }
 
-/// What an account's failures count under.
-fn keys(handle: &Handle, account: Option<&Account>) -> impl Iterator<Item = AttemptKey> {
-    [AttemptKey::login(handle)].into_iter().chain(account.map(|account| AttemptKey::change(account.id)))
+/// What failures count under that concern a name, and the account that has it.
+fn keys(handle: &Handle, account: Option<&Account>) -> Vec<AttemptKey> {
+    match account {
+        Some(account) => AttemptKey::of_account(account.id, handle).collect(),
+        None => vec![AttemptKey::login(handle)],
+    }
 }
 
 /// A name is told about if it is of an account that is seen, or if all are.

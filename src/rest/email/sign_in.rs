@@ -34,8 +34,8 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
         Err(unreadable) => return refuse_unreadable(&unreadable),
     };
     let handle = Some(login_request::Handle::Email(fields.text("email")));
-    let message = LoginRequest { handle, password: fields.text("password") };
-    match client.login(call::on_behalf(parts, message)).await {
+    let message = LoginRequest { handle, password: fields.text("password"), ..LoginRequest::default() };
+    match client.login(call::with_device(parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             let Some((id, _, identity)) = email_account(login.account) else {
@@ -49,7 +49,7 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
                 "firm_id": identity.firm_id,
                 "role": role(identity.role),
             });
-            Json(answer).into_response()
+            call::attach_device(Json(answer).into_response(), &login.device)
         }
         Err(status) => refuse(status.into(), &fields),
     }

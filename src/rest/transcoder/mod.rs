@@ -32,16 +32,17 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use tonic::client::Grpc;
 
 use super::body::{self, Unreadable};
-use super::call::{self, Rpc, TOKEN};
+use super::call::{self, DEVICE, Rpc, TOKEN};
 use codec::Dynamic;
 use rules::{Binding, RequestBody};
 
 pub(super) use failure::Failures;
 pub use rules::RuleError;
 
-/// What of a request's headers becomes metadata: credentials, what the client calls itself, and the time that it has, in
-/// gRPC's own header and form (`Grpc-Timeout: 500m`). Each as often as it was sent, for the stack to judge.
-const PASSED_ON: [HeaderName; 4] = [TOKEN, AUTHORIZATION, USER_AGENT, HeaderName::from_static("grpc-timeout")];
+/// What of a request's headers becomes metadata: credentials, what the client calls itself and which device it is, and the
+/// time that it has, in gRPC's own header and form (`Grpc-Timeout: 500m`). Each as often as it was sent, for the stack to
+/// judge.
+const PASSED_ON: [HeaderName; 5] = [TOKEN, AUTHORIZATION, USER_AGENT, DEVICE, HeaderName::from_static("grpc-timeout")];
 
 /// Every annotated RPC.
 #[derive(Debug)]

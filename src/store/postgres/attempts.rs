@@ -30,10 +30,10 @@ impl AttemptStore for PostgresStore {
 
     async fn find_sign_in(
         &self,
+        key: &AttemptKey,
         handle: &Handle,
         below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
-        let key = AttemptKey::login(handle);
         let query = match handle {
             Handle::Username(_) => select_sign_in!("username", "$1", "$2", "$3"),
             Handle::Email(_) => select_sign_in!("email", "$1", "$2", "$3"),
@@ -45,7 +45,7 @@ impl AttemptStore for PostgresStore {
             .fetch_one(&self.pools.calls()?)
             .await
             .map_err(failure)?;
-        row.into_parts(&key)
+        row.into_parts(key)
     }
 
     async fn count_failure(

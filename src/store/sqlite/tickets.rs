@@ -194,8 +194,9 @@ async fn forget_failures(tx: &mut Write, digest: &TicketDigest) -> Result<(), St
             .map_err(failure)?;
     if let Some((id, email)) = owner {
         let handle = Handle::Email(stored_email("tickets", id, &email)?);
-        attempts::clear(tx, &AttemptKey::login(&handle)).await?;
-        attempts::clear(tx, &AttemptKey::change(id)).await?;
+        for key in AttemptKey::of_account(id, &handle) {
+            attempts::clear(tx, &key).await?;
+        }
     }
     Ok(())
 }

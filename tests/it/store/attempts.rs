@@ -54,7 +54,7 @@ pub async fn a_sign_in_begins_with_the_account_and_the_failures_whichever_there_
     for new in [username(1, "alice"), email(2, "ada@example.com", 7)] {
         let (handle, key) = (new.identity.handle(), AttemptKey::login(&new.identity.handle()));
         let begin = async || {
-            let (attempts, credentials) = store.find_sign_in(&handle, 2).await.unwrap();
+            let (attempts, credentials) = store.find_sign_in(&key, &handle, 2).await.unwrap();
             (attempts.map(|attempts| attempts.failures), credentials.map(|found| found.account))
         };
         assert_eq!(begin().await, (None, None));
