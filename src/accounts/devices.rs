@@ -9,7 +9,8 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::Accounts;
-use crate::domain::{AuthError, Device, DeviceNumber, Handle};
+use crate::domain::{AuthError, Device, DeviceNumber, Handle, Session};
+use crate::store::Credentials;
 
 /// How long after a sign-in its device is recognised.
 const RECOGNISED: Duration = Duration::days(180);
@@ -42,7 +43,27 @@ impl Accounts {
                 return Ok(Some(device));
             }
         }
-        Ok(None)
+        self.recognise_session(handle, evidence).await
+    }
+
+    /// The documented clients know no `device`, and send the token that they have. It must be of a session that has not ended,
+    /// which another password ends; the token itself may have expired.
+    async fn recognise_session(
+        &self,
+        handle: &Handle,
+        evidence: &DeviceEvidence,
+    ) -> Result<Option<Device>, AuthError> {
+        let claims = evidence.token.as_ref().and_then(|token| self.tokens.verify_former(token).ok());
+        let Some(claims) = claims else { return Ok(None) };
+        let Some(Credentials { account, password_changes, .. }) = self.store.find_credentials(handle).await? else {
+            return Ok(None);
+        };
+        let session = self.store.find_session(claims.sid).await?.map(|stored| stored.session);
+        let is_its = |session: &Session| (session.account_id, session.epoch) == (account.id, account.epoch);
+        Ok(session.filter(is_its).map(|session| {
+            let number = DeviceNumber::of_session(session.id);
+            Device { account_id: account.id, number, password_changes }
+        }))
     }
 
     /// What a device keeps until its next sign-in.
