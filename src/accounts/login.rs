@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
+use super::Accounts;
 use super::guessing::{self, Gone, Guess};
-use super::{Accounts, turn};
 use crate::domain::{
     Account, AccountStatus, Action, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
 };
@@ -29,10 +29,7 @@ impl Accounts {
         call: Call,
     ) -> Result<(Account, IssuedToken), AuthError> {
         let too_many = self.audit_too_many(Action::Login, None, &call);
-        let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
-        self.hasher.require_room(&turn(&call))?;
-        let admitted = self.admit_sign_in(handle, charge, call.deadline).await;
-        let (guess, found) = admitted.inspect_err(&too_many)?;
+        let (guess, found) = self.admit_sign_in(handle, &call).await.inspect_err(too_many)?;
         let (this, password) = (self.clone(), password.clone());
         guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
     }
@@ -42,12 +39,13 @@ impl Accounts {
         self,
         found: Option<Credentials>,
         password: Password,
-        guess: Guess,
+        mut guess: Guess,
         call: Call,
         mut gone: Gone,
     ) -> Result<(Account, IssuedToken), AuthError> {
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
+        let verified = guess.verify(&self.hasher, &password, stored, &call, &mut gone).await;
+        let verdict = verified.inspect_err(self.audit_too_many(Action::Login, None, &call))?;
         let Some(Credentials { account, password_hash, password_changes }) = found else {
             return Err(self.refused("unknown account", guess, None, &call).await);
         };

@@ -24,7 +24,7 @@ pub use account::{
 pub use attempt::{AttemptKey, Attempts};
 pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;
-pub use client::{Client, subscriber};
+pub use client::{Client, network, subscriber};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
 pub use handle::Handle;

@@ -80,17 +80,27 @@ impl<J> Queue<J> {
         Place { client, number }
     }
 
-    /// Takes the job whose turn it is.
-    pub fn pop(&mut self) -> Option<J> {
-        let (_, client) = self.turns.pop_first()?;
+    /// Takes the first job, in the order of turns, of which `judge` makes anything, and what it makes of it.
+    pub fn pop_where<T>(&mut self, judge: impl Fn(&J) -> Option<T>) -> Option<(J, T)> {
+        let found = self.turns.iter().find_map(|(&turn, &client)| {
+            let (_, job) = self.lines.get(&client)?.jobs.first_key_value()?;
+            judge(job).map(|verdict| (turn, client, verdict))
+        });
+        let (before, client, verdict) = found?;
         let turn = self.number();
         let line = self.lines.get_mut(&client)?;
         let (_, job) = line.jobs.pop_first()?;
+        self.turns.remove(&before);
         self.turns.insert(turn, client);
         line.turn = turn;
         self.forget_if_empty(client);
         self.waiting -= 1;
-        Some(job)
+        Some((job, verdict))
+    }
+
+    #[cfg(test)]
+    fn pop(&mut self) -> Option<J> {
+        self.pop_where(|_| Some(())).map(|(job, ())| job)
     }
 
     /// Takes a job that is not to wait any longer, unless it has been taken already.

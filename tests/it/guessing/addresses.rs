@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use countersign::grpc::ClientAddress;
+use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -51,6 +52,38 @@ async fn an_address_may_fail_so_often_an_hour_at_however_many_names() {
     app.clock.elapse(900);
     assert_eq!(login(&app, home, "nobody", WRONG).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(retry_after(&login(&app, home, "nobody", WRONG).await), 900);
+}
+
+#[tokio::test]
+async fn whoever_is_right_is_never_taken_for_a_guesser_however_many_sign_in_at_once() {
+    let app = TestApp::with(&["--login-failures-per-address=2", "--hash-queue=1000"]).await;
+    app.sign_in_username("alice").await;
+    let logins = (0..100).map(|_| login(&app, "192.0.2.1", "alice", PASSWORD));
+    let answers: Vec<_> = join_all(logins).await.into_iter().map(|answer| answer.status).collect();
+    assert_eq!(answers, [StatusCode::OK; 100]);
+}
+
+#[tokio::test]
+async fn of_many_guesses_at_once_from_an_address_or_its_network_no_more_are_tried_than_may_fail() {
+    let one = |_| "192.0.2.1".to_owned();
+    let of_a_48 = |guess| format!("2001:db8:0:{guess:x}::1");
+    for (from, tried) in [(one as fn(u32) -> String, 3), (of_a_48, 3 * 16)] {
+        let app = TestApp::with(&["--login-failures-per-address=3", "--hash-queue=1000"]).await;
+        app.sign_in_username("alice").await;
+        let before = app.hasher.runs();
+        let addresses: Vec<_> = (0..200).map(from).collect();
+        let names: Vec<_> = (0..200).map(|guess| format!("nobody {guess}")).collect();
+        let logins = addresses.iter().zip(&names).map(|(from, name)| login(&app, from, name, WRONG));
+        let answers: Vec<_> = join_all(logins).await.into_iter().map(|answer| answer.status).collect();
+        let count = |status| answers.iter().filter(|answer| **answer == status).count();
+        assert_eq!(count(StatusCode::UNAUTHORIZED), tried, "{answers:?}");
+        assert_eq!(count(StatusCode::TOO_MANY_REQUESTS), 200 - tried, "{answers:?}");
+        assert_eq!(app.hasher.runs() - before, tried as u64);
+        // Of an address that has not failed yet, too, and of no other network.
+        let refused = login(&app, &from(201), "alice", PASSWORD).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(login(&app, "198.51.100.1", "alice", PASSWORD).await.status, StatusCode::OK);
+    }
 }
 
 #[tokio::test]
