@@ -23,6 +23,12 @@ const FIRST_GUESS: Duration = Duration::from_millis(50);
 /// How long a thread that has nothing to hash keeps its memory. To take it again costs milliseconds.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
+/// The part of the queue that is for networks that have nothing waiting and had no turn lately: so many callers as there are
+/// places, each of a network of its own and back as soon as it was served, would else refuse everybody else for good. A
+/// quarter is for as many newcomers at once as wait a quarter of the time, and leaves most of the queue to those who are
+/// there.
+const RESERVED: usize = 4;
+
 pub(super) type Output = Result<Zeroizing<Vec<u8>>, HashError>;
 
 /// Asked when a job's turn has come: it begins, and holds what it is given; or `None`, it waits until another lets go of
@@ -242,9 +248,10 @@ impl State {
     fn judge(&self, turn: &Turn) -> Result<Option<Client>, Refusal> {
         let LaneStats { threads, capacity, running, .. } = self.stats;
         let client = Client::from(turn.client);
+        let room = capacity - if self.queue.is_known(client) { capacity / RESERVED } else { 0 };
         // Those for whom a thread is waking up take no room.
-        let full = self.queue.len() + running >= capacity + threads;
-        let gives_way = if full { Some(self.queue.longer_than(client).ok_or(Refusal::Full)?) } else { None };
+        let full = self.queue.len() + running >= room + threads;
+        let gives_way = if full { Some(self.queue.gives_way_to(client).ok_or(Refusal::Full)?) } else { None };
         let left = turn.deadline.saturating_duration_since(Instant::now());
         // Who has to wait must also be done in time: in a queue that is as long as everybody's patience, all would be hashed
         // in vain. Who need not wait is not refused for what hashes took of late.

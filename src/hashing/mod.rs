@@ -3,7 +3,7 @@
 //! gives way where both want a core. A queue without a bound would be a promise that nobody keeps: who cannot be served in
 //! time is told so at once, and when to come back.
 //!
-//! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
+//! `mod` is what callers see; `lane` the threads and their rules, `queue` (of `ring`s) whose turn it is, `memory` what they hash in,
 //! `digest` the hashes themselves, `kernel` what makes ours, `machine` what there is of threads and memory, `cost` the
 //! parameters that may be set, `stats` what is counted.
 
@@ -14,6 +14,7 @@ mod lane;
 pub mod machine;
 mod memory;
 mod queue;
+mod ring;
 mod stats;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{By, Changes, Reach};
 use crate::accounts::guessing::charge;
 use crate::accounts::{Accounts, Actor, new_id, refuse_field, to_the_second, turn, uninterrupted};
+use crate::budgets::Charge;
 use crate::domain::{
     Account, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount, NewMail, Password, PasswordContext,
     PersonName, Revocation, Role, Username, Violations,
@@ -46,13 +47,12 @@ impl Accounts {
         let context = PasswordContext::of(&self.identity(actor, &creation, &call).await?);
         // Whoever may register administers a firm: this is no way around that budget.
         let (_, reach) = self.administrator(actor, &call).await?;
-        if reach != Reach::Everything {
-            let charge = charge(&self.budgets.registrations, &call);
-            charge.inspect_err(self.audit_too_many(Action::Create, None, &call))?.spend();
-        }
+        let charge = (reach != Reach::Everything).then(|| charge(&self.budgets.registrations, &call));
+        let charge = charge.transpose().inspect_err(self.audit_too_many(Action::Create, None, &call))?;
         self.hasher.require_room(&turn(&call))?;
         let password = self.judge_new_password("password", password, &context).await?;
-        let password_hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
+        let begins = move || charge.into_iter().for_each(Charge::spend);
+        let password_hash = self.hasher.hash_with(password.as_password(), turn(&call), begins).await?;
         // Again: by now the one who asks may be no administrator any more.
         let identity = self.identity(actor, &creation, &call).await?;
         let created_at = to_the_second(self.clock.now());

@@ -9,6 +9,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Answer, PASSWORD, TestApp, WRONG, message, retry_after};
+use crate::hash_lane::{COSTLIEST, flood};
 use crate::support::app::request;
 use crate::support::http::call;
 use crate::wire;
@@ -139,6 +140,31 @@ async fn an_address_may_register_so_often_an_hour_whatever_comes_of_it() {
     // Signing in has a budget of its own, and other addresses have theirs.
     assert_eq!(login(&app, home, "alice", PASSWORD).await.status, StatusCode::OK);
     assert_eq!(register(away, "bobby").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_account_that_finds_no_room_to_hash_was_not_registered_and_costs_nothing() {
+    let app = TestApp::with(&["--registrations-per-address=2", "--hash-threads=1", "--hash-queue=1"]).await;
+    let admin = app.sign_in_email("ada@example.com").await;
+    let register = async |name: &str| {
+        post(&app, "192.0.2.1", "/api/auth/register", &json!({ "username": name, "password": PASSWORD })).await.status
+    };
+    let create = async |name: &str| {
+        let body = json!({ "email": format!("{name}@example.com"), "name": "Bob", "password": PASSWORD }).to_string();
+        let headers = [("content-type", "application/json"), ("host", "a"), ("token", &admin)];
+        let mut request = request(Method::POST, "/v1/admin/accounts", &headers, body.into());
+        request.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, 1])));
+        app.send(request).await.status
+    };
+    let waiting = flood(&app, 2, COSTLIEST).await;
+    for attempt in 0..5 {
+        assert_eq!(register("alice").await, StatusCode::SERVICE_UNAVAILABLE, "{attempt}");
+        assert_eq!(create("bobby").await, StatusCode::TOO_MANY_REQUESTS, "{attempt}: OVERLOADED, as this API has it");
+    }
+    drop(waiting);
+    assert_eq!(register("alice").await, StatusCode::OK);
+    assert_eq!(create("bobby").await, StatusCode::OK);
+    assert_eq!(register("carol").await, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]
