@@ -23,16 +23,15 @@ const FIRST_GUESS: Duration = Duration::from_millis(50);
 /// How long a thread that has nothing to hash keeps its memory. To take it again costs milliseconds.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
-/// The part of the queue that is for networks that have nothing waiting and had no turn lately: so many callers as there are
-/// places, each of a network of its own and back as soon as it was served, would else refuse everybody else for good. A
-/// quarter is for as many newcomers at once as wait a quarter of the time, and leaves most of the queue to those who are
-/// there.
+/// A quarter of the queue is for networks that are not known to it. Without that, as many callers as there are places, each in
+/// a network of its own and back as soon as it was served, would keep everybody else out for good. Of 128 places it
+/// is 32, which two threads serve within a second; the other three quarters are everybody's.
 const RESERVED: usize = 4;
 
 pub(super) type Output = Result<Zeroizing<Vec<u8>>, HashError>;
 
-/// Asked when a job's turn has come: it begins, and holds what it is given; or `None`, it waits until another lets go of
-/// what that holds; or it is not to begin for so long.
+/// Asked when a job's turn has come. The job begins, and what the gate gives is held until it is settled; with `None` it waits
+/// until another lets go of what that holds; with an error it is not hashed, and may come again after that time.
 pub(super) type Gate = Box<dyn Fn() -> Result<Option<Held>, Duration> + Send>;
 
 type Held = Box<dyn Send>;
@@ -42,7 +41,7 @@ pub(super) struct Lane(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// A job has come, or the lane is closed.
+    /// A job has come, one that waited may begin, or the lane is closed.
     news: Condvar,
     memory: Arc<AtomicUsize>,
 }

@@ -71,10 +71,10 @@ pub enum HashError {
     /// The queue is full, or would not come to it before the deadline.
     #[error("too many passwords are waiting to be hashed")]
     Overloaded,
-    /// Its turn came, and it was not to begin any more.
-    #[error("others before it have spent what it might have cost")]
+    /// When its turn came, its sender had no guess left.
+    #[error("its sender has no guess left")]
     Spent {
-        /// For how long.
+        /// When there will be one.
         retry_after: Duration,
     },
     /// The deadline passed before a thread was free.

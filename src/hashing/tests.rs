@@ -197,21 +197,20 @@ async fn whose_time_has_passed_is_not_hashed() {
 async fn a_job_begins_when_its_gate_lets_it_and_holds_nobody_else_up_until_then() {
     let busy = Busy::start(16).await;
     let one = Arc::new(Semaphore::new(1));
-    let queue = async |name| {
+    let queue = |name| {
         let (lane, ran, one) = (busy.lane, busy.ran.clone(), Arc::clone(&one));
         let gate: Gate = Box::new(move || match Arc::clone(&one).try_acquire_owned() {
             Ok(permit) => Ok(Some(Box::new(permit))),
             Err(TryAcquireError::NoPermits) => Ok(None),
             Err(TryAcquireError::Closed) => Err(Duration::from_secs(7)),
         });
-        let job = tokio::spawn(lane.run_past(Some(gate), turn(1), std::future::pending(), move |_| {
+        tokio::spawn(lane.run_past(Some(gate), turn(1), std::future::pending(), move |_| {
             ran.send(name).unwrap();
             Ok(vec![1; 32].into())
-        }));
-        tokio::task::yield_now().await;
-        job
+        }))
     };
-    let [first, second, third] = [queue("a1").await, queue("a2").await, queue("a3").await];
+    let [first, second, third] = ["a1", "a2", "a3"].map(queue);
+    tokio::task::yield_now().await;
     let other = busy.queue(turn(2), "b1").await;
     busy.release.send(()).unwrap();
     let (_, permit) = first.await.unwrap().unwrap();

@@ -156,12 +156,12 @@ async fn an_account_that_finds_no_room_to_hash_was_not_registered_and_costs_noth
         request.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, 1])));
         app.send(request).await.status
     };
-    let waiting = flood(&app, 2, COSTLIEST).await;
+    let mut waiting = flood(&app, 2, COSTLIEST).await;
     for attempt in 0..5 {
         assert_eq!(register("alice").await, StatusCode::SERVICE_UNAVAILABLE, "{attempt}");
         assert_eq!(create("bobby").await, StatusCode::TOO_MANY_REQUESTS, "{attempt}: OVERLOADED, as this API has it");
     }
-    drop(waiting);
+    waiting.shutdown().await;
     assert_eq!(register("alice").await, StatusCode::OK);
     assert_eq!(create("bobby").await, StatusCode::OK);
     assert_eq!(register("carol").await, StatusCode::TOO_MANY_REQUESTS);
