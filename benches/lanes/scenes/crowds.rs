@@ -20,8 +20,11 @@ const ELSEWHERE: f64 = 10.0;
 /// Until everyone of the crowd has had a turn.
 const AHEAD: Duration = Duration::from_secs(3);
 
+/// Where the caller of a number is.
+type Address = fn(u64) -> String;
+
 /// How many call, and from where.
-type Crowd = (&'static str, u64, fn(u64) -> String, Option<Goal>);
+type Crowd = (&'static str, u64, Address, Option<Goal>);
 
 const CROWDS: [Crowd; 3] = [
     ("400 /64s of one /48", 400, |n| format!("2001:db8:1:{n:x}::1"), Some(Goal::AtLeast(95.0))),
@@ -30,7 +33,7 @@ const CROWDS: [Crowd; 3] = [
 ];
 
 /// Where else somebody signs in: each time in another network, or always at the same place.
-const PLACES: [(&str, fn(u64) -> String); 2] = [
+const PLACES: [(&str, Address); 2] = [
     ("each from a network of its own", |n| format!("2001:db8:{:x}::1", 0x8000 + n)),
     ("all from one address", |_| "198.51.100.1".to_owned()),
 ];
