@@ -17,8 +17,11 @@ const BUDGETS: [(&str, &str); 3] =
 /// Sign-ins from elsewhere a second: few beside what the machine can do.
 const ELSEWHERE: f64 = 10.0;
 
-/// Until everyone of the crowd has had a turn.
-const AHEAD: Duration = Duration::from_secs(3);
+/// Long enough for each of the crowd to sign in once, while there is room for all of them.
+const ACQUAINTED: Duration = Duration::from_secs(3);
+
+/// How long the queue is full before anything is measured.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// Where the caller of a number is.
 type Address = fn(u64) -> String;
@@ -48,6 +51,8 @@ pub fn crowds(bench: &mut Bench) {
                 let settings = [&BUDGETS[..], &[("TRUSTED_PROXIES", "127.0.0.1/32")]].concat();
                 let ours = Ours::with(&Params::default(), &settings);
                 let spell = bench.spell() * 5;
+                let acquainted = ours.load(bench, &crowd, 4, Pace::Turns { at_once: 64 });
+                Load { warm: Duration::ZERO, spell: ACQUAINTED, ..acquainted }.run();
                 let crowd = ours.load(bench, &crowd, crowd.len(), Pace::Callers);
                 let crowd = Load { warm: Duration::ZERO, spell: AHEAD + spell, ..crowd };
                 let others = ours.load(bench, &others, 8, Pace::Open { per_second: ELSEWHERE });
