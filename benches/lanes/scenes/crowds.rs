@@ -42,6 +42,7 @@ const PLACES: [(&str, Address); 2] = [
 ];
 
 pub fn crowds(bench: &mut Bench) {
+    let hurry = if bench.short() { 10 } else { 1 };
     for (name, callers, address, goal) in CROWDS {
         let crowd = data::sign_ins_from(1..=callers, address);
         for (place, elsewhere) in PLACES {
@@ -52,14 +53,14 @@ pub fn crowds(bench: &mut Bench) {
                 let ours = Ours::with(&Params::default(), &settings);
                 let spell = bench.spell() * 5;
                 let acquainted = ours.load(bench, &crowd, 4, Pace::Turns { at_once: 64 });
-                Load { warm: Duration::ZERO, spell: ACQUAINTED, ..acquainted }.run();
+                Load { warm: Duration::ZERO, spell: ACQUAINTED / hurry, ..acquainted }.run();
                 let crowd = ours.load(bench, &crowd, crowd.len(), Pace::Callers);
-                let crowd = Load { warm: Duration::ZERO, spell: AHEAD + spell, ..crowd };
+                let crowd = Load { warm: Duration::ZERO, spell: AHEAD / hurry + spell, ..crowd };
                 let others = ours.load(bench, &others, 8, Pace::Open { per_second: ELSEWHERE });
                 let others = Load { warm: Duration::ZERO, spell, ..others };
                 thread::scope(|scope| {
                     let crowd = scope.spawn(move || crowd.run());
-                    thread::sleep(AHEAD);
+                    thread::sleep(AHEAD / hurry);
                     found.push(others.run());
                     meanwhile.push(crowd.join().unwrap());
                 });
