@@ -5,6 +5,7 @@ mod audit;
 mod budgets;
 mod calibrate;
 mod commands;
+mod cors;
 mod import;
 mod mail;
 mod origin;
@@ -21,6 +22,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use secrecy::SecretString;
 
+use crate::clock::Skew;
 use crate::domain::LowerThanPreset;
 use crate::hashing::cost;
 use crate::hashing::kernel::{self, KernelSetting};
@@ -34,6 +36,7 @@ pub use commands::{
     AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, MailCommand, Output, PlatformAdminCommand, Printed,
     SessionCommand,
 };
+pub use cors::{CorsSettings, RequestHeader};
 pub use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use mail::MailSettings;
 pub use origin::Origin;
@@ -175,6 +178,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
     pub revocation_staleness: Duration,
 
+    /// How far the clocks of two replicas may be apart, at most 120s; further away, tokens are refused as UNAVAILABLE
+    #[arg(long, env, global = true, default_value = "60s", value_parser = skew)]
+    pub clock_skew: Skew,
+
     /// What new passwords must be.
     #[command(flatten)]
     pub passwords: PolicySettings,
@@ -203,9 +210,9 @@ pub struct Settings {
     #[command(flatten)]
     pub proxies: ProxySettings,
 
-    /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
-    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
-    pub cors_allowed_origins: Vec<Origin>,
+    /// CORS.
+    #[command(flatten)]
+    pub cors: CorsSettings,
 
     /// Whether the server describes its services to grpcurl and its like
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
@@ -324,6 +331,12 @@ fn number<const MOST: usize>(text: &str) -> Result<usize, String> {
 fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
     let lifetime = duration(text)?;
     if lifetime <= MAX_LIFETIME { Ok(lifetime) } else { Err("a token may live for at most 90d") }
+}
+
+/// A [`duration`] that two clocks may be apart, or none at all.
+fn skew(text: &str) -> Result<Skew, &'static str> {
+    let skew = if text == "0s" { Duration::ZERO } else { duration(text)? };
+    Skew::parse(skew).ok_or("clocks may be apart by at most 120s")
 }
 
 /// A [`duration`] that revocations may go unread.

@@ -28,6 +28,7 @@ impl Accounts {
         password: &Password,
         call: Call,
     ) -> Result<(Account, IssuedToken), AuthError> {
+        self.require_right_clock()?;
         let too_many = self.audit_too_many(Action::Login, None, &call);
         let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
         self.hasher.require_room(&turn(&call))?;

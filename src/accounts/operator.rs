@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::administration::{AttemptState, By, Changes};
-use super::{Audit, LONGEST_WAIT, Registration, new_id, registrant, to_the_second};
+use super::{AFTERLIFE, Audit, LONGEST_WAIT, Registration, new_id, registrant, to_the_second};
 use crate::clock::Clock;
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, AuthError, Detail, Email, Handle, Identity, NewAccount, NewPassword,
@@ -142,7 +142,7 @@ impl Operator {
         let Some(StoredSession { session, .. }) = self.store.find_session(id).await? else {
             return Ok(None);
         };
-        let until = self.clock.now() + LONGEST_WAIT + session.token_lifetime;
+        let until = self.clock.now() + AFTERLIFE + session.token_lifetime;
         self.store.end_session(id, until).await?;
         let note = By::Operator.note(Action::Revoke, "ok").on(session.account_id);
         self.audit.note(note.with(Detail::Session(id)));
@@ -152,7 +152,7 @@ impl Operator {
 
     /// Ends all sessions of an account.
     pub async fn end_sessions(&self, account_id: Uuid) -> Result<Vec<EndedSession>, AuthError> {
-        let ended = self.store.end_sessions(account_id, None, self.clock.now() + LONGEST_WAIT).await?;
+        let ended = self.store.end_sessions(account_id, None, self.clock.now() + AFTERLIFE).await?;
         let note = By::Operator.note(Action::Revoke, "ok").on(account_id);
         self.audit.note(note.with(Detail::Sessions(ended.len() as u64)));
         self.settle().await?;

@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::administration::Reach;
 use super::places::{cut, opened};
-use super::{Accounts, LONGEST_WAIT, uninterrupted};
+use super::{AFTERLIFE, Accounts, uninterrupted};
 use crate::domain::{Action, AuthError, Call, Detail, Note, Revocation};
+use crate::revocations::Standing;
 use crate::store::{SessionPage, StoredSession};
 use crate::token::Claims;
 
@@ -59,16 +60,14 @@ impl Accounts {
     /// last token has expired is listed no more: whoever wanted to end it would not find it while its stream went on. The
     /// answer of a stream carries a fresh token as it begins, with which its caller begins again.
     pub fn require_session(&self, claims: &Claims) -> Result<(), SessionEnd> {
-        // In the order of the guard, which says why: the age of the set first, and a revocation before not knowing.
-        let stale = self.revocations.is_stale();
-        if self.tokens.has_expired(claims) {
-            Err(SessionEnd::Expired)
-        } else if self.revocations.contains(claims.sid, claims.sub, claims.epoch) {
-            Err(SessionEnd::Revoked)
-        } else if stale {
-            Err(SessionEnd::Unknown)
-        } else {
-            Ok(())
+        let standing = self.revocations.standing(claims.sid, claims.sub, claims.epoch, Some(claims.exp));
+        if self.tokens.has_expired(claims) && !self.revocations.is_clock_off() {
+            return Err(SessionEnd::Expired);
+        }
+        match standing {
+            Standing::Live => Ok(()),
+            Standing::Revoked => Err(SessionEnd::Revoked),
+            Standing::Unknown => Err(SessionEnd::Unknown),
         }
     }
 
@@ -107,7 +106,7 @@ impl Accounts {
         if session.expires_at <= now {
             return Err(AuthError::NotFound);
         }
-        let until = now + LONGEST_WAIT + session.token_lifetime;
+        let until = now + AFTERLIFE + session.token_lifetime;
         let (this, by) = (self.clone(), actor.account_id);
         uninterrupted(async move {
             this.store.end_session(id, until).await?;
@@ -132,7 +131,7 @@ impl Accounts {
         let (this, by) = (self.clone(), actor.account_id);
         uninterrupted(async move {
             let now = this.clock.now();
-            let ended = this.store.end_sessions(account_id, except, now + LONGEST_WAIT).await?;
+            let ended = this.store.end_sessions(account_id, except, now + AFTERLIFE).await?;
             for ended in &ended {
                 this.revocations.insert(Revocation::Session(ended.stored.session.id), ended.until);
             }

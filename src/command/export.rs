@@ -4,12 +4,10 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::stop::Stop;
-use super::{CommandError, say};
+use super::{CommandError, operator_on, say};
 use crate::accounts::Operator;
-use crate::clock::SystemClock;
 use crate::config::{ExportArgs, Settings};
 use crate::import::ndjson;
 use crate::store::{self, Purpose};
@@ -23,7 +21,7 @@ pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), Comman
         return Err(CommandError::ToTerminal);
     }
     let store = store::open(&settings.database_url, Purpose::OperateExisting).await?;
-    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let operator = operator_on(&store).await?;
     let result = match file {
         Some(file) => to_file(&operator, file, &mut stop).await,
         None => {

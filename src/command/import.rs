@@ -4,15 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::stop::Stop;
-use super::{CommandError, say};
-use crate::accounts::{Import, Imported, Operator};
+use super::{CommandError, operator_on, say};
+use crate::accounts::{Import, Imported};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ImportArgs, ImportFormat, Settings};
 use crate::import::{Format, Record, Source};
@@ -27,7 +26,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), Comman
     let source = Source::open(format(args.format), &args.file, SystemClock.now()).await?;
     let report = args.report.as_deref().map(make_report).transpose()?;
     let store = store::open(&settings.database_url, Purpose::Operate).await?;
-    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let operator = operator_on(&store).await?;
     let mut run = Run { counts: Counts::default(), told: 0, report, bar: bar(&source), file: &args.file };
     let result = match operator.import(args.dry_run).await {
         Ok(mut import) => {

@@ -28,12 +28,12 @@ use uuid::Uuid;
 
 use crate::accounts::Operator;
 use crate::breaches::BreachesError;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
 use crate::domain::{AuthError, Handle};
 use crate::hashing::HashError;
 use crate::import::SourceError;
-use crate::store::{self, BackupError, MoveError, OpenError, Purpose};
+use crate::store::{self, BackupError, MoveError, OpenError, Purpose, Store};
 
 pub use account::account;
 pub use attempts::attempts;
@@ -166,10 +166,22 @@ async fn operator_for(
     work: impl AsyncFnOnce(&Operator) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let store = store::open(&settings.database_url, purpose).await?;
-    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
-    let result = work(&operator).await;
+    let result = match operator_on(&store).await {
+        Ok(operator) => work(&operator).await,
+        Err(error) => Err(error),
+    };
     store.close().await;
     result
+}
+
+/// By the clock of the database. What a command ends is remembered for a time that is counted from now, and the clock of an
+/// operator's machine may be wrong without anybody's having noticed.
+async fn operator_on(store: &Arc<dyn Store>) -> Result<Operator, CommandError> {
+    let clock: Arc<dyn Clock> = match store.time().await.map_err(AuthError::from)? {
+        Some(time) => Arc::new(SetClock::to(time)),
+        None => Arc::new(SystemClock),
+    };
+    Ok(Operator::new(Arc::clone(store), clock))
 }
 
 /// What a use case's error hides from clients, the operator may see.

@@ -130,6 +130,7 @@ pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
         revocations: revocations.collect(),
         cursor: revoked.cursor,
         complete_until: revoked.complete_until.map(duration),
+        server_time: revoked.time.map(timestamp),
     }
 }
 

@@ -71,6 +71,10 @@ const PUBLIC: [&str; 12] = [
     REFLECTION_V1,
     REFLECTION_V1ALPHA,
 ];
+
+/// What ends sessions: also who has a token that has expired, or whose session has ended, may call it.
+const ENDING: [&str; 1] = ["/countersign.v1.AuthService/Logout"];
+
 const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const REFLECTION_V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 
@@ -128,6 +132,7 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
     }
     let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
     let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
+        .ending(ENDING)?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
     Ok(Stack::new(Handlers { auth, sessions, admin, others: others.prepare() }, &layer, meter))
 }

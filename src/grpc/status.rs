@@ -23,7 +23,7 @@ impl From<Failure<Refusal>> for Status {
     fn from(Failure(refusal): Failure<Refusal>) -> Self {
         let (code, reason) = match refusal {
             Refusal::TokenMissing => (Code::Unauthenticated, ErrorReason::TokenMissing),
-            Refusal::TokenInvalid => (Code::Unauthenticated, ErrorReason::TokenInvalid),
+            Refusal::TokenInvalid | Refusal::TwoTokens => (Code::Unauthenticated, ErrorReason::TokenInvalid),
             Refusal::TokenExpired => (Code::Unauthenticated, ErrorReason::TokenExpired),
             Refusal::Unavailable => (Code::Unavailable, ErrorReason::Unavailable),
         };

@@ -1,7 +1,7 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
-//! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
+//! gRPC or REST, `cors` what browsers are told, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
 //! `trail` how the audit trail is, `mail` what mail is sent with, `secret` where secrets come from, `forwarded` where
@@ -10,6 +10,7 @@
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
 mod certificate;
+mod cors;
 mod edge;
 mod feed;
 mod first_bytes;
@@ -46,11 +47,12 @@ use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::mail::{MailError, Post, PublicUrl};
 use crate::rest::{Rest, Rpc, RuleError};
-use crate::revocations::Revocations;
+use crate::revocations::{CommonClock, Revocations};
 use crate::store::{self, OpenError, Purpose, Store, StoreError};
 use crate::token::{Keyring, Tokens};
 
 use certificate::Certificate;
+use cors::Cors;
 use health::Health;
 use metrics::Meters;
 use secret::Signing;
@@ -154,7 +156,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
         tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
     }
-    if settings.cors_allowed_origins.contains(&Origin::Any) {
+    if settings.cors.cors_allowed_origins.contains(&Origin::Any) {
         tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
     }
     let kernel = app.hasher.kernel();
@@ -200,12 +202,16 @@ impl App {
         }
         let signing: Vec<_> = std::iter::once(&current).chain(&previous).collect();
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
-        let tokens =
-            Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
+        let keyring = Keyring::new(&current, previous.as_ref());
+        let tokens = Tokens::new(keyring, Arc::clone(&clock), settings.session_max_lifetime);
+        let tokens = tokens.tolerating(settings.clock_skew);
         let warn = |warning: &str| tracing::warn!(event = "kernel", "{warning}");
         let kernel = settings.hash_kernel.kernel(warn).map_err(HashError::Kernel)?;
         let hasher = PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue)?;
-        let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
+        let revocations = Revocations::fed(Arc::clone(&clock), settings.revocation_staleness);
+        let revocations = Arc::new(revocations.tolerating(settings.clock_skew));
+        // Tokens are minted and judged by this machine's. Whatever is stored is read by other replicas, too.
+        let clock: Arc<dyn Clock> = Arc::new(CommonClock::of(&revocations));
         let health = Health::serving().await;
         let rules = Rules {
             passwords,
@@ -257,7 +263,7 @@ impl App {
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let proxies = settings.proxies.trusted_proxies.clone();
-        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, answers);
+        let service = Edge::new(stack, rest, Cors::new(&settings.cors), proxies, answers);
         let (audit_retention, public_url) = (settings.audit.audit_retention, settings.mail.public_url.clone());
         Ok(Self {
             service,

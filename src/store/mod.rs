@@ -121,6 +121,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// As [`Self::revocations_after`], for a call and not for the feed: no answer of it is ever taken for a sign of life.
     async fn missed_revocations(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
 
+    /// The time by the database's own clock, for the feed; `None` if that is this machine's.
+    async fn time(&self) -> Result<Option<OffsetDateTime>, StoreError>;
+
     /// Waits until another process may have stored a revocation, but no longer than half a second: who asks for those
     /// after the last one each time that this returns misses none, and hears of each as soon as the engine can tell. Tells
     /// whether the database was lost meanwhile: it may be another by now, or an older state, whose numbers mean something

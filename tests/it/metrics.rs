@@ -15,7 +15,7 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 /// Where it says its metrics are.
-fn metrics_of(server: &Binary) -> SocketAddr {
+pub fn metrics_of(server: &Binary) -> SocketAddr {
     let events: Vec<Value> =
         server.log.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let url = events.iter().find(|event| event["event"] == "metrics").unwrap()["url"].as_str().unwrap().to_owned();

@@ -200,7 +200,6 @@ async fn whatever_is_wrong_with_a_token_the_answer_is_the_same() {
         ("no exp", sign(&with(&said, "exp", Value::Null), SECRET)),
         ("exp as a text", sign(&with(&said, "exp", json!("9999999999")), SECRET)),
         ("expired", sign(&with(&with(&said, "iat", json!(START - 3_600)), "exp", json!(START)), SECRET)),
-        ("from the future", sign(&with(&said, "iat", json!(START + 60)), SECRET)),
         (
             "only the claims of the real server",
             sign(&json!({ "username": "alice", "iat": START, "exp": START + 3_600 }), SECRET),

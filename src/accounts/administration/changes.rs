@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::firm_of;
-use crate::accounts::{Audit, LONGEST_WAIT};
+use crate::accounts::{AFTERLIFE, Audit};
 use crate::clock::Clock;
 use crate::domain::{
     Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, NewMail, Note, Origin, PasswordHash,
@@ -102,12 +102,12 @@ impl Changes {
 
     /// By when every process has heard of a change that ends nothing.
     fn heard(&self) -> OffsetDateTime {
-        self.clock.now() + LONGEST_WAIT
+        self.clock.now() + AFTERLIFE
     }
 
     /// By when no token lives that was minted until now, whatever the server's settings are or were.
     pub fn until(&self) -> OffsetDateTime {
-        self.clock.now() + MAX_LIFETIME + LONGEST_WAIT
+        self.clock.now() + MAX_LIFETIME + AFTERLIFE
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::accounts::guessing::charge;
-use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, uninterrupted};
+use crate::accounts::{AFTERLIFE, Accounts, Actor, new_id, uninterrupted};
 use crate::domain::{
     Account, Action, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose,
 };
@@ -15,7 +15,7 @@ impl Accounts {
         let (this, call, digest, now) = (self.clone(), call.clone(), ticket.digest(), self.clock.now());
         let purpose = self.store.find_ticket(&digest, now).await?.map(|found| found.purpose);
         uninterrupted(async move {
-            let until = now + LONGEST_WAIT;
+            let until = now + AFTERLIFE;
             let (action, id) = match purpose {
                 Some(TicketPurpose::VerifyEmail) => {
                     (Action::EmailVerified, this.store.verify_email(&digest, now, until).await?)

@@ -84,10 +84,11 @@ async fn refresh(State(mut client): State<Client>, request: Request) -> Response
         Ok(response) => {
             let fresh = call::fresh_token(response.metadata());
             let text = fresh.as_ref().and_then(|token| token.to_str().ok());
-            // None was attached: the session ended while the call was under way.
+            // None was attached: while the call was under way the session ended, or it became unknown whether it has. To try
+            // again tells which.
             let Some((token, lifetime)) = text.and_then(|token| Some((token, lifetime(token)?))) else {
-                let ended = Failure { reason: ErrorReason::TokenInvalid, ..Failure::defect() };
-                return refuse(ended, &Fields::default());
+                let unknown = Failure { reason: ErrorReason::Unavailable, ..Failure::defect() };
+                return refuse(unknown, &Fields::default());
             };
             with_token(Json(bearer(token, lifetime)).into_response(), fresh)
         }

@@ -87,6 +87,15 @@ impl Collector for OfRevocations {
                 age.metric_type(),
             )?)?;
         }
+        if let Some(offset) = self.0.clock_offset() {
+            let offset = ConstGauge::new(offset.as_seconds_f64());
+            offset.encode(encoder.encode_descriptor(
+                "clock_offset",
+                "How far the clock of this machine is ahead of the database's; negative when behind",
+                Some(&Unit::Seconds),
+                offset.metric_type(),
+            )?)?;
+        }
         Ok(())
     }
 }

@@ -259,6 +259,13 @@ impl AccountStore for PostgresStore {
         sessions::revocations(&self.pools.calls()?, seq, now).await
     }
 
+    async fn time(&self) -> Result<Option<OffsetDateTime>, StoreError> {
+        let (feed, question) = self.pools.feed();
+        let answer = sessions::time(&feed).await;
+        question.over(answer.is_ok());
+        answer.map(Some)
+    }
+
     async fn changed(&self) -> bool {
         self.announcements.next().await
     }

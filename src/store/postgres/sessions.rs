@@ -207,3 +207,13 @@ pub(super) async fn revocations(
     .map_err(failure)?;
     rows.into_iter().map(RevocationRow::into_revocation).collect()
 }
+
+/// Now, by the server's clock and not as of the beginning of a transaction.
+pub(super) async fn time(pool: &PgPool) -> Result<OffsetDateTime, StoreError> {
+    let micros: i64 = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+        .fetch_one(pool)
+        .await
+        .map_err(failure)?;
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
+        .map_err(|error| StoreError::Corrupt(error.into()))
+}

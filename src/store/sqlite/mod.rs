@@ -232,6 +232,10 @@ impl AccountStore for SqliteStore {
         sessions::revocations(&self.readers, seq, now).await
     }
 
+    async fn time(&self) -> Result<Option<OffsetDateTime>, StoreError> {
+        Ok(None)
+    }
+
     async fn changed(&self) -> bool {
         let _ = tokio::time::timeout(LOOK, self.bell.notified()).await;
         false

@@ -21,9 +21,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use super::{Answer, SECRET};
+use super::{Answer, SECRET, clock};
 
-/// When every test begins: 2027-01-15T08:00:00Z.
+/// When every test on SQLite begins: 2027-01-15T08:00:00Z.
 pub const START: i64 = 1_800_000_000;
 
 /// Every test comes from one address. Those of the limits themselves set them.
@@ -61,7 +61,7 @@ impl TestApp {
 
     /// With flags of the command line, which may say again what [`Self::start`] says.
     pub async fn with(flags: &[&str]) -> Self {
-        Self::build(Arc::new(tempfile::tempdir().unwrap()), ManualClock::at(START), flags).await
+        Self::build(Arc::new(tempfile::tempdir().unwrap()), clock::of_app(flags), flags).await
     }
 
     /// Ends this app and starts another on the same database, at the same moment.
