@@ -86,10 +86,10 @@ impl Run<'_> {
 
     async fn take(&mut self, import: &mut Import, records: Vec<Record>) -> Result<(), CommandError> {
         let (mut accounts, mut named, mut problems) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-        for Record { place, account } in records {
+        for Record { place, account, notes } in records {
             match account {
                 Ok(account) => {
-                    named.push((place, account.handle(), account.id));
+                    named.push((place, account.handle(), account.id, notes));
                     accounts.push(account);
                 }
                 Err(refusal) => {
@@ -98,13 +98,19 @@ impl Run<'_> {
                 }
             }
         }
-        for (imported, (place, handle, id)) in import.take(accounts).await?.into_iter().zip(named) {
+        for (imported, (place, handle, id, notes)) in import.take(accounts).await?.into_iter().zip(named) {
+            let handle = handle.as_str();
             match imported {
-                Imported::New => self.counts.new += 1,
+                Imported::New => {
+                    self.counts.new += 1;
+                    problems.extend(notes.into_iter().map(|note| {
+                        (place, json!({ "outcome": "noted", "reason": note, "handle": handle, "id": id }))
+                    }));
+                }
                 Imported::Unchanged => self.counts.unchanged += 1,
                 Imported::HandleTaken | Imported::IdTaken => {
                     self.counts.collisions += 1;
-                    let (reason, handle) = (imported.problem(), handle.as_str());
+                    let reason = imported.problem();
                     problems
                         .push((place, json!({ "outcome": "collision", "reason": reason, "handle": handle, "id": id })));
                 }

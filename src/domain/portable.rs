@@ -2,6 +2,7 @@
 //! status and times of their own. Apart from `account` because nobody registers like this: files and administrators do.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -12,6 +13,9 @@ use super::{
 
 /// What ids are made in that are made of something else. The same for ever, or repeating an import would double accounts.
 const NAMESPACE: Uuid = Uuid::from_u128(0xdf1c_79fe_da5f_4051_93fc_7968_4d88_3381);
+
+/// The seconds of the years that can be written out, by UTC: 1 to 9999.
+const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// An account as it comes, or goes. No epoch and no session: those end where it leaves.
 #[derive(Debug, Clone)]
@@ -128,6 +132,9 @@ impl PortableDraft<'_> {
             text => AccountStatus::parse(text).ok_or("must be active or inactive").map_err(bad("status"))?,
         };
         let created_at = self.created_at.unwrap_or(now);
+        if !TIMES.contains(&created_at.unix_timestamp()) {
+            return Err(bad("created_at")("must be in the years from 1 to 9999"));
+        }
         // What the database keeps.
         let created_at = created_at.replace_millisecond(created_at.millisecond()).unwrap_or(created_at);
         Ok(PortableAccount { id, identity, password_hash, status, created_at })

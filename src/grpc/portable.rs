@@ -1,6 +1,7 @@
 //! `ImportAccounts` and `ExportAccounts`: the two streams of `AdminService`, and the form of an account that both speak.
 //! Apart from the other RPCs because each is a task that reads or writes message after message.
 
+use prost_types::Timestamp;
 use time::OffsetDateTime;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Status, Streaming};
@@ -135,8 +136,19 @@ async fn take(
     Ok(response)
 }
 
+fn bad(field: &'static str, problem: &'static str) -> DraftError {
+    DraftError { field, problem: DraftProblem::Value(problem) }
+}
+
+/// What is no `Timestamp` by protobuf's rules could be sent back to nobody.
+fn time(timestamp: &Timestamp) -> Result<OffsetDateTime, DraftError> {
+    let nanos = u32::try_from(timestamp.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    let time = nanos
+        .and_then(|nanos| OffsetDateTime::from_unix_timestamp(timestamp.seconds).ok()?.replace_nanosecond(nanos).ok());
+    time.filter(|time| time.year() > 0).ok_or_else(|| bad("create_time", "is out of range"))
+}
+
 fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
-    let bad = |field, problem| DraftError { field, problem: DraftProblem::Value(problem) };
     let (username, email) = match &message.handle {
         Some(PbHandle::Username(username)) => (username.as_str(), ""),
         Some(PbHandle::Email(email)) => ("", email.as_str()),
@@ -154,14 +166,7 @@ fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableA
         Ok(pb::AccountStatus::Inactive) => "inactive",
         Err(_) => return Err(bad("status", "must be active or inactive")),
     };
-    let created_at = match message.create_time {
-        Some(time) => {
-            let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-            let time = OffsetDateTime::from_unix_timestamp_nanos(nanos);
-            Some(time.map_err(|_| bad("create_time", "is out of range"))?)
-        }
-        None => None,
-    };
+    let created_at = message.create_time.as_ref().map(time).transpose()?;
     let draft = PortableDraft {
         id: &message.id,
         username,
