@@ -62,7 +62,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve gRPC, gRPC-Web and both JSON APIs (the default)
-    Serve,
+    Serve(ServeArgs),
     /// Work with accounts, beside a running server or without one
     Account(Printed<AccountCommand>),
     /// Work with sessions
@@ -105,6 +105,14 @@ pub enum Command {
     Export(ExportArgs),
     /// Measure what passwords may cost on this machine, and recommend HASH_PARAMS
     Calibrate(CalibrateArgs),
+}
+
+/// How to serve, this time.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Make a new, empty SQLite database where there was one that was deleted or emptied
+    #[arg(long)]
+    pub new_database: bool,
 }
 
 /// How it runs. Each setting is an environment variable and a flag; the flag wins.

@@ -68,7 +68,7 @@ impl Feed {
                     Ok(()) => tracing::info!(event = "database", result = "back"),
                     Err(error) => tracing::error!(event = "database", result = "away", cause = cause(&error)),
                 }
-                self.health.set(serving).await;
+                self.health.set_reachable(serving).await;
             }
             if serving && swept.is_none_or(|at| at.elapsed() >= SWEEP) {
                 swept = Some(Instant::now());

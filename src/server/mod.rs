@@ -3,7 +3,7 @@
 //! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
-//! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
+//! `health` what is said of it, `writable` whether anything can be stored, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
 //! `trail` how the audit trail is, `mail` what mail is sent with, `secret` where secrets come from, `forwarded` where
 //! requests come from.
 //!
@@ -25,6 +25,7 @@ mod secret;
 mod tls;
 mod trail;
 mod workers;
+mod writable;
 
 use std::io;
 use std::net::SocketAddr;
@@ -131,9 +132,10 @@ pub struct App {
     public_url: Option<PublicUrl>,
 }
 
-/// Serves by the machine's clock until SIGTERM or SIGINT.
-pub async fn run(settings: &Settings) -> Result<(), ServeError> {
-    let app = App::build(settings, Arc::new(SystemClock), settings.hash_params.clone()).await?;
+/// Serves by the machine's clock until SIGTERM or SIGINT. With `new_database`, a database that was lost gives way to a new one.
+pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeError> {
+    let purpose = if new_database { Purpose::ServeNew } else { Purpose::Serve };
+    let app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), purpose).await?;
     raise_descriptor_limit();
     let scheme = if app.certificate.is_some() { "https" } else { "http" };
     let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
@@ -185,10 +187,19 @@ impl App {
     /// Opens the database, reads the live revocations, and builds the one stack and what projects it. `params` are what
     /// hashes cost, in place of the setting: tests have no time for those.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
+        Self::open(settings, clock, params, Purpose::Serve).await
+    }
+
+    async fn open(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        params: Params,
+        purpose: Purpose,
+    ) -> Result<Self, ServeError> {
         let certificate = Certificate::load(&settings.tls)?;
         let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
         let passwords = PasswordRules { policy: settings.passwords.policy()?, breaches };
-        let store = store::open(&settings.database_url, Purpose::Serve).await?;
+        let store = store::open(&settings.database_url, purpose).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
         if is_new && !store.list_accounts(None, 1).await?.is_empty() {
             tracing::warn!(
@@ -288,6 +299,7 @@ impl App {
         let workers = Workers::start(limits.threads).map_err(ServeError::Threads)?;
         // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
+        let trying = tokio::spawn(writable::follow(Arc::clone(&self.store), self.health.clone()));
         let telling = tokio::spawn(refusals::tell(self.hasher));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
         let trail = trail::Writer::start(Arc::clone(&self.store), self.audit, self.clock, self.audit_retention);
@@ -315,6 +327,7 @@ impl App {
         mail.finish(drain.min(TIME_FOR_MAIL).saturating_sub(gone)).await;
         tokio::join!(last_tokens.finish(), trail.finish());
         following.abort();
+        trying.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;

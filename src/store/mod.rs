@@ -33,10 +33,11 @@ pub use audit::{AuditPage, AuditStore};
 pub use import::{ImportStore, Imported};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
-pub use open::{OpenError, Purpose, backup, beside, file, open};
+pub use open::{LostState, OpenError, Purpose, backup, beside, file, open};
 pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore};
 pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
+pub use rows::setbacks;
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};
 
@@ -133,6 +134,9 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Whether no call has to wait for [`Self::caught_up`]: what was read of the database before may be answered.
     fn is_in_step(&self) -> bool;
+
+    /// Stores something and takes it away again, in one transaction: fails where nothing can be stored.
+    async fn try_writing(&self) -> Result<(), StoreError>;
 
     /// Forgets sessions and revocations that no living token needs any more.
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;

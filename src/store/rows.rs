@@ -3,6 +3,7 @@
 
 pub(super) mod mail;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -309,6 +310,14 @@ fn impossible(table: &str, column: &str, row: impl std::fmt::Display) -> StoreEr
     StoreError::Corrupt(format!("impossible value in {table}.{column} of row {row}").into())
 }
 
+/// How often a database of this process was out of reach, full, or too busy.
+static SETBACKS: AtomicU64 = AtomicU64::new(0);
+
+/// How often that was so: a number that changes is a reason to look whether anything can be stored.
+pub fn setbacks() -> u64 {
+    SETBACKS.load(Ordering::Relaxed)
+}
+
 /// An error of any statement but those that take a name. `is_transient` knows the engine's codes: whether one speaks of
 /// the moment rather than of the statement.
 pub(super) fn failure(error: sqlx::Error, is_transient: impl Fn(&str) -> bool) -> StoreError {
@@ -320,6 +329,9 @@ pub(super) fn failure(error: sqlx::Error, is_transient: impl Fn(&str) -> bool) -
         | sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::Encode(_) => StoreError::Corrupt(error.into()),
-        _ => StoreError::Unavailable(error.into()),
+        _ => {
+            SETBACKS.fetch_add(1, Ordering::Relaxed);
+            StoreError::Unavailable(error.into())
+        }
     }
 }

@@ -2,14 +2,15 @@
 //! turn, not in a ring.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
 use sqlx::postgres::Postgres;
+use sqlx::{PgPool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
 use super::{PostgresStore, unit};
 use crate::domain::{AttemptKey, Attempts, Handle};
+use crate::store::attempts::TRY_WRITING;
 use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
 use crate::store::{AttemptStore, Budget, Credentials, StoreError, StoredAttempts};
 
@@ -165,4 +166,13 @@ pub(super) async fn settle(tx: &mut Transaction<'_, Postgres>, budget: &Budget) 
         .fetch_one(&mut **tx)
         .await
         .map_err(failure)
+}
+
+/// In a transaction of its own.
+pub(super) async fn try_writing(pool: PgPool) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await.map_err(failure)?;
+    for statement in TRY_WRITING {
+        sqlx::query(statement).execute(&mut *tx).await.map_err(failure)?;
+    }
+    tx.commit().await.map_err(failure)
 }

@@ -271,6 +271,10 @@ impl AccountStore for PostgresStore {
         self.pools.is_in_step()
     }
 
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        unit(attempts::try_writing(self.pools.calls()?)).await
+    }
+
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
         let pool = self.pools.calls()?;
         unit(async move {

@@ -8,6 +8,7 @@ use super::errors::failure;
 use super::writer::Write;
 use super::{PURGED_AT_ONCE, SqliteStore};
 use crate::domain::{AttemptKey, Attempts, Handle};
+use crate::store::attempts::TRY_WRITING;
 use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
 use crate::store::{AttemptStore, Budget, Credentials, StoreError, StoredAttempts};
 
@@ -65,6 +66,7 @@ impl AttemptStore for SqliteStore {
         .fetch_all(&mut *self.writer.take().await?)
         .await
         .map_err(failure)?;
+        self.file.require()?;
         Ok(failures.first().map(|&failures| failures.try_into().unwrap_or(u32::MAX)))
     }
 
@@ -145,4 +147,12 @@ pub(super) async fn settle(tx: &mut Write, budget: &Budget) -> Result<bool, Stor
         .fetch_one(&mut **tx)
         .await
         .map_err(failure)
+}
+
+/// In a transaction, which it commits.
+pub(super) async fn try_writing(mut tx: Write) -> Result<(), StoreError> {
+    for statement in TRY_WRITING {
+        sqlx::query(statement).execute(&mut *tx).await.map_err(failure)?;
+    }
+    tx.commit().await
 }

@@ -1,4 +1,5 @@
-//! SQLite, embedded: the default. `open` is how a database file is opened, `errors` what SQLite's mean, `moving` and
+//! SQLite, embedded: the default. `open` is how a database file is opened, `file` whether it is still there, `errors` what
+//! SQLite's mean, `moving` and
 //! `backup` are how all of it is copied at once; here are the statements.
 //!
 //! One writer connection beside a pool of readers: SQLite allows one writer anyway, and queueing for it here, fairly
@@ -13,6 +14,7 @@ mod audit;
 mod backup;
 mod connection;
 mod errors;
+mod file;
 mod import;
 mod invitations;
 mod moving;
@@ -24,6 +26,7 @@ mod sessions;
 mod tickets;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +41,7 @@ use super::{
 };
 use crate::domain::{Account, AccountStatus, AttemptKey, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
+use file::OpenedFile;
 use readers::Readers;
 use writer::{Write, Writer};
 
@@ -58,6 +62,8 @@ pub struct SqliteStore {
     readers: Readers,
     /// Reads revocations, and nothing else: a rush of look-ups must not make it look as if the database were away.
     feed: Readers,
+    /// What all of these are connected to.
+    file: Arc<OpenedFile>,
     /// Rings when this process has ended a session.
     bell: Notify,
     /// Rings when this process has queued mail.
@@ -154,6 +160,7 @@ impl AccountStore for SqliteStore {
         if budget.is_none_or(|budget| budget.seen == 0)
             && insert_session(&mut *self.writer.take().await?, session, *password_changes, untried).await?
         {
+            self.file.require()?;
             return Ok(Opened::Open);
         }
         let Some(budget) = budget else { return Ok(Opened::Ended) };
@@ -234,14 +241,22 @@ impl AccountStore for SqliteStore {
 
     async fn changed(&self) -> bool {
         let _ = tokio::time::timeout(LOOK, self.bell.notified()).await;
-        false
+        if let Some(length) = self.file.shrunk_from() {
+            let size = open::size(&self.feed).await;
+            self.file.judge(size.is_ok_and(|size| size < length));
+        }
+        self.file.is_lost()
     }
 
-    // A file is not lost and found again.
+    // Nothing can be missed in a file that is not there, and whether it is there is asked before each use.
     fn caught_up(&self) {}
 
     fn is_in_step(&self) -> bool {
-        true
+        !self.file.is_lost()
+    }
+
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        attempts::try_writing(self.write().await?).await
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
