@@ -2,6 +2,7 @@
 //! `main`, `command` and `server` know it; components take plain parameters.
 
 mod audit;
+mod bounds;
 mod budgets;
 mod calibrate;
 mod commands;
@@ -28,6 +29,7 @@ use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
 pub use audit::AuditSettings;
+pub use bounds::{BoundSettings, BoundsError};
 pub use budgets::BudgetSettings;
 pub use calibrate::CalibrateArgs;
 pub use commands::{
@@ -203,6 +205,10 @@ pub struct Settings {
     #[command(flatten)]
     pub proxies: ProxySettings,
 
+    /// What clients may hold at a time.
+    #[command(flatten)]
+    pub bounds: BoundSettings,
+
     /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<Origin>,
@@ -257,6 +263,9 @@ pub enum SettingsError {
     /// HASH_THREADS and HASH_PARAMS.
     #[error(transparent)]
     Memory(#[from] cost::MemoryError),
+    /// What clients may hold at a time.
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
 }
 
 impl Settings {
@@ -282,6 +291,7 @@ impl Settings {
         }
         self.passwords.policy()?;
         cost::require_memory(&self.hash_params, self.hash_threads())?;
+        self.bounds.check()?;
         let command = Cli::command();
         let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
         for found in environment.filter(|name| !known.contains(&name.as_str())) {

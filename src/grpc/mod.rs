@@ -17,6 +17,7 @@ mod admin_convert;
 mod admin_service;
 mod auth_service;
 mod calls;
+mod closing;
 mod convert;
 mod credentials;
 mod deadline;
@@ -48,8 +49,10 @@ use crate::token::{Secret, Tokens};
 use stack::{Handlers, Refuse};
 
 pub use calls::meter;
+pub use closing::Closing;
 pub use convert::{ClientAddress, RequestId};
 pub use stack::Stack;
+pub use status::overloaded;
 
 /// In bytes. No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE: usize = 64 * 1_024;
@@ -129,5 +132,7 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
     let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
     let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
-    Ok(Stack::new(Handlers { auth, sessions, admin, others: others.prepare() }, &layer, meter))
+    let described = [REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned);
+    let streams = Arc::new(calls::streams().chain(described).collect());
+    Ok(Stack::new(Handlers { auth, sessions, admin, others: others.prepare(), streams }, &layer, meter))
 }

@@ -102,7 +102,7 @@ fn credentials(fields: &mut Fields) -> (String, String) {
 }
 
 /// The dialect's table: from reason to status and text.
-fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
+pub(super) fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
     let response = match failure.reason {
         ErrorReason::Validation => {
             error(StatusCode::UNPROCESSABLE_ENTITY, &first_problem(&failure.violations, fields, order))
@@ -119,7 +119,7 @@ fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
         }
         ErrorReason::Overloaded => error(
             StatusCode::SERVICE_UNAVAILABLE,
-            "too many sign-ins are waiting: try again after the time in Retry-After",
+            "too many requests are waiting: try again after the time in Retry-After",
         ),
         ErrorReason::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
@@ -162,6 +162,9 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response {
 
 impl From<Unreadable> for Response {
     fn from(unreadable: Unreadable) -> Self {
-        error(unreadable.status, unreadable.text)
+        match unreadable {
+            Unreadable::Wrong(wrong) => error(wrong.status, wrong.text),
+            Unreadable::Refused(status) => refuse((*status).into(), &Fields::default(), &[]),
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! 1. the request's span, outside everything, because every log line below carries its id;
 //! 2. CORS, before the paths, because a browser asks it of every path alike, and before authentication, because a
 //!    preflight carries no token;
-//! 3. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
+//! 3. its place among the calls under way, before anything of its body is read;
+//! 4. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -32,10 +33,11 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::bounds::{Bounds, leave_unread};
 use super::forwarded;
 use super::patience::Patient;
 use crate::config::Origin;
-use crate::grpc::{ClientAddress, RequestId, Stack};
+use crate::grpc::{self, ClientAddress, RequestId, Stack};
 use crate::meter::{End, Meter, Running};
 use crate::rest::Rest;
 
@@ -54,6 +56,7 @@ struct Inner {
     rest: Rest,
     cors: CorsLayer,
     trusted_proxies: Vec<IpNet>,
+    bounds: Arc<Bounds>,
     meter: Option<Arc<Meter>>,
 }
 
@@ -66,10 +69,11 @@ impl Edge {
         rest: Rest,
         origins: &[Origin],
         trusted_proxies: Vec<IpNet>,
+        bounds: Arc<Bounds>,
         meter: Option<Arc<Meter>>,
     ) -> Self {
         let web = GrpcWebLayer::new().layer(stack.clone());
-        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), trusted_proxies, meter }))
+        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), trusted_proxies, bounds, meter }))
     }
 }
 
@@ -148,14 +152,49 @@ impl Inner {
         answer.map(Either::Right)
     }
 
-    /// 3. gRPC or REST.
+    /// 3. A place among the calls under way, which the answer takes along.
     async fn dispatch<B>(self: Arc<Self>, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
+        let path = request.uri().path();
         // No service has such a path, and what says that it is gRPC there is a body of the wrong type.
-        let kind = Kind::of(&request).filter(|_| !self.rest.has_rules_near(request.uri().path()));
+        let kind = Kind::of(&request).filter(|_| !self.rest.has_rules_near(path));
+        let is_stream = if kind.is_some() { self.stack.is_stream(path) } else { self.rest.is_stream(path) };
+        match self.bounds.admit(request, is_stream) {
+            Ok((request, admitted)) => {
+                let mut answer = self.serve(request, kind).await;
+                admitted.answered(&mut answer);
+                answer
+            }
+            Err(request) => {
+                let mut answer = self.refuse(&request, kind);
+                leave_unread(&request, &mut answer);
+                answer
+            }
+        }
+    }
+
+    fn refuse<B>(&self, request: &Request<B>, kind: Option<Kind>) -> Answer {
+        let Some(kind) = kind else {
+            let refused = self.rest.refuse(request.uri().path(), grpc::overloaded(), request.headers());
+            return refused.map(Either::Right);
+        };
+        let mut answer = grpc::overloaded().into_http::<GrpcBody>();
+        if let Kind::Web(content_type) = kind {
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, GRPC_WEB_EXPOSED);
+        }
+        answer.map(Either::Left)
+    }
+
+    /// 4. gRPC or REST.
+    async fn serve<B>(&self, request: Request<B>, kind: Option<Kind>) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
         let Some(kind) = kind else {
             return self.rest(request.map(RestBody::new)).await.map(Either::Right);
         };

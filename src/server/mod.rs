@@ -1,6 +1,7 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
-//! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
+//! `listener` is the one port with its drain, `connection` one that was accepted, `bounds` what clients may hold, `sending` whether
+//! they take what they are sent, `edge` what happens to every request before it is either
 //! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
 //! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
@@ -9,7 +10,9 @@
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
+mod bounds;
 mod certificate;
+mod connection;
 mod edge;
 mod feed;
 mod first_bytes;
@@ -22,6 +25,7 @@ mod metrics;
 mod patience;
 mod refusals;
 mod secret;
+mod sending;
 mod tls;
 mod trail;
 mod workers;
@@ -50,8 +54,10 @@ use crate::revocations::Revocations;
 use crate::store::{self, OpenError, Purpose, Store, StoreError};
 use crate::token::{Keyring, Tokens};
 
+use bounds::Bounds;
 use certificate::Certificate;
 use health::Health;
+use listener::Rules as ConnectionRules;
 use metrics::Meters;
 use secret::Signing;
 use workers::Workers;
@@ -119,6 +125,7 @@ pub struct App {
     pub hasher: PasswordHasher,
     meters: Option<Meters>,
     certificate: Option<Certificate>,
+    bounds: Arc<Bounds>,
     health: Health,
     feed: feed::Feed,
     revocations: Arc<Revocations>,
@@ -143,12 +150,14 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     if let (Some(address), Some(meters)) = (settings.metrics_addr, &app.meters) {
         let (listener, url) = listen("METRICS_ADDR", address, "http").await?;
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
-        let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone(), meters.clone());
+        let (revocations, bounds) = (Arc::clone(&app.revocations), Arc::clone(&app.bounds));
+        let metrics = metrics::router(revocations, app.hasher.clone(), bounds, meters.clone());
         // To the last moment: the drain, too, is something to look at. On this thread, which has little else to do: it
         // must answer when the others are busy.
         let here = Workers::start(0).map_err(ServeError::Threads)?;
         tokio::spawn(async move {
-            listener::serve(listener, metrics, std::future::pending(), Limits::default(), None, &here).await;
+            let rules = ConnectionRules { limits: Limits::default(), tls: None, bounds: None };
+            listener::serve(listener, metrics, std::future::pending(), rules, &here).await;
         });
     }
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
@@ -176,7 +185,8 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
         }
         audit.stopped();
     };
-    app.serve(listener, stop, Limits::default()).await?;
+    let (connections, age) = (settings.bounds.max_connections, settings.bounds.max_connection_age);
+    app.serve(listener, stop, Limits { connections, age, ..Limits::default() }).await?;
     tracing::info!(event = "stop");
     Ok(())
 }
@@ -257,13 +267,15 @@ impl App {
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let proxies = settings.proxies.trusted_proxies.clone();
-        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, answers);
+        let bounds = Arc::new(Bounds::new(&settings.bounds, proxies.clone()));
+        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, Arc::clone(&bounds), answers);
         let (audit_retention, public_url) = (settings.audit.audit_retention, settings.mail.public_url.clone());
         Ok(Self {
             service,
             hasher,
             meters,
             certificate,
+            bounds,
             health,
             feed,
             revocations,
@@ -288,7 +300,7 @@ impl App {
         let workers = Workers::start(limits.threads).map_err(ServeError::Threads)?;
         // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
-        let telling = tokio::spawn(refusals::tell(self.hasher));
+        let telling = tokio::spawn(refusals::tell(self.hasher, Arc::clone(&self.bounds)));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
         let trail = trail::Writer::start(Arc::clone(&self.store), self.audit, self.clock, self.audit_retention);
         let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
@@ -306,7 +318,8 @@ impl App {
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
-        listener::serve(listener, self.service, stop, limits, tls, &workers).await;
+        let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds) };
+        listener::serve(listener, self.service, stop, rules, &workers).await;
         if let Some(rereading) = rereading {
             rereading.abort();
         }

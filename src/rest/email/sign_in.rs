@@ -31,7 +31,7 @@ pub(super) fn routes(client: Client) -> Router {
 async fn login(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let handle = Some(login_request::Handle::Email(fields.text("email")));
     let message = LoginRequest { handle, password: fields.text("password") };
@@ -58,7 +58,7 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
 async fn register(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = RegisterRequest {
         handle: Some(register_request::Handle::Email(fields.text("email"))),

@@ -55,8 +55,11 @@ impl Failures {
     }
 
     /// A body that is none.
-    pub fn unreadable(&self, unreadable: &Unreadable, headers: &HeaderMap) -> Response {
-        self.respond(unreadable.status, Status::invalid_argument(unreadable.text), headers)
+    pub fn unreadable(&self, unreadable: Unreadable, headers: &HeaderMap) -> Response {
+        match unreadable {
+            Unreadable::Wrong(wrong) => self.respond(wrong.status, Status::invalid_argument(wrong.text), headers),
+            Unreadable::Refused(status) => self.answer(*status, headers),
+        }
     }
 
     /// Anything else that is wrong before there is a call.
