@@ -43,7 +43,7 @@ pub const STATUS_200: u8 = 0x88;
 pub const END_STREAM: u8 = 1;
 /// Of SETTINGS and PING.
 pub const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_HEADERS: u8 = 4;
 
 impl Call {
     /// `Me`.
@@ -55,6 +55,12 @@ impl Call {
     pub fn login(username: &str, password: &str) -> Self {
         let handle = Some(login_request::Handle::Username(username.to_owned()));
         Self::grpc("/countersign.v1.AuthService/Login", None, &LoginRequest { handle, password: password.to_owned() })
+    }
+
+    /// The head of `Login`, and how its body begins: not compressed, and then its length and its bytes.
+    pub fn login_head() -> (Vec<u8>, Vec<u8>) {
+        let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+        (head(0x83, "/countersign.v1.AuthService/Login", &headers), vec![0])
     }
 
     /// `GET` over HTTP/1.1.
@@ -113,6 +119,14 @@ pub fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
     out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
     out.extend_from_slice(&[kind, flags, 0, 0, 0, 0]);
     out.extend_from_slice(payload);
+}
+
+/// A frame of a stream that goes on.
+pub fn stream_frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(9 + payload.len());
+    frame(&mut bytes, kind, if kind == HEADERS { END_HEADERS } else { 0 }, payload);
+    bytes[5..9].copy_from_slice(&stream.to_be_bytes());
+    bytes
 }
 
 /// RFC 7541, appendix A: the method and `:scheme: http` by their index, names by theirs or in letters. No value is put into

@@ -14,7 +14,7 @@ mod scenes;
 use std::process::ExitCode;
 
 use harness::{Bench, yardsticks};
-use scenes::{checks, connections, rest, rush, sign_ins, start, together};
+use scenes::{checks, connections, half_sent, rest, rush, sign_ins, start, together};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -36,5 +36,6 @@ fn main() -> ExitCode {
     bench.scene("storm", "50 times as many sign-ins as it can do, over 1,000 connections", rush::storm);
     bench.scene("start", "a fresh server", start::start);
     bench.scene("connections", "10,000 idle connections", connections::connections);
+    bench.scene("halfsent", "half-sent bodies from another address", half_sent::half_sent);
     bench.finish()
 }

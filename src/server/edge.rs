@@ -162,18 +162,14 @@ impl Inner {
         // No service has such a path, and what says that it is gRPC there is a body of the wrong type.
         let kind = Kind::of(&request).filter(|_| !self.rest.has_rules_near(path));
         let is_stream = if kind.is_some() { self.stack.is_stream(path) } else { self.rest.is_stream(path) };
-        match self.bounds.admit(request, is_stream) {
-            Ok((request, admitted)) => {
-                let mut answer = self.serve(request, kind).await;
-                admitted.answered(&mut answer);
-                answer
-            }
-            Err(request) => {
-                let mut answer = self.refuse(&request, kind);
-                leave_unread(&request, &mut answer);
-                answer
-            }
-        }
+        let Some(admitted) = self.bounds.admit(&request, is_stream) else {
+            let mut answer = self.refuse(&request, kind);
+            leave_unread(&request, &mut answer);
+            return answer;
+        };
+        let mut answer = self.serve(admitted.count(request), kind).await;
+        admitted.answered(&mut answer);
+        answer
     }
 
     fn refuse<B>(&self, request: &Request<B>, kind: Option<Kind>) -> Answer {

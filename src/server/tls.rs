@@ -39,7 +39,7 @@ impl Tls {
         &self,
         mut stream: TcpStream,
         outbox: &Arc<Outbox>,
-    ) -> io::Result<(Box<TlsStream<Noted<TcpStream>>>, Protocol)> {
+    ) -> io::Result<(Box<TlsStream<Noted>>, Protocol)> {
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

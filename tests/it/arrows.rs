@@ -44,6 +44,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "budgets",
             "meter",
             "clock",
+            "domain",
             "pb",
         ],
     ),

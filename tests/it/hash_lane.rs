@@ -61,7 +61,7 @@ fn assert_overloaded(reply: &wire::Reply) {
 
 /// Asserts that both dialects refuse a login by 503 and say when to come back.
 async fn assert_unavailable(app: &TestApp) {
-    let text = "too many sign-ins are waiting: try again after the time in Retry-After";
+    let text = "too many requests are waiting: try again after the time in Retry-After";
     for (path, body, refused) in [
         (
             "/api/auth/login",

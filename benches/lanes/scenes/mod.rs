@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod connections;
+pub mod half_sent;
 pub mod rest;
 pub mod rush;
 pub mod sign_ins;

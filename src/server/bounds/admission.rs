@@ -1,42 +1,43 @@
 //! A call's way in and out: it is given a place, its body is counted, and its answer takes the place along. Apart from the counting,
 //! as `body` is.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::Body;
 
-use super::{Bounds, Counted, Place};
+use super::{Bodies, Bounds, Counted, Place};
 use crate::grpc::ClientAddress;
 
 /// A call that was let in.
 #[derive(Debug)]
 pub(in crate::server) struct Admitted {
     place: Place,
+    bodies: Arc<Bodies>,
+    client: Option<IpAddr>,
     /// Whether its body gave way; of HTTP/1 only.
     gave_way: Option<Arc<AtomicBool>>,
 }
 
 impl Bounds {
-    /// Lets a call in, of which nothing has been read but its head; or gives it back, if there are too many.
-    pub fn admit<B: Body<Data = Bytes>>(
-        &self,
-        request: Request<B>,
-        is_stream: bool,
-    ) -> Result<(Request<Counted<B>>, Admitted), Request<B>> {
+    /// Lets a call in, of which nothing has been read but its head, unless there are too many.
+    pub fn admit<B: Body>(&self, request: &Request<B>, is_stream: bool) -> Option<Admitted> {
         let client = request.extensions().get().map(|&ClientAddress(address)| address);
-        let count = if is_stream { &self.streams } else { &self.calls };
-        let Some(place) = count.take(client) else { return Err(request) };
-        let gave_way = has_body_of_http1(&request).then(Arc::<AtomicBool>::default);
-        let admitted = Admitted { place, gave_way: gave_way.clone() };
-        Ok((request.map(|body| Counted::new(body, Arc::clone(&self.bodies), client, gave_way)), admitted))
+        let place = if is_stream { &self.streams } else { &self.calls }.take(client)?;
+        let gave_way = has_body_of_http1(request).then(Arc::default);
+        Some(Admitted { place, bodies: Arc::clone(&self.bodies), client, gave_way })
     }
 }
 
 impl Admitted {
+    /// The request, whose body is counted as it arrives.
+    pub fn count<B>(&self, request: Request<B>) -> Request<Counted<B>> {
+        request.map(|body| Counted::new(body, Arc::clone(&self.bodies), self.client, self.gave_way.clone()))
+    }
+
     /// The call is answered. Its place is held until the answer has been sent (`connection`).
     pub fn answered<B>(self, answer: &mut Response<B>) {
         if self.gave_way.is_some_and(|gave_way| gave_way.load(Ordering::Relaxed)) {

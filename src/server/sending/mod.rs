@@ -30,6 +30,8 @@ pub(super) struct Outbox {
     is_blocked: AtomicBool,
     /// Bytes that the system has taken.
     written: AtomicUsize,
+    /// Whether the peer has taken nothing for too long.
+    is_given_up: AtomicBool,
 }
 
 /// What a connection waits with, at some moment. Two that are equal mean that nothing was taken in between.
@@ -52,6 +54,9 @@ impl Outbox {
     }
 }
 
+/// Is over when something has waited for too long.
+type Limit = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// How long a peer may take nothing of what waits for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -69,7 +74,7 @@ pub(super) async fn unless_stalled<T>(
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = std::pin::pin!(work);
-    let mut waiting: Option<(Waits, Pin<Box<dyn Future<Output = ()> + Send>>)> = None;
+    let mut waiting: Option<(Waits, Limit)> = None;
     std::future::poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
@@ -80,18 +85,19 @@ pub(super) async fn unless_stalled<T>(
         };
         if waiting.as_ref().is_none_or(|(since, _)| *since != now) {
             let stopping = stopping.clone();
-            let limit = async move {
+            let limit: Limit = Box::pin(async move {
                 tokio::select! {
                     () = sleep(patience.usual) => {}
                     () = async { stopping.cancelled().await; sleep(patience.last).await } => {}
                 }
-            };
-            waiting = Some((now, Box::pin(limit)));
+            });
+            waiting = Some((now, limit));
         }
-        match &mut waiting {
-            Some((_, limit)) => limit.as_mut().poll(cx).map(|()| None),
-            None => Poll::Pending,
-        }
+        let Some((_, limit)) = &mut waiting else { return Poll::Pending };
+        limit.as_mut().poll(cx).map(|()| {
+            outbox.is_given_up.store(true, Ordering::Relaxed);
+            None
+        })
     })
     .await
 }

@@ -7,18 +7,19 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::Outbox;
 
 /// `stream`, whose writes are noted.
 #[derive(Debug)]
-pub(in crate::server) struct Noted<S> {
-    stream: S,
+pub(in crate::server) struct Noted {
+    stream: TcpStream,
     outbox: Arc<Outbox>,
 }
 
-impl<S> Noted<S> {
-    pub fn new(stream: S, outbox: Arc<Outbox>) -> Self {
+impl Noted {
+    pub fn new(stream: TcpStream, outbox: Arc<Outbox>) -> Self {
         Self { stream, outbox }
     }
 
@@ -31,13 +32,13 @@ impl<S> Noted<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Noted<S> {
+impl AsyncRead for Noted {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
+impl AsyncWrite for Noted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.note(poll)
@@ -62,5 +63,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Noted<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        if self.outbox.is_given_up.load(Ordering::Relaxed) {
+            // With a reset: otherwise the system would keep for minutes what nobody reads.
+            let _ = self.stream.set_zero_linger();
+        }
     }
 }
