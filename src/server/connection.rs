@@ -143,11 +143,12 @@ impl Connection {
     /// To its end. Whatever is under way is finished, at its age and when the server stops: calls have a time limit of their own,
     /// and streams hear of it ([`Closing`]).
     async fn drive(&self, mut connection: Begun, protocol: Protocol) {
-        let limits = &self.rules.limits;
+        let (limits, closing) = (&self.rules.limits, &self.context.closing.0);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = self.stopping.cancelled() => {}
-            () = sleep(limits.age) => self.context.closing.0.cancel(),
+            // When the server stops. The connection's own, for this is asked at every poll, and that one is everybody's.
+            () = closing.cancelled() => {}
+            () = sleep(limits.age) => closing.cancel(),
         }
         if protocol == Protocol::Http1 {
             // HTTP/1 has no other way to say so than the next answer ([`answer`]). A request may be under way that is not here
