@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{Accounts, uninterrupted};
 use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
 use crate::clock::Clock;
-use crate::domain::{AttemptKey, Attempts, AuthError, Call, Handle};
+use crate::domain::{AttemptKey, Attempts, AuthError, Call, SignInName};
 use crate::store::{Budget, Credentials, Store, StoreError};
 
 /// When a crowd before one account may have gone.
@@ -81,10 +81,12 @@ impl Accounts {
         Ok(guess)
     }
 
-    /// The same for a sign-in, and the account that is to be signed in to, as it was when the turn came.
+    /// The same for a sign-in, and the account that is to be signed in to, as it was when the turn came. What an
+    /// earlier version may have stored the name as is looked up in any case, and counts if nobody is called what
+    /// counts now: no name ever leads to an account whose name it is in the second place only.
     pub(super) async fn admit_sign_in(
         &self,
-        handle: &Handle,
+        SignInName { handle, once_stored }: &SignInName,
         charge: Charge,
         deadline: Instant,
     ) -> Result<(Guess, Option<Credentials>), AuthError> {
@@ -93,7 +95,11 @@ impl Accounts {
         let (guess, found) = self.admit_by(look, key, Some(charge), deadline).await?;
         let found =
             if guess.budget.seen < schedule::FREE { found } else { self.store.find_credentials(handle).await? };
-        Ok((guess, found))
+        let once_stored = match once_stored {
+            Some(handle) => self.store.find_credentials(handle).await?,
+            None => None,
+        };
+        Ok((guess, found.or(once_stored)))
     }
 
     /// `look` finds what has failed, and what else is of use to whom is admitted.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::guessing::{self, Gone, Guess};
 use super::{Accounts, turn};
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
+    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, Note, Password, PasswordHash, SignInName,
 };
 use crate::hashing::Turn;
 use crate::store::{Credentials, Opened, Opening};
@@ -24,14 +24,14 @@ impl Accounts {
     /// not even a read of the database.
     pub async fn login(
         &self,
-        handle: &Handle,
+        name: &SignInName,
         password: &Password,
         call: Call,
     ) -> Result<(Account, IssuedToken), AuthError> {
         let too_many = self.audit_too_many(Action::Login, None, &call);
         let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
         self.hasher.require_room(&turn(&call))?;
-        let admitted = self.admit_sign_in(handle, charge, call.deadline).await;
+        let admitted = self.admit_sign_in(name, charge, call.deadline).await;
         let (guess, found) = admitted.inspect_err(&too_many)?;
         let (this, password) = (self.clone(), password.clone());
         guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await

@@ -18,6 +18,7 @@ mod login;
 mod operator;
 mod passwords;
 mod places;
+mod problems;
 mod sessions;
 mod watch;
 
@@ -41,7 +42,9 @@ use crate::revocations::Revocations;
 use crate::store::{Store, StoreError};
 use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
-pub use crate::store::{AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, StoredSession};
+pub use crate::store::{
+    AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, Listed, StoredSession, Unreadable, Updated,
+};
 pub use administration::{
     AccountList, AccountQuestion, AttemptState, AuditList, AuditQuestion, Creation, FirmList, InvitationList, Invited,
     SpentAttempts,
@@ -51,6 +54,7 @@ pub use import::{Import, Imported};
 pub use known::Known;
 pub use operator::Operator;
 pub use passwords::PasswordRules;
+pub use problems::{Mend, Problem, tell_misnamed};
 pub use sessions::{Actor, SessionEnd, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 

@@ -86,7 +86,7 @@ impl Accounts {
         let now = self.clock.now();
         // One more than asked for tells whether there is another page.
         let page = SessionPage { after, limit: limit.saturating_add(1), now, tokens_since: now - WRITTEN_WITHIN };
-        let (mut sessions, last) = cut(self.store.list_sessions(account_id, &page).await?, limit);
+        let (mut sessions, last) = cut(self.store.list_sessions(account_id, &page).await?.logged(), limit);
         let next_page_token = last.map_or_else(String::new, |StoredSession { session, .. }| {
             self.seal_place(&purpose(account_id), (session.created_at, session.id))
         });
@@ -151,7 +151,7 @@ impl Accounts {
         if account_id == own.id {
             return Ok(account_id);
         }
-        match self.store.find_account(account_id).await? {
+        match self.store.find_outline(account_id).await? {
             Some(other) if Reach::of(&own).is_some_and(|reach| reach.commands(&other)) => Ok(account_id),
             _ => Err(AuthError::NotFound),
         }

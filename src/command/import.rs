@@ -59,6 +59,8 @@ struct Counts {
     unchanged: u64,
     collisions: u64,
     refused: u64,
+    /// Of those that are new: with a name that is not the one they came with.
+    cleaned: u64,
 }
 
 struct Run<'a> {
@@ -89,7 +91,7 @@ impl Run<'_> {
         for Record { place, account } in records {
             match account {
                 Ok(account) => {
-                    named.push((place, account.handle(), account.id));
+                    named.push((place, account.handle(), account.id, account.notes.join("; ")));
                     accounts.push(account);
                 }
                 Err(refusal) => {
@@ -98,9 +100,19 @@ impl Run<'_> {
                 }
             }
         }
-        for (imported, (place, handle, id)) in import.take(accounts).await?.into_iter().zip(named) {
+        for (imported, (place, handle, id, notes)) in import.take(accounts).await?.into_iter().zip(named) {
             match imported {
-                Imported::New => self.counts.new += 1,
+                Imported::New => {
+                    self.counts.new += 1;
+                    if !notes.is_empty() {
+                        self.counts.cleaned += 1;
+                        let handle = handle.as_str();
+                        problems.push((
+                            place,
+                            json!({ "outcome": "cleaned", "reason": notes, "handle": handle, "id": id }),
+                        ));
+                    }
+                }
                 Imported::Unchanged => self.counts.unchanged += 1,
                 Imported::HandleTaken | Imported::IdTaken => {
                     self.counts.collisions += 1;
@@ -140,11 +152,14 @@ impl Run<'_> {
         if let Some(report) = &mut self.report {
             report.flush().map_err(CommandError::Report)?;
         }
-        let Counts { new, unchanged, collisions, refused } = self.counts;
+        let Counts { new, unchanged, collisions, refused, cleaned } = self.counts;
         say(&format!("{}  {new}", if dry_run { "importable" } else { "imported  " }))?;
         say(&format!("unchanged   {unchanged}"))?;
         say(&format!("collisions  {collisions}"))?;
         say(&format!("refused     {refused}"))?;
+        if cleaned > 0 {
+            say(&format!("cleaned     {cleaned}"))?;
+        }
         result.map_err(|error| match error {
             CommandError::Stopped => CommandError::ImportStopped,
             other => other,

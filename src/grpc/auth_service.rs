@@ -39,8 +39,8 @@ impl AuthService for Auth {
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
         let call = convert::call(&request);
-        let (handle, password) = convert::login(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.login(&handle, &password, call).await.map_err(Failure)?;
+        let (name, password) = convert::login(request.into_inner()).map_err(Failure)?;
+        let (account, token) = self.accounts.login(&name, &password, call).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&token),
             token: token.token.into_string(),

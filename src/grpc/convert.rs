@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::deadline;
 use crate::accounts::{Registration, Revoked, StoredSession};
 use crate::domain::{
-    Account, AuthError, Call, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext,
-    PasswordPolicy, PersonName, Revocation, Role, Username, Violations,
+    Account, AuthError, Call, Client, Email, FirmName, Identity, NewPassword, Password, PasswordContext,
+    PasswordPolicy, PersonName, Revocation, Role, SignInName, Username, Violations,
 };
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
@@ -68,18 +68,18 @@ pub(super) fn registration(
 }
 
 /// Parses a login, or names every bad field at once.
-pub(super) fn login(request: pb::LoginRequest) -> Result<(Handle, Password), AuthError> {
+pub(super) fn login(request: pb::LoginRequest) -> Result<(SignInName, Password), AuthError> {
     use pb::login_request::Handle as PbHandle;
     let mut bad = Violations::default();
-    let (handle, floor) = match request.handle {
+    let (name, floor) = match request.handle {
         Some(PbHandle::Username(username)) => {
-            (bad.check("username", Username::parse(&username).map(Handle::Username)), Password::USERNAME_FLOOR)
+            (bad.check("username", SignInName::username(&username)), Password::USERNAME_FLOOR)
         }
-        Some(PbHandle::Email(email)) => (bad.check("email", Email::parse(&email).map(Handle::Email)), 1),
+        Some(PbHandle::Email(email)) => (bad.check("email", SignInName::email(&email)), 1),
         None => (bad.check("handle", Err(NO_HANDLE)), 1),
     };
     let password = bad.check("password", Password::parse(request.password, floor));
-    handle.zip(password).ok_or(AuthError::Validation(bad))
+    name.zip(password).ok_or(AuthError::Validation(bad))
 }
 
 /// What a use case must know of a call besides its message.

@@ -6,13 +6,11 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Status, Streaming};
 
 use super::auth_service::{actor, caller};
-use super::convert;
 use super::responses::{Sender, respond};
 use super::status::{self, Failure};
-use crate::accounts::{Accounts, Actor, Import, Imported};
-use crate::domain::{
-    AccountStatus, Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft,
-};
+use super::{admin_convert, convert};
+use crate::accounts::{Accounts, Actor, Import, Imported, Unreadable};
+use crate::domain::{Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
 use crate::layer::Caller;
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
@@ -91,18 +89,26 @@ pub(super) async fn export(
     let by = Administrator::of(request, accounts)?;
     let mut page = by.accounts.export(&by.actor, &by.call).await.map_err(Failure)?;
     Ok(respond(async move |sender| {
-        while let Some(last) = page.last() {
-            let after = last.id;
-            for some in page.chunks(ACCOUNTS_A_MESSAGE) {
-                let accounts = some.iter().map(message).collect();
+        loop {
+            let accounts = page.found.chunks(ACCOUNTS_A_MESSAGE).map(|some| pb::ExportAccountsResponse {
+                accounts: some.iter().map(message).collect(),
+                problems: Vec::new(),
+            });
+            let problems = page.unreadable.chunks(ACCOUNTS_A_MESSAGE).map(|some| pb::ExportAccountsResponse {
+                accounts: Vec::new(),
+                problems: some.iter().map(problem).collect(),
+            });
+            for response in accounts.chain(problems) {
                 let room = sender.room().await?;
                 // Between two messages, the actor may have signed out.
                 by.require_session()?;
-                room.send(pb::ExportAccountsResponse { accounts });
+                room.send(response);
             }
-            page = by.accounts.export_after(&by.actor, &by.call, after).await.map_err(Failure)?;
+            let Some(last) = page.found.last().filter(|_| !page.is_last) else {
+                return Ok(());
+            };
+            page = by.accounts.export_after(&by.actor, &by.call, last.id).await.map_err(Failure)?;
         }
-        Ok(())
     }))
 }
 
@@ -116,15 +122,20 @@ async fn take(
     for (index, message) in (0..).zip(&messages) {
         match parse(message, now) {
             Ok(account) => {
+                places.push((index, account.notes.join("; ")));
                 accounts.push(account);
-                places.push(index);
             }
             Err(error) => response.problems.push(pb::ImportProblem { index, description: error.to_string() }),
         }
     }
-    for (imported, index) in import.take(accounts).await.map_err(Failure)?.into_iter().zip(places) {
+    for (imported, (index, notes)) in import.take(accounts).await.map_err(Failure)?.into_iter().zip(places) {
         match imported {
-            Imported::New => response.imported_count += 1,
+            Imported::New => {
+                response.imported_count += 1;
+                if !notes.is_empty() {
+                    response.cleaned.push(pb::ImportProblem { index, description: notes });
+                }
+            }
             Imported::Unchanged => response.unchanged_count += 1,
             Imported::HandleTaken | Imported::IdTaken => {
                 response.problems.push(pb::ImportProblem { index, description: imported.problem().to_owned() });
@@ -178,15 +189,15 @@ fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableA
     draft.parse(now)
 }
 
+fn problem(Unreadable { row, column, .. }: &Unreadable) -> pb::ExportProblem {
+    pb::ExportProblem { account_id: row.clone(), column: column.clone() }
+}
+
 fn message(account: &PortableAccount) -> pb::PortableAccount {
-    let status = match account.status {
-        AccountStatus::Active => pb::AccountStatus::Active,
-        AccountStatus::Inactive => pb::AccountStatus::Inactive,
-    };
     let message = pb::PortableAccount {
         id: account.id.to_string(),
         password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc).unwrap_or_default(),
-        status: status.into(),
+        status: admin_convert::pb_status(account.status).into(),
         create_time: Some(convert::timestamp(account.created_at)),
         ..Default::default()
     };

@@ -47,7 +47,7 @@ use crate::hashing::{HashError, PasswordHasher};
 use crate::mail::{MailError, Post, PublicUrl};
 use crate::rest::{Rest, Rpc, RuleError};
 use crate::revocations::Revocations;
-use crate::store::{self, OpenError, Purpose, Store, StoreError};
+use crate::store::{self, Listed, OpenError, Purpose, Store, StoreError};
 use crate::token::{Keyring, Tokens};
 
 use certificate::Certificate;
@@ -162,6 +162,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration, %kernel);
     let audit = Arc::clone(&app.audit);
     audit.started();
+    tokio::spawn(accounts::tell_misnamed(Arc::clone(&app.store)));
     if settings.passwords.is_contract() {
         tracing::warn!(
             event = "policy",
@@ -190,7 +191,7 @@ impl App {
         let passwords = PasswordRules { policy: settings.passwords.policy()?, breaches };
         let store = store::open(&settings.database_url, Purpose::Serve).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
-        if is_new && !store.list_accounts(None, 1).await?.is_empty() {
+        if is_new && store.list_accounts(None, 1).await? != Listed::default() {
             tracing::warn!(
                 event = "secret",
                 result = "made",

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Credentials, StoreError};
+use super::{Credentials, Listed, StoreError};
 use crate::domain::{AttemptKey, Attempts, Handle};
 
 /// Failed attempts, by what was tried.
@@ -49,7 +49,7 @@ pub trait AttemptStore: Send + Sync + 'static {
         failures: u32,
         after: Option<&AttemptKey>,
         limit: u32,
-    ) -> Result<Vec<StoredAttempts>, StoreError>;
+    ) -> Result<Listed<StoredAttempts>, StoreError>;
 
     /// Forgets counts that have not grown since `idle_since`; of those that have reached `failures`, only the ones whose
     /// account is not there, or never was.

@@ -1,6 +1,7 @@
 //! Where accounts, sessions and revocations are durable. The trait is what the use cases need, small on purpose; each
-//! engine is one folder that implements it, statement beside statement, and one suite (`tests/it/store.rs`) runs against
-//! both. `open` chooses the engine, `rows` is what their rows have in common, `moving` takes everything from one to another.
+//! engine is one folder that implements it, statement beside statement, and one suite (`tests/it/store.rs`) runs
+//! against both. `open` chooses the engine, `rows` is what their rows have in common, `listing` how a page of them is
+//! read, `moving` takes everything from one to another.
 //!
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
@@ -10,6 +11,7 @@ mod attempts;
 mod audit;
 mod import;
 mod invitations;
+mod listing;
 mod moving;
 mod open;
 mod outbox;
@@ -27,11 +29,12 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
-pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Updated};
+pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Outline, Updated};
 pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
 pub use audit::{AuditPage, AuditStore};
 pub use import::{ImportStore, Imported};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
+pub use listing::{Listed, Unreadable};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{OpenError, Purpose, backup, beside, file, open};
 pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore};
@@ -88,7 +91,7 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError>;
 
     /// Up to `limit` accounts with ids after `after`, in the order of ids, which is that of registration.
-    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError>;
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<Account>, StoreError>;
 
     /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
@@ -145,7 +148,7 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError>;
 
     /// A page of the live sessions of an account, the newest first.
-    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError>;
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Listed<StoredSession>, StoreError>;
 
     /// The session, unless it has ended.
     async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError>;

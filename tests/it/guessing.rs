@@ -92,7 +92,7 @@ async fn ten_failures_are_free_then_waits_grow_to_an_hour_and_none_comes_after_t
     let state = operator.attempt_state(&alice).await.unwrap();
     let hour = app.clock.now() + Duration::from_secs(3_600);
     assert_eq!((state.failures, state.blocked_until, state.locked), (100, Some(hour), true));
-    let listed = operator.list_attempts(None, 500).await.unwrap();
+    let listed = operator.list_attempts(None, 500).await.unwrap().found;
     assert_eq!(listed.iter().filter(|listed| listed.account.is_some()).count(), 1);
     assert_eq!((listed.len(), operator.clear_attempts(&alice).await.unwrap()), (2, true));
     assert!(!operator.clear_attempts(&alice).await.unwrap());

@@ -33,6 +33,7 @@ mod layer;
 mod mail;
 mod metrics;
 mod moving;
+mod names;
 mod openapi;
 mod openapi_rpcs;
 mod operator;

@@ -6,7 +6,7 @@ use super::{By, Changes, Reach};
 use crate::accounts::{Accounts, Actor, Operator, uninterrupted};
 use crate::budgets::schedule;
 use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, Handle};
-use crate::store::StoredAttempts;
+use crate::store::{Listed, Outline, StoreError, StoredAttempts};
 
 /// How often signing in failed, and what that means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,19 +59,26 @@ impl SpentAttempts {
 
 impl Operator {
     /// A page of what has used its free attempts up, in the order of keys.
-    pub async fn list_attempts(&self, after: Option<&AttemptKey>, limit: u32) -> Result<Vec<SpentAttempts>, AuthError> {
+    pub async fn list_attempts(
+        &self,
+        after: Option<&AttemptKey>,
+        limit: u32,
+    ) -> Result<Listed<SpentAttempts>, AuthError> {
         let now = self.clock.now();
-        let mut page = Vec::new();
-        for StoredAttempts { key, account_id, attempts } in
-            self.store.list_attempts(schedule::FREE, after, limit).await?
-        {
+        let Listed { found, unreadable, is_last } = self.store.list_attempts(schedule::FREE, after, limit).await?;
+        let mut page = Vec::with_capacity(found.len());
+        for StoredAttempts { key, account_id, attempts } in found {
             let account = match account_id {
-                Some(id) => self.store.find_account(id).await?,
+                Some(id) => match self.store.find_account(id).await {
+                    // The listing of accounts tells of it.
+                    Err(StoreError::Corrupt(_)) => None,
+                    found => found?,
+                },
                 None => None,
             };
             page.push(SpentAttempts { key, account, state: AttemptState::of(attempts, now) });
         }
-        Ok(page)
+        Ok(Listed { found: page, unreadable, is_last })
     }
 }
 
@@ -89,7 +96,7 @@ impl Accounts {
         let (own, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_credentials(handle).await?.map(|found| found.account);
         require_named(reach, found.as_ref())?;
-        if let Some(account) = found.as_ref().filter(|account| !reach.commands(account)) {
+        if let Some(account) = found.as_ref().filter(|account| !reach.commands(&Outline::from(*account))) {
             return self.not_allowed(actor, account.id, &call);
         }
         let (this, by, handle) = (self.clone(), By::Account(own.id, call), handle.clone());
@@ -130,6 +137,6 @@ fn keys(handle: &Handle, account: Option<&Account>) -> impl Iterator<Item = Atte
 
 /// A name is told about if it is of an account that is seen, or if all are.
 fn require_named(reach: Reach, account: Option<&Account>) -> Result<(), AuthError> {
-    let is_seen = account.map_or(reach == Reach::Everything, |account| reach.sees(account));
+    let is_seen = account.map_or(reach == Reach::Everything, |account| reach.sees(&account.into()));
     if is_seen { Ok(()) } else { Err(AuthError::NotFound) }
 }

@@ -2,6 +2,7 @@
 //! turn, not in a ring.
 
 use async_trait::async_trait;
+use sqlx::Row as _;
 use sqlx::Transaction;
 use sqlx::postgres::Postgres;
 use time::OffsetDateTime;
@@ -10,8 +11,9 @@ use uuid::Uuid;
 use super::errors::failure;
 use super::{PostgresStore, unit};
 use crate::domain::{AttemptKey, Attempts, Handle};
+use crate::store::listing::Page;
 use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
-use crate::store::{AttemptStore, Budget, Credentials, StoreError, StoredAttempts};
+use crate::store::{AttemptStore, Budget, Credentials, Listed, StoreError, StoredAttempts};
 
 /// How many rows are deleted at a time: nobody waits for long, however many there are.
 const PURGED_AT_ONCE: u64 = 1_000;
@@ -103,18 +105,22 @@ impl AttemptStore for PostgresStore {
         failures: u32,
         after: Option<&AttemptKey>,
         limit: u32,
-    ) -> Result<Vec<StoredAttempts>, StoreError> {
-        let rows: Vec<AttemptRow> = sqlx::query_as(
-            "select key, failures, last_failed_at, account_id from attempts where failures >= $1 and key > $2
-             order by key limit $3",
-        )
-        .bind(i64::from(failures))
-        .bind(after.map(AttemptKey::to_string).unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(&self.pools.calls()?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(AttemptRow::into_attempts).collect()
+    ) -> Result<Listed<StoredAttempts>, StoreError> {
+        let mut page = Page::new("attempts", after.map(AttemptKey::to_string).unwrap_or_default(), limit);
+        while page.goes_on() {
+            let rows = sqlx::query(
+                "select key, failures, last_failed_at, account_id from attempts where failures >= $1 and key > $2
+                 order by key limit $3",
+            )
+            .bind(i64::from(failures))
+            .bind(page.after())
+            .bind(page.missing())
+            .fetch_all(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, |row| row.try_get("key"), AttemptRow::into_attempts)?;
+        }
+        Ok(page.listed())
     }
 
     async fn purge_attempts(&self, idle_since: OffsetDateTime, failures: u32) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! The statements about failed attempts.
 
 use async_trait::async_trait;
+use sqlx::Row as _;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -8,8 +9,9 @@ use super::errors::failure;
 use super::writer::Write;
 use super::{PURGED_AT_ONCE, SqliteStore};
 use crate::domain::{AttemptKey, Attempts, Handle};
+use crate::store::listing::Page;
 use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
-use crate::store::{AttemptStore, Budget, Credentials, StoreError, StoredAttempts};
+use crate::store::{AttemptStore, Budget, Credentials, Listed, StoreError, StoredAttempts};
 
 #[async_trait]
 impl AttemptStore for SqliteStore {
@@ -87,18 +89,22 @@ impl AttemptStore for SqliteStore {
         failures: u32,
         after: Option<&AttemptKey>,
         limit: u32,
-    ) -> Result<Vec<StoredAttempts>, StoreError> {
-        let rows: Vec<AttemptRow> = sqlx::query_as(
-            "select key, failures, last_failed_at, account_id from attempts where failures >= ?1 and key > ?2
-             order by key limit ?3",
-        )
-        .bind(failures)
-        .bind(after.map(AttemptKey::to_string).unwrap_or_default())
-        .bind(limit)
-        .fetch_all(&mut **self.readers.take().await?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(AttemptRow::into_attempts).collect()
+    ) -> Result<Listed<StoredAttempts>, StoreError> {
+        let mut page = Page::new("attempts", after.map(AttemptKey::to_string).unwrap_or_default(), limit);
+        while page.goes_on() {
+            let rows = sqlx::query(
+                "select key, failures, last_failed_at, account_id from attempts where failures >= ?1 and key > ?2
+                 order by key limit ?3",
+            )
+            .bind(failures)
+            .bind(page.after())
+            .bind(page.missing())
+            .fetch_all(&mut **self.readers.take().await?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, |row| row.try_get("key"), AttemptRow::into_attempts)?;
+        }
+        Ok(page.listed())
     }
 
     async fn purge_attempts(&self, idle_since: OffsetDateTime, failures: u32) -> Result<(), StoreError> {

@@ -32,9 +32,11 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::listing::{Page, by_id};
 use super::rows::{self, AccountRow, millis};
 use super::{
-    AccountStore, Credentials, EndedSession, Opened, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+    AccountStore, Credentials, EndedSession, Listed, Opened, Opening, SessionPage, StoreError, StoredRevocation,
+    StoredSession,
 };
 use crate::domain::{Account, AccountStatus, AttemptKey, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
@@ -122,15 +124,19 @@ impl AccountStore for SqliteStore {
         row.map(AccountRow::into_account).transpose()
     }
 
-    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError> {
-        let rows: Vec<AccountRow> =
-            sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
-                .bind(after.unwrap_or(Uuid::nil()))
-                .bind(limit)
-                .fetch_all(&mut **self.readers.take().await?)
-                .await
-                .map_err(failure)?;
-        rows.into_iter().map(AccountRow::into_account).collect()
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<Account>, StoreError> {
+        let mut page = Page::new("accounts", after.unwrap_or(Uuid::nil()), limit);
+        while page.goes_on() {
+            let rows =
+                sqlx::query(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
+                    .bind(page.after())
+                    .bind(page.missing())
+                    .fetch_all(&mut **self.readers.take().await?)
+                    .await
+                    .map_err(failure)?;
+            page.take(&rows, by_id, AccountRow::into_account)?;
+        }
+        Ok(page.listed())
     }
 
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
@@ -287,7 +293,7 @@ impl AccountStore for SqliteStore {
         Ok(epoch)
     }
 
-    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError> {
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Listed<StoredSession>, StoreError> {
         sessions::list(&self.readers, account_id, page).await
     }
 

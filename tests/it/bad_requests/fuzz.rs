@@ -35,7 +35,7 @@ fn throw<S: Strategy>(cases: u32, strategy: &S, case: impl AsyncFn(&TestApp, S::
     }
     let stored = runtime.block_on(async {
         let all = AccountPage { limit: u32::MAX, ..AccountPage::default() };
-        app.operator().await.list(&all).await.unwrap().len()
+        app.operator().await.list(&all).await.unwrap().found.len()
     });
     assert_eq!(stored, registered.get(), "what was acknowledged is stored, and nothing else");
     stored

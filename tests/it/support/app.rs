@@ -147,7 +147,7 @@ impl TestApp {
     /// Whether there is no account.
     pub async fn is_empty(&self) -> bool {
         let any = AccountPage { limit: 1, ..AccountPage::default() };
-        self.operator().await.list(&any).await.unwrap().is_empty()
+        self.operator().await.list(&any).await.unwrap().found.is_empty()
     }
 
     /// Serves on a free port with the product's limits.
