@@ -118,7 +118,7 @@ async fn ask(client: &mut AuthServiceClient<Channel>, question: Question, number
         Question::Login => {
             let handle = Some(login_request::Handle::Username(name));
             let password = "not the password".to_owned();
-            client.login(LoginRequest { handle, password }).await.map(drop)
+            client.login(LoginRequest { handle, password, device: String::new() }).await.map(drop)
         }
         Question::Reset => client.request_password_reset(RequestPasswordResetRequest { email }).await.map(drop),
         Question::Resend => client.resend_verification(ResendVerificationRequest { email }).await.map(drop),

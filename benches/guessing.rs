@@ -42,10 +42,12 @@ fn go_through(budgets: &Budgets, numbers: std::ops::Range<u32>) {
         let address = if number % 2 == 0 {
             IpAddr::from(number.to_be_bytes())
         } else {
-            Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(number) << 64 | 1).into()
+            // Each has a /48 of its own.
+            Ipv6Addr::from_bits(0x2 << 124 | u128::from(number) << 80 | 1).into()
         };
         let key = AttemptKey::login(&Handle::parse(&format!("name {number}")).unwrap());
-        for budget in [&budgets.login_failures, &budgets.registrations, &budgets.mail_requests] {
+        budgets.login_failures.of(Some(address)).failed();
+        for budget in [&budgets.registrations, &budgets.mail_requests] {
             budget.charge(Some(address)).map(Charge::spend).unwrap();
         }
         let turn = budgets.turns.wait(key, async || Ok::<_, Crowded>((1, ()))).now_or_never();

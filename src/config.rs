@@ -2,9 +2,11 @@
 //! `main`, `command` and `server` know it; components take plain parameters.
 
 mod audit;
+mod bounds;
 mod budgets;
 mod calibrate;
 mod commands;
+mod cors;
 mod import;
 mod mail;
 mod origin;
@@ -21,6 +23,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use secrecy::SecretString;
 
+use crate::clock::Skew;
 use crate::domain::LowerThanPreset;
 use crate::hashing::cost;
 use crate::hashing::kernel::{self, KernelSetting};
@@ -28,12 +31,14 @@ use crate::revocations::MAX_STALENESS;
 use crate::token::MAX_LIFETIME;
 
 pub use audit::AuditSettings;
+pub use bounds::{BoundSettings, BoundsError};
 pub use budgets::BudgetSettings;
 pub use calibrate::CalibrateArgs;
 pub use commands::{
     AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, MailCommand, Output, PlatformAdminCommand, Printed,
     SessionCommand,
 };
+pub use cors::{CorsSettings, RequestHeader};
 pub use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use mail::MailSettings;
 pub use origin::Origin;
@@ -62,7 +67,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve gRPC, gRPC-Web and both JSON APIs (the default)
-    Serve,
+    Serve(ServeArgs),
     /// Work with accounts, beside a running server or without one
     Account(Printed<AccountCommand>),
     /// Work with sessions
@@ -105,6 +110,14 @@ pub enum Command {
     Export(ExportArgs),
     /// Measure what passwords may cost on this machine, and recommend HASH_PARAMS
     Calibrate(CalibrateArgs),
+}
+
+/// How to serve, this time.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Make a new, empty SQLite database where there was one that was deleted or emptied
+    #[arg(long)]
+    pub new_database: bool,
 }
 
 /// How it runs. Each setting is an environment variable and a flag; the flag wins.
@@ -175,6 +188,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
     pub revocation_staleness: Duration,
 
+    /// How far the clocks of two replicas may be apart, at most 120s; further away, tokens are refused as UNAVAILABLE
+    #[arg(long, env, global = true, default_value = "60s", value_parser = skew)]
+    pub clock_skew: Skew,
+
     /// What new passwords must be.
     #[command(flatten)]
     pub passwords: PolicySettings,
@@ -203,9 +220,13 @@ pub struct Settings {
     #[command(flatten)]
     pub proxies: ProxySettings,
 
-    /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
-    #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
-    pub cors_allowed_origins: Vec<Origin>,
+    /// CORS.
+    #[command(flatten)]
+    pub cors: CorsSettings,
+
+    /// What clients may hold at a time.
+    #[command(flatten)]
+    pub bounds: BoundSettings,
 
     /// Whether the server describes its services to grpcurl and its like
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
@@ -257,6 +278,9 @@ pub enum SettingsError {
     /// HASH_THREADS and HASH_PARAMS.
     #[error(transparent)]
     Memory(#[from] cost::MemoryError),
+    /// What clients may hold at a time.
+    #[error(transparent)]
+    Bounds(#[from] BoundsError),
 }
 
 impl Settings {
@@ -282,6 +306,7 @@ impl Settings {
         }
         self.passwords.policy()?;
         cost::require_memory(&self.hash_params, self.hash_threads())?;
+        self.bounds.check()?;
         let command = Cli::command();
         let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
         for found in environment.filter(|name| !known.contains(&name.as_str())) {
@@ -324,6 +349,12 @@ fn number<const MOST: usize>(text: &str) -> Result<usize, String> {
 fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
     let lifetime = duration(text)?;
     if lifetime <= MAX_LIFETIME { Ok(lifetime) } else { Err("a token may live for at most 90d") }
+}
+
+/// A [`duration`] that two clocks may be apart, or none at all.
+fn skew(text: &str) -> Result<Skew, &'static str> {
+    let skew = if text == "0s" { Duration::ZERO } else { duration(text)? };
+    Skew::parse(skew).ok_or("clocks may be apart by at most 120s")
 }
 
 /// A [`duration`] that revocations may go unread.

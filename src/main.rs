@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use clap::error::ContextValue;
 use countersign::command::CommandError;
-use countersign::config::{Cli, Command, LogFormat};
+use countersign::config::{Cli, Command, LogFormat, ServeArgs};
 use countersign::{command, server, telemetry};
 
 // glibc keeps the freed memory of finished connections in its arenas; this gives it back.
@@ -24,9 +24,9 @@ fn main() -> ExitCode {
     if let Err(error) = cli.settings.check(environment) {
         return fail(CANNOT_START, &error);
     }
-    let command = cli.command.unwrap_or(Command::Serve);
+    let command = cli.command.unwrap_or(Command::Serve(ServeArgs::default()));
     // A command says what there is to say in its one sentence; what a driver logs would come in between.
-    if let Command::Serve = command {
+    if let Command::Serve(_) = command {
         telemetry::start(cli.settings.log_format == LogFormat::Json);
     }
     // Connections have threads of their own (`server/workers.rs`).
@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     let settings = &cli.settings;
     let failed = |error: CommandError| fail(error.exit_code(), &error);
     let result = match command {
-        Command::Serve => runtime.block_on(server::run(settings)).map_err(|error| fail(CANNOT_START, &error)),
+        Command::Serve(args) => {
+            runtime.block_on(server::run(settings, args.new_database)).map_err(|error| fail(CANNOT_START, &error))
+        }
         Command::Account(what) => runtime.block_on(command::account(settings, what)).map_err(failed),
         Command::Session(what) => runtime.block_on(command::session(settings, what)).map_err(failed),
         Command::Firm(what) => runtime.block_on(command::firm(settings, what)).map_err(failed),

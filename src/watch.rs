@@ -147,6 +147,11 @@ where
         }
         let clock = self.revocations.clock();
         let now = clock.elapsed();
+        // Before the set is vouched for, as it may not be believed by a clock that is off. The way here makes this clock look
+        // ahead by as much.
+        if let Some(time) = response.server_time.and_then(time_of_day) {
+            self.revocations.compare(time, now);
+        }
         if let Some(after) = response.complete_until {
             let after = time::Duration::new(after.seconds, after.nanos);
             let until = time::Duration::try_from(began).unwrap_or(time::Duration::MAX).saturating_add(after);
@@ -157,7 +162,7 @@ where
         }
         if now.saturating_sub(self.swept) >= SWEEP {
             self.swept = now;
-            self.revocations.purge(clock.now());
+            self.revocations.purge(self.revocations.time());
         }
         Ok(())
     }
@@ -168,9 +173,7 @@ fn silent(_: Elapsed) -> Status {
 }
 
 fn parse(revocation: pb::Revocation) -> Option<Entry> {
-    let expires = revocation.expire_time?;
-    let until = OffsetDateTime::from_unix_timestamp(expires.seconds).ok()?;
-    let until = until.checked_add(time::Duration::nanoseconds(expires.nanos.into()))?;
+    let until = time_of_day(revocation.expire_time?)?;
     let revocation = match revocation.target? {
         Target::SessionId(id) => Revocation::Session(Uuid::try_parse(&id).ok()?),
         Target::Account(pb::AccountRevocation { account_id, epoch }) => {
@@ -178,4 +181,9 @@ fn parse(revocation: pb::Revocation) -> Option<Entry> {
         }
     };
     Some(Entry { revocation, until })
+}
+
+fn time_of_day(time: prost_types::Timestamp) -> Option<OffsetDateTime> {
+    let second = OffsetDateTime::from_unix_timestamp(time.seconds).ok()?;
+    second.checked_add(time::Duration::nanoseconds(time.nanos.into()))
 }

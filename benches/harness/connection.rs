@@ -17,6 +17,8 @@ pub enum End {
     Good,
     /// gRPC: trailers and nothing else, as every status but OK has it. HTTP: any other status.
     Refused,
+    /// HTTP/1.1: 429.
+    TooMany,
     /// No answer: the stream was reset, or the connection lost.
     Lost,
 }
@@ -138,7 +140,8 @@ impl Connection {
         }
         // Where the body of any other ends is not looked for.
         self.leaving |= !is_good;
-        self.finish(0, if is_good { End::Good } else { End::Refused }, ended);
+        let refused = if bytes.starts_with(b"HTTP/1.1 429") { End::TooMany } else { End::Refused };
+        self.finish(0, if is_good { End::Good } else { refused }, ended);
         bytes.len()
     }
 

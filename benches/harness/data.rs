@@ -98,6 +98,16 @@ pub fn sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::login(&username(number), PASSWORD)).collect()
 }
 
+/// The same, each from an address of its own.
+pub fn sign_ins_from(numbers: impl Iterator<Item = u64>, address: impl Fn(u64) -> String) -> Vec<Call> {
+    numbers.map(|number| Call::login_from(&address(number), &username(number), PASSWORD)).collect()
+}
+
+/// The same over HTTP/1.1, by `POST /api/auth/login`.
+pub fn post_sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::post_login(&username(number), PASSWORD)).collect()
+}
+
 /// The same by `POST /v1/sessions:login`.
 pub fn rest_sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::rest_login(&username(number), PASSWORD)).collect()

@@ -40,6 +40,8 @@ pub enum Pace {
     Open { per_second: f64 },
     /// One call on each connection, all at once.
     Once,
+    /// One call at a time on each connection, always, and each connection has a call of its own.
+    Callers,
 }
 
 /// What to do to a server.
@@ -136,7 +138,7 @@ impl Run<'_> {
         let mut schedule = self.schedule(begun);
         match self.load.pace {
             Pace::Closed { streams } => (0..self.connections.len()).for_each(|index| self.fill(index, streams)),
-            Pace::Once => (0..self.connections.len()).for_each(|index| self.fill(index, 1)),
+            Pace::Once | Pace::Callers => (0..self.connections.len()).for_each(|index| self.fill(index, 1)),
             Pace::Turns { at_once } => (0..at_once).for_each(|_| _ = self.offer(begun)),
             Pace::Open { .. } => {}
         }
@@ -232,6 +234,7 @@ impl Run<'_> {
         }
         match self.load.pace {
             Pace::Closed { streams } if sending => self.fill(index, streams),
+            Pace::Callers if sending => self.fill(index, 1),
             // There is room: as many calls have just ended.
             Pace::Turns { .. } if sending => (0..count).for_each(|_| _ = self.offer(now)),
             _ => {}
@@ -268,7 +271,8 @@ impl Run<'_> {
     }
 
     fn push(&mut self, index: usize, since: Instant) {
-        let call = &self.load.calls[self.next_call];
+        let own = matches!(self.load.pace, Pace::Callers).then_some(index);
+        let call = &self.load.calls[own.unwrap_or(self.next_call)];
         self.next_call = (self.next_call + 1) % self.load.calls.len();
         self.connections[index].push(call, since);
     }

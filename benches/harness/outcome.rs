@@ -20,6 +20,8 @@ struct Mark {
 pub struct Outcome {
     pub good: u64,
     pub refused: u64,
+    /// Of those, the ones that were told to be too many by 429.
+    pub too_many: u64,
     /// Without an answer, in the whole spell.
     pub lost: u64,
     /// Of an open loop: calls that were due and could not be sent.
@@ -42,6 +44,7 @@ impl Default for Outcome {
         Self {
             good: 0,
             refused: 0,
+            too_many: 0,
             lost: 0,
             backlog: 0,
             replaced: 0,
@@ -79,8 +82,9 @@ impl Outcome {
                 self.good += 1;
                 self.latency.saturating_record(nanoseconds);
             }
-            End::Refused => {
+            End::Refused | End::TooMany => {
                 self.refused += 1;
+                self.too_many += u64::from(end == End::TooMany);
                 self.refusals.saturating_record(nanoseconds);
             }
             End::Lost => self.lost += 1,

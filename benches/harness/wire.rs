@@ -43,23 +43,47 @@ pub const STATUS_200: u8 = 0x88;
 pub const END_STREAM: u8 = 1;
 /// Of SETTINGS and PING.
 pub const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_HEADERS: u8 = 4;
 
 impl Call {
     /// `Me`.
     pub fn me(token: &str) -> Self {
-        Self::grpc("/countersign.v1.AuthService/Me", Some(token), &MeRequest {})
+        Self::grpc("/countersign.v1.AuthService/Me", &[("token", token)], &MeRequest {})
     }
 
     /// `Login` of a username.
     pub fn login(username: &str, password: &str) -> Self {
+        Self::login_with(username, password, &[])
+    }
+
+    /// The same, as a proxy passes it on for this address.
+    pub fn login_from(address: &str, username: &str, password: &str) -> Self {
+        Self::login_with(username, password, &[("x-forwarded-for", address)])
+    }
+
+    fn login_with(username: &str, password: &str, headers: &[(&str, &str)]) -> Self {
         let handle = Some(login_request::Handle::Username(username.to_owned()));
-        Self::grpc("/countersign.v1.AuthService/Login", None, &LoginRequest { handle, password: password.to_owned() })
+        let message = LoginRequest { handle, password: password.to_owned(), device: String::new() };
+        Self::grpc("/countersign.v1.AuthService/Login", headers, &message)
+    }
+
+    /// The head of `Login`, and how its body begins: not compressed, and then its length and its bytes.
+    pub fn login_head() -> (Vec<u8>, Vec<u8>) {
+        let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+        (head(0x83, "/countersign.v1.AuthService/Login", &headers), vec![0])
     }
 
     /// `GET` over HTTP/1.1.
     pub fn get(path: &str, token: &str) -> Self {
         let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\ntoken: {token}\r\n\r\n");
+        Self { protocol: Protocol::Http1, bytes: text.into_bytes(), ids: [0; 2] }
+    }
+
+    /// `POST /api/auth/login` over HTTP/1.1, whose status tells one refusal from another.
+    pub fn post_login(username: &str, password: &str) -> Self {
+        let body = format!("{{\"username\":\"{username}\",\"password\":\"{password}\"}}");
+        let head = "POST /api/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+        let text = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         Self { protocol: Protocol::Http1, bytes: text.into_bytes(), ids: [0; 2] }
     }
 
@@ -78,9 +102,8 @@ impl Call {
         Self::of(Protocol::Http2, &head, body.as_bytes())
     }
 
-    fn grpc(path: &str, token: Option<&str>, message: &impl Message) -> Self {
-        let fixed = [("content-type", "application/grpc"), ("te", "trailers")];
-        let headers: Vec<_> = fixed.into_iter().chain(token.map(|token| ("token", token))).collect();
+    fn grpc(path: &str, headers: &[(&str, &str)], message: &impl Message) -> Self {
+        let headers = [&[("content-type", "application/grpc"), ("te", "trailers")], headers].concat();
         let mut data = vec![0];
         data.extend((message.encoded_len() as u32).to_be_bytes());
         data.extend(message.encode_to_vec());
@@ -113,6 +136,14 @@ pub fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
     out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
     out.extend_from_slice(&[kind, flags, 0, 0, 0, 0]);
     out.extend_from_slice(payload);
+}
+
+/// A frame of a stream that goes on.
+pub fn stream_frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(9 + payload.len());
+    frame(&mut bytes, kind, if kind == HEADERS { END_HEADERS } else { 0 }, payload);
+    bytes[5..9].copy_from_slice(&stream.to_be_bytes());
+    bytes
 }
 
 /// RFC 7541, appendix A: the method and `:scheme: http` by their index, names by theirs or in letters. No value is put into

@@ -14,7 +14,7 @@ mod scenes;
 use std::process::ExitCode;
 
 use harness::{Bench, yardsticks};
-use scenes::{checks, connections, rest, rush, sign_ins, start, together};
+use scenes::{checks, connections, crowds, half_sent, rest, rush, sign_ins, start, together};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,7 +34,11 @@ fn main() -> ExitCode {
     bench.scene("share", "sign-ins beside Me at half its maximum", together::share);
     bench.scene("burst", "1,000 sign-ins at once over 1,000 connections", rush::burst);
     bench.scene("storm", "50 times as many sign-ins as it can do, over 1,000 connections", rush::storm);
+    bench.scene("lowered", "sign-ins of accounts that were hashed before HASH_PARAMS was lowered", sign_ins::lowered);
+    bench.scene("crowds", "sign-ins from elsewhere while the callers of a few networks fill the queue", crowds::crowds);
+    bench.scene("right", "1,000 right sign-ins at once from one address, default settings", crowds::right);
     bench.scene("start", "a fresh server", start::start);
     bench.scene("connections", "10,000 idle connections", connections::connections);
+    bench.scene("halfsent", "half-sent bodies from another address", half_sent::half_sent);
     bench.finish()
 }

@@ -1,9 +1,16 @@
 //! Failures of the parts, as failures of the use cases. Apart from those for length only.
 
+use std::time::Duration;
+
+use super::guessing::too_many;
+use crate::budgets::Crowded;
 use crate::domain::AuthError;
 use crate::hashing::HashError;
 use crate::store::StoreError;
 use crate::token::MintError;
+
+/// When whoever finds a queue full may find room in it: any that ends makes some.
+const SOON: Duration = Duration::from_secs(1);
 
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
@@ -18,7 +25,8 @@ impl From<StoreError> for AuthError {
 impl From<HashError> for AuthError {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            HashError::Overloaded => Self::Overloaded { retry_after: SOON },
+            HashError::Spent { retry_after } => too_many(retry_after),
             HashError::Late => Self::OutOfTime,
             HashError::Kernel(_) | HashError::Failed(_) => Self::Internal(error.into()),
         }
@@ -28,5 +36,11 @@ impl From<HashError> for AuthError {
 impl From<MintError> for AuthError {
     fn from(error: MintError) -> Self {
         Self::Internal(error.into())
+    }
+}
+
+impl From<Crowded> for AuthError {
+    fn from(_: Crowded) -> Self {
+        Self::Overloaded { retry_after: SOON }
     }
 }

@@ -1,7 +1,8 @@
 //! Guessing, as the use cases meet it: who may try a password, and what comes of it. Apart from them because it is one rule
 //! for whatever proves a password (signing in, and changing something that the password protects):
 //!
-//! 1. The address has a budget ([`charge`]), which is in memory.
+//! 1. The address has a budget of failures (`budgets::Failures`), which is in memory: asked at the door, and again when the
+//!    hash would begin ([`Guess::verify`]). Only a failure is charged, and only when it is known.
 //! 2. The account has one ([`Accounts::admit`]): what failed in a row, as the store has it, and what is under way here, as
 //!    `budgets::Turns` has it. Who finds no room waits until it is known how those end.
 //! 3. Only then the password is hashed, by a task of its own ([`to_its_end`]). Once the hash has begun, it is judged and
@@ -18,14 +19,12 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
-use super::{Accounts, uninterrupted};
-use crate::budgets::{Addresses, Charge, Crowded, Place, schedule};
+use super::{Accounts, DeviceEvidence, turn, uninterrupted};
+use crate::budgets::{Addresses, Charge, Place, Source, schedule};
 use crate::clock::Clock;
-use crate::domain::{AttemptKey, Attempts, AuthError, Call, Handle};
+use crate::domain::{AttemptKey, Attempts, AuthError, Call, Device, Password, PasswordHash, SignInName};
+use crate::hashing::{PasswordHasher, Permit, Verdict};
 use crate::store::{Budget, Credentials, Store, StoreError};
-
-/// When a crowd before one account may have gone.
-const CROWDED: Duration = Duration::from_secs(1);
 
 /// Takes one from the budget of the caller's address. It is given back if the charge is dropped and not spent.
 pub(super) fn charge(budget: &Arc<Addresses>, call: &Call) -> Result<Charge, AuthError> {
@@ -64,36 +63,45 @@ pub(super) struct Guess {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     budget: Budget,
-    charge: Option<Charge>,
+    source: Source,
+    /// Its being under way from its source, once its hash has begun.
+    permit: Option<Permit>,
     _place: Place,
 }
 
 impl Accounts {
-    /// Waits for a turn to guess at an account; a `charge` is spent if the guess is wrong.
-    pub(super) async fn admit(
-        &self,
-        key: AttemptKey,
-        charge: Option<Charge>,
-        deadline: Instant,
-    ) -> Result<Guess, AuthError> {
+    /// Waits for a turn to guess at an account.
+    pub(super) async fn admit(&self, key: AttemptKey, deadline: Instant) -> Result<Guess, AuthError> {
         let look = || async { Ok((self.store.find_attempts(&key).await?, ())) };
-        let (guess, ()) = self.admit_by(look, key, charge, deadline).await?;
+        let (guess, ()) = self.admit_by(look, key, Source::default(), deadline).await?;
         Ok(guess)
     }
 
-    /// The same for a sign-in, and the account that is to be signed in to, as it was when the turn came.
+    /// The same for a sign-in, whose address must not have failed too often; the device that it comes from, if the account
+    /// knows it; and the account that is to be signed in to, as it was when the turn came. What an earlier version may have
+    /// stored the name as is looked up in any case, and counts if nobody is called what counts now: no name ever leads to an
+    /// account whose name it is in the second place only.
     pub(super) async fn admit_sign_in(
         &self,
-        handle: &Handle,
-        charge: Charge,
-        deadline: Instant,
-    ) -> Result<(Guess, Option<Credentials>), AuthError> {
-        let key = AttemptKey::login(handle);
-        let look = || self.store.find_sign_in(handle, schedule::FREE);
-        let (guess, found) = self.admit_by(look, key, Some(charge), deadline).await?;
+        name: &SignInName,
+        evidence: &DeviceEvidence,
+        call: &Call,
+    ) -> Result<(Guess, Option<Device>, Option<Credentials>), AuthError> {
+        let source = self.budgets.login_failures.of(call.client.address);
+        source.look().map_err(too_many)?;
+        self.hasher.require_room(&turn(call))?;
+        let SignInName { handle, once_stored } = name;
+        let device = self.recognise(name, evidence).await?;
+        let key = device.map_or_else(|| AttemptKey::login(handle), |device| device.attempts());
+        let look = || self.store.find_sign_in(&key, handle, schedule::FREE);
+        let (guess, found) = self.admit_by(look, key, source, call.deadline).await?;
         let found =
             if guess.budget.seen < schedule::FREE { found } else { self.store.find_credentials(handle).await? };
-        Ok((guess, found))
+        let once_stored = match once_stored {
+            Some(handle) => self.store.find_credentials(handle).await?,
+            None => None,
+        };
+        Ok((guess, device, found.or(once_stored)))
     }
 
     /// `look` finds what has failed, and what else is of use to whom is admitted.
@@ -101,7 +109,7 @@ impl Accounts {
         &self,
         look: impl Fn() -> F,
         key: AttemptKey,
-        charge: Option<Charge>,
+        source: Source,
         deadline: Instant,
     ) -> Result<(Guess, T), AuthError>
     where
@@ -116,7 +124,7 @@ impl Accounts {
         let (place, (seen, found)) = turn.await.unwrap_or(Err(AuthError::OutOfTime))?;
         let budget = Budget { key, seen, below: schedule::below(seen) };
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        Ok((Guess { store, clock, budget, charge, _place: place }, found))
+        Ok((Guess { store, clock, budget, source, permit: None, _place: place }, found))
     }
 }
 
@@ -126,13 +134,28 @@ impl Guess {
         &self.budget
     }
 
+    /// Compares the password with a stored hash, or none; not if the caller goes before that begins, nor if the address has
+    /// failed too often by then.
+    pub async fn verify(
+        &mut self,
+        hasher: &PasswordHasher,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+        call: &Call,
+        gone: &mut Gone,
+    ) -> Result<Verdict, AuthError> {
+        let source = self.source.clone();
+        let begin = move || source.begin();
+        let (verdict, permit) = hasher.verify_if(begin, password, stored, turn(call), gone.wait()).await?;
+        self.permit = Some(permit);
+        Ok(verdict)
+    }
+
     /// It was wrong: counts it, and gives the answer. `account_id` is whose name it was, if it is anybody's.
-    pub async fn was_wrong(mut self, account_id: Option<Uuid>) -> AuthError {
+    pub async fn was_wrong(self, account_id: Option<Uuid>) -> AuthError {
         match self.store.count_failure(&self.budget, account_id, self.clock.now()).await {
             Ok(Some(failures)) => {
-                if let Some(charge) = self.charge.take() {
-                    charge.spend();
-                }
+                self.source.failed();
                 if failures >= schedule::FREE {
                     let wait = schedule::wait(failures).as_secs();
                     let account = account_id.map(tracing::field::display);
@@ -164,13 +187,7 @@ impl Guess {
 }
 
 /// Refuses until then: whole seconds, at least one.
-fn too_many(wait: Duration) -> AuthError {
+pub(super) fn too_many(wait: Duration) -> AuthError {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     AuthError::TooManyAttempts { retry_after: Duration::from_secs(seconds.max(1)) }
-}
-
-impl From<Crowded> for AuthError {
-    fn from(_: Crowded) -> Self {
-        Self::Overloaded { retry_after: CROWDED }
-    }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::administration::Reach;
 use super::{Accounts, Actor, Operator, new_id, uninterrupted};
 use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin, PortableAccount};
-use crate::store::Store;
+use crate::store::{Listed, Store};
 
 pub use crate::store::Imported;
 
@@ -101,7 +101,7 @@ impl Accounts {
     }
 
     /// Begins an export, for an administrator of the whole service: the first page of all accounts with their hashes.
-    pub async fn export(&self, actor: &Actor, call: &Call) -> Result<Vec<PortableAccount>, AuthError> {
+    pub async fn export(&self, actor: &Actor, call: &Call) -> Result<Listed<PortableAccount>, AuthError> {
         self.require_platform_admin(actor, call).await?;
         self.audit(Action::Export, call, actor.account_id, None, "ok");
         Ok(self.store.export_page(None, PAGE).await?)
@@ -113,7 +113,7 @@ impl Accounts {
         actor: &Actor,
         call: &Call,
         after: Uuid,
-    ) -> Result<Vec<PortableAccount>, AuthError> {
+    ) -> Result<Listed<PortableAccount>, AuthError> {
         self.require_platform_admin(actor, call).await?;
         Ok(self.store.export_page(Some(after), PAGE).await?)
     }
@@ -152,7 +152,7 @@ impl Operator {
     }
 
     /// A page of all accounts with their hashes, after `after`; empty after the last one.
-    pub async fn export(&self, after: Option<Uuid>) -> Result<Vec<PortableAccount>, AuthError> {
+    pub async fn export(&self, after: Option<Uuid>) -> Result<Listed<PortableAccount>, AuthError> {
         Ok(self.store.export_page(after, PAGE).await?)
     }
 

@@ -8,9 +8,10 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::guessing::{self, Gone, Guess};
-use super::{Accounts, turn};
+use super::{Accounts, DeviceEvidence};
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Handle, Identity, Note, Password, PasswordHash,
+    Account, AccountStatus, Action, AuthError, Call, Detail, Device, DeviceNumber, Identity, Note, Password,
+    PasswordHash, SignInName,
 };
 use crate::hashing::Turn;
 use crate::store::{Credentials, Opened, Opening};
@@ -19,22 +20,33 @@ use crate::token::IssuedToken;
 /// A stronger hash is made when there is room for it, or at a later sign-in.
 const REHASH_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a sign-in gives.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: Account,
+    /// The first token of the session.
+    pub token: IssuedToken,
+    /// What shows at the next sign-in that it comes from the same device: [`DeviceEvidence::device`].
+    pub device: String,
+}
+
 impl Accounts {
     /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
     /// not even a read of the database.
     pub async fn login(
         &self,
-        handle: &Handle,
+        name: &SignInName,
         password: &Password,
+        evidence: &DeviceEvidence,
         call: Call,
-    ) -> Result<(Account, IssuedToken), AuthError> {
+    ) -> Result<SignedIn, AuthError> {
+        self.require_right_clock()?;
         let too_many = self.audit_too_many(Action::Login, None, &call);
-        let charge = guessing::charge(&self.budgets.login_failures, &call).inspect_err(&too_many)?;
-        self.hasher.require_room(&turn(&call))?;
-        let admitted = self.admit_sign_in(handle, charge, call.deadline).await;
-        let (guess, found) = admitted.inspect_err(&too_many)?;
+        let admitted = self.admit_sign_in(name, evidence, &call).await;
+        let (guess, device, found) = admitted.inspect_err(too_many)?;
         let (this, password) = (self.clone(), password.clone());
-        guessing::to_its_end(|gone| this.judge(found, password, guess, call, gone)).await
+        guessing::to_its_end(|gone| this.judge(found, password, device, guess, call, gone)).await
     }
 
     /// The rest of a sign-in: one hash, what it says, and what is stored of that.
@@ -42,12 +54,14 @@ impl Accounts {
         self,
         found: Option<Credentials>,
         password: Password,
-        guess: Guess,
+        device: Option<Device>,
+        mut guess: Guess,
         call: Call,
         mut gone: Gone,
-    ) -> Result<(Account, IssuedToken), AuthError> {
+    ) -> Result<SignedIn, AuthError> {
         let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verdict = self.hasher.verify_unless(&password, stored, turn(&call), gone.wait()).await?;
+        let verified = guess.verify(&self.hasher, &password, stored, &call, &mut gone).await;
+        let verdict = verified.inspect_err(self.audit_too_many(Action::Login, None, &call))?;
         let Some(Credentials { account, password_hash, password_changes }) = found else {
             return Err(self.refused("unknown account", guess, None, &call).await);
         };
@@ -93,7 +107,9 @@ impl Accounts {
             self.rehash(account.id, password_hash, password);
         }
         let token = self.first_token(&session, &account)?;
-        Ok((account, token))
+        let number = device.map_or_else(|| DeviceNumber::of_session(session.id), |device| device.number);
+        let device = self.seal_device(&Device { account_id: account.id, number, password_changes });
+        Ok(SignedIn { account, token, device })
     }
 
     /// The one answer to every login that fails; the log and the audit trail learn why.

@@ -1,4 +1,5 @@
-//! The use cases: register, tell who is calling, sign out; in `login`, signing in, and in `guessing`, who may try a password;
+//! The use cases: register, tell who is calling, sign out; in `login`, signing in, in `guessing`, who may try a password,
+//! and in `devices`, from which devices an account has signed in;
 //! in `sessions`, listing and ending sessions; in `credentials`, what an owner does with password and address; in
 //! `administration`, what administrators do; in `import`, taking accounts in and giving them out; in `audit`, what is kept
 //! of all that; in `watch`, telling other services of sessions that ended; and, in `operator`, what the command line does.
@@ -10,6 +11,7 @@
 mod administration;
 mod audit;
 mod credentials;
+mod devices;
 mod errors;
 mod guessing;
 mod import;
@@ -18,6 +20,7 @@ mod login;
 mod operator;
 mod passwords;
 mod places;
+mod problems;
 mod sessions;
 mod watch;
 
@@ -31,7 +34,7 @@ use uuid::Uuid;
 
 use crate::activity::Activity;
 use crate::budgets::Budgets;
-use crate::clock::Clock;
+use crate::clock::{Clock, Skew};
 use crate::domain::{
     Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Identity, MailKind,
     NewAccount, NewMail, NewPassword, Note, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
@@ -39,18 +42,23 @@ use crate::domain::{
 use crate::hashing::{PasswordHasher, Turn};
 use crate::revocations::Revocations;
 use crate::store::{Store, StoreError};
-use crate::token::{IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
+use crate::token::{Claims, IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
-pub use crate::store::{AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, StoredSession};
+pub use crate::store::{
+    AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, Listed, StoredSession, Unreadable, Updated,
+};
 pub use administration::{
     AccountList, AccountQuestion, AttemptState, AuditList, AuditQuestion, Creation, FirmList, InvitationList, Invited,
     SpentAttempts,
 };
 pub use audit::Audit;
+pub use devices::DeviceEvidence;
 pub use import::{Import, Imported};
 pub use known::Known;
+pub use login::SignedIn;
 pub use operator::Operator;
 pub use passwords::PasswordRules;
+pub use problems::{Mend, Problem, tell_misnamed};
 pub use sessions::{Actor, SessionEnd, SessionList};
 pub use watch::{Revoked, Watch, WatchEnd};
 
@@ -58,6 +66,11 @@ pub use watch::{Revoked, Watch, WatchEnd};
 /// or another service may slide tokens without having heard of a revocation
 /// ([`MAX_STALENESS`](crate::revocations::MAX_STALENESS)).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// How much longer than its tokens may live a revocation is remembered: [`LONGEST_WAIT`], and twice the most that a clock may
+/// be off. The replica that mints the last token may be ahead, and the one that is shown it behind. When a session ended, and
+/// when its end is forgotten, goes by the clock that all share.
+const AFTERLIFE: Duration = Duration::from_secs(LONGEST_WAIT.as_secs() + 2 * Skew::MAX.as_secs());
 
 /// How long sessions and tokens live, who may register, and with which passwords.
 #[derive(Debug, Clone)]
@@ -114,7 +127,7 @@ pub struct Parts {
     pub activity: Arc<Activity>,
     /// How often who may guess, register and ask for mail.
     pub budgets: Arc<Budgets>,
-    /// The time.
+    /// The time, by the clock that all replicas share.
     pub clock: Arc<dyn Clock>,
     /// How long sessions and tokens live, and who may register.
     pub rules: Rules,
@@ -167,6 +180,7 @@ impl Accounts {
         call: Call,
     ) -> Result<(Account, Option<IssuedToken>), AuthError> {
         self.require_open_registration(&call)?;
+        self.require_right_clock()?;
         let signed_in = matches!(registration, Registration::Username(_));
         // Hashed before anything is known about the name: a taken one costs the same as a free one.
         // Once the hash has begun, this registration counts, whoever stays to hear of it.
@@ -238,12 +252,22 @@ impl Accounts {
         }
     }
 
-    /// Ends the session that asks, durably and at once. `token_lifetime` is that of the token it is asked with, and so of all
-    /// its tokens.
-    pub async fn logout(&self, actor: &Actor, token_lifetime: Duration, call: Call) -> Result<(), AuthError> {
-        // While this waits for the database the session may slide once more: hence longer than one lifetime.
-        let until = self.clock.now() + token_lifetime.min(MAX_LIFETIME) + LONGEST_WAIT;
-        let (this, Actor { account_id, session_id, .. }) = (self.clone(), *actor);
+    /// Ends the session of a token, which may have expired, durably and at once. A session that has ended already is as its
+    /// owner wants it.
+    pub async fn logout(&self, claims: &Claims, call: Call) -> Result<(), AuthError> {
+        let Claims { sid: session_id, sub: account_id, epoch, iat, exp, .. } = *claims;
+        if self.revocations.contains(session_id, account_id, epoch) {
+            return Ok(());
+        }
+        // When its last token has expired, its end may be forgotten. A token that is still good is revoked in any case.
+        if self.tokens.has_expired(claims) && self.store.find_session(session_id).await?.is_none() {
+            return Ok(());
+        }
+        // That of this token, and so of all its tokens. While this waits for the database the session may slide once more:
+        // hence longer than that.
+        let token_lifetime = Duration::from_secs(exp.saturating_sub(iat).try_into().unwrap_or(0));
+        let until = self.clock.now() + token_lifetime.min(MAX_LIFETIME) + AFTERLIFE;
+        let this = self.clone();
         uninterrupted(async move {
             this.store.end_session(session_id, until).await?;
             this.revocations.insert(Revocation::Session(session_id), until);
@@ -252,6 +276,15 @@ impl Accounts {
             Ok(())
         })
         .await
+    }
+
+    /// Refuses while this machine's clock is further off than is tolerated: no other replica would accept a token that it
+    /// mints, and none of its times would be right.
+    fn require_right_clock(&self) -> Result<(), AuthError> {
+        if self.revocations.is_clock_off() {
+            return Err(AuthError::Unavailable("the clock of this machine is further off than CLOCK_SKEW".into()));
+        }
+        Ok(())
     }
 
     fn new_session(&self, account: &Account, client: Client) -> Session {

@@ -12,16 +12,16 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::administration::{AttemptState, By, Changes};
-use super::{Audit, LONGEST_WAIT, Registration, new_id, registrant, to_the_second};
+use super::{AFTERLIFE, Audit, LONGEST_WAIT, Registration, new_id, registrant, to_the_second};
 use crate::clock::Clock;
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, AuthError, Detail, Email, Handle, Identity, NewAccount, NewPassword,
-    PersonName, Role,
+    PersonName, Role, Username,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::store::{
     AccountChange, AccountPage, AccountRecord, AuditPage, DeadMail, EndedSession, FirmRecord, Invitation,
-    InvitationPage, SessionPage, Store, StoreError, StoredSession,
+    InvitationPage, Listed, Outline, SessionPage, Store, StoreError, StoredSession,
 };
 
 /// How many events are written at once.
@@ -77,7 +77,7 @@ impl Operator {
     }
 
     /// A page of accounts.
-    pub async fn list(&self, page: &AccountPage) -> Result<Vec<AccountRecord>, AuthError> {
+    pub async fn list(&self, page: &AccountPage) -> Result<Listed<AccountRecord>, AuthError> {
         Ok(self.store.list_records(page).await?)
     }
 
@@ -94,6 +94,16 @@ impl Operator {
     /// Calls the person of an email account otherwise. Tells whether that changed anything.
     pub async fn rename(&self, id: Uuid, name: PersonName) -> Result<bool, AuthError> {
         self.update(id, AccountChange { name: Some(name), ..AccountChange::default() }).await
+    }
+
+    /// Has a username account sign in with another one. Tells whether that changed anything.
+    pub async fn rename_username(&self, id: Uuid, username: Username) -> Result<bool, AuthError> {
+        self.update(id, AccountChange { username: Some(username), ..AccountChange::default() }).await
+    }
+
+    /// What can be read of any account.
+    pub async fn outline(&self, id: Uuid) -> Result<Option<Outline>, AuthError> {
+        Ok(self.store.find_outline(id).await?)
     }
 
     /// Sets a password and ends all sessions of the account. Tells whether there was one.
@@ -118,7 +128,7 @@ impl Operator {
 
     /// Deletes an account for good and ends all its sessions. Tells whether there was one.
     pub async fn delete(&self, id: Uuid) -> Result<bool, AuthError> {
-        let Some(account) = self.store.find_account(id).await? else {
+        let Some(account) = self.store.find_outline(id).await? else {
             return Ok(false);
         };
         let epoch = self.changes().delete(&By::Operator, &account).await?;
@@ -132,7 +142,7 @@ impl Operator {
         account_id: Uuid,
         after: Option<(OffsetDateTime, Uuid)>,
         limit: u32,
-    ) -> Result<Vec<StoredSession>, AuthError> {
+    ) -> Result<Listed<StoredSession>, AuthError> {
         let now = self.clock.now();
         Ok(self.store.list_sessions(account_id, &SessionPage { after, limit, now, tokens_since: now }).await?)
     }
@@ -142,7 +152,7 @@ impl Operator {
         let Some(StoredSession { session, .. }) = self.store.find_session(id).await? else {
             return Ok(None);
         };
-        let until = self.clock.now() + LONGEST_WAIT + session.token_lifetime;
+        let until = self.clock.now() + AFTERLIFE + session.token_lifetime;
         self.store.end_session(id, until).await?;
         let note = By::Operator.note(Action::Revoke, "ok").on(session.account_id);
         self.audit.note(note.with(Detail::Session(id)));
@@ -152,7 +162,7 @@ impl Operator {
 
     /// Ends all sessions of an account.
     pub async fn end_sessions(&self, account_id: Uuid) -> Result<Vec<EndedSession>, AuthError> {
-        let ended = self.store.end_sessions(account_id, None, self.clock.now() + LONGEST_WAIT).await?;
+        let ended = self.store.end_sessions(account_id, None, self.clock.now() + AFTERLIFE).await?;
         let note = By::Operator.note(Action::Revoke, "ok").on(account_id);
         self.audit.note(note.with(Detail::Sessions(ended.len() as u64)));
         self.settle().await?;
@@ -165,7 +175,11 @@ impl Operator {
     }
 
     /// A page of firms, in the order of their making.
-    pub async fn firms(&self, after: Option<(OffsetDateTime, Uuid)>, limit: u32) -> Result<Vec<FirmRecord>, AuthError> {
+    pub async fn firms(
+        &self,
+        after: Option<(OffsetDateTime, Uuid)>,
+        limit: u32,
+    ) -> Result<Listed<FirmRecord>, AuthError> {
         Ok(self.store.list_firms(after, limit).await?)
     }
 
@@ -182,7 +196,7 @@ impl Operator {
         firm: Uuid,
         after: Option<(OffsetDateTime, Uuid)>,
         limit: u32,
-    ) -> Result<Vec<Invitation>, AuthError> {
+    ) -> Result<Listed<Invitation>, AuthError> {
         let page = InvitationPage { after, limit, now: self.clock.now() };
         Ok(self.store.list_invitations(firm, &page).await?)
     }
@@ -195,7 +209,7 @@ impl Operator {
     }
 
     /// A page of the mails that were given up, in the order of ids.
-    pub async fn dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<DeadMail>, AuthError> {
+    pub async fn dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<DeadMail>, AuthError> {
         Ok(self.store.list_dead_mail(after, limit).await?)
     }
 
@@ -225,14 +239,14 @@ impl Operator {
     }
 
     /// A page of what happened, the newest first.
-    pub async fn events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, AuthError> {
+    pub async fn events(&self, page: &AuditPage) -> Result<Listed<AuditEvent>, AuthError> {
         Ok(self.store.list_events(page).await?)
     }
 
     async fn update(&self, id: Uuid, change: AccountChange) -> Result<bool, AuthError> {
         let updated = self.changes().update(&By::Operator, id, &change).await?;
         self.settle().await?;
-        Ok(updated.is_some_and(|updated| updated.before != updated.after.account))
+        Ok(updated.is_some_and(|updated| updated.is_change()))
     }
 
     pub(super) fn changes(&self) -> Changes {

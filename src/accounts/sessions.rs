@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::administration::Reach;
 use super::places::{cut, opened};
-use super::{Accounts, LONGEST_WAIT, uninterrupted};
+use super::{AFTERLIFE, Accounts, uninterrupted};
 use crate::domain::{Action, AuthError, Call, Detail, Note, Revocation};
+use crate::revocations::Standing;
 use crate::store::{SessionPage, StoredSession};
 use crate::token::Claims;
 
@@ -59,16 +60,14 @@ impl Accounts {
     /// last token has expired is listed no more: whoever wanted to end it would not find it while its stream went on. The
     /// answer of a stream carries a fresh token as it begins, with which its caller begins again.
     pub fn require_session(&self, claims: &Claims) -> Result<(), SessionEnd> {
-        // In the order of the guard, which says why: the age of the set first, and a revocation before not knowing.
-        let stale = self.revocations.is_stale();
-        if self.tokens.has_expired(claims) {
-            Err(SessionEnd::Expired)
-        } else if self.revocations.contains(claims.sid, claims.sub, claims.epoch) {
-            Err(SessionEnd::Revoked)
-        } else if stale {
-            Err(SessionEnd::Unknown)
-        } else {
-            Ok(())
+        let standing = self.revocations.standing(claims.sid, claims.sub, claims.epoch, Some(claims.exp));
+        if self.tokens.has_expired(claims) && !self.revocations.is_clock_off() {
+            return Err(SessionEnd::Expired);
+        }
+        match standing {
+            Standing::Live => Ok(()),
+            Standing::Revoked => Err(SessionEnd::Revoked),
+            Standing::Unknown => Err(SessionEnd::Unknown),
         }
     }
 
@@ -86,7 +85,7 @@ impl Accounts {
         let now = self.clock.now();
         // One more than asked for tells whether there is another page.
         let page = SessionPage { after, limit: limit.saturating_add(1), now, tokens_since: now - WRITTEN_WITHIN };
-        let (mut sessions, last) = cut(self.store.list_sessions(account_id, &page).await?, limit);
+        let (mut sessions, last) = cut(self.store.list_sessions(account_id, &page).await?.logged(), limit);
         let next_page_token = last.map_or_else(String::new, |StoredSession { session, .. }| {
             self.seal_place(&purpose(account_id), (session.created_at, session.id))
         });
@@ -107,7 +106,7 @@ impl Accounts {
         if session.expires_at <= now {
             return Err(AuthError::NotFound);
         }
-        let until = now + LONGEST_WAIT + session.token_lifetime;
+        let until = now + AFTERLIFE + session.token_lifetime;
         let (this, by) = (self.clone(), actor.account_id);
         uninterrupted(async move {
             this.store.end_session(id, until).await?;
@@ -132,7 +131,7 @@ impl Accounts {
         let (this, by) = (self.clone(), actor.account_id);
         uninterrupted(async move {
             let now = this.clock.now();
-            let ended = this.store.end_sessions(account_id, except, now + LONGEST_WAIT).await?;
+            let ended = this.store.end_sessions(account_id, except, now + AFTERLIFE).await?;
             for ended in &ended {
                 this.revocations.insert(Revocation::Session(ended.stored.session.id), ended.until);
             }
@@ -151,7 +150,7 @@ impl Accounts {
         if account_id == own.id {
             return Ok(account_id);
         }
-        match self.store.find_account(account_id).await? {
+        match self.store.find_outline(account_id).await? {
             Some(other) if Reach::of(&own).is_some_and(|reach| reach.commands(&other)) => Ok(account_id),
             _ => Err(AuthError::NotFound),
         }

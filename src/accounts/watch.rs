@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
@@ -58,6 +59,8 @@ pub struct Revoked {
     pub cursor: String,
     /// Until when nothing is missing that was acknowledged, since the watch began; of a heartbeat.
     pub complete_until: Option<time::Duration>,
+    /// Now, by the clock that all go by; of a heartbeat.
+    pub time: Option<OffsetDateTime>,
 }
 
 /// Why a watch ended, or did not begin. Unless it failed, watching again helps.
@@ -158,16 +161,17 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Revoked, WatchEnd> {
         if let Some(backlog) = &mut self.backlog {
             if let Some(entries) = backlog.next() {
-                return Ok(Revoked { entries, cursor: String::new(), complete_until: None });
+                return Ok(Revoked { entries, cursor: String::new(), complete_until: None, time: None });
             }
             // Its cursor comes before the news: whoever is behind those already can resume from there.
             self.backlog = None;
-            return Ok(Revoked { entries: Vec::new(), cursor: self.cursor(), complete_until: None });
+            return Ok(Revoked { entries: Vec::new(), cursor: self.cursor(), complete_until: None, time: None });
         }
         loop {
             if let Some(claim) = self.claim.take_if(|claim| claim.behind == 0) {
                 let complete_until = claim.complete_until.map(|until| signed(until) - signed(self.began));
-                return Ok(Revoked { entries: Vec::new(), cursor: self.cursor(), complete_until });
+                let time = Some(self.revocations.time());
+                return Ok(Revoked { entries: Vec::new(), cursor: self.cursor(), complete_until, time });
             }
             if self.claim.is_none() && Instant::now() >= self.next_heartbeat {
                 self.next_heartbeat = Instant::now() + HEARTBEAT;
@@ -192,7 +196,8 @@ impl Watch {
             // Otherwise the backlog had it: it was read after the subscription began.
             if batch.position.seq > self.position.seq {
                 self.position = batch.position;
-                return Ok(Revoked { entries: batch.entries.clone(), cursor: self.cursor(), complete_until: None });
+                let (entries, cursor) = (batch.entries.clone(), self.cursor());
+                return Ok(Revoked { entries, cursor, complete_until: None, time: None });
             }
         }
     }

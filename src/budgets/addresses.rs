@@ -1,86 +1,109 @@
-//! How often an address may do something: a leaky bucket for each, in a map that forgets whom it has not seen for longest
-//! when it is full. Addresses of IPv6 count by their /64, which is what one subscriber has.
+//! How often an address may do something, and how often its network may: each has a bucket. Addresses of IPv6 count by their
+//! /64, which is what one subscriber has; networks are a /48 of IPv6, which is what a subscriber can often have as well, and
+//! a /24 of IPv4.
 //!
-//! A bucket is one number, the time at which it will be empty (GCRA): nothing runs to empty it. Who has so many addresses
-//! that the map forgets some had a bucket for each of them anyway.
+//! A network's budget is [`OF_A_NETWORK`] times that of an address: a few subscribers of it never meet that, and whoever
+//! owns all 65,536 /64s of a /48 has sixteen budgets and not as many.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::unsync::Cache;
-
+use super::buckets::Buckets;
 use crate::clock::Clock;
-use crate::domain::subscriber;
+use crate::domain::{network, subscriber};
 
-const HOUR: u64 = 3_600_000_000;
+/// How many times the budget of an address that of its network is.
+const OF_A_NETWORK: u32 = 16;
 
-/// Two callers at once rarely want the same lock.
-const STRIPES: usize = 16;
+/// Remembered of each kind, in some 3 MiB.
+const ADDRESSES: usize = 65_536;
 
-/// 65,536 addresses in all, in some 3 MiB.
-const ADDRESSES_PER_STRIPE: usize = 4_096;
+/// The same, in some 1 MiB.
+const NETWORKS: usize = 16_384;
 
-/// A budget of each address.
+/// Whose networks have a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Networks {
+    /// All.
+    All,
+    /// Those of IPv6. A /24 of IPv4 may be a carrier's, with thousands of subscribers behind each address; whoever has all
+    /// of it has 256 budgets, which cannot be had for nothing.
+    Ipv6,
+}
+
+/// A budget of each address and each network.
 pub struct Addresses {
-    clock: Arc<dyn Clock>,
-    /// Microseconds until one more is free again; `None` without limit.
-    interval: Option<u64>,
-    /// When each bucket will be empty, in microseconds of [`Clock::elapsed`].
-    stripes: [Mutex<Cache<u64, u64>>; STRIPES],
+    addresses: Buckets,
+    networks: Buckets,
+    counted: Networks,
+}
+
+/// What an address counts under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Keys {
+    pub address: u64,
+    pub network: Option<u64>,
 }
 
 /// Something that an address has done, or is doing. Given back when dropped, unless it is [spent](Self::spend).
 #[must_use]
-pub struct Charge(Option<(Arc<Addresses>, u64)>);
+pub struct Charge(Option<(Arc<Addresses>, Keys)>);
 
 impl Addresses {
     /// So often an hour, all at once if one likes; 0 is without limit.
-    pub fn new(per_hour: u32, clock: Arc<dyn Clock>) -> Self {
-        let interval = (per_hour > 0).then(|| HOUR / u64::from(per_hour));
-        let capacity = if interval.is_some() { ADDRESSES_PER_STRIPE } else { 0 };
-        Self { clock, interval, stripes: [(); STRIPES].map(|()| Mutex::new(Cache::new(capacity))) }
+    pub fn new(per_hour: u32, counted: Networks, clock: &Arc<dyn Clock>) -> Self {
+        let of_a_network = per_hour.saturating_mul(OF_A_NETWORK);
+        Self {
+            addresses: Buckets::new(per_hour, ADDRESSES, Arc::clone(clock)),
+            networks: Buckets::new(of_a_network, NETWORKS, Arc::clone(clock)),
+            counted,
+        }
     }
 
     /// Takes one from the budget of an address, or tells after how long there will be one. What did not come by the network
     /// has none to take from.
     pub fn charge(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Charge, Duration> {
-        let (Some(interval), Some(address)) = (self.interval, address) else { return Ok(Charge(None)) };
-        let key = key(address);
-        let now = self.now();
-        let mut stripe = self.stripe(key);
-        let empty = stripe.get(&key).map_or(now, |&empty| empty.max(now)) + interval;
-        if let Some(over) = empty.checked_sub(now + HOUR).filter(|&over| over > 0) {
-            return Err(Duration::from_micros(over));
+        let Some(keys) = address.map(|address| self.keys(address)) else { return Ok(Charge(None)) };
+        self.addresses.take(keys.address)?;
+        if let Some(network) = keys.network {
+            self.networks.take(network).inspect_err(|_| self.addresses.give_back(keys.address))?;
         }
-        stripe.insert(key, empty);
-        drop(stripe);
-        Ok(Charge(Some((Arc::clone(self), key))))
+        Ok(Charge(Some((Arc::clone(self), keys))))
     }
 
-    fn give_back(&self, key: u64) {
-        let mut stripe = self.stripe(key);
-        if let (Some(interval), Some(mut empty)) = (self.interval, stripe.get_mut(&key)) {
-            *empty = empty.saturating_sub(interval);
+    pub(super) fn keys(&self, address: IpAddr) -> Keys {
+        let is_counted = self.counted == Networks::All || address.to_canonical().is_ipv6();
+        Keys { address: key(subscriber(address)), network: is_counted.then(|| key(network(address))) }
+    }
+
+    /// How much an address may still spend, and its network; or after how long either may again.
+    pub(super) fn room(&self, keys: Keys) -> Result<(u64, u64), Duration> {
+        let address = self.addresses.room(keys.address)?;
+        let network = keys.network.map_or(Ok(u64::MAX), |network| self.networks.room(network))?;
+        Ok((address, network))
+    }
+
+    /// Takes one, whether it is there or not.
+    pub(super) fn add(&self, keys: Keys) {
+        self.addresses.add(keys.address);
+        if let Some(network) = keys.network {
+            self.networks.add(network);
         }
     }
 
-    /// Not the time of day, which may be set back.
-    fn now(&self) -> u64 {
-        self.clock.elapsed().as_micros().try_into().unwrap_or(u64::MAX / 2)
-    }
-
-    fn stripe(&self, key: u64) -> MutexGuard<'_, Cache<u64, u64>> {
-        // The last bytes of an IPv4 address, and of a /64.
-        let stripe = &self.stripes[(key ^ (key >> 16)) as usize % STRIPES];
-        stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    fn give_back(&self, keys: Keys) {
+        self.addresses.give_back(keys.address);
+        if let Some(network) = keys.network {
+            self.networks.give_back(network);
+        }
     }
 }
 
 /// The first half of an IPv6 address; of an IPv4 one itself, behind what no IPv6 address of a sender begins with.
 fn key(address: IpAddr) -> u64 {
-    match subscriber(address) {
+    match address {
         IpAddr::V4(address) => 0xffff_ffff_0000_0000 | u64::from(address.to_bits()),
         IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
     }
@@ -95,15 +118,15 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if let Some((addresses, key)) = self.0.take() {
-            addresses.give_back(key);
+        if let Some((addresses, keys)) = self.0.take() {
+            addresses.give_back(keys);
         }
     }
 }
 
 impl fmt::Debug for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Addresses").field("interval", &self.interval).finish_non_exhaustive()
+        f.debug_struct("Addresses").field("counted", &self.counted).finish_non_exhaustive()
     }
 }
 
@@ -119,12 +142,13 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{ADDRESSES_PER_STRIPE, Addresses, STRIPES};
-    use crate::clock::ManualClock;
+    use super::{ADDRESSES, Addresses, NETWORKS, Networks};
+    use crate::clock::{Clock, ManualClock};
 
     fn budget(per_hour: u32) -> (Arc<Addresses>, ManualClock) {
         let clock = ManualClock::at(0);
-        (Arc::new(Addresses::new(per_hour, Arc::new(clock.clone()))), clock)
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        (Arc::new(Addresses::new(per_hour, Networks::All, &shared)), clock)
     }
 
     /// Spends one, or tells how many seconds to wait.
@@ -181,6 +205,37 @@ mod tests {
     }
 
     #[test]
+    fn a_network_has_sixteen_budgets_however_many_addresses_it_has() {
+        for (name, address, elsewhere) in [
+            ("/48", (|n| format!("2001:db8:1:{n:x}::1")) as fn(u32) -> String, "2001:db8:2::1"),
+            ("/24", |n| format!("192.0.2.{n}"), "192.0.3.1"),
+        ] {
+            let (budget, clock) = budget(60);
+            let spent = (0..200).map(|n| spend(&budget, &address(n % 100))).take_while(Result::is_ok);
+            assert_eq!(spent.count(), 200, "{name}");
+            let spent = (0..100).flat_map(|n| [(); 60].map(|()| spend(&budget, &address(n)))).filter(Result::is_ok);
+            assert_eq!(spent.count(), 16 * 60 - 200, "{name}");
+            assert_eq!(spend(&budget, &address(101)), Err(3.75), "{name}: of a fresh address, too");
+            assert_eq!(spend(&budget, elsewhere), Ok(()), "{name}");
+            clock.elapse(4);
+            assert_eq!(spend(&budget, &address(101)), Ok(()), "{name}");
+            assert!(spend(&budget, &address(101)).is_err(), "{name}");
+            clock.elapse(3_600);
+            let spent = (0..60).filter(|_| spend(&budget, &address(101)).is_ok());
+            assert_eq!(spent.count(), 60, "{name}: who was refused for the network has spent nothing of the own");
+        }
+    }
+
+    #[test]
+    fn where_networks_of_ipv4_do_not_count_each_address_has_its_own() {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(0));
+        let budget = Arc::new(Addresses::new(1, Networks::Ipv6, &clock));
+        assert!((0..=255).all(|n| spend(&budget, &format!("192.0.2.{n}")).is_ok()));
+        let spent = (0..=255).filter(|n| spend(&budget, &format!("2001:db8:0:{n:x}::1")).is_ok());
+        assert_eq!(spent.count(), 16);
+    }
+
+    #[test]
     fn without_a_limit_or_an_address_nothing_is_counted() {
         let (unlimited, _) = budget(0);
         let (limited, _) = budget(1);
@@ -200,8 +255,8 @@ mod tests {
                 assert_eq!(spend(&budget, often), Ok(()));
             }
         }
-        let remembered: usize = budget.stripes.iter().map(|stripe| stripe.lock().unwrap().len()).sum();
-        assert!(remembered <= STRIPES * ADDRESSES_PER_STRIPE, "{remembered}");
+        let (addresses, networks) = (budget.addresses.len(), budget.networks.len());
+        assert!(addresses <= ADDRESSES && networks <= NETWORKS, "{addresses} {networks}");
         // Fifty were spent before.
         let left = (0..100).take_while(|_| spend(&budget, often).is_ok()).count();
         assert_eq!(left, 50);

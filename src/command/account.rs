@@ -1,15 +1,17 @@
 //! `countersign account …`: what an operator does with accounts.
 
+use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CommandError, kernel, operator_for, output, passwords};
+use super::{CommandError, account_problems, all, kernel, operator_for, output, passwords};
 use crate::accounts::{AccountRecord, Operator, Registration};
 use crate::config::{AccountCommand, Output, PlatformAdminCommand, Printed, Settings};
 use crate::domain::{
-    Account, AccountStatus, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext,
-    PersonName, Role,
+    AccountStatus, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext, PersonName,
+    Role, Username,
 };
 use crate::hashing::PasswordHasher;
 use crate::store::{AccountOrder, AccountPage, Purpose};
@@ -48,7 +50,8 @@ async fn run(
         AccountCommand::Create { handle, name, firm_name, firm, role, verified } => {
             create(settings, operator, output, New { handle, name, firm_name, firm, role, verified }).await
         }
-        AccountCommand::List { firm, prefix, role, status, limit } => {
+        AccountCommand::List { problems: true, .. } => account_problems::list(operator, output).await,
+        AccountCommand::List { firm, prefix, role, status, limit, problems: false } => {
             let prefix = prefix.map(|prefix| Handle::prefix(&prefix)).transpose();
             let prefix = prefix.map_err(|why| CommandError::Invalid("--prefix", why))?;
             let order =
@@ -59,70 +62,64 @@ async fn run(
             list(operator, output, page, limit.unwrap_or(usize::MAX)).await
         }
         AccountCommand::Show { handle } => {
-            let account = find(operator, &handle).await?;
-            let shown = output::account(&record(operator, account).await?);
+            let shown = shown(operator, &find(operator, &handle).await?).await?;
             output.print(|| output::in_full(&shown), || shown.clone())
         }
         AccountCommand::Disable { handle } => set_status(operator, output, &handle, AccountStatus::Inactive).await,
         AccountCommand::Enable { handle } => set_status(operator, output, &handle, AccountStatus::Active).await,
         AccountCommand::Role { handle, role } => set_role(operator, output, &handle, &role).await,
-        AccountCommand::Rename { handle, name } => {
-            let name = PersonName::parse(&name).map_err(|why| CommandError::Invalid("name", why))?;
-            let account = find(operator, &handle).await?;
-            if matches!(account.identity, Identity::Username(_)) {
-                return Err(CommandError::NoName(account.identity.handle()));
-            }
-            let changed = operator.rename(account.id, name.clone()).await?;
-            let already = if changed { "" } else { " already" };
-            let line = format!("{}{already} has the name {}", account.identity.handle(), name.as_str());
-            output.changed(&line, &record(operator, account).await?, changed)
-        }
+        AccountCommand::Rename { handle, name } => rename(operator, output, &handle, &name).await,
         AccountCommand::Password { handle } => {
-            let account = find(operator, &handle).await?;
-            let password = new_password(settings, &PasswordContext::of(&account.identity)).await?;
+            let target = find(operator, &handle).await?;
+            let Ok(Some(record)) = operator.record(target.id).await else {
+                return Err(CommandError::Unreadable(target.name));
+            };
+            let password = new_password(settings, &PasswordContext::of(&record.account.identity)).await?;
             let hasher = PasswordHasher::start(settings.hash_params.clone(), kernel(settings)?, 1, 1)?;
-            if !operator.set_password(&hasher, account.id, password).await? {
-                return Err(CommandError::Unknown(account.identity.handle()));
+            if !operator.set_password(&hasher, target.id, password).await? {
+                return Err(CommandError::Unknown(target.name));
             }
-            let line = format!("{} has another password", account.identity.handle());
-            output.changed(&line, &record(operator, account).await?, true)
+            output.changed(&format!("{target} has another password"), shown(operator, &target).await?, true)
         }
         AccountCommand::PlatformAdmin(command) => {
             let (handle, is_one) = match command {
                 PlatformAdminCommand::Grant { handle } => (handle, true),
                 PlatformAdminCommand::Revoke { handle } => (handle, false),
             };
-            let account = find(operator, &handle).await?;
-            let changed = operator.set_platform_admin(account.id, is_one).await?;
+            let target = find(operator, &handle).await?;
+            let changed = operator.set_platform_admin(target.id, is_one).await?;
             let already = if changed { "" } else { "already " };
             let what = if is_one { "administers the whole service" } else { "does not administer the whole service" };
-            let line = format!("{} {already}{what}", account.identity.handle());
-            output.changed(&line, &record(operator, account).await?, changed)
+            output.changed(&format!("{target} {already}{what}"), shown(operator, &target).await?, changed)
         }
         AccountCommand::Delete { handle } => {
-            let account = find(operator, &handle).await?;
-            let last = record(operator, account.clone()).await?;
-            operator.delete(account.id).await?;
-            output.changed(&format!("deleted {}", account.identity.handle()), &last, true)
+            let target = find(operator, &handle).await?;
+            let last = shown(operator, &target).await?;
+            operator.delete(target.id).await?;
+            output.changed(&format!("deleted {target}"), last, true)
         }
     }
 }
 
 async fn create(settings: &Settings, operator: &Operator, output: Output, new: New) -> Result<(), CommandError> {
-    let handle = parse(&new.handle)?;
+    let handle = Handle::parse(&new.handle).map_err(|why| CommandError::Invalid("username or email", why))?;
     let identity = identity(operator, &handle, &new).await?;
     if operator.find(&handle).await?.is_none() {
         // Before anybody types one: the file may be of no use.
         let password = new_password(settings, &PasswordContext::of(&identity)).await?;
         let hasher = PasswordHasher::start(settings.hash_params.clone(), kernel(settings)?, 1, 1)?;
         if let Some(id) = operator.create(&hasher, identity, new.firm.is_some(), password).await? {
-            let made = operator.record(id).await?.ok_or_else(|| CommandError::Unknown(handle.clone()))?;
-            return output.changed(&format!("created {handle} ({id})"), &made, true);
+            let made = shown(
+                operator,
+                &Target { id, name: handle.to_string(), is_username: matches!(handle, Handle::Username(_)) },
+            )
+            .await?;
+            return output.changed(&format!("created {handle} ({id})"), made, true);
         }
     }
     // Repeating it is safe, as a set-up script does; and it never changes a password.
     let there = find(operator, &new.handle).await?;
-    output.changed(&format!("{handle} exists already; nothing was changed"), &record(operator, there).await?, false)
+    output.changed(&format!("{handle} exists already; nothing was changed"), shown(operator, &there).await?, false)
 }
 
 /// Who the new account will be.
@@ -148,25 +145,25 @@ async fn identity(operator: &Operator, handle: &Handle, new: &New) -> Result<Ide
     Ok(identity)
 }
 
-async fn list(operator: &Operator, output: Output, mut page: AccountPage, mut left: usize) -> Result<(), CommandError> {
-    while left > 0 {
-        page.limit = u32::try_from(left.min(PAGE)).unwrap_or(1);
-        let records = operator.list(&page).await?;
-        let Some(AccountRecord { account: last, .. }) = records.last() else {
-            return Ok(());
-        };
-        page.order = match page.order {
-            AccountOrder::Registration(_) => AccountOrder::Registration(Some((last.created_at, last.id))),
-            AccountOrder::Handle { prefix, .. } => {
-                AccountOrder::Handle { prefix, after: Some(last.identity.handle().as_str().to_owned()) }
-            }
-        };
-        left -= records.len();
-        for record in &records {
-            output.print(|| output::account_line(record), || output::account(record))?;
+async fn list(operator: &Operator, output: Output, page: AccountPage, mut left: usize) -> Result<(), CommandError> {
+    let by_name = |order: &AccountOrder, AccountRecord { account: last, .. }: &AccountRecord| match order {
+        AccountOrder::Registration(_) => AccountOrder::Registration(Some((last.created_at, last.id))),
+        AccountOrder::Handle { prefix, .. } => {
+            AccountOrder::Handle { prefix: prefix.clone(), after: Some(last.identity.handle().as_str().to_owned()) }
         }
-    }
-    Ok(())
+    };
+    all(
+        async |after: Option<AccountOrder>| {
+            let limit = u32::try_from(left.min(PAGE)).unwrap_or(1);
+            let order = after.unwrap_or_else(|| page.order.clone());
+            let records = operator.list(&AccountPage { order, limit, ..page.clone() }).await?;
+            left -= records.found.len();
+            Ok(records)
+        },
+        |last| by_name(&page.order, last),
+        |record| output.print(|| output::account_line(record), || output::account(record)),
+    )
+    .await
 }
 
 async fn set_status(
@@ -175,38 +172,75 @@ async fn set_status(
     handle: &str,
     status: AccountStatus,
 ) -> Result<(), CommandError> {
-    let account = find(operator, handle).await?;
-    let changed = operator.set_status(account.id, status).await?;
+    let target = find(operator, handle).await?;
+    let changed = operator.set_status(target.id, status).await?;
     let already = if changed { "" } else { "already " };
-    let line = format!("{} is {already}{}", account.identity.handle(), status.as_str());
-    output.changed(&line, &record(operator, account).await?, changed)
+    output.changed(&format!("{target} is {already}{}", status.as_str()), shown(operator, &target).await?, changed)
 }
 
 async fn set_role(operator: &Operator, output: Output, handle: &str, role: &str) -> Result<(), CommandError> {
     let role = Role::parse(role).ok_or(CommandError::Invalid("role", "must be admin, user or viewer"))?;
-    let account = find(operator, handle).await?;
-    if matches!(account.identity, Identity::Username(_)) {
-        return Err(CommandError::NoRole(account.identity.handle()));
+    let target = find(operator, handle).await?;
+    if target.is_username {
+        return Err(CommandError::NoRole(target.name));
     }
-    let changed = operator.set_role(account.id, role).await?;
+    let changed = operator.set_role(target.id, role).await?;
     let already = if changed { "" } else { " already" };
-    let line = format!("{}{already} has the role {}", account.identity.handle(), role.as_str());
-    output.changed(&line, &record(operator, account).await?, changed)
+    let line = format!("{target}{already} has the role {}", role.as_str());
+    output.changed(&line, shown(operator, &target).await?, changed)
 }
 
-/// The account that signs in with what was typed.
-pub(super) async fn find(operator: &Operator, handle: &str) -> Result<Account, CommandError> {
-    let handle = parse(handle)?;
-    operator.find(&handle).await?.ok_or(CommandError::Unknown(handle))
+async fn rename(operator: &Operator, output: Output, handle: &str, name: &str) -> Result<(), CommandError> {
+    let target = find(operator, handle).await?;
+    let bad = |why| CommandError::Invalid("name", why);
+    let (changed, name, what) = if target.is_username {
+        let username = Username::parse(name).map_err(bad)?;
+        (operator.rename_username(target.id, username.clone()).await?, username.as_str().to_owned(), "username")
+    } else {
+        let name = PersonName::parse(name).map_err(bad)?;
+        (operator.rename(target.id, name.clone()).await?, name.as_str().to_owned(), "name")
+    };
+    let already = if changed { "" } else { " already" };
+    output.changed(&format!("{target}{already} has the {what} {name}"), shown(operator, &target).await?, changed)
 }
 
-/// As it is now.
-async fn record(operator: &Operator, account: Account) -> Result<AccountRecord, CommandError> {
-    operator.record(account.id).await?.ok_or_else(|| CommandError::Unknown(account.identity.handle()))
+/// An account that is there, and what it was named by.
+pub(super) struct Target {
+    pub id: Uuid,
+    name: String,
+    is_username: bool,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// The account of this id, or that signs in with this name. No username is as long as an id.
+pub(super) async fn find(operator: &Operator, name: &str) -> Result<Target, CommandError> {
+    if let Ok(id) = Uuid::try_parse(name) {
+        let found = operator.outline(id).await?.ok_or_else(|| CommandError::Unknown(name.to_owned()))?;
+        return Ok(Target { id, name: name.to_owned(), is_username: found.member.is_none() });
+    }
+    let handle = parse(name)?;
+    let account = operator.find(&handle).await?.ok_or_else(|| CommandError::Unknown(handle.to_string()))?;
+    let is_username = matches!(handle, Handle::Username(_));
+    Ok(Target { id: account.id, name: handle.to_string(), is_username })
+}
+
+/// As it is now; of what cannot be read, the id.
+async fn shown(operator: &Operator, target: &Target) -> Result<Value, CommandError> {
+    match operator.record(target.id).await {
+        Ok(Some(record)) => Ok(output::account(&record)),
+        Ok(None) => Err(CommandError::Unknown(target.name.clone())),
+        Err(AuthError::Internal(cause)) => Ok(json!({ "id": target.id, "unreadable": cause.to_string() })),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) fn parse(handle: &str) -> Result<Handle, CommandError> {
-    Handle::parse(handle).map_err(|why| CommandError::Invalid("username or email", why))
+    Handle::typed(handle).map_err(|why| CommandError::Invalid("username or email", why))
 }
 
 /// One that stands up to the server's settings.

@@ -1,7 +1,7 @@
 //! `countersign attempts …`: failed sign-ins, by the name that was tried, whether anybody has it or not.
 
 use super::account::parse;
-use super::{CommandError, operator, output};
+use super::{CommandError, all, operator, output};
 use crate::config::{AttemptsCommand, Printed, Settings};
 
 /// Counts that are read at once.
@@ -12,17 +12,12 @@ pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) ->
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         AttemptsCommand::List => {
-            let mut after = None;
-            loop {
-                let page = operator.list_attempts(after.as_ref(), PAGE).await?;
-                let Some(last) = page.last() else {
-                    return Ok(());
-                };
-                after = Some(last.key);
-                for spent in &page {
-                    output.print(|| output::spent_line(spent), || output::spent(spent))?;
-                }
-            }
+            all(
+                async |after| operator.list_attempts(after.as_ref(), PAGE).await,
+                |last| last.key,
+                |spent| output.print(|| output::spent_line(spent), || output::spent(spent)),
+            )
+            .await
         }
         AttemptsCommand::Show { handle } => {
             let handle = parse(&handle)?;

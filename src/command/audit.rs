@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::account::find;
-use super::{CommandError, operator, output};
+use super::{CommandError, all, operator, output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{AuditCommand, Printed, Settings};
 use crate::domain::Action;
@@ -29,20 +29,19 @@ pub async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Resul
                 .map(|name| Action::parse(&name).ok_or(CommandError::Invalid("--action", "is none: see the manual")))
                 .transpose()?;
             let from = since.map(|since| SystemClock.now() - since);
-            let (mut after, mut left) = (None, limit);
-            while left > 0 {
-                let limit = u32::try_from(left.min(PAGE)).unwrap_or(1);
-                let page = AuditPage { account, firm, action, from, until: None, after, limit };
-                let events = operator.events(&page).await?;
-                let Some(last) = events.last() else {
-                    return Ok(());
-                };
-                (after, left) = (Some((last.at, last.id)), left - events.len());
-                for event in &events {
-                    output.print(|| output::event_line(event), || output::event(event))?;
-                }
-            }
-            Ok(())
+            let mut left = limit;
+            all(
+                async |after| {
+                    let limit = u32::try_from(left.min(PAGE)).unwrap_or(1);
+                    let page = AuditPage { account, firm, action, from, until: None, after, limit };
+                    let events = operator.events(&page).await?;
+                    left -= events.found.len();
+                    Ok(events)
+                },
+                |last| (last.at, last.id),
+                |event| output.print(|| output::event_line(event), || output::event(event)),
+            )
+            .await
         }
     })
     .await

@@ -4,12 +4,10 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::stop::Stop;
-use super::{CommandError, say};
+use super::{CommandError, operator_on, require_all, say, tell};
 use crate::accounts::Operator;
-use crate::clock::SystemClock;
 use crate::config::{ExportArgs, Settings};
 use crate::import::ndjson;
 use crate::store::{self, Purpose};
@@ -23,7 +21,7 @@ pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), Comman
         return Err(CommandError::ToTerminal);
     }
     let store = store::open(&settings.database_url, Purpose::OperateExisting).await?;
-    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let operator = operator_on(&store).await?;
     let result = match file {
         Some(file) => to_file(&operator, file, &mut stop).await,
         None => {
@@ -31,7 +29,7 @@ pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), Comman
             match write(&operator, &mut output, &mut stop).await {
                 // Whoever reads has read enough.
                 Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                done => done.map(drop),
+                done => done.and_then(|written| require_all(written.left_out)),
             }
         }
     };
@@ -52,25 +50,34 @@ async fn to_file(operator: &Operator, file: &Path, stop: &mut Stop) -> Result<()
     if written.is_err() {
         let _ = fs::remove_file(file);
     }
-    say(&format!("exported {} accounts to {}", written?, file.display()))?;
-    say("It holds their password hashes: keep it as you keep the database.")
+    let Written { accounts, left_out } = written?;
+    say(&format!("exported {accounts} accounts to {}", file.display()))?;
+    say("It holds their password hashes: keep it as you keep the database.")?;
+    require_all(left_out)
 }
 
-/// How many there were.
-async fn write(operator: &Operator, output: &mut impl Write, stop: &mut Stop) -> Result<u64, CommandError> {
+/// How many accounts there were, and how many that could not be read.
+#[derive(Default)]
+struct Written {
+    accounts: u64,
+    left_out: usize,
+}
+
+async fn write(operator: &Operator, output: &mut impl Write, stop: &mut Stop) -> Result<Written, CommandError> {
     // Before anything is out.
     operator.tell_export().await?;
-    let (mut after, mut count) = (None, 0);
+    let (mut after, mut written) = (None, Written::default());
     loop {
         let page = stop.unless(operator.export(after)).await??;
-        let Some(last) = page.last() else {
-            output.flush()?;
-            return Ok(count);
-        };
-        after = Some(last.id);
-        for account in &page {
+        written.left_out += tell(&page.unreadable);
+        for account in &page.found {
             ndjson::write(account, output)?;
-            count += 1;
+            written.accounts += 1;
+        }
+        after = page.found.last().map(|last| last.id);
+        if page.is_last {
+            output.flush()?;
+            return Ok(written);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `countersign firm …`: what an operator does with firms.
 
-use super::{CommandError, operator, output};
+use super::{CommandError, all, operator, output};
 use crate::config::{FirmCommand, Printed, Settings};
 use crate::domain::{AuthError, Email, Role};
 
@@ -12,17 +12,12 @@ pub async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> Result<
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         FirmCommand::List => {
-            let mut after = None;
-            loop {
-                let page = operator.firms(after, PAGE).await?;
-                let Some(last) = page.last() else {
-                    return Ok(());
-                };
-                after = Some((last.created_at, last.firm.id));
-                for firm in &page {
-                    output.print(|| output::firm_line(firm), || output::firm(firm))?;
-                }
-            }
+            all(
+                async |after| operator.firms(after, PAGE).await,
+                |last| (last.created_at, last.firm.id),
+                |firm| output.print(|| output::firm_line(firm), || output::firm(firm)),
+            )
+            .await
         }
         FirmCommand::Show { id } => {
             let firm = output::firm(&operator.firm(id).await?.ok_or(CommandError::NoFirm(id))?);
@@ -40,17 +35,12 @@ pub async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> Result<
         }
         FirmCommand::Invitations { id } => {
             operator.firm(id).await?.ok_or(CommandError::NoFirm(id))?;
-            let mut after = None;
-            loop {
-                let page = operator.invitations(id, after, PAGE).await?;
-                let Some(last) = page.last() else {
-                    return Ok(());
-                };
-                after = Some((last.created_at, last.id));
-                for invitation in &page {
-                    output.print(|| output::invitation_line(invitation), || output::invitation(invitation))?;
-                }
-            }
+            all(
+                async |after| operator.invitations(id, after, PAGE).await,
+                |last| (last.created_at, last.id),
+                |invitation| output.print(|| output::invitation_line(invitation), || output::invitation(invitation)),
+            )
+            .await
         }
         FirmCommand::Revoke { invitation: id } => {
             let revoked = operator.revoke_invitation(id).await?.ok_or(CommandError::NoInvitation(id))?;

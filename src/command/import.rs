@@ -4,15 +4,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::stop::Stop;
-use super::{CommandError, say};
-use crate::accounts::{Import, Imported, Operator};
+use super::{CommandError, operator_on, say};
+use crate::accounts::{Import, Imported};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ImportArgs, ImportFormat, Settings};
 use crate::import::{Format, Record, Source};
@@ -27,7 +26,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), Comman
     let source = Source::open(format(args.format), &args.file, SystemClock.now()).await?;
     let report = args.report.as_deref().map(make_report).transpose()?;
     let store = store::open(&settings.database_url, Purpose::Operate).await?;
-    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
+    let operator = operator_on(&store).await?;
     let mut run = Run { counts: Counts::default(), told: 0, report, bar: bar(&source), file: &args.file };
     let result = match operator.import(args.dry_run).await {
         Ok(mut import) => {
@@ -59,6 +58,8 @@ struct Counts {
     unchanged: u64,
     collisions: u64,
     refused: u64,
+    /// Of those that are new: with a name that is not the one they came with.
+    cleaned: u64,
 }
 
 struct Run<'a> {
@@ -86,10 +87,10 @@ impl Run<'_> {
 
     async fn take(&mut self, import: &mut Import, records: Vec<Record>) -> Result<(), CommandError> {
         let (mut accounts, mut named, mut problems) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-        for Record { place, account } in records {
+        for Record { place, account, notes } in records {
             match account {
                 Ok(account) => {
-                    named.push((place, account.handle(), account.id));
+                    named.push((place, account.handle(), account.id, notes, account.notes.join("; ")));
                     accounts.push(account);
                 }
                 Err(refusal) => {
@@ -98,13 +99,22 @@ impl Run<'_> {
                 }
             }
         }
-        for (imported, (place, handle, id)) in import.take(accounts).await?.into_iter().zip(named) {
+        for (imported, (place, handle, id, notes, cleaned)) in import.take(accounts).await?.into_iter().zip(named) {
+            let handle = handle.as_str();
             match imported {
-                Imported::New => self.counts.new += 1,
+                Imported::New => {
+                    self.counts.new += 1;
+                    self.counts.cleaned += u64::from(!cleaned.is_empty());
+                    let cleaned = (!cleaned.is_empty()).then_some(("cleaned", cleaned));
+                    let notes = notes.into_iter().map(|note| ("noted", note.to_owned())).chain(cleaned);
+                    problems.extend(notes.map(|(outcome, reason)| {
+                        (place, json!({ "outcome": outcome, "reason": reason, "handle": handle, "id": id }))
+                    }));
+                }
                 Imported::Unchanged => self.counts.unchanged += 1,
                 Imported::HandleTaken | Imported::IdTaken => {
                     self.counts.collisions += 1;
-                    let (reason, handle) = (imported.problem(), handle.as_str());
+                    let reason = imported.problem();
                     problems
                         .push((place, json!({ "outcome": "collision", "reason": reason, "handle": handle, "id": id })));
                 }
@@ -140,11 +150,14 @@ impl Run<'_> {
         if let Some(report) = &mut self.report {
             report.flush().map_err(CommandError::Report)?;
         }
-        let Counts { new, unchanged, collisions, refused } = self.counts;
+        let Counts { new, unchanged, collisions, refused, cleaned } = self.counts;
         say(&format!("{}  {new}", if dry_run { "importable" } else { "imported  " }))?;
         say(&format!("unchanged   {unchanged}"))?;
         say(&format!("collisions  {collisions}"))?;
         say(&format!("refused     {refused}"))?;
+        if cleaned > 0 {
+            say(&format!("cleaned     {cleaned}"))?;
+        }
         result.map_err(|error| match error {
             CommandError::Stopped => CommandError::ImportStopped,
             other => other,

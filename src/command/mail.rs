@@ -1,6 +1,6 @@
 //! `countersign mail …`: mail that was given up, which nobody but an operator can have tried again.
 
-use super::{CommandError, operator, output};
+use super::{CommandError, all, operator, output};
 use crate::config::{MailCommand, Printed, Settings};
 
 /// Mails that are read at once.
@@ -11,17 +11,12 @@ pub async fn mail(settings: &Settings, printed: Printed<MailCommand>) -> Result<
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         MailCommand::List => {
-            let mut after = None;
-            loop {
-                let page = operator.dead_mail(after, PAGE).await?;
-                let Some(last) = page.last() else {
-                    return Ok(());
-                };
-                after = Some(last.id);
-                for mail in &page {
-                    output.print(|| output::mail_line(mail), || output::mail(mail))?;
-                }
-            }
+            all(
+                async |after| operator.dead_mail(after, PAGE).await,
+                |last| last.id,
+                |mail| output.print(|| output::mail_line(mail), || output::mail(mail)),
+            )
+            .await
         }
         MailCommand::Retry { id: Some(id), .. } => {
             if !operator.retry_mail(id).await? {
@@ -34,7 +29,7 @@ pub async fn mail(settings: &Settings, printed: Printed<MailCommand>) -> Result<
             // What is given up once more meanwhile is before the place that was reached.
             let (mut after, mut retried) = (None, 0_u64);
             loop {
-                let page = operator.dead_mail(after, PAGE).await?;
+                let page = operator.dead_mail(after, PAGE).await?.found;
                 let Some(last) = page.last() else { break };
                 after = Some(last.id);
                 for mail in &page {

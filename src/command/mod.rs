@@ -4,6 +4,7 @@
 //! end it early.
 
 mod account;
+mod account_problems;
 mod attempts;
 mod audit;
 mod backup;
@@ -26,14 +27,14 @@ use std::sync::Arc;
 use argon2_kernel::Kernel;
 use uuid::Uuid;
 
-use crate::accounts::Operator;
+use crate::accounts::{Listed, Operator, Unreadable};
 use crate::breaches::BreachesError;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
-use crate::domain::{AuthError, Handle};
+use crate::domain::AuthError;
 use crate::hashing::HashError;
 use crate::import::SourceError;
-use crate::store::{self, BackupError, MoveError, OpenError, Purpose};
+use crate::store::{self, BackupError, MoveError, OpenError, Purpose, Store};
 
 pub use account::account;
 pub use attempts::attempts;
@@ -69,13 +70,21 @@ pub enum CommandError {
     NotAnEmailAccount,
     /// Has no firm to have a role in.
     #[error("{0} is a username account, which has no role: only email accounts have one")]
-    NoRole(Handle),
-    /// Has no name but its username.
-    #[error("{0} is a username account, which has no other name: only email accounts have one")]
-    NoName(Handle),
-    /// Nobody signs in with it.
+    NoRole(String),
+    /// Nobody signs in with it, or has it as id.
     #[error("there is no account {0}")]
-    Unknown(Handle),
+    Unknown(String),
+    /// The account is there, but not what the command needs of it.
+    #[error(
+        "the account {0} cannot be read: see `countersign account list --problems`; by its id it can be disabled, renamed \
+         and deleted"
+    )]
+    Unreadable(String),
+    /// They have been told of by now.
+    #[error(
+        "{0} rows could not be read and are left out; of accounts, `countersign account list --problems` tells more"
+    )]
+    LeftOut(usize),
     /// No session has this id.
     #[error("there is no session {0}, or it has ended")]
     NoSession(Uuid),
@@ -166,10 +175,54 @@ async fn operator_for(
     work: impl AsyncFnOnce(&Operator) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let store = store::open(&settings.database_url, purpose).await?;
-    let operator = Operator::new(Arc::clone(&store), Arc::new(SystemClock));
-    let result = work(&operator).await;
+    let result = match operator_on(&store).await {
+        Ok(operator) => work(&operator).await,
+        Err(error) => Err(error),
+    };
     store.close().await;
     result
+}
+
+/// By the clock of the database. What a command ends is remembered for a time that is counted from now, and the clock of an
+/// operator's machine may be wrong without anybody's having noticed.
+async fn operator_on(store: &Arc<dyn Store>) -> Result<Operator, CommandError> {
+    let clock: Arc<dyn Clock> = match store.time().await.map_err(AuthError::from)? {
+        Some(time) => Arc::new(SetClock::to(time)),
+        None => Arc::new(SystemClock),
+    };
+    Ok(Operator::new(Arc::clone(store), clock))
+}
+
+/// Shows all that `read` gives, page after page: `place` is where one ends. What cannot be read is told where errors go, and
+/// makes the command fail at its end.
+async fn all<T, P>(
+    mut read: impl AsyncFnMut(Option<P>) -> Result<Listed<T>, AuthError>,
+    place: impl Fn(&T) -> P,
+    mut show: impl FnMut(&T) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let (mut after, mut left_out) = (None, 0);
+    loop {
+        let page = read(after).await?;
+        left_out += tell(&page.unreadable);
+        page.found.iter().try_for_each(&mut show)?;
+        after = page.found.last().map(&place);
+        if page.is_last {
+            return require_all(left_out);
+        }
+    }
+}
+
+/// What was shown or written is whole but for those that were told of; whoever goes on from here should know.
+fn require_all(left_out: usize) -> Result<(), CommandError> {
+    if left_out == 0 { Ok(()) } else { Err(CommandError::LeftOut(left_out)) }
+}
+
+/// Tells where errors go of what could not be read, and how much that is.
+fn tell(unreadable: &[Unreadable]) -> usize {
+    for row in unreadable {
+        let _ = writeln!(io::stderr(), "countersign: {row}");
+    }
+    unreadable.len()
 }
 
 /// What a use case's error hides from clients, the operator may see.

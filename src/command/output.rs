@@ -23,11 +23,11 @@ impl Output {
     }
 
     /// Prints what became of an account.
-    pub(super) fn changed(self, line: &str, record: &AccountRecord, changed: bool) -> Result<(), CommandError> {
+    pub(super) fn changed(self, line: &str, shown: Value, changed: bool) -> Result<(), CommandError> {
         self.print(
             || line.to_owned(),
             || {
-                let mut value = account(record);
+                let mut value = shown;
                 value["changed"] = changed.into();
                 value
             },

@@ -1,7 +1,7 @@
 //! `countersign session …`: what an operator does with sessions. A running server hears of those that end within a second.
 
 use super::account::find;
-use super::{CommandError, operator, output};
+use super::{CommandError, all, operator, output};
 use crate::config::{Printed, SessionCommand, Settings};
 
 /// Sessions that are read at once.
@@ -13,22 +13,17 @@ pub async fn session(settings: &Settings, printed: Printed<SessionCommand>) -> R
     operator(settings, async |operator| match command {
         SessionCommand::List { handle } => {
             let account = find(operator, &handle).await?;
-            let mut after = None;
-            loop {
-                let page = operator.sessions(account.id, after, PAGE).await?;
-                let Some(last) = page.last() else {
-                    return Ok(());
-                };
-                after = Some((last.session.created_at, last.session.id));
-                for session in &page {
-                    output.print(|| output::session_line(session), || output::session(session))?;
-                }
-            }
+            all(
+                async |after| operator.sessions(account.id, after, PAGE).await,
+                |last| (last.session.created_at, last.session.id),
+                |session| output.print(|| output::session_line(session), || output::session(session)),
+            )
+            .await
         }
         SessionCommand::End { all_of: Some(handle), .. } => {
             let account = find(operator, &handle).await?;
             let ended = operator.end_sessions(account.id).await?.len();
-            let line = format!("ended {ended} sessions of {}", account.identity.handle());
+            let line = format!("ended {ended} sessions of {account}");
             output.print(|| line, || serde_json::json!({ "account_id": account.id, "ended": ended }))
         }
         SessionCommand::End { id: Some(id), .. } => {

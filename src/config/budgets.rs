@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::number;
 
-/// How often an address may do what. IPv6 counts by /64.
+/// How often an address may do what, IPv6 by /64; and, sixteen times as often, its network.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct BudgetSettings {
     /// How often an hour an address may fail to sign in; 0 is without limit

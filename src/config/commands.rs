@@ -70,33 +70,36 @@ pub enum AccountCommand {
         /// At most so many [default: all]
         #[arg(long, value_parser = number::<1_000_000_000>)]
         limit: Option<usize>,
+        /// In place of accounts, what is wrong with any: id, column, value, why, and the command that mends it
+        #[arg(long, conflicts_with_all = ["firm", "prefix", "role", "status", "limit"])]
+        problems: bool,
     },
     /// Show all about an account
     Show {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
     /// Keep an account from signing in and end all its sessions
     Disable {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
     /// Let a disabled account sign in again
     Enable {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
     /// Change what an email account may do within its firm and end all its sessions
     Role {
-        /// An email address
+        /// An email address, or an id
         handle: String,
         /// The new role
         #[arg(value_parser = ["admin", "user", "viewer"])]
         role: String,
     },
-    /// Change the name of the person of an email account
+    /// Change the username of an account, or the name of the person of an email account; ends no session
     Rename {
-        /// An email address
+        /// A username, an email address, or an id
         handle: String,
         /// The new name
         name: String,
@@ -105,7 +108,7 @@ pub enum AccountCommand {
     ///
     /// The password is asked for, or read from standard input when that is no terminal.
     Password {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
     /// Let an account administer the whole service, or no longer
@@ -113,7 +116,7 @@ pub enum AccountCommand {
     PlatformAdmin(PlatformAdminCommand),
     /// Delete an account for good and end all its sessions
     Delete {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
 }
@@ -123,12 +126,12 @@ pub enum AccountCommand {
 pub enum PlatformAdminCommand {
     /// It does from now on
     Grant {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
     /// It does no longer
     Revoke {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
 }
@@ -138,7 +141,7 @@ pub enum PlatformAdminCommand {
 pub enum SessionCommand {
     /// List the live sessions of an account, the newest first: id, beginning, latest token, address, program
     List {
-        /// A username or an email address
+        /// A username, an email address, or an id
         handle: String,
     },
     /// End one session, or all of an account
@@ -146,7 +149,7 @@ pub enum SessionCommand {
         /// The id of a session
         #[arg(required_unless_present = "all_of")]
         id: Option<Uuid>,
-        /// A username or an email address: ends all its sessions
+        /// A username, an email address, or an id: ends all its sessions
         #[arg(long, value_name = "HANDLE", conflicts_with = "id")]
         all_of: Option<String>,
     },

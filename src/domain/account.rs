@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Client, Email, Handle, PasswordHash, Username, text};
+use super::{Client, Email, FirmName, Handle, PasswordHash, PersonName, Username};
 
 /// An account as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,36 +114,6 @@ impl AccountStatus {
         [Self::Active, Self::Inactive].into_iter().find(|status| status.as_str() == text)
     }
 }
-
-/// Defines a name of 1 to 100 visible characters.
-macro_rules! display_name {
-    ($(#[$doc:meta])* $Name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $Name(String);
-
-        impl $Name {
-            /// Trims and composes `input`; letter case stays. The error says what to change, without the input.
-            pub fn parse(input: &str) -> Result<Self, &'static str> {
-                text::display_name(input).map(Self)
-            }
-
-            /// The name.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-    };
-}
-
-display_name!(
-    /// What a person is called: 1 to 100 characters, every one of them visible.
-    PersonName
-);
-display_name!(
-    /// What a firm is called: 1 to 100 characters, every one of them visible.
-    FirmName
-);
 
 /// An account about to be stored. Ids and times are given to the store, never made by it.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Handle;
+use super::{DeviceNumber, Handle, text};
 
 /// What attempts are counted under: a digest of what was tried. People type passwords into the field of the name, and
 /// what nobody is called is counted like any name; so the name itself is not kept.
@@ -14,18 +14,29 @@ use super::Handle;
 pub struct AttemptKey([u8; 32]);
 
 impl AttemptKey {
-    /// Of signing in by this name, however it was spelt and wherever it was sent to.
+    /// Of signing in by this name, however it was spelt or stored and wherever it was sent to.
     pub fn login(handle: &Handle) -> Self {
         let kind = match handle {
             Handle::Username(_) => "username",
             Handle::Email(_) => "email",
         };
-        Self::of(&["login", kind, handle.as_str()])
+        Self::of(&["login", kind, &text::canonical(handle.as_str())])
     }
 
     /// Of proving the password once more within a session, so that strangers who guess at the sign-in never hinder it.
     pub fn change(account_id: Uuid) -> Self {
         Self::of(&["change", &account_id.to_string()])
+    }
+
+    /// Of signing in from one of an account's devices, so that strangers who guess at its name never hinder it.
+    pub fn device(account_id: Uuid, number: DeviceNumber) -> Self {
+        Self::of(&["device", &account_id.to_string(), &number.get().to_string()])
+    }
+
+    /// Everything that attempts at the password of an account are counted under.
+    pub fn of_account(id: Uuid, handle: &Handle) -> impl Iterator<Item = Self> + use<> {
+        let devices = DeviceNumber::all().map(move |number| Self::device(id, number));
+        [Self::login(handle), Self::change(id)].into_iter().chain(devices)
     }
 
     /// The reverse of its text.
@@ -73,14 +84,18 @@ mod tests {
     use uuid::Uuid;
 
     use super::AttemptKey;
-    use crate::domain::Handle;
+    use crate::domain::{DeviceNumber, Handle, Username};
 
     #[test]
     fn each_spelling_of_a_name_has_one_key_and_no_two_things_share_one() {
         let login = |text| AttemptKey::login(&Handle::parse(text).unwrap());
         assert_eq!(login("Alice"), login(" aLICE "));
+        let stored = Handle::Username(Username::stored("jeßica".to_owned()).unwrap());
+        assert_eq!(login("JEẞICA"), AttemptKey::login(&stored));
         assert_eq!(login("Ada@Example.com"), login("ada@example.COM"));
-        let keys = [login("alice"), login("bobby"), login("ada@example.com"), AttemptKey::change(Uuid::nil())];
+        let devices = DeviceNumber::all().map(|number| AttemptKey::device(Uuid::nil(), number));
+        let names = [login("alice"), login("bobby"), login("ada@example.com"), AttemptKey::change(Uuid::nil())];
+        let keys: Vec<_> = names.into_iter().chain(devices).collect();
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[..at].contains(key), "{at}");
             assert_eq!(AttemptKey::parse(&key.to_string()), Some(*key));

@@ -1,6 +1,6 @@
 //! Where a sign-in came from, so that its owner can tell one session from another.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::text;
 
@@ -38,9 +38,32 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The network of an address, as far as an address can tell: its /48 of IPv6 or its /24 of IPv4. Whoever has one address
+/// of such a network can often have all of them.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).into(),
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 8)).into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Client;
+    use super::{Client, network, subscriber};
+
+    #[test]
+    fn an_address_belongs_to_a_subscriber_and_that_to_a_network() {
+        for (address, of_subscriber, of_network) in [
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::", "2001:db8:1::"),
+            ("192.0.2.77", "192.0.2.77", "192.0.2.0"),
+            ("::ffff:192.0.2.77", "192.0.2.77", "192.0.2.0"),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(subscriber(address).to_string(), of_subscriber);
+            assert_eq!(network(address).to_string(), of_network);
+            assert_eq!(network(subscriber(address)), network(address));
+        }
+    }
 
     #[test]
     fn a_label_is_bounded_and_shows_what_it_holds() {

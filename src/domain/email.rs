@@ -41,6 +41,11 @@ impl Email {
         Ok(Self(canonical))
     }
 
+    /// As a database holds it.
+    pub(crate) fn stored(text: String) -> Option<Self> {
+        text::stored(text).map(Self)
+    }
+
     /// The canonical form.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -82,6 +87,15 @@ mod tests {
             assert_eq!(Email::parse(input).as_ref().map(Email::as_str), expected.as_ref().copied(), "{name}");
         }
         assert_eq!(Email::parse(&format!("ada@{}.com", "a.".repeat(130))), Err("must have at most 254 bytes"));
+    }
+
+    #[test]
+    fn the_canonical_form_of_each_character_of_an_address_is_its_own() {
+        for character in '\0'..='\u{7F}' {
+            if let Ok(email) = Email::parse(&format!("a{character}B@{character}X.ORG")) {
+                assert_eq!(Email::parse(email.as_str()), Ok(email), "{character:?}");
+            }
+        }
     }
 
     proptest! {

@@ -14,14 +14,19 @@ pub enum Handle {
 }
 
 impl Handle {
-    /// For a place with one field for both, as the command line has: with an `@` it is an email address, for no
-    /// username has one.
+    /// For a place with one field for both, as the command line has, to find who is called so: with an `@` it is an
+    /// email address, for no username has one.
+    pub fn typed(input: &str) -> Result<Self, &'static str> {
+        Self::by(input, Username::typed)
+    }
+
+    /// The same for an account that is to be made.
     pub fn parse(input: &str) -> Result<Self, &'static str> {
-        if input.contains('@') {
-            Email::parse(input).map(Self::Email)
-        } else {
-            Username::parse(input).map(Self::Username)
-        }
+        Self::by(input, Username::parse)
+    }
+
+    fn by(input: &str, username: fn(&str) -> Result<Username, &'static str>) -> Result<Self, &'static str> {
+        if input.contains('@') { Email::parse(input).map(Self::Email) } else { username(input).map(Self::Username) }
     }
 
     /// The first letters of a name of either kind, in the canonical form of both.
@@ -30,7 +35,7 @@ impl Handle {
         if prefix.chars().count() > 254 {
             return Err("must have at most 254 characters");
         }
-        if prefix.is_empty() || prefix.chars().any(text::is_unprintable) {
+        if prefix.is_empty() || prefix.chars().any(char::is_control) {
             return Err("must be the beginning of a username or an email");
         }
         Ok(prefix)
@@ -42,6 +47,28 @@ impl Handle {
             Self::Username(username) => username.as_str(),
             Self::Email(email) => email.as_str(),
         }
+    }
+}
+
+/// What was typed to sign in: the name that is looked up, and another one that is taken only if nobody has the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInName {
+    /// In canonical form.
+    pub handle: Handle,
+    /// As an earlier version may have stored it.
+    pub once_stored: Option<Handle>,
+}
+
+impl SignInName {
+    /// Of the field for usernames.
+    pub fn username(input: &str) -> Result<Self, &'static str> {
+        let handle = Handle::Username(Username::typed(input)?);
+        Ok(Self { handle, once_stored: Username::as_once_stored(input).map(Handle::Username) })
+    }
+
+    /// Of the field for email addresses.
+    pub fn email(input: &str) -> Result<Self, &'static str> {
+        Ok(Self { handle: Handle::Email(Email::parse(input)?), once_stored: None })
     }
 }
 

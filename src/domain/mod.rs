@@ -6,9 +6,12 @@ mod attempt;
 mod audit;
 mod call;
 mod client;
+mod device;
+mod display_name;
 mod email;
 mod error;
 mod handle;
+mod lookalike;
 mod mail;
 mod password;
 pub mod password_hash;
@@ -18,16 +21,16 @@ mod text;
 mod ticket;
 mod username;
 
-pub use account::{
-    Account, AccountStatus, Firm, FirmName, Identity, NewAccount, PersonName, Revocation, Role, Session,
-};
+pub use account::{Account, AccountStatus, Firm, Identity, NewAccount, Revocation, Role, Session};
 pub use attempt::{AttemptKey, Attempts};
 pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;
-pub use client::{Client, subscriber};
+pub use client::{Client, network, subscriber};
+pub use device::{Device, DeviceNumber};
+pub use display_name::{FirmName, PersonName};
 pub use email::Email;
 pub use error::{AuthError, Violation, Violations};
-pub use handle::Handle;
+pub use handle::{Handle, SignInName};
 pub use mail::{MailKind, NewMail};
 pub use password::{NewPassword, Password};
 pub use password_hash::{PasswordHash, PasswordHashError};

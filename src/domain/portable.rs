@@ -2,6 +2,7 @@
 //! status and times of their own. Apart from `account` because nobody registers like this: files and administrators do.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -12,6 +13,9 @@ use super::{
 
 /// What ids are made in that are made of something else. The same for ever, or repeating an import would double accounts.
 const NAMESPACE: Uuid = Uuid::from_u128(0xdf1c_79fe_da5f_4051_93fc_7968_4d88_3381);
+
+/// The seconds of the years that can be written out, by UTC: 1 to 9999.
+const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 /// An account as it comes, or goes. No epoch and no session: those end where it leaves.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub struct PortableAccount {
     pub status: AccountStatus,
     /// When it was registered.
     pub created_at: OffsetDateTime,
+    /// What was made of its names on the way in, for people: nothing where they are kept as they came.
+    pub notes: Vec<&'static str>,
 }
 
 impl PortableAccount {
@@ -44,11 +50,11 @@ pub struct PortableDraft<'a> {
     pub username: &'a str,
     /// … or this.
     pub email: &'a str,
-    /// The person's name, with an email.
+    /// The person's name, with an email. Where it is missing, it is what stands before the @ of the address.
     pub name: &'a str,
     /// A UUID, with an email; made of the account's id when empty, so that it is a firm of its own.
     pub firm_id: &'a str,
-    /// The firm's name, with an email.
+    /// The firm's name, with an email; the person's where it is missing.
     pub firm_name: &'a str,
     /// With an email; `user` when empty.
     pub role: &'a str,
@@ -91,6 +97,11 @@ impl fmt::Display for DraftError {
 
 impl std::error::Error for DraftError {}
 
+const NAME_CLEANED: &str = "name was kept without what cannot be seen, and at most 100 characters of it";
+const NAME_MADE_UP: &str = "name is missing: what stands before the @ of the address was taken";
+const FIRM_NAME_CLEANED: &str = "firm.name was kept without what cannot be seen, and at most 100 characters of it";
+const FIRM_NAME_MADE_UP: &str = "firm.name is missing: the person's name was taken";
+
 /// An id that is made of `text`, the same each time; `kind` keeps texts of different meaning apart.
 pub fn derived_id(kind: &str, text: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{kind}:{text}").as_bytes())
@@ -101,7 +112,7 @@ impl PortableDraft<'_> {
     pub fn parse(&self, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
         let handle = match (self.username, self.email) {
             ("", "") => return Err(bad("username")("or email is required")),
-            (username, "") => Handle::Username(Username::parse(username).map_err(bad("username"))?),
+            (username, "") => Handle::Username(Username::imported(username).map_err(bad("username"))?),
             ("", email) => Handle::Email(Email::parse(email).map_err(bad("email"))?),
             _ => return Err(bad("username")("and email are both there: an account has one of them")),
         };
@@ -109,10 +120,10 @@ impl PortableDraft<'_> {
             "" => derived_id("handle", handle.as_str()),
             text => id(text).map_err(bad("id"))?,
         };
-        let identity = match handle {
+        let (identity, notes) = match handle {
             Handle::Username(username) => {
                 self.require_no_firm()?;
-                Identity::Username(username)
+                (Identity::Username(username), Vec::new())
             }
             Handle::Email(email) => self.with_email(id, email)?,
         };
@@ -128,26 +139,37 @@ impl PortableDraft<'_> {
             text => AccountStatus::parse(text).ok_or("must be active or inactive").map_err(bad("status"))?,
         };
         let created_at = self.created_at.unwrap_or(now);
+        if !TIMES.contains(&created_at.unix_timestamp()) {
+            return Err(bad("created_at")("must be in the years from 1 to 9999"));
+        }
         // What the database keeps.
         let created_at = created_at.replace_millisecond(created_at.millisecond()).unwrap_or(created_at);
-        Ok(PortableAccount { id, identity, password_hash, status, created_at })
+        Ok(PortableAccount { id, identity, password_hash, status, created_at, notes })
     }
 
-    fn with_email(&self, account: Uuid, email: Email) -> Result<Identity, DraftError> {
+    fn with_email(&self, account: Uuid, email: Email) -> Result<(Identity, Vec<&'static str>), DraftError> {
         let firm = match self.firm_id {
             "" => derived_id("firm", &account.to_string()),
             text => id(text).map_err(bad("firm.id"))?,
         };
-        Ok(Identity::Email {
-            email,
-            name: PersonName::parse(self.name).map_err(bad("name"))?,
-            firm: Firm { id: firm, name: FirmName::parse(self.firm_name).map_err(bad("firm.name"))? },
-            role: match self.role {
-                "" => Role::User,
-                text => Role::parse(text).ok_or("must be admin, user or viewer").map_err(bad("role"))?,
-            },
-            verified: self.email_verified,
-        })
+        let mut notes = Vec::new();
+        let name = PersonName::parse(self.name).or_else(|_| {
+            let cleaned = PersonName::cleaned(self.name);
+            notes.push(if cleaned.is_some() { NAME_CLEANED } else { NAME_MADE_UP });
+            let local = email.as_str().split('@').next().unwrap_or_default();
+            cleaned.or_else(|| PersonName::cleaned(local)).ok_or("is required").map_err(bad("name"))
+        })?;
+        let firm_name = FirmName::parse(self.firm_name).or_else(|_| {
+            let cleaned = FirmName::cleaned(self.firm_name);
+            notes.push(if cleaned.is_some() { FIRM_NAME_CLEANED } else { FIRM_NAME_MADE_UP });
+            cleaned.or_else(|| FirmName::cleaned(name.as_str())).ok_or("is required").map_err(bad("firm.name"))
+        })?;
+        let role = match self.role {
+            "" => Role::User,
+            text => Role::parse(text).ok_or("must be admin, user or viewer").map_err(bad("role"))?,
+        };
+        let firm = Firm { id: firm, name: firm_name };
+        Ok((Identity::Email { email, name, firm, role, verified: self.email_verified }, notes))
     }
 
     /// A username account is the handle and the password; whoever gives it more means something else.
@@ -200,6 +222,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_cleaned_or_made_up_and_never_a_reason_to_refuse() {
+        let ada = PortableDraft { email: "Ada.L@X.org", name: "Ada", firm_name: "Engines", ..PortableDraft::default() };
+        let long = "x".repeat(5_000);
+        for (name, firm_name, expected, notes) in [
+            (" Ada\u{A0}L ", "Engines", ("Ada L", "Engines"), &[][..]),
+            ("Ada\u{202E}\tL", "Engines", ("AdaL", "Engines"), &[super::NAME_CLEANED]),
+            (&long, "En\0gines", (&long[..100], "Engines"), &[super::NAME_CLEANED, super::FIRM_NAME_CLEANED]),
+            ("", "\u{200B}", ("ada.l", "ada.l"), &[super::NAME_MADE_UP, super::FIRM_NAME_MADE_UP]),
+        ] {
+            let account = parse(&PortableDraft { name, firm_name, ..ada.clone() }).unwrap();
+            let Identity::Email { name, firm, .. } = account.identity else { panic!("by email") };
+            assert_eq!((name.as_str(), firm.name.as_str()), expected);
+            assert_eq!(account.notes, notes);
+        }
+    }
+
+    #[test]
     fn every_bad_field_is_named() {
         let alice = PortableDraft { username: "alice", ..PortableDraft::default() };
         let ada = PortableDraft { email: "ada@x.org", name: "Ada", firm_name: "Engines", ..PortableDraft::default() };
@@ -207,6 +246,7 @@ mod tests {
             (PortableDraft::default(), "username or email is required"),
             (PortableDraft { email: "ada@x.org", ..alice.clone() }, "username and email are both there"),
             (PortableDraft { username: "al", ..alice.clone() }, "username must have at least 3 characters"),
+            (PortableDraft { username: "jeßica", ..alice.clone() }, "username has a letter that is kept as two"),
             (PortableDraft { id: "7", ..alice.clone() }, "id must be a UUID"),
             (PortableDraft { id: "00000000-0000-0000-0000-000000000000", ..alice.clone() }, "id must be a UUID"),
             (PortableDraft { role: "admin", ..alice.clone() }, "role goes with an email, not with a username"),
@@ -214,8 +254,6 @@ mod tests {
             (PortableDraft { status: "gone", ..alice.clone() }, "status must be active or inactive"),
             (PortableDraft { password_hash: "secret", ..alice }, "password_hash: no password hash of a known scheme"),
             (PortableDraft { email: "ada", ..ada.clone() }, "email "),
-            (PortableDraft { name: "", ..ada.clone() }, "name "),
-            (PortableDraft { firm_name: "", ..ada.clone() }, "firm.name "),
             (PortableDraft { firm_id: "7", ..ada.clone() }, "firm.id must be a UUID"),
             (PortableDraft { role: "owner", ..ada }, "role must be admin, user or viewer"),
         ] {

@@ -1,4 +1,4 @@
-//! Which characters a name may hold, and how it is normalised. Separate because usernames, emails and the names of
+//! How names are normalised, and which characters nobody can see. Separate because usernames, emails and the names of
 //! people and firms share it.
 
 use unicode_normalization::UnicodeNormalization as _;
@@ -10,11 +10,33 @@ pub(super) fn normalise(text: &str) -> String {
     text.trim().nfc().collect()
 }
 
-/// [`normalise`]d and in lower case, by way of upper case and letter by letter: so `ſ` and `s`, `ς` and `σ` are one letter,
-/// as they are in capitals. Composed again after that, which can decompose (`İ` becomes `i` and a combining dot): the
-/// result is what uniqueness is judged on, so it must be the same however the name was typed.
+/// [`normalise`]d and with one form of each letter ([`one_case`]), composed again, for that can decompose (`İ` becomes
+/// `i` and a combining dot). The result is what uniqueness is judged on: it is the same however the name was typed,
+/// and the canonical form of a canonical form is itself, for every text.
 pub(super) fn canonical(text: &str) -> String {
-    normalise(text).chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
+    // Most names, and the same result.
+    if text.is_ascii() {
+        return text.trim().to_ascii_lowercase();
+    }
+    one_case(normalise(text).chars()).nfc().collect()
+}
+
+/// [`normalise`]d and in small letters, each as it is: what some names that were stored once are kept as.
+pub(super) fn small(text: &str) -> String {
+    normalise(text).chars().flat_map(char::to_lowercase).nfc().collect()
+}
+
+/// Letter by letter from small by way of capital to small: so `ſ` and `s`, `ς` and `σ`, `ß` and `ss` are the same, as
+/// they are in capitals. From small, for the capital `ẞ` has no capital but itself: otherwise it would become `ß`, and
+/// that `ss`.
+pub(super) fn one_case(letters: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
+    letters.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+}
+
+/// A text that a database holds, which is not judged again: only what no version of this service can have stored is
+/// refused.
+pub(super) fn stored(text: String) -> Option<String> {
+    (!text.is_empty() && text.len() <= 1_024 && !text.contains('\0')).then_some(text)
 }
 
 /// Whether `text` has an `@`, or a character that is one in another width.
@@ -55,17 +77,5 @@ fn is_blank(c: char) -> bool {
         | '\u{E0100}'..='\u{E01EF}')
 }
 
-/// A name for people to read: trimmed, composed, 1 to 100 code points, every one of them visible.
-pub(super) fn display_name(text: &str) -> Result<String, &'static str> {
-    // More than 100 code points of four bytes are too many, whatever normalising does to them.
-    if text.len() > 1_024 {
-        return Err("must have at most 100 characters");
-    }
-    let name = normalise(text);
-    match name.chars().count() {
-        0 => Err("is required"),
-        101.. => Err("must have at most 100 characters"),
-        _ if has_unprintable(&name) => Err("must not contain control or invisible characters"),
-        _ => Ok(name),
-    }
-}
+#[cfg(test)]
+mod tests;

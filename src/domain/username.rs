@@ -2,29 +2,92 @@
 
 use std::fmt;
 
-use super::text;
+use super::{lookalike, text};
 
-/// A username in canonical form: trimmed, in lower case, 3 to 15 code points, every one of them visible.
+/// More code points of four bytes than a name has, trebled by changing their case and padded by white space, are no
+/// name; the bound keeps normalisation from being work that a stranger chooses.
+const LONGEST_INPUT: usize = 1_024;
+
+const TOO_LONG: &str = "must have at most 15 characters";
+const EMPTY: &str = "is required";
+const AN_EMAIL: &str = "must not contain @: an email address goes into the field email";
+const INVISIBLE: &str = "must not contain control or invisible characters";
+
+/// A username. There are four ways to one: [`Self::parse`] judges what somebody wants to be called from now on,
+/// [`Self::imported`] what somebody was called elsewhere, [`Self::typed`] finds whoever is called so, and what a
+/// database holds is not judged.
+///
+/// All but the last are canonical: trimmed, in lower case and composed. New ones have 3 to 15 code points, every one
+/// of them visible.
 ///
 /// Source: the username API contract ("username 3–15 characters", "case-insensitive, normalised to lower case").
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Username(String);
 
 impl Username {
-    /// Brings `input` into canonical form and judges that. The error says what to change, without the input.
+    /// For a new account, or a new name of one. Brings `input` into canonical form and judges that. The error says
+    /// what to change, without the input.
     pub fn parse(input: &str) -> Result<Self, &'static str> {
-        // Longer than 15 code points of four bytes, trebled by lower-casing and padded by white space, is no name; the
-        // bound keeps normalisation from being work that a stranger chooses.
-        if input.len() > 1_024 {
-            return Err("must have at most 15 characters");
+        let username = Self::of_good_length(input)?;
+        lookalike::problem(&username.0).map_or(Ok(username), Err)
+    }
+
+    /// For an account that comes from elsewhere: what it may not be mistaken for is up to the place where it was made.
+    /// But a letter that is kept as two would give it a name that somebody else may have there.
+    pub fn imported(input: &str) -> Result<Self, &'static str> {
+        let username = Self::of_good_length(input)?;
+        if text::small(input).chars().count() == username.0.chars().count() {
+            Ok(username)
+        } else {
+            Err("has a letter that is kept as two, as ß is kept as ss: rename the account where it comes from")
+        }
+    }
+
+    /// As it is typed by whoever has it, or looks for who has. Whether a new account might be called so does not
+    /// matter.
+    pub fn typed(input: &str) -> Result<Self, &'static str> {
+        if input.len() > LONGEST_INPUT {
+            return Err(TOO_LONG);
+        }
+        let canonical = text::canonical(input);
+        match () {
+            () if canonical.is_empty() => Err(EMPTY),
+            () if text::has_at_sign(&canonical) => Err(AN_EMAIL),
+            // No database need take a NUL.
+            () if canonical.chars().any(char::is_control) => Err(INVISIBLE),
+            () => Ok(Self(canonical)),
+        }
+    }
+
+    /// What is typed, in small letters only, if that is something else than the canonical form. Until it was found
+    /// out, `ẞ` was stored as `ß`, which is `ss` in canonical form: who is called so signs in by this, unless somebody
+    /// is called `ss`.
+    pub(super) fn as_once_stored(input: &str) -> Option<Self> {
+        let small = text::small(input);
+        (small != text::canonical(input)).then_some(Self(small))
+    }
+
+    /// As a database holds it.
+    pub(crate) fn stored(text: String) -> Option<Self> {
+        text::stored(text).map(Self)
+    }
+
+    /// Whether it is what looking it up looks for. One that is not was stored by an earlier version.
+    pub fn is_canonical(&self) -> bool {
+        text::canonical(&self.0) == self.0
+    }
+
+    fn of_good_length(input: &str) -> Result<Self, &'static str> {
+        if input.len() > LONGEST_INPUT {
+            return Err(TOO_LONG);
         }
         let canonical = text::canonical(input);
         match canonical.chars().count() {
-            0 => Err("is required"),
+            0 => Err(EMPTY),
             1..3 => Err("must have at least 3 characters"),
-            16.. => Err("must have at most 15 characters"),
-            _ if text::has_at_sign(&canonical) => Err("must not contain @: an email address goes into the field email"),
-            _ if text::has_unprintable(&canonical) => Err("must not contain control or invisible characters"),
+            16.. => Err(TOO_LONG),
+            _ if text::has_at_sign(&canonical) => Err(AN_EMAIL),
+            _ if text::has_unprintable(&canonical) => Err(INVISIBLE),
             _ => Ok(Self(canonical)),
         }
     }
@@ -67,7 +130,13 @@ mod tests {
             ("no-break space", "ali\u{A0}ce", Err("must not contain control or invisible characters")),
             ("Hangul filler", "ali\u{3164}ce", Err("must not contain control or invisible characters")),
             ("variation selector", "ali\u{FE0F}ce", Err("must not contain control or invisible characters")),
-            ("case-folded", "ΟΔΟΣ ſTRAßE", Ok("οδοσ strasse")),
+            ("case-folded", "ſTRAßE", Ok("strasse")),
+            ("a sigma at the end", "ΟΔΟΣ οδος", Ok("οδοσ οδοσ")),
+            ("a capital that has none", "JEẞICA", Ok("jessica")),
+            ("too long once folded", "ẞẞẞẞẞẞẞẞ", Err("must have at most 15 characters")),
+            ("dotless", "ıIi", Ok("iii")),
+            ("dotted", "İstanbul", Err("must not contain İ or a second dot on a letter: type i")),
+            ("what stands for an object", "ali\u{FFFC}ce", Err("must not contain control or invisible characters")),
             ("a mark without a letter", "\u{301}bobb", Err("must not contain control or invisible characters")),
             ("two spaces", "two  sp", Err("must not contain control or invisible characters")),
             ("a wide at sign", "a＠b.cd", Err("must not contain @: an email address goes into the field email")),
@@ -77,10 +146,54 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_has_a_name_is_found_by_it_though_nobody_may_be_called_so_any_more() {
+        for (typed, canonical) in [
+            ("ẞẞẞẞẞẞẞẞ", "ssssssssssssssss"),
+            ("ＡＬＩＣＥ", "ａｌｉｃｅ"),
+            ("Аlice", "аlice"),
+            ("İpek", "i\u{307}pek"),
+            ("I\u{307}pek", "i\u{307}pek"),
+            ("al", "al"),
+            ("ali\u{FFFC}ce", "ali\u{FFFC}ce"),
+        ] {
+            assert_eq!(Username::typed(typed).unwrap().as_str(), canonical);
+            assert!(Username::parse(typed).is_err(), "{typed}");
+        }
+        assert_eq!(Username::typed("a@b.cd"), Err("must not contain @: an email address goes into the field email"));
+        assert_eq!(Username::typed("ali\0ce"), Err("must not contain control or invisible characters"));
+        assert_eq!(Username::typed(" \u{3000}"), Err("is required"));
+        assert_eq!(Username::typed(&"a".repeat(1_025)), Err("must have at most 15 characters"));
+    }
+
+    #[test]
+    fn what_an_earlier_version_stored_is_what_is_typed_in_small_letters() {
+        let once = |typed| Username::as_once_stored(typed).map(|name| name.as_str().to_owned());
+        for typed in [" JEẞICA", "jeẞica", "jeßica"] {
+            assert_eq!(once(typed).as_deref(), Some("jeßica"));
+        }
+        assert_eq!(once("Jessica"), None);
+        assert!(!Username::stored("jeßica".to_owned()).unwrap().is_canonical());
+        assert!(Username::stored("i\u{307}pek".to_owned()).unwrap().is_canonical());
+        assert_eq!(Username::stored(String::new()).or(Username::stored("a\0".to_owned())), None);
+    }
+
+    #[test]
+    fn an_imported_name_keeps_its_letters_or_is_refused() {
+        assert_eq!(Username::imported("Ａlice").map(|name| name.as_str().to_owned()), Ok("ａlice".to_owned()));
+        assert_eq!(Username::imported("ΝΙΚΟς").map(|name| name.as_str().to_owned()), Ok("νικοσ".to_owned()));
+        for kept_as_two in ["jeßica", "jeẞica", "ﬁona"] {
+            assert!(Username::imported(kept_as_two).unwrap_err().starts_with("has a letter"), "{kept_as_two}");
+        }
+        assert_eq!(Username::imported("al"), Err("must have at least 3 characters"));
+    }
+
     proptest! {
         #[test]
         fn parsing_what_was_parsed_changes_nothing(input in "\\PC{0,20}") {
             if let Ok(name) = Username::parse(&input) {
+                prop_assert!(name.is_canonical());
+                prop_assert_eq!(Username::typed(&input), Ok(name.clone()));
                 prop_assert_eq!(Username::parse(&format!(" {name} ")), Ok(name));
             }
         }
@@ -92,7 +205,7 @@ mod tests {
 
         #[test]
         fn no_input_panics(input in any::<String>()) {
-            let _ = Username::parse(&input);
+            let _ = (Username::parse(&input), Username::typed(&input), Username::imported(&input));
         }
     }
 }

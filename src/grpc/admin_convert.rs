@@ -4,7 +4,7 @@ use super::convert;
 use super::fields;
 use crate::accounts::{
     AccountChange, AccountQuestion, AccountRecord, AttemptState, AuditQuestion, Creation, FirmRecord, Invitation,
-    Invited,
+    Invited, Updated,
 };
 use crate::domain::{
     AccountStatus, Action, AuditEvent, AuthError, Email, Handle, Password, PersonName, Role, Username, Violations,
@@ -66,7 +66,8 @@ pub(super) fn change(request: &pb::UpdateAccountRequest) -> Result<AccountChange
     let name = request.name.as_deref().and_then(|name| bad.check("name", PersonName::parse(name)));
     let role = bad.check("role", role(request.role)).flatten();
     let status = bad.check("status", status(request.status)).flatten();
-    if bad.is_empty() { Ok(AccountChange { name, role, status }) } else { Err(AuthError::Validation(bad)) }
+    let username = request.username.as_deref().and_then(|name| bad.check("username", Username::parse(name)));
+    if bad.is_empty() { Ok(AccountChange { name, username, role, status }) } else { Err(AuthError::Validation(bad)) }
 }
 
 /// Which accounts, and how many.
@@ -122,7 +123,7 @@ pub(super) fn invited(request: &pb::CreateInvitationRequest) -> Result<Invited, 
 /// A username or an email address.
 pub(super) fn handle(text: &str) -> Result<Handle, AuthError> {
     let mut bad = Violations::default();
-    bad.check("handle", Handle::parse(text)).ok_or(AuthError::Validation(bad))
+    bad.check("handle", Handle::typed(text)).ok_or(AuthError::Validation(bad))
 }
 
 /// An invitation as administrators see it.
@@ -150,16 +151,25 @@ pub(super) fn attempts(state: AttemptState) -> pb::GetAttemptsResponse {
 /// An account as administrators see it.
 pub(super) fn record(record: &AccountRecord) -> pb::AccountRecord {
     let AccountRecord { account, has_password } = record;
-    let status = match account.status {
-        AccountStatus::Active => pb::AccountStatus::Active,
-        AccountStatus::Inactive => pb::AccountStatus::Inactive,
-    };
     pb::AccountRecord {
         account: Some(convert::account(account)),
-        status: status.into(),
+        status: pb_status(account.status).into(),
         platform_admin: account.platform_admin,
         has_password: *has_password,
     }
+}
+
+/// An account that was changed, or as much of it as can be read.
+pub(super) fn updated(updated: &Updated) -> pb::AccountRecord {
+    updated.record.as_ref().map_or_else(
+        || pb::AccountRecord {
+            account: Some(pb::Account { id: updated.after.id.to_string(), ..pb::Account::default() }),
+            status: pb_status(updated.after.status).into(),
+            platform_admin: updated.after.platform_admin,
+            has_password: false,
+        },
+        record,
+    )
 }
 
 /// A firm as administrators see it.
@@ -184,6 +194,13 @@ pub(super) fn event(AuditEvent { id, at, note }: &AuditEvent) -> pb::AuditEvent 
         origin: note.origin.to_string(),
         request_id: optional(note.request_id),
         detail: note.detail.to_string(),
+    }
+}
+
+pub(super) fn pb_status(status: AccountStatus) -> pb::AccountStatus {
+    match status {
+        AccountStatus::Active => pb::AccountStatus::Active,
+        AccountStatus::Inactive => pb::AccountStatus::Inactive,
     }
 }
 

@@ -79,7 +79,7 @@ impl AdminService for Admin {
         let change = self.valid(&actor, &call, admin_convert::change(request.get_ref())).await?;
         let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
         let updated = self.accounts.update_account(&actor, id, change, call).await.map_err(Failure)?;
-        Ok(Response::new(pb::UpdateAccountResponse { account: Some(admin_convert::record(&updated)) }))
+        Ok(Response::new(pb::UpdateAccountResponse { account: Some(admin_convert::updated(&updated)) }))
     }
 
     async fn set_password(

@@ -1,13 +1,11 @@
 //! `countersign.v1.AuthService`: each RPC parses, calls one use case, and converts.
 
-use std::time::Duration;
-
 use tonic::{Request, Response, Status};
 
 use super::status::{self, Failure};
 use super::{convert, credentials};
 use crate::accounts::{Accounts, Actor, profile};
-use crate::layer::Caller;
+use crate::layer::{Caller, FormerCaller};
 use crate::pb;
 use crate::pb::auth_service_server::AuthService;
 use crate::token::IssuedToken;
@@ -39,12 +37,14 @@ impl AuthService for Auth {
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
         let call = convert::call(&request);
-        let (handle, password) = convert::login(request.into_inner()).map_err(Failure)?;
-        let (account, token) = self.accounts.login(&handle, &password, call).await.map_err(Failure)?;
+        let evidence = convert::device_evidence(&request);
+        let (name, password) = convert::login(request.into_inner()).map_err(Failure)?;
+        let signed_in = self.accounts.login(&name, &password, &evidence, call).await.map_err(Failure)?;
         Ok(Response::new(pb::LoginResponse {
-            expires_in: expires_in(&token),
-            token: token.token.into_string(),
-            account: Some(convert::account(&account)),
+            expires_in: expires_in(&signed_in.token),
+            token: signed_in.token.token.into_string(),
+            account: Some(convert::account(&signed_in.account)),
+            device: signed_in.device,
         }))
     }
 
@@ -59,9 +59,8 @@ impl AuthService for Auth {
     }
 
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> Result<Response<pb::LogoutResponse>, Status> {
-        let claims = caller(&request)?.claims();
-        let lifetime = Duration::from_secs(claims.exp.saturating_sub(claims.iat).try_into().unwrap_or(0));
-        self.accounts.logout(&actor(&request)?, lifetime, convert::call(&request)).await.map_err(Failure)?;
+        let former: &FormerCaller = proof(&request)?;
+        self.accounts.logout(former.claims(), convert::call(&request)).await.map_err(Failure)?;
         Ok(Response::new(pb::LogoutResponse {}))
     }
 
@@ -144,6 +143,11 @@ pub(super) fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
 
 /// Who calls. Only a method that was made public by mistake has none.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
+    proof(request)
+}
+
+/// What the layer proved of whoever calls.
+fn proof<T, P: Send + Sync + 'static>(request: &Request<T>) -> Result<&P, Status> {
     request.extensions().get().ok_or_else(|| status::internal("a guarded method was called without a caller".into()))
 }
 

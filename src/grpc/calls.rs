@@ -34,19 +34,31 @@ const CODES: [End; 17] = [
 
 /// Counts calls by the full name of their method, as in `/countersign.v1.AuthService/Login`. A stream counts when it begins.
 pub fn meter() -> Meter {
+    Meter::new(methods().map(|(name, _)| name), &CODES)
+}
+
+/// The full names of those methods whose requests or answers may be many.
+pub(super) fn streams() -> impl Iterator<Item = String> {
+    methods().filter_map(|(name, is_stream)| is_stream.then_some(name))
+}
+
+/// The full names of all methods that a descriptor is of, and whether they are streams.
+fn methods() -> impl Iterator<Item = (String, bool)> {
     let files = [pb::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
         .into_iter()
         .filter_map(|encoded| FileDescriptorSet::decode(encoded).ok())
         .flat_map(|set| set.file);
-    let names = files.flat_map(|file| {
+    files.flat_map(|file| {
         let package = file.package().to_owned();
         let methods = file.service.into_iter().flat_map(|service| {
             let name = service.name().to_owned();
-            service.method.into_iter().map(move |method| format!("{name}/{}", method.name()))
+            service.method.into_iter().map(move |method| {
+                let is_stream = method.client_streaming() || method.server_streaming();
+                (format!("{name}/{}", method.name()), is_stream)
+            })
         });
-        methods.map(move |method| format!("/{package}.{method}")).collect::<Vec<_>>()
-    });
-    Meter::new(names, &CODES)
+        methods.map(move |(method, is_stream)| (format!("/{package}.{method}"), is_stream)).collect::<Vec<_>>()
+    })
 }
 
 /// The code of an answer. One that is not in the headers is in the trailers, which follow a message, so it is OK.

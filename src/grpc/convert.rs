@@ -7,11 +7,12 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::deadline;
-use crate::accounts::{Registration, Revoked, StoredSession};
+use crate::accounts::{DeviceEvidence, Registration, Revoked, StoredSession};
 use crate::domain::{
-    Account, AuthError, Call, Client, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext,
-    PasswordPolicy, PersonName, Revocation, Role, Username, Violations,
+    Account, AuthError, Call, Client, Email, FirmName, Identity, NewPassword, Password, PasswordContext,
+    PasswordPolicy, PersonName, Revocation, Role, SignInName, Username, Violations,
 };
+use crate::layer::{self, Credential};
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
 
@@ -68,18 +69,33 @@ pub(super) fn registration(
 }
 
 /// Parses a login, or names every bad field at once.
-pub(super) fn login(request: pb::LoginRequest) -> Result<(Handle, Password), AuthError> {
+pub(super) fn login(request: pb::LoginRequest) -> Result<(SignInName, Password), AuthError> {
     use pb::login_request::Handle as PbHandle;
     let mut bad = Violations::default();
-    let (handle, floor) = match request.handle {
+    let (name, floor) = match request.handle {
         Some(PbHandle::Username(username)) => {
-            (bad.check("username", Username::parse(&username).map(Handle::Username)), Password::USERNAME_FLOOR)
+            (bad.check("username", SignInName::username(&username)), Password::USERNAME_FLOOR)
         }
-        Some(PbHandle::Email(email)) => (bad.check("email", Email::parse(&email).map(Handle::Email)), 1),
+        Some(PbHandle::Email(email)) => (bad.check("email", SignInName::email(&email)), 1),
         None => (bad.check("handle", Err(NO_HANDLE)), 1),
     };
     let password = bad.check("password", Password::parse(request.password, floor));
-    handle.zip(password).ok_or(AuthError::Validation(bad))
+    name.zip(password).ok_or(AuthError::Validation(bad))
+}
+
+/// What a sign-in sends along of an earlier one: the field `device` or the metadata of that name, and a token. Where several
+/// tokens are sent, none is looked at.
+pub(super) fn device_evidence(request: &Request<pb::LoginRequest>) -> DeviceEvidence {
+    let in_metadata = || request.metadata().get("device").and_then(|value| value.to_str().ok());
+    let device = match request.get_ref().device.as_str() {
+        "" => in_metadata().unwrap_or_default(),
+        device => device,
+    };
+    let token = match layer::read_credential(request.metadata().as_ref()) {
+        Credential::Presented(token) => Some(token.to_owned()),
+        Credential::NotPresented | Credential::Malformed | Credential::Contradictory => None,
+    };
+    DeviceEvidence { device: device.to_owned(), token }
 }
 
 /// What a use case must know of a call besides its message.
@@ -130,6 +146,7 @@ pub(super) fn revoked(revoked: Revoked) -> pb::WatchRevocationsResponse {
         revocations: revocations.collect(),
         cursor: revoked.cursor,
         complete_until: revoked.complete_until.map(duration),
+        server_time: revoked.time.map(timestamp),
     }
 }
 

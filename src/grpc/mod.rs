@@ -17,6 +17,7 @@ mod admin_convert;
 mod admin_service;
 mod auth_service;
 mod calls;
+mod closing;
 mod convert;
 mod credentials;
 mod deadline;
@@ -48,8 +49,10 @@ use crate::token::{Secret, Tokens};
 use stack::{Handlers, Refuse};
 
 pub use calls::meter;
+pub use closing::Closing;
 pub use convert::{ClientAddress, RequestId};
 pub use stack::Stack;
+pub use status::overloaded;
 
 /// In bytes. No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE: usize = 64 * 1_024;
@@ -71,6 +74,10 @@ const PUBLIC: [&str; 12] = [
     REFLECTION_V1,
     REFLECTION_V1ALPHA,
 ];
+
+/// What ends sessions: also who has a token that has expired, or whose session has ended, may call it.
+const ENDING: [&str; 1] = ["/countersign.v1.AuthService/Logout"];
+
 const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const REFLECTION_V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 
@@ -128,6 +135,9 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
     }
     let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
     let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
+        .ending(ENDING)?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
-    Ok(Stack::new(Handlers { auth, sessions, admin, others: others.prepare() }, &layer, meter))
+    let described = [REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned);
+    let streams = Arc::new(calls::streams().chain(described).collect());
+    Ok(Stack::new(Handlers { auth, sessions, admin, others: others.prepare(), streams }, &layer, meter))
 }

@@ -1,18 +1,17 @@
 //! `ImportAccounts` and `ExportAccounts`: the two streams of `AdminService`, and the form of an account that both speak.
 //! Apart from the other RPCs because each is a task that reads or writes message after message.
 
+use prost_types::Timestamp;
 use time::OffsetDateTime;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Status, Streaming};
 
 use super::auth_service::{actor, caller};
-use super::convert;
 use super::responses::{Sender, respond};
 use super::status::{self, Failure};
-use crate::accounts::{Accounts, Actor, Import, Imported};
-use crate::domain::{
-    AccountStatus, Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft,
-};
+use super::{admin_convert, convert};
+use crate::accounts::{Accounts, Actor, Import, Imported, Unreadable};
+use crate::domain::{Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
 use crate::layer::Caller;
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
@@ -91,18 +90,26 @@ pub(super) async fn export(
     let by = Administrator::of(request, accounts)?;
     let mut page = by.accounts.export(&by.actor, &by.call).await.map_err(Failure)?;
     Ok(respond(async move |sender| {
-        while let Some(last) = page.last() {
-            let after = last.id;
-            for some in page.chunks(ACCOUNTS_A_MESSAGE) {
-                let accounts = some.iter().map(message).collect();
+        loop {
+            let accounts = page.found.chunks(ACCOUNTS_A_MESSAGE).map(|some| pb::ExportAccountsResponse {
+                accounts: some.iter().map(message).collect(),
+                problems: Vec::new(),
+            });
+            let problems = page.unreadable.chunks(ACCOUNTS_A_MESSAGE).map(|some| pb::ExportAccountsResponse {
+                accounts: Vec::new(),
+                problems: some.iter().map(problem).collect(),
+            });
+            for response in accounts.chain(problems) {
                 let room = sender.room().await?;
                 // Between two messages, the actor may have signed out.
                 by.require_session()?;
-                room.send(pb::ExportAccountsResponse { accounts });
+                room.send(response);
             }
-            page = by.accounts.export_after(&by.actor, &by.call, after).await.map_err(Failure)?;
+            let Some(last) = page.found.last().filter(|_| !page.is_last) else {
+                return Ok(());
+            };
+            page = by.accounts.export_after(&by.actor, &by.call, last.id).await.map_err(Failure)?;
         }
-        Ok(())
     }))
 }
 
@@ -116,15 +123,20 @@ async fn take(
     for (index, message) in (0..).zip(&messages) {
         match parse(message, now) {
             Ok(account) => {
+                places.push((index, account.notes.join("; ")));
                 accounts.push(account);
-                places.push(index);
             }
             Err(error) => response.problems.push(pb::ImportProblem { index, description: error.to_string() }),
         }
     }
-    for (imported, index) in import.take(accounts).await.map_err(Failure)?.into_iter().zip(places) {
+    for (imported, (index, notes)) in import.take(accounts).await.map_err(Failure)?.into_iter().zip(places) {
         match imported {
-            Imported::New => response.imported_count += 1,
+            Imported::New => {
+                response.imported_count += 1;
+                if !notes.is_empty() {
+                    response.cleaned.push(pb::ImportProblem { index, description: notes });
+                }
+            }
             Imported::Unchanged => response.unchanged_count += 1,
             Imported::HandleTaken | Imported::IdTaken => {
                 response.problems.push(pb::ImportProblem { index, description: imported.problem().to_owned() });
@@ -135,8 +147,19 @@ async fn take(
     Ok(response)
 }
 
+fn bad(field: &'static str, problem: &'static str) -> DraftError {
+    DraftError { field, problem: DraftProblem::Value(problem) }
+}
+
+/// What is no `Timestamp` by protobuf's rules could be sent back to nobody.
+fn time(timestamp: &Timestamp) -> Result<OffsetDateTime, DraftError> {
+    let nanos = u32::try_from(timestamp.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
+    let time = nanos
+        .and_then(|nanos| OffsetDateTime::from_unix_timestamp(timestamp.seconds).ok()?.replace_nanosecond(nanos).ok());
+    time.filter(|time| time.year() > 0).ok_or_else(|| bad("create_time", "is out of range"))
+}
+
 fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
-    let bad = |field, problem| DraftError { field, problem: DraftProblem::Value(problem) };
     let (username, email) = match &message.handle {
         Some(PbHandle::Username(username)) => (username.as_str(), ""),
         Some(PbHandle::Email(email)) => ("", email.as_str()),
@@ -154,14 +177,7 @@ fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableA
         Ok(pb::AccountStatus::Inactive) => "inactive",
         Err(_) => return Err(bad("status", "must be active or inactive")),
     };
-    let created_at = match message.create_time {
-        Some(time) => {
-            let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-            let time = OffsetDateTime::from_unix_timestamp_nanos(nanos);
-            Some(time.map_err(|_| bad("create_time", "is out of range"))?)
-        }
-        None => None,
-    };
+    let created_at = message.create_time.as_ref().map(time).transpose()?;
     let draft = PortableDraft {
         id: &message.id,
         username,
@@ -178,15 +194,15 @@ fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableA
     draft.parse(now)
 }
 
+fn problem(Unreadable { row, column, .. }: &Unreadable) -> pb::ExportProblem {
+    pb::ExportProblem { account_id: row.clone(), column: column.clone() }
+}
+
 fn message(account: &PortableAccount) -> pb::PortableAccount {
-    let status = match account.status {
-        AccountStatus::Active => pb::AccountStatus::Active,
-        AccountStatus::Inactive => pb::AccountStatus::Inactive,
-    };
     let message = pb::PortableAccount {
         id: account.id.to_string(),
         password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc).unwrap_or_default(),
-        status: status.into(),
+        status: admin_convert::pb_status(account.status).into(),
         create_time: Some(convert::timestamp(account.created_at)),
         ..Default::default()
     };

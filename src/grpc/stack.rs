@@ -3,6 +3,7 @@
 //! call as much as the check of its token.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tower::{Layer as _, Service};
 
 use super::admin_service::Admin;
 use super::auth_service::Auth;
+use super::closing::Closing;
 use super::session_service::Sessions;
 use super::{calls, deadline, status};
 use crate::layer::{self, AuthLayer, Refusal};
@@ -34,6 +36,7 @@ use crate::pb::session_service_server::SessionServiceServer;
 #[derive(Clone)]
 pub struct Stack {
     guarded: layer::Auth<Handlers, Refuse>,
+    streams: Arc<HashSet<String>>,
     /// Nobody's, where nothing is measured: then nothing is.
     meter: Option<Arc<Meter>>,
 }
@@ -50,11 +53,19 @@ pub(super) struct Handlers {
     pub sessions: SessionServiceServer<Sessions>,
     pub admin: AdminServiceServer<Admin>,
     pub others: Routes,
+    /// The paths of what ends when somebody likes, and with its connection.
+    pub streams: Arc<HashSet<String>>,
 }
 
 impl Stack {
     pub(super) fn new(handlers: Handlers, auth: &AuthLayer<Refuse>, meter: Option<Arc<Meter>>) -> Self {
-        Self { guarded: auth.layer(handlers), meter }
+        let streams = Arc::clone(&handlers.streams);
+        Self { guarded: auth.layer(handlers), streams, meter }
+    }
+
+    /// Whether a path is of a stream, which may last for ever.
+    pub fn is_stream(&self, path: &str) -> bool {
+        self.streams.contains(path)
     }
 }
 
@@ -108,10 +119,16 @@ where
             Ok(deadline) => deadline,
             Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
         };
+        let closing = request.extensions().get::<Closing>().filter(|_| self.streams.contains(request.uri().path()));
+        let closing = closing.cloned();
         let handler = self.dispatch(request);
         let answer = async move {
             match timeout_at(deadline.into(), handler).await {
-                Ok(answer) => answer.map(status::blame_whom_it_concerns),
+                Ok(answer) => {
+                    let answer = answer.map(status::blame_whom_it_concerns);
+                    let Some(closing) = closing else { return answer };
+                    answer.map(|answer| answer.map(|body| closing.end(body)))
+                }
                 Err(_) => Ok(status::deadline_exceeded().into_http()),
             }
         };

@@ -23,7 +23,7 @@ impl From<Failure<Refusal>> for Status {
     fn from(Failure(refusal): Failure<Refusal>) -> Self {
         let (code, reason) = match refusal {
             Refusal::TokenMissing => (Code::Unauthenticated, ErrorReason::TokenMissing),
-            Refusal::TokenInvalid => (Code::Unauthenticated, ErrorReason::TokenInvalid),
+            Refusal::TokenInvalid | Refusal::TwoTokens => (Code::Unauthenticated, ErrorReason::TokenInvalid),
             Refusal::TokenExpired => (Code::Unauthenticated, ErrorReason::TokenExpired),
             Refusal::Unavailable => (Code::Unavailable, ErrorReason::Unavailable),
         };
@@ -138,6 +138,17 @@ pub(super) fn deadline_exceeded() -> Status {
 /// may say so, too, and then nobody hears it.
 pub(super) fn broken_off(status: Status) -> Status {
     if status.code() == Code::Unknown { deadline_exceeded() } else { status }
+}
+
+/// What a stream is told whose connection is about to end.
+pub(super) fn connection_ends() -> Status {
+    let text = "this connection is about to end: call again, and go on after the last message";
+    with_reason(Code::Unavailable, ErrorReason::Unavailable, text, ErrorDetails::new())
+}
+
+/// More is under way, or being sent, than there is room for: of a call that has not begun, so it is safe to repeat.
+pub fn overloaded() -> Status {
+    exhausted(ErrorReason::Overloaded, "too many requests are under way: try again in 1 s", Duration::from_secs(1))
 }
 
 fn invalid(violations: &Violations) -> Status {

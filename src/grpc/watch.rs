@@ -51,7 +51,9 @@ impl Watchers {
         match read_credential(metadata.as_ref()) {
             Credential::NotPresented => Err(CredentialError::Missing),
             Credential::Presented(text) if self.credentials.iter().any(|secret| secret.is(text)) => Ok(()),
-            Credential::Presented(_) | Credential::Malformed => Err(CredentialError::Invalid),
+            Credential::Presented(_) | Credential::Malformed | Credential::Contradictory => {
+                Err(CredentialError::Invalid)
+            }
         }
     }
 

@@ -6,9 +6,7 @@ use argon2::Params;
 use super::machine;
 use crate::domain::PasswordHash;
 
-/// Memory in KiB and passes, each pair as strong as the others against who has a thousand graphics cards: the equivalent
-/// settings of OWASP's Password Storage Cheat Sheet. The weakest that may be set.
-pub const FLOORS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+pub use crate::domain::password_hash::argon2::FLOORS;
 
 /// As in PHC strings: `m=19456,t=2,p=1`.
 pub fn to_text(params: &Params) -> String {

@@ -23,14 +23,25 @@ const FIRST_GUESS: Duration = Duration::from_millis(50);
 /// How long a thread that has nothing to hash keeps its memory. To take it again costs milliseconds.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
+/// A quarter of the queue is for networks that are not known to it. Without that, as many callers as there are places, each in
+/// a network of its own and back as soon as it was served, would keep everybody else out for good. Of 128 places it
+/// is 32, which two threads serve within a second; the other three quarters are everybody's.
+const RESERVED: usize = 4;
+
 pub(super) type Output = Result<Zeroizing<Vec<u8>>, HashError>;
+
+/// Asked when a job's turn has come. The job begins, and what the gate gives is held until it is settled; with `None` it waits
+/// until another lets go of what that holds; with an error it is not hashed, and may come again after that time.
+pub(super) type Gate = Box<dyn Fn() -> Result<Option<Held>, Duration> + Send>;
+
+type Held = Box<dyn Send>;
 
 /// The entrance. The threads end when it is dropped.
 pub(super) struct Lane(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// A job has come, or the lane is closed.
+    /// A job has come, one that waited may begin, or the lane is closed.
     news: Condvar,
     memory: Arc<AtomicUsize>,
 }
@@ -46,18 +57,25 @@ struct State {
 
 /// A hash to compute and where its output goes.
 struct Job {
+    gate: Option<Gate>,
     hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>,
-    reply: oneshot::Sender<Output>,
+    reply: oneshot::Sender<Reply>,
     deadline: Instant,
     since: Instant,
 }
+
+type Reply = Result<(Zeroizing<Vec<u8>>, Permit), HashError>;
+
+/// What a job was let through its gate with. Whoever has it keeps it until all that follows from the hash is settled.
+#[must_use]
+pub struct Permit(Option<(Held, Arc<Shared>)>);
 
 /// Whoever waits for a job, and takes it out of the queue when dropped.
 struct Waiter<'a> {
     shared: &'a Shared,
     place: Place,
     deadline: tokio::time::Instant,
-    output: oneshot::Receiver<Output>,
+    output: oneshot::Receiver<Reply>,
 }
 
 impl Lane {
@@ -86,15 +104,26 @@ impl Lane {
         state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal))
     }
 
-    /// Waits for a turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does `gone`
-    /// when it is over; a hash that has begun runs to its end.
+    /// As [`Self::run_past`], past no gate.
     pub async fn run(
         &self,
         turn: Turn,
         gone: impl Future<Output = ()>,
         hash: impl FnOnce(&mut Memory) -> Output + Send + 'static,
     ) -> Output {
-        let mut waiter = self.admit(&turn, Box::new(hash))?;
+        self.run_past(None, turn, gone, hash).await.map(|(output, _)| output)
+    }
+
+    /// Waits for a turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does `gone`
+    /// when it is over; a hash that has begun runs to its end.
+    pub async fn run_past(
+        &self,
+        gate: Option<Gate>,
+        turn: Turn,
+        gone: impl Future<Output = ()>,
+        hash: impl FnOnce(&mut Memory) -> Output + Send + 'static,
+    ) -> Reply {
+        let mut waiter = self.admit(gate, &turn, Box::new(hash))?;
         let given_up = timeout_at(waiter.deadline, gone);
         let output = tokio::select! {
             biased;
@@ -110,9 +139,14 @@ impl Lane {
         output.unwrap_or(Err(HashError::Failed("the hash panicked")))
     }
 
-    fn admit(&self, turn: &Turn, hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>) -> Result<Waiter<'_>, HashError> {
+    fn admit(
+        &self,
+        gate: Option<Gate>,
+        turn: &Turn,
+        hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>,
+    ) -> Result<Waiter<'_>, HashError> {
         let (reply, output) = oneshot::channel();
-        let job = Job { hash, reply, deadline: turn.deadline, since: Instant::now() };
+        let job = Job { gate, hash, reply, deadline: turn.deadline, since: Instant::now() };
         let shared = &*self.0;
         let mut state = shared.lock();
         let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal))?;
@@ -154,32 +188,37 @@ impl Shared {
     }
 
     /// What each thread does.
-    fn work(&self, memory: &mut Memory) {
+    fn work(self: &Arc<Self>, memory: &mut Memory) {
         machine::yield_to_others();
-        while let Some(job) = self.next(memory) {
+        while let Some((job, held)) = self.next(memory) {
+            let permit = Permit(held.map(|held| (held, Arc::clone(self))));
             let begun = Instant::now();
             // A panic costs its own job only: the reply is dropped, and the thread goes on.
             let output = catch_unwind(AssertUnwindSafe(|| (job.hash)(memory)));
             self.lock().end(begun.elapsed());
             if let Ok(output) = output {
                 // Fails when the waiter has gone meanwhile, which is no matter.
-                let _ = job.reply.send(output);
+                let _ = job.reply.send(output.map(|output| (output, permit)));
             }
             memory.trim();
         }
     }
 
-    /// Waits for a job, with clean memory. `None` when the lane is closed.
-    fn next(&self, memory: &mut Memory) -> Option<Job> {
+    /// Waits for a job that may begin, with clean memory. `None` when the lane is closed.
+    fn next(&self, memory: &mut Memory) -> Option<(Job, Option<Held>)> {
         let mut state = self.lock();
         while !state.closed {
-            if let Some(job) = state.queue.pop() {
-                match state.begin(job) {
-                    Ok(job) => return Some(job),
-                    Err(late) => {
+            if let Some((job, verdict)) = state.queue.pop_where(Job::judge) {
+                match verdict {
+                    Ok(held) => {
+                        state.begin(&job);
+                        return Some((job, held));
+                    }
+                    Err((dropped, error)) => {
+                        state.stats.dropped[dropped as usize] += 1;
                         // Whom this wakes up may want the lock at once.
                         drop(state);
-                        let _ = late.reply.send(Err(HashError::Late));
+                        let _ = job.reply.send(Err(error));
                         state = self.lock();
                     }
                 }
@@ -208,9 +247,10 @@ impl State {
     fn judge(&self, turn: &Turn) -> Result<Option<Client>, Refusal> {
         let LaneStats { threads, capacity, running, .. } = self.stats;
         let client = Client::from(turn.client);
+        let room = capacity - if self.queue.is_known(client) { capacity / RESERVED } else { 0 };
         // Those for whom a thread is waking up take no room.
-        let full = self.queue.len() + running >= capacity + threads;
-        let gives_way = if full { Some(self.queue.longer_than(client).ok_or(Refusal::Full)?) } else { None };
+        let full = self.queue.len() + running >= room + threads;
+        let gives_way = if full { Some(self.queue.gives_way_to(client).ok_or(Refusal::Full)?) } else { None };
         let left = turn.deadline.saturating_duration_since(Instant::now());
         // Who has to wait must also be done in time: in a queue that is as long as everybody's patience, all would be hashed
         // in vain. Who need not wait is not refused for what hashes took of late.
@@ -225,12 +265,10 @@ impl State {
         Ok(gives_way)
     }
 
-    /// Counts a refusal. Who is refused may come back when the queue is empty, at today's pace.
+    /// Counts a refusal.
     fn refuse(&mut self, refusal: Refusal) -> HashError {
         self.stats.refused[refusal as usize] += 1;
-        let jobs = self.stats.running + self.queue.len();
-        let seconds = self.time_for(jobs.div_ceil(self.stats.threads)).as_secs_f64().ceil();
-        HashError::Overloaded { retry_after: Duration::from_secs_f64(seconds.clamp(1.0, 3_600.0)) }
+        HashError::Overloaded
     }
 
     /// How long it takes that each thread has had so many jobs.
@@ -238,23 +276,43 @@ impl State {
         self.run_time.unwrap_or(FIRST_GUESS).saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
     }
 
-    /// Takes note that a job begins. Its waiter has not left, or the job would have left the queue with it; but its time
-    /// may have passed before the waiter's timer rang.
-    fn begin(&mut self, job: Job) -> Result<Job, Job> {
-        let now = Instant::now();
-        if job.deadline <= now {
-            self.stats.dropped[Dropped::Late as usize] += 1;
-            return Err(job);
-        }
+    /// Takes note that a job begins.
+    fn begin(&mut self, job: &Job) {
         self.stats.running += 1;
-        self.stats.wait.observe(now - job.since);
-        Ok(job)
+        self.stats.wait.observe(job.since.elapsed());
     }
 
     fn end(&mut self, took: Duration) {
         self.stats.running -= 1;
         self.stats.run.observe(took);
         self.run_time = Some(self.run_time.map_or(took, |average| (average * 7 + took) / 8));
+    }
+}
+
+impl Job {
+    /// Whether it begins, now that its turn has come, or never; `None` when it must wait. Its waiter has not left, or the
+    /// job would have left the queue with it; but its time may have passed before the waiter's timer rang.
+    fn judge(&self) -> Option<Result<Option<Held>, (Dropped, HashError)>> {
+        if self.deadline <= Instant::now() {
+            return Some(Err((Dropped::Late, HashError::Late)));
+        }
+        match self.gate.as_ref().map(|gate| gate()) {
+            None => Some(Ok(None)),
+            Some(Ok(Some(held))) => Some(Ok(Some(held))),
+            Some(Ok(None)) => None,
+            Some(Err(retry_after)) => Some(Err((Dropped::Spent, HashError::Spent { retry_after }))),
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some((held, shared)) = self.0.take() else { return };
+        drop(held);
+        // A thread that has found no job that may begin looks again: it holds the lock from its look until it waits.
+        if shared.lock().queue.len() > 0 {
+            shared.news.notify_one();
+        }
     }
 }
 
@@ -283,6 +341,12 @@ impl Drop for Lane {
     fn drop(&mut self) {
         self.0.lock().closed = true;
         self.0.news.notify_all();
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit(..)")
     }
 }
 

@@ -10,7 +10,7 @@ pub fn cores() -> usize {
 }
 
 /// How many bytes of memory this process can hope for: the machine's, or its container's where that is less.
-pub(super) fn memory() -> Option<u64> {
+pub fn memory() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?;
         Some(kibibytes.parse::<u64>().ok()? * 1_024)

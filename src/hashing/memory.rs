@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::HashError;
 
+/// After so many hashes that all needed less, what one had taken beyond that is given back. A few, for that may be 256 MiB; not
+/// one, for where many accounts have costlier hashes than are made today, taking their memory anew each time is a third of
+/// a sign-in.
+const FORGOTTEN_AFTER: u32 = 16;
+
 /// One thread's blocks. What a hash left in them is overwritten by the next hash, if it comes at once, and otherwise wiped
 /// ([`Self::wipe`]): that takes 0.5 ms of 19 MiB where a hash takes 4 to 30, which under load would be sign-ins lost.
 #[derive(Debug)]
@@ -13,8 +18,11 @@ pub(super) struct Memory {
     blocks: argon2_kernel::Memory,
     /// How many blocks, from the first on, may hold what a hash has left.
     dirty: usize,
-    /// How many blocks are kept; what a costlier hash took beyond is given back.
+    /// How many blocks most hashes need.
     usual: usize,
+    /// How many blocks the latest hashes have needed at most, and how many hashes those are.
+    needed: usize,
+    hashes: u32,
     /// What all threads hold, in bytes.
     held: Arc<AtomicUsize>,
 }
@@ -22,7 +30,7 @@ pub(super) struct Memory {
 impl Memory {
     /// Takes nothing from the system yet. `usual` is how many blocks most hashes need.
     pub fn new(usual: usize, held: Arc<AtomicUsize>) -> Self {
-        Self { blocks: argon2_kernel::Memory::default(), dirty: 0, usual, held }
+        Self { blocks: argon2_kernel::Memory::default(), dirty: 0, usual, needed: 0, hashes: 0, held }
     }
 
     /// At least `count` blocks for one hash, which overwrites so many: argon2 reads no block before it has written it. Only
@@ -33,6 +41,7 @@ impl Memory {
             self.blocks = argon2_kernel::Memory::allocate(count.max(self.usual))?;
             self.held.fetch_add(self.blocks.bytes(), Ordering::Relaxed);
         }
+        self.needed = self.needed.max(count);
         self.blocks.wipe_range(count, self.dirty);
         self.dirty = count;
         Ok(&mut self.blocks)
@@ -54,10 +63,14 @@ impl Memory {
         self.dirty = 0;
     }
 
-    /// Gives back what is beyond the usual. A hash that is as costly as a stored one may be takes 256 MiB.
+    /// Takes note that a hash has ended. Gives back what is more than the usual and than the latest hashes needed.
     pub fn trim(&mut self) {
-        if self.blocks.len() > self.usual {
-            self.give_back();
+        self.hashes += 1;
+        if self.hashes == FORGOTTEN_AFTER {
+            if self.blocks.len() > self.needed.max(self.usual) {
+                self.give_back();
+            }
+            (self.needed, self.hashes) = (0, 0);
         }
     }
 

@@ -3,7 +3,7 @@
 //! gives way where both want a core. A queue without a bound would be a promise that nobody keeps: who cannot be served in
 //! time is told so at once, and when to come back.
 //!
-//! `mod` is what callers see; `lane` the threads and their rules, `queue` whose turn it is, `memory` what they hash in,
+//! `mod` is what callers see; `lane` the threads and their rules, `queue` (of `ring`s) whose turn it is, `memory` what they hash in,
 //! `digest` the hashes themselves, `kernel` what makes ours, `machine` what there is of threads and memory, `cost` the
 //! parameters that may be set, `stats` what is counted.
 
@@ -14,6 +14,7 @@ mod lane;
 pub mod machine;
 mod memory;
 mod queue;
+mod ring;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -27,9 +28,10 @@ use argon2::Params;
 use argon2_kernel::{Kernel, OUTPUT_BYTES};
 
 use crate::domain::{Password, PasswordHash};
-use lane::Lane;
+use lane::{Gate, Lane};
 use memory::Memory;
 
+pub use lane::Permit;
 pub use stats::{Dropped, Histogram, LaneStats, Refusal};
 
 /// In bytes, as RFC 9106 section 4 has it.
@@ -68,8 +70,11 @@ pub struct Verdict {
 pub enum HashError {
     /// The queue is full, or would not come to it before the deadline.
     #[error("too many passwords are waiting to be hashed")]
-    Overloaded {
-        /// By when the queue will have emptied, at today's pace: whole seconds, at least one.
+    Overloaded,
+    /// When its turn came, its sender had no guess left.
+    #[error("its sender has no guess left")]
+    Spent {
+        /// When there will be one.
         retry_after: Duration,
     },
     /// The deadline passed before a thread was free.
@@ -131,24 +136,41 @@ impl PasswordHasher {
         hash: Option<&PasswordHash>,
         turn: Turn,
     ) -> Result<Verdict, HashError> {
-        self.verify_unless(password, hash, turn, pending()).await
+        self.verify_past(None, password, hash, turn, pending()).await.map(|(verdict, _)| verdict)
     }
 
     /// As [`Self::verify`], for whoever must learn how a hash that has begun ends: when `gone` is over, the turn is given up,
     /// unless the hash has begun.
-    pub async fn verify_unless(
+    ///
+    /// `may_begin` is asked when the turn has come. What it gives is held until the hash has ended and the [`Permit`] is
+    /// dropped; with `None` the password waits until that happens to another, while others are hashed; with an error it is
+    /// not hashed at all, and may be sent again after that time.
+    pub async fn verify_if<T: Send + 'static>(
         &self,
+        may_begin: impl Fn() -> Result<Option<T>, Duration> + Send + 'static,
         password: &Password,
         hash: Option<&PasswordHash>,
         turn: Turn,
         gone: impl Future<Output = ()>,
-    ) -> Result<Verdict, HashError> {
+    ) -> Result<(Verdict, Permit), HashError> {
+        let gate: Gate = Box::new(move || may_begin().map(|held| held.map(|held| Box::new(held) as _)));
+        self.verify_past(Some(gate), password, hash, turn, gone).await
+    }
+
+    async fn verify_past(
+        &self,
+        gate: Option<Gate>,
+        password: &Password,
+        hash: Option<&PasswordHash>,
+        turn: Turn,
+        gone: impl Future<Output = ()>,
+    ) -> Result<(Verdict, Permit), HashError> {
         let hash = hash.unwrap_or(&self.dummy);
         let (password, stored, kernel) = (password.clone(), hash.clone(), self.kernel);
         let compute = move |memory: &mut Memory| digest::compute(&stored, &password, kernel, memory);
-        let output = self.lane.run(turn, gone, compute).await?;
+        let (output, permit) = self.lane.run_past(gate, turn, gone, compute).await?;
         let matches = constant_time_eq(&output, hash.output());
-        Ok(Verdict { matches, outdated: hash.is_weaker_than(&self.params) })
+        Ok((Verdict { matches, outdated: hash.is_weaker_than(&self.params) }, permit))
     }
 
     /// What new passwords are hashed with: no kernel but the portable one has more than one lane.

@@ -49,11 +49,13 @@ pub enum Dropped {
     Gone,
     /// Its time had passed.
     Late,
+    /// Others of the same address had failed too often by then.
+    Spent,
 }
 
 impl Dropped {
     /// Each, with its name.
-    pub const ALL: [(Self, &str); 2] = [(Self::Gone, "gone"), (Self::Late, "late")];
+    pub const ALL: [(Self, &str); 3] = [(Self::Gone, "gone"), (Self::Late, "late"), (Self::Spent, "spent")];
 }
 
 /// How often a time was how long.

@@ -1,13 +1,15 @@
 //! The lane under conditions that no client can bring about at will: jobs that wait for the test, panic, or look at the
 //! memory.
 
-use std::sync::mpsc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use argon2::{Block, Params};
 use argon2_kernel::Kernel;
+use tokio::sync::{Semaphore, TryAcquireError};
 
-use super::lane::Lane;
+use super::lane::{Gate, Lane};
 use super::memory::Memory;
 use super::{Dropped, HashError, LaneStats, PasswordHasher, Refusal, Turn};
 use crate::domain::{Password, PasswordHash};
@@ -20,9 +22,9 @@ fn password(text: &str) -> Password {
     Password::parse(text.to_owned(), 1).unwrap()
 }
 
-/// A turn of the client of this number, with all the time in the world.
-fn turn(client: u8) -> Turn {
-    Turn { client: Some([192, 0, 2, client].into()), deadline: Instant::now() + Duration::from_secs(600) }
+/// A turn of the only client of the network of this number, with all the time in the world.
+fn turn(network: u8) -> Turn {
+    Turn { client: Some([192, 0, network, 1].into()), deadline: Instant::now() + Duration::from_secs(600) }
 }
 
 fn refused(stats: &LaneStats, refusal: Refusal) -> u64 {
@@ -100,14 +102,13 @@ async fn in_a_full_queue_who_has_fewest_displaces_the_latest_of_who_has_most() {
     assert_eq!((busy.lane.stats().waiting, busy.lane.stats().running), (3, 1));
 
     let fourth = busy.queue(turn(1), "a4").await;
-    assert!(matches!(fourth.await.unwrap(), Err(HashError::Overloaded { .. })), "no room, and nobody who has more");
-    assert!(matches!(busy.lane.require_room(&turn(1)), Err(HashError::Overloaded { .. })));
+    assert!(matches!(fourth.await.unwrap(), Err(HashError::Overloaded)), "no room, and nobody who has more");
+    assert!(matches!(busy.lane.require_room(&turn(1)), Err(HashError::Overloaded)));
     assert_eq!(refused(&busy.lane.stats(), Refusal::Full), 2);
 
     assert!(busy.lane.require_room(&turn(2)).is_ok());
     let other = busy.queue(turn(2), "b1").await;
-    let Err(HashError::Overloaded { retry_after }) = third.await.unwrap() else { panic!("it gave way") };
-    assert!(retry_after.as_secs() >= 1 && retry_after.subsec_nanos() == 0, "{retry_after:?}");
+    assert!(matches!(third.await.unwrap(), Err(HashError::Overloaded)), "it gave way");
     assert_eq!(refused(&busy.lane.stats(), Refusal::Displaced), 1);
     assert_eq!(busy.lane.stats().waiting, 3);
     drop((first, other));
@@ -115,7 +116,32 @@ async fn in_a_full_queue_who_has_fewest_displaces_the_latest_of_who_has_most() {
 }
 
 #[tokio::test]
-async fn who_could_not_be_served_in_time_is_refused_at_once_and_told_when_to_come_back() {
+async fn a_quarter_of_the_queue_is_for_networks_that_had_no_turn_lately() {
+    let busy = Busy::start(8).await;
+    let mut waiting = Vec::new();
+    for _ in 0..6 {
+        // The busy one is of this network.
+        waiting.push(busy.queue(turn(0), "known").await);
+    }
+    let seventh = busy.queue(turn(0), "known").await;
+    assert!(matches!(seventh.await.unwrap(), Err(HashError::Overloaded)), "it is known, and two places are left");
+    for network in 1..=2 {
+        waiting.push(busy.queue(turn(network), "new").await);
+    }
+    assert_eq!((busy.lane.stats().waiting, refused(&busy.lane.stats(), Refusal::Displaced)), (8, 0));
+    waiting.push(busy.queue(turn(3), "new").await);
+    assert_eq!((busy.lane.stats().waiting, refused(&busy.lane.stats(), Refusal::Displaced)), (8, 1));
+    drop(busy.release);
+    busy.busy.await.unwrap().unwrap();
+    for job in waiting {
+        let _ = job.await.unwrap();
+    }
+    let ran: Vec<_> = busy.order.try_iter().collect();
+    assert_eq!(ran, ["known", "new", "new", "new", "known", "known", "known", "known"]);
+}
+
+#[tokio::test]
+async fn who_could_not_be_served_in_time_is_refused_at_once() {
     let busy = Busy::start(16).await;
     busy.lane.assume(Duration::from_secs(10));
     let mut flood = Vec::new();
@@ -131,15 +157,11 @@ async fn who_could_not_be_served_in_time_is_refused_at_once_and_told_when_to_com
         ("nobody in particular is another client", within(25, Turn { client: None, ..turn(2) }), 3),
         ("too late already", within(0, turn(3)), 4),
     ] {
-        let result = busy.lane.require_room(&turn);
+        let _ = busy.lane.require_room(&turn);
         assert_eq!(refused(&busy.lane.stats(), Refusal::Deadline), refusals, "{name}");
-        if let Err(error) = result {
-            let HashError::Overloaded { retry_after } = error else { panic!("{name}: {error}") };
-            assert_eq!(retry_after, Duration::from_secs(60), "{name}: one runs and five wait");
-        }
     }
     let late = busy.queue(within(15, turn(2)), "late").await;
-    assert!(matches!(late.await.unwrap(), Err(HashError::Overloaded { .. })));
+    assert!(matches!(late.await.unwrap(), Err(HashError::Overloaded)));
     assert_eq!(busy.finish(flood.pop().unwrap()).await, ["flood"; 5]);
 }
 
@@ -172,6 +194,40 @@ async fn whose_time_has_passed_is_not_hashed() {
 }
 
 #[tokio::test]
+async fn a_job_begins_when_its_gate_lets_it_and_holds_nobody_else_up_until_then() {
+    let busy = Busy::start(16).await;
+    let one = Arc::new(Semaphore::new(1));
+    let queue = |name| {
+        let (lane, ran, one) = (busy.lane, busy.ran.clone(), Arc::clone(&one));
+        let gate: Gate = Box::new(move || match Arc::clone(&one).try_acquire_owned() {
+            Ok(permit) => Ok(Some(Box::new(permit))),
+            Err(TryAcquireError::NoPermits) => Ok(None),
+            Err(TryAcquireError::Closed) => Err(Duration::from_secs(7)),
+        });
+        tokio::spawn(lane.run_past(Some(gate), turn(1), std::future::pending(), move |_| {
+            ran.send(name).unwrap();
+            Ok(vec![1; 32].into())
+        }))
+    };
+    let [first, second, third] = ["a1", "a2", "a3"].map(queue);
+    tokio::task::yield_now().await;
+    let other = busy.queue(turn(2), "b1").await;
+    busy.release.send(()).unwrap();
+    let (_, permit) = first.await.unwrap().unwrap();
+    other.await.unwrap().unwrap();
+    assert_eq!(busy.order.try_iter().collect::<Vec<_>>(), ["a1", "b1"], "one at a time of a");
+    assert_eq!(busy.lane.stats().waiting, 2);
+    drop(permit);
+    let (_, permit) = second.await.unwrap().unwrap();
+    one.close();
+    drop(permit);
+    let Err(HashError::Spent { retry_after }) = third.await.unwrap() else { panic!("it ran") };
+    assert_eq!(retry_after, Duration::from_secs(7));
+    assert_eq!(busy.order.try_iter().collect::<Vec<_>>(), ["a2"]);
+    assert_eq!(dropped(&busy.lane.stats(), Dropped::Spent), 1);
+}
+
+#[tokio::test]
 async fn a_hash_that_runs_keeps_its_place_when_nobody_waits_for_it_any_more() {
     let busy = Busy::start(1).await;
     busy.busy.abort();
@@ -201,10 +257,10 @@ async fn the_threads_end_with_the_lane_and_give_their_memory_back() {
     lane.run(turn(1), std::future::pending(), |memory| memory.take(8).map(|_| vec![0; 32].into())).await.unwrap();
     assert!(lane.stats().memory >= 8 * Block::SIZE);
     drop(lane);
-    while std::sync::Arc::strong_count(&memory) > 1 {
+    while Arc::strong_count(&memory) > 1 {
         std::thread::yield_now();
     }
-    assert_eq!(memory.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(memory.load(Ordering::Relaxed), 0);
 }
 
 /// Hashes in the memory and tells how many of all blocks hold anything after it.
@@ -216,9 +272,9 @@ fn hash_in(memory: &mut Memory, blocks: usize) -> usize {
 
 #[test]
 fn memory_is_reused_without_leaving_anything_and_is_all_zero_when_it_was_wiped() {
-    let held = std::sync::Arc::default();
-    let mut memory = Memory::new(64, std::sync::Arc::clone(&held));
-    let bytes = || held.load(std::sync::atomic::Ordering::Relaxed);
+    let held = Arc::default();
+    let mut memory = Memory::new(64, Arc::clone(&held));
+    let bytes = || held.load(Ordering::Relaxed);
     assert_eq!(bytes(), 0, "nothing before the first hash");
     assert_eq!((hash_in(&mut memory, 32), bytes()), (32, 64 * Block::SIZE), "the usual at once");
     assert_eq!(hash_in(&mut memory, 64), 64);
@@ -227,13 +283,29 @@ fn memory_is_reused_without_leaving_anything_and_is_all_zero_when_it_was_wiped()
     assert_eq!((memory.used(), memory.is_dirty()), (0, false));
 
     assert_eq!((hash_in(&mut memory, 256), bytes()), (256, 256 * Block::SIZE), "a costlier one takes more");
-    memory.trim();
+    memory.give_back();
     assert_eq!((memory.used(), bytes()), (0, 0), "and gives it back");
-    assert_eq!((hash_in(&mut memory, 64), bytes()), (64, 64 * Block::SIZE));
-    memory.trim();
-    assert_eq!((memory.used(), bytes()), (64, 64 * Block::SIZE), "the usual is kept");
     drop(memory);
     assert_eq!(bytes(), 0);
+}
+
+#[test]
+fn the_memory_of_costlier_hashes_is_kept_while_they_come_and_given_back_when_they_do_not() {
+    let held = Arc::default();
+    let mut memory = Memory::new(64, Arc::clone(&held));
+    let mut hash = |blocks| {
+        hash_in(&mut memory, blocks);
+        memory.trim();
+        held.load(Ordering::Relaxed) / Block::SIZE
+    };
+    for round in 0..100 {
+        assert_eq!(hash(256), 256, "{round}");
+        assert!((0..3).all(|_| hash(64) == 256), "{round}");
+    }
+    assert_eq!((0..32).map(|_| hash(64)).last(), Some(64), "the usual");
+    assert_eq!(hash(1_024), 1_024);
+    let costly: Vec<_> = (0..32).map(|_| hash(256)).collect();
+    assert!(costly[..14].iter().all(|blocks| *blocks == 1_024) && costly[31] == 256, "{costly:?}");
 }
 
 #[tokio::test]

@@ -1,41 +1,51 @@
 //! The table `auth.users` of the hosted identity service as CSV, with a row of names before the others: `id`, `email` and
-//! `encrypted_password`, and if they are there `email_confirmed_at`, `created_at`, `banned_until`, `deleted_at` and
-//! `raw_user_meta_data`, whose JSON may hold `name` or `full_name` and `firm_name`. Other columns are passed over.
+//! `encrypted_password`, and those of [`OPTIONAL`] that are there. The JSON of `raw_user_meta_data` may hold `name` or
+//! `full_name` and `firm_name`. Other columns are passed over.
 //!
 //! Each account gets a firm of its own, whose administrator it is: nothing there says who belongs together.
+//!
+//! Every column that is read has a type in which no spelling of NULL is a value, so whether one was quoted makes no
+//! difference. Names are within the JSON, where NULL is `null` and "Null" is somebody's name.
 //!
 //! A record is one line, or several when a line end is quoted. A quotation that is never closed would swallow the rest of
 //! the file, so the lines of a record that makes no sense are read again, without the first.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::lines::{LONGEST, Line, Lines, too_long};
-use super::{Record, Refusal, timestamp};
-use crate::domain::{DraftError, DraftProblem, PortableAccount, PortableDraft};
+use super::{Record, Refusal, typed};
+use crate::domain::{PortableAccount, PortableDraft};
 
-/// The names of the columns that are read. The first three must be there.
-const COLUMNS: [&str; 8] = [
-    "id",
-    "email",
-    "encrypted_password",
+/// The columns that must be there.
+const REQUIRED: [&str; 3] = ["id", "email", "encrypted_password"];
+
+/// The other columns that are read. `confirmed_at` may speak of a telephone, so it proves no address.
+const OPTIONAL: [&str; 9] = [
     "email_confirmed_at",
+    "confirmed_at",
     "created_at",
     "banned_until",
     "deleted_at",
     "raw_user_meta_data",
+    "is_super_admin",
+    "is_sso_user",
+    "is_anonymous",
 ];
+
+/// By how much the clock of the machine that wrote the file may be ahead.
+const AHEAD: Duration = Duration::DAY;
 
 #[derive(Debug)]
 pub(super) struct AuthUsers {
     lines: Lines,
     /// Lines that have been read and are to be read again.
     pending: VecDeque<Line>,
-    /// Where each of [`COLUMNS`] is.
-    columns: [Option<usize>; 8],
+    /// Where each column that is read is, if it is there.
+    columns: HashMap<&'static str, usize>,
     width: usize,
     now: OffsetDateTime,
 }
@@ -45,9 +55,17 @@ impl AuthUsers {
     pub fn open(mut lines: Lines, now: OffsetDateTime) -> Result<Self, String> {
         let header = lines.next().map_err(|cause| cause.to_string())?.and_then(|line| line.text);
         let names = header.as_deref().and_then(fields).unwrap_or_default();
-        let columns = COLUMNS.map(|name| names.iter().position(|found| found.trim() == name));
-        if let Some(missing) = COLUMNS.iter().zip(&columns).take(3).find(|(_, at)| at.is_none()) {
-            return Err(format!("the first line must name the columns, and names no {}", missing.0));
+        let mut columns = HashMap::new();
+        for column in REQUIRED.into_iter().chain(OPTIONAL) {
+            let mut places = (0..).zip(&names).filter(|(_, name)| name.trim() == column).map(|(place, _)| place);
+            match (places.next(), places.next()) {
+                (Some(place), None) => drop(columns.insert(column, place)),
+                (Some(_), Some(_)) => return Err(format!("the first line names the column {column} twice")),
+                (None, _) if REQUIRED.contains(&column) => {
+                    return Err(format!("the first line must name the columns, and names no {column}"));
+                }
+                (None, _) => {}
+            }
         }
         Ok(Self { lines, pending: VecDeque::new(), columns, width: names.len(), now })
     }
@@ -61,15 +79,19 @@ impl AuthUsers {
         loop {
             let Some(first) = self.next_line()? else { return Ok(None) };
             let place = first.number;
-            let account = match first.text {
+            let taken = match first.text {
                 None => Err(too_long()),
                 Some(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
                 Some(text) => {
                     let fields = self.record(text)?;
-                    fields.and_then(|fields| self.account(&fields))
+                    fields.and_then(|fields| Row { columns: &self.columns, fields: &fields }.account(self.now))
                 }
             };
-            return Ok(Some(Record { place, account }));
+            let (account, notes) = match taken {
+                Ok((account, notes)) => (Ok(account), notes),
+                Err(refusal) => (Err(refusal), Vec::new()),
+            };
+            return Ok(Some(Record { place, account, notes }));
         }
     }
 
@@ -108,49 +130,89 @@ impl AuthUsers {
         }
         Ok(Err(Refusal::malformed(problem)))
     }
+}
 
-    fn account(&self, fields: &[String]) -> Result<PortableAccount, Refusal> {
-        let [id, email, hash, confirmed, created, banned, deleted, meta] =
-            self.columns.map(|at| at.and_then(|at| fields.get(at)).map_or("", |field| field.trim()));
-        let meta: Map<String, Value> = match meta {
-            "" | "null" => Map::new(),
-            json => serde_json::from_str(json).map_err(|_| bad("raw_user_meta_data", "is no JSON object"))?,
-        };
+/// A record whose fields are as many as the columns.
+struct Row<'a> {
+    columns: &'a HashMap<&'static str, usize>,
+    fields: &'a [String],
+}
+
+impl<'a> Row<'a> {
+    fn text(&self, column: &'static str) -> Option<&'a str> {
+        self.columns.get(column).and_then(|at| self.fields.get(*at)).and_then(|text| typed::given(text))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Option<OffsetDateTime>, Refusal> {
+        const FORM: &str = "must be a time as in 2026-03-04 05:06:07+00, or empty";
+        self.text(column).map(|text| typed::time(text).ok_or_else(|| Refusal::field(column, FORM))).transpose()
+    }
+
+    fn is_true(&self, column: &'static str) -> Result<bool, Refusal> {
+        let bad = || Refusal::field(column, "must be true or false, or empty");
+        self.text(column).map_or(Ok(false), |text| typed::boolean(text).ok_or_else(bad))
+    }
+
+    fn is_banned(&self, now: OffsetDateTime) -> Result<bool, Refusal> {
+        const COLUMN: &str = "banned_until";
+        match self.text(COLUMN) {
+            None | Some("-infinity") => Ok(false),
+            Some("infinity") => Ok(true),
+            Some(_) => Ok(self.time(COLUMN)?.is_some_and(|until| until > now)),
+        }
+    }
+
+    fn meta(&self) -> Result<Map<String, Value>, Refusal> {
+        const COLUMN: &str = "raw_user_meta_data";
+        let bad = |_| Refusal::field(COLUMN, "is no JSON object");
+        self.text(COLUMN).map_or(Ok(Map::new()), |json| serde_json::from_str(json).map_err(bad))
+    }
+
+    /// The account, and what to tell of it. All of a record is read, also what changes nothing here: one whose columns are
+    /// out of place must not be taken for another.
+    fn account(&self, now: OffsetDateTime) -> Result<(PortableAccount, Vec<&'static str>), Refusal> {
+        let required = |column| self.text(column).ok_or_else(|| Refusal::field(column, "is required"));
+        let id = required("id")?;
+        if self.is_true("is_anonymous")? {
+            return Err(Refusal::field("is_anonymous", "is true: such a user has nothing to sign in with"));
+        }
+        if self.is_true("is_sso_user")? {
+            const WHY: &str = "is true: such a user signs in at an identity provider, which this service has not";
+            return Err(Refusal::field("is_sso_user", WHY));
+        }
+        let email = required("email")?;
+        let confirmed = self.time("email_confirmed_at")?;
+        if confirmed.is_some_and(|at| at > now + AHEAD) {
+            return Err(Refusal::field("email_confirmed_at", "must not be in the future"));
+        }
+        self.time("confirmed_at")?;
+        let (is_banned, is_deleted) = (self.is_banned(now)?, self.time("deleted_at")?.is_some());
+        let meta = self.meta()?;
         let text = |field| meta.get(field).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         let name = text("name").or_else(|| text("full_name"));
         // Whoever gave no name is called as mail is addressed.
         let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or_default());
-        let is_banned = match banned {
-            "" => false,
-            "infinity" => true,
-            until => timestamp::parse(until).ok_or_else(|| bad("banned_until", NO_TIME))? > self.now,
-        };
         let draft = PortableDraft {
             id,
             email,
             name,
             firm_name: text("firm_name").unwrap_or(name),
             role: "admin",
-            password_hash: hash,
-            status: if is_banned || !deleted.is_empty() { "inactive" } else { "active" },
-            email_verified: !confirmed.is_empty(),
-            created_at: match created {
-                "" => None,
-                at => Some(timestamp::parse(at).ok_or_else(|| bad("created_at", NO_TIME))?),
-            },
+            password_hash: self.text("encrypted_password").unwrap_or_default(),
+            status: if is_banned || is_deleted { "inactive" } else { "active" },
+            email_verified: confirmed.is_some(),
+            created_at: self.time("created_at")?,
             ..PortableDraft::default()
         };
-        if id.is_empty() {
-            return Err(bad("id", "is required"));
-        }
-        if email.is_empty() {
-            return Err(bad("email", "is required"));
-        }
-        Ok(draft.parse(self.now)?)
+        let notes = [
+            (is_deleted, "deleted_at is a time: the account is inactive"),
+            (is_banned, "banned_until is in the future: the account is inactive"),
+            (self.is_true("is_super_admin")?, "is_super_admin is true, which gives no rights here"),
+        ];
+        let notes = notes.into_iter().filter_map(|(applies, note)| applies.then_some(note)).collect();
+        Ok((draft.parse(now)?, notes))
     }
 }
-
-const NO_TIME: &str = "must be a time as in 2026-03-04 05:06:07+00";
 
 /// Whether a quotation goes on in the next line.
 fn is_open(text: &[u8]) -> bool {
@@ -167,8 +229,4 @@ fn fields(text: &[u8]) -> Option<Vec<String>> {
     let mut record = csv::StringRecord::new();
     reader.read_record(&mut record).ok().filter(|found| *found)?;
     Some(record.iter().map(str::to_owned).collect())
-}
-
-fn bad(field: &'static str, problem: &'static str) -> Refusal {
-    Refusal::Field(DraftError { field, problem: DraftProblem::Value(problem) })
 }

@@ -8,7 +8,7 @@ mod auth_users_csv;
 mod lines;
 mod mongo_users;
 pub mod ndjson;
-mod timestamp;
+mod typed;
 mod username_sqlite;
 
 use std::fs::File;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::domain::{DraftError, PortableAccount};
+use crate::domain::{DraftError, DraftProblem, PortableAccount};
 use auth_users_csv::AuthUsers;
 use lines::{Line, Lines};
 use username_sqlite::Users;
@@ -45,6 +45,8 @@ pub struct Record {
     pub place: u64,
     /// What it is.
     pub account: Result<PortableAccount, Refusal>,
+    /// What whoever imports it should know, where it was taken with less than stands there.
+    pub notes: Vec<&'static str>,
 }
 
 /// Why a line or row is not taken. Never holds what stands there.
@@ -61,6 +63,10 @@ pub enum Refusal {
 impl Refusal {
     fn malformed(problem: impl Into<String>) -> Self {
         Self::Malformed(problem.into())
+    }
+
+    fn field(field: &'static str, problem: &'static str) -> Self {
+        Self::Field(DraftError { field, problem: DraftProblem::Value(problem) })
     }
 }
 
@@ -187,7 +193,7 @@ fn next_line(lines: &mut Lines, parse: ParseLine, now: OffsetDateTime) -> io::Re
             Some(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
             Some(text) => parse(text, now),
         };
-        return Ok(Some(Record { place: number, account }));
+        return Ok(Some(Record { place: number, account, notes: Vec::new() }));
     }
     Ok(None)
 }

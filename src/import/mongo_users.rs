@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::Refusal;
-use crate::domain::{DraftError, DraftProblem, PasswordHash, PortableAccount, PortableDraft, derived_id};
+use crate::domain::{PasswordHash, PortableAccount, PortableDraft, derived_id};
 
 pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount, Refusal> {
     let user = object(line)?;
-    let id = object_id(&user).ok_or_else(|| Refusal::malformed("_id must be an ObjectId"))?;
-    let password = text(&user, "password").filter(|text| !text.is_empty()).ok_or_else(missing)?;
+    let id = object_id(&user).ok_or_else(|| Refusal::field("_id", "must be an ObjectId"))?;
+    let password = text(&user, "password")?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
     let draft = PortableDraft {
         id: &derived_id("mongo-users", &id).to_string(),
-        username: text(&user, "username").unwrap_or_default(),
+        username: text(&user, "username")?.unwrap_or_default(),
         password_hash: password,
         // An ObjectId begins with the seconds of when it was made.
         created_at: i64::from_str_radix(&id[..8], 16).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
@@ -28,7 +28,7 @@ pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount,
 
 /// That nobody could sign in with: there is no reset for an account without an address.
 pub(super) fn missing() -> Refusal {
-    Refusal::Field(DraftError { field: "password", problem: DraftProblem::Value("is required") })
+    Refusal::field("password", "is required")
 }
 
 fn object(line: &[u8]) -> Result<Map<String, Value>, Refusal> {
@@ -56,7 +56,7 @@ fn shell_mode(line: &[u8]) -> Option<Vec<u8>> {
 /// `{"$oid": "…"}`, or the string alone: 24 hexadecimal digits.
 fn object_id(user: &Map<String, Value>) -> Option<String> {
     let id = match user.get("_id")? {
-        Value::Object(id) => text(id, "$oid")?,
+        Value::Object(id) => id.get("$oid")?.as_str()?,
         Value::String(id) => id,
         _ => return None,
     };
@@ -64,6 +64,11 @@ fn object_id(user: &Map<String, Value>) -> Option<String> {
     is_one.then(|| id.to_ascii_lowercase())
 }
 
-fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
-    object.get(field).and_then(Value::as_str)
+/// `None` where there is none, or a null.
+fn text<'a>(user: &'a Map<String, Value>, field: &'static str) -> Result<Option<&'a str>, Refusal> {
+    match user.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::field(field, "must be a text in quotation marks")),
+    }
 }

@@ -14,8 +14,8 @@ use std::io::{self, Write};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Refusal, timestamp};
-use crate::domain::{DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
+use super::{Refusal, typed};
+use crate::domain::{Identity, PasswordHash, PortableAccount, PortableDraft};
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -60,10 +60,10 @@ pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount,
     }
     let line: Line = serde_json::from_slice(line).map_err(|error| unreadable(line, &error))?;
     let created_at = match &line.created_at {
-        Some(text) => Some(timestamp::parse(text).ok_or(DraftError {
-            field: "created_at",
-            problem: DraftProblem::Value("must be a time as in 2026-03-04T05:06:07Z"),
-        })?),
+        Some(text) => {
+            let bad = || Refusal::field("created_at", "must be a time as in 2026-03-04T05:06:07Z");
+            Some(typed::time(text).ok_or_else(bad)?)
+        }
         None => None,
     };
     let firm = line.firm.unwrap_or_default();
@@ -89,7 +89,7 @@ pub fn write(account: &PortableAccount, to: &mut impl Write) -> io::Result<()> {
         id: Some(account.id.to_string()),
         password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc),
         status: Some(account.status.as_str().to_owned()),
-        created_at: timestamp::write(account.created_at),
+        created_at: typed::write_time(account.created_at),
         ..Line::default()
     };
     match &account.identity {
@@ -112,10 +112,20 @@ fn unreadable(line: &[u8], error: &serde_json::Error) -> Refusal {
         return Refusal::malformed(format!("no JSON object: it breaks off or goes wrong at column {}", error.column()));
     }
     let mut reader = serde_json::Deserializer::from_slice(line);
-    match serde_path_to_error::deserialize::<_, Line>(&mut reader) {
-        Err(error) if error.path().iter().len() > 0 => {
-            Refusal::malformed(format!("the field `{}` is unknown, there twice, or of another type", error.path()))
-        }
-        _ => Refusal::malformed("no JSON object"),
-    }
+    let Err(error) = serde_path_to_error::deserialize::<_, Line>(&mut reader) else {
+        return Refusal::malformed("no JSON object");
+    };
+    let (field, said) = (error.path().to_string(), error.inner().to_string());
+    Refusal::malformed(if let Some(name) = said.strip_prefix("duplicate field `") {
+        format!("the field `{}` is there twice", name.split('`').next().unwrap_or_default())
+    } else if said.starts_with("unknown field") {
+        format!("the field `{field}` is unknown")
+    } else {
+        let expected = match field.as_str() {
+            "email_verified" => "true or false",
+            "firm" => "an object with `id` and `name`",
+            _ => "a text in quotation marks",
+        };
+        format!("the field `{field}` must be {expected}")
+    })
 }

@@ -1,5 +1,7 @@
 //! The SQLite file of the username contract's second store: `users(id text primary key, username, password, is_active,
 //! created_at)`, the last in milliseconds. Opened for reading only; whoever is at work with it goes on.
+//!
+//! A column of SQLite's holds what was put into it, whatever its type says: a number may be there as a text, and NULL as one.
 
 use std::path::Path;
 
@@ -8,14 +10,11 @@ use sqlx::{ConnectOptions as _, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{BATCH, Record, Refusal, mongo_users};
-use crate::domain::{DraftError, DraftProblem, PasswordHash, PortableAccount, PortableDraft, derived_id};
+use super::{BATCH, Record, Refusal, mongo_users, typed};
+use crate::domain::{PasswordHash, PortableAccount, PortableDraft, derived_id};
 
-/// A column holds what was put into it, whatever its type says: hence the casts, and a look at the types of the numbers.
 const PAGE: &str = "select rowid, cast(id as text), cast(username as text), cast(password as text), \
-     typeof(is_active) in ('integer', 'null'), cast(is_active as integer), \
-     typeof(created_at) in ('integer', 'real', 'null'), cast(created_at as integer) \
-     from users where rowid > ?1 order by rowid limit ?2";
+     cast(is_active as text), cast(created_at as text) from users where rowid > ?1 order by rowid limit ?2";
 
 /// The rows that have not been read.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ impl Users {
         for row in rows.map_err(problem)? {
             self.after = row.try_get(0).map_err(problem)?;
             self.rows += 1;
-            records.push(Record { place: self.rows, account: account(&row, self.now) });
+            records.push(Record { place: self.rows, account: account(&row, self.now), notes: Vec::new() });
         }
         Ok(records)
     }
@@ -67,20 +66,20 @@ impl Users {
 
 fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, Refusal> {
     let text = |column: usize, field| {
-        row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default).map_err(|_| bad(field, "is no text"))
-    };
-    let number = |column: usize, field, what| match row.try_get(column) {
-        Ok(true) => row.try_get::<Option<i64>, _>(column + 1).map_err(|_| bad(field, what)),
-        _ => Err(bad(field, what)),
+        let text = row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
+        text.map_err(|_| Refusal::field(field, "is no text"))
     };
     let (id, username, password) = (text(1, "id")?, text(2, "username")?, text(3, "password")?);
-    let is_active = number(4, "is_active", "must be 0 or 1")? != Some(0);
-    let created_at = number(6, "created_at", "must be a number of milliseconds")?
-        .map(|millis| OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000))
-        .transpose()
-        .map_err(|_| bad("created_at", "is out of range"))?;
+    let (is_active, created_at) = (text(4, "is_active")?, text(5, "created_at")?);
+    let is_active = match typed::given(&is_active) {
+        None => true,
+        // A column of real numbers makes 1.0 of 1.
+        Some(text) => typed::boolean(text.strip_suffix(".0").unwrap_or(text))
+            .ok_or_else(|| Refusal::field("is_active", "must be 0 or 1"))?,
+    };
+    let created_at = typed::given(&created_at).map(time).transpose()?;
     if id.is_empty() {
-        return Err(bad("id", "is required"));
+        return Err(Refusal::field("id", "is required"));
     }
     if password.is_empty() {
         return Err(mongo_users::missing());
@@ -99,8 +98,15 @@ fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, Refu
     Ok(PortableAccount { password_hash: account.password_hash.map(PasswordHash::of_trimmed), ..account })
 }
 
-fn bad(field: &'static str, problem: &'static str) -> Refusal {
-    Refusal::Field(DraftError { field, problem: DraftProblem::Value(problem) })
+/// Milliseconds, or a time that is written out.
+fn time(text: &str) -> Result<OffsetDateTime, Refusal> {
+    let bad = |problem| Refusal::field("created_at", problem);
+    match text.strip_suffix(".0").unwrap_or(text).parse::<i64>() {
+        Ok(millis) => OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+            .map_err(|_| bad("is out of range")),
+        Err(_) => typed::time(text)
+            .ok_or_else(|| bad("must be a number of milliseconds, or a time as in 2026-03-04T05:06:07Z")),
+    }
 }
 
 /// SQLite's own sentence: it names what is missing and no values.

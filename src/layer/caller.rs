@@ -1,4 +1,4 @@
-//! The proof that a request was authenticated.
+//! The proof that a request was authenticated, and the lesser proof that it could have been once.
 
 use std::sync::Arc;
 
@@ -23,6 +23,22 @@ impl Caller {
     /// The sign-in.
     pub fn session_id(&self) -> Uuid {
         self.0.sid
+    }
+
+    /// Everything that the token says.
+    pub fn claims(&self) -> &Claims {
+        &self.0
+    }
+}
+
+/// Who called once, as a token says that is good but for two things: it may have expired, and its session may have ended.
+/// Enough to end that session, and a type of its own so that nobody takes it for a [`Caller`]. Only the layer makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerCaller(Arc<Claims>);
+
+impl FormerCaller {
+    pub(super) fn new(verified: Claims) -> Self {
+        Self(Arc::new(verified))
     }
 
     /// Everything that the token says.

@@ -22,7 +22,7 @@ pin_project! {
     #[project = KindProjection]
     enum Kind<F, R, B> {
         Refused { response: Option<Response<B>> },
-        Public { #[pin] inner: F },
+        Unsigned { #[pin] inner: F },
         Authenticated { #[pin] inner: F, guard: Arc<Guard<R>>, caller: Caller },
     }
 }
@@ -32,8 +32,9 @@ impl<F, R, B> ResponseFuture<F, R, B> {
         Self { kind: Kind::Refused { response: Some(response) } }
     }
 
-    pub(super) fn public(inner: F) -> Self {
-        Self { kind: Kind::Public { inner } }
+    /// One that gets no fresh token, whatever it says.
+    pub(super) fn unsigned(inner: F) -> Self {
+        Self { kind: Kind::Unsigned { inner } }
     }
 
     pub(super) fn authenticated(inner: F, guard: Arc<Guard<R>>, caller: Caller) -> Self {
@@ -53,7 +54,7 @@ where
                 Some(response) => Poll::Ready(Ok(response)),
                 None => Poll::Pending, // polled again after it was ready: a caller's bug, not worth a panic
             },
-            KindProjection::Public { inner } => inner.poll(cx),
+            KindProjection::Unsigned { inner } => inner.poll(cx),
             KindProjection::Authenticated { inner, guard, caller } => {
                 let mut response = ready!(inner.poll(cx))?;
                 guard.countersign(&mut response, caller);

@@ -2,11 +2,12 @@
 //! [`Caller`], and countersigns the answer with a fresh token.
 //!
 //! 1. **Two carriers**, `token: <jwt>` and `authorization: Bearer <jwt>`, and exactly one credential: the same token in
-//!    both is one, two different ones are refused, and so is a repeated header.
+//!    both is one, two different ones are refused, and so is a repeated header. An `authorization` of another scheme is
+//!    nobody's token, and as good as none.
 //! 2. **Public by exact path**, given at construction. Everything else is guarded, including what does not exist yet.
 //! 3. **A fresh token on every answer** of an authenticated call, errors included, in the header `token` (with
 //!    `cache-control: no-store`). Two answers never carry one: an unauthenticated one (HTTP 401, or gRPC status 16 in
-//!    the headers), and one whose session is over by the time it leaves, or may be. So logging out needs no rule of its own.
+//!    the headers), and one whose session is over by the time it leaves, or may be.
 //! 4. **A refresh keeps** the subject, the session, the sign-in time and the lifetime; a ceiling on the sign-in time ends
 //!    endless sliding. A handler that has just read the account puts a [`Profile`](crate::token::Profile) into the
 //!    *response* extensions, and the fresh token shows that.
@@ -17,7 +18,10 @@
 //! 7. **Who wants to know of fresh tokens** is told by the closure of [`AuthLayer::on_fresh_token`], after the answer has
 //!    been given one.
 //! 8. **Fail closed**: while the [set of revocations](crate::revocations) is stale, no token is accepted, and the refusal
-//!    is [`Refusal::Unavailable`]: the token may well be good, so the client must keep it and try again.
+//!    is [`Refusal::Unavailable`]: the token may well be good, so the client must keep it and try again. The same goes for a
+//!    token from the future, and for all of them while this machine's clock is further off than is tolerated.
+//! 9. **Ending by exact path**, for logging out: [`AuthLayer::ending`] lets a token pass that has expired or was revoked. The
+//!    handler gets a [`FormerCaller`], which proves less, and no answer there carries a token.
 //!
 //! ```no_run
 //! use std::{sync::Arc, time::Duration};
@@ -60,8 +64,9 @@ mod guard;
 #[expect(clippy::module_inception, reason = "tower's convention: a middleware is mod, layer, service, future")]
 mod layer;
 mod service;
+mod warning;
 
-pub use caller::Caller;
+pub use caller::{Caller, FormerCaller};
 pub use credential::{Credential, read as read_credential};
 pub use future::ResponseFuture;
 pub use guard::Refusal;

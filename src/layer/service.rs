@@ -1,4 +1,4 @@
-//! The middleware itself: the tower plumbing around [`Guard::verify`].
+//! The middleware itself: the tower plumbing around [`Guard::admit`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tower::Service;
 
 use super::credential::TOKEN;
 use super::future::ResponseFuture;
-use super::guard::{Guard, Refusal};
+use super::guard::{Admitted, Guard, Refusal};
 
 /// Middleware that authenticates requests to `S`. See the [module](super).
 pub struct Auth<S, R> {
@@ -32,14 +32,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        if self.guard.public.contains(request.uri().path()) {
-            return ResponseFuture::public(self.inner.call(request));
+        let admitted = match self.guard.admit(request.uri().path(), request.headers()) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return ResponseFuture::refused((self.guard.refuse)(refusal)),
+        };
+        if !matches!(admitted, Admitted::Anyone) {
+            request.headers_mut().remove(TOKEN);
+            request.headers_mut().remove(AUTHORIZATION);
         }
-        match self.guard.verify(request.headers()) {
-            Err(refusal) => ResponseFuture::refused((self.guard.refuse)(refusal)),
-            Ok(caller) => {
-                request.headers_mut().remove(TOKEN);
-                request.headers_mut().remove(AUTHORIZATION);
+        match admitted {
+            Admitted::Anyone => ResponseFuture::unsigned(self.inner.call(request)),
+            Admitted::Former(former) => {
+                request.extensions_mut().insert(former);
+                ResponseFuture::unsigned(self.inner.call(request))
+            }
+            Admitted::Caller(caller) => {
                 request.extensions_mut().insert(caller.clone());
                 ResponseFuture::authenticated(self.inner.call(request), Arc::clone(&self.guard), caller)
             }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
+use tonic::Status;
 
 use super::transcoder::escapes::pairs;
 
@@ -21,38 +22,50 @@ const MAX_BYTES: usize = 64 * 1_024;
 /// Until a body is complete. A gRPC message is under the call's deadline instead.
 const ARRIVAL: Duration = Duration::from_secs(20);
 
-/// A body that is no JSON at all. What *is* JSON but not what a route takes is the RPC's to refuse, so that a closed
-/// registration, say, is answered first.
+/// Why a body was not read.
 #[derive(Debug)]
-pub(super) struct Unreadable {
+pub(super) enum Unreadable {
+    /// It is no JSON at all. What *is* JSON but not what a route takes is the RPC's to refuse, so that a closed
+    /// registration, say, is answered first.
+    Wrong(Wrong),
+    /// Whoever brought it has no room for it, and said so as an RPC does.
+    Refused(Box<Status>),
+}
+
+/// What is wrong with a body.
+#[derive(Debug)]
+pub(super) struct Wrong {
     pub status: StatusCode,
     pub code: &'static str,
     pub text: &'static str,
 }
 
-const NOT_JSON: Unreadable = Unreadable {
+const NOT_JSON: Unreadable = Unreadable::Wrong(Wrong {
     status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
     code: "unsupported_media_type",
     text: "the content type must be application/json",
-};
+});
 /// RFC 9110 section 8.4: to be refused by whoever does not know it.
-const ENCODED: Unreadable = Unreadable {
+const ENCODED: Unreadable = Unreadable::Wrong(Wrong {
     status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
     code: "unsupported_media_type",
     text: "the body must not be compressed: send it without Content-Encoding",
-};
-const TOO_LARGE: Unreadable = Unreadable {
+});
+const TOO_LARGE: Unreadable = Unreadable::Wrong(Wrong {
     status: StatusCode::PAYLOAD_TOO_LARGE,
     code: "payload_too_large",
     text: "the body must have at most 65536 bytes",
-};
-const TOO_SLOW: Unreadable = Unreadable {
+});
+const TOO_SLOW: Unreadable = Unreadable::Wrong(Wrong {
     status: StatusCode::REQUEST_TIMEOUT,
     code: "request_timeout",
     text: "the body did not arrive in time",
-};
-pub(super) const MALFORMED: Unreadable =
-    Unreadable { status: StatusCode::BAD_REQUEST, code: "malformed_json", text: "the body must be JSON in UTF-8" };
+});
+pub(super) const MALFORMED: Unreadable = Unreadable::Wrong(Wrong {
+    status: StatusCode::BAD_REQUEST,
+    code: "malformed_json",
+    text: "the body must be JSON in UTF-8",
+});
 
 /// The fields of a request's body, or of its query: a text each, and what is wrong with those that are none.
 #[derive(Debug, Default)]
@@ -181,7 +194,7 @@ pub(super) async fn bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, Unre
 async fn none(mut body: Body) -> Result<Bytes, Unreadable> {
     let first = async {
         while let Some(frame) = body.frame().await {
-            if frame.map_err(|_| MALFORMED)?.data_ref().is_some_and(|data| !data.is_empty()) {
+            if frame.map_err(broken)?.data_ref().is_some_and(|data| !data.is_empty()) {
                 return Err(NOT_JSON);
             }
         }
@@ -190,23 +203,32 @@ async fn none(mut body: Body) -> Result<Bytes, Unreadable> {
     tokio::time::timeout(ARRIVAL, first).await.unwrap_or(Err(TOO_SLOW))
 }
 
-/// All of a body, if it is not too long and comes in time.
-async fn collect(body: Body) -> Result<Bytes, Unreadable> {
+/// All of a body, if it is not too long and comes in time. In one piece: a part of what the connection has read would keep all
+/// of that, and may be one byte of it.
+async fn collect(mut body: Body) -> Result<Bytes, Unreadable> {
     // A declared length is believed when it is too much; otherwise the limit counts.
     if body.size_hint().lower() > MAX_BYTES as u64 {
         return Err(TOO_LARGE);
     }
-    match tokio::time::timeout(ARRIVAL, Limited::new(body, MAX_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if is_length_limit(&*error) => Err(TOO_LARGE),
-        // The client broke off, or broke HTTP's rules.
-        Ok(Err(_)) => Err(MALFORMED),
-        Err(_) => Err(TOO_SLOW),
-    }
+    let all = async {
+        let mut all = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            if all.len() + data.len() > MAX_BYTES {
+                return Err(TOO_LARGE);
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok(all.freeze())
+    };
+    tokio::time::timeout(ARRIVAL, all).await.unwrap_or(Err(TOO_SLOW))
 }
 
-fn is_length_limit(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(|cause| cause.is::<LengthLimitError>())
+/// The client broke off, or broke HTTP's rules; or the body was refused on the way here.
+fn broken(error: axum::Error) -> Unreadable {
+    let causes = std::iter::successors(Some(&error as &(dyn Error + 'static)), |&error| error.source());
+    let refusal = causes.filter_map(|cause| cause.downcast_ref::<Status>()).next();
+    refusal.map_or(MALFORMED, |status| Unreadable::Refused(Box::new(status.clone())))
 }
 
 #[cfg(test)]
@@ -220,7 +242,7 @@ mod tests {
     async fn a_body_that_never_ends_is_given_up() {
         let (_sender, stalled) = http_body_util::channel::Channel::<bytes::Bytes>::new(1);
         let request = Request::builder().header(CONTENT_TYPE, "application/json").body(Body::new(stalled)).unwrap();
-        let unreadable = super::read(request).await.unwrap_err();
-        assert_eq!((unreadable.status, unreadable.code), (StatusCode::REQUEST_TIMEOUT, "request_timeout"));
+        let Err(super::Unreadable::Wrong(wrong)) = super::read(request).await else { panic!("it was read") };
+        assert_eq!((wrong.status, wrong.code), (StatusCode::REQUEST_TIMEOUT, "request_timeout"));
     }
 }

@@ -65,6 +65,9 @@ pub(super) type Admins = AdminServiceClient<Rpc>;
 /// One of the two carriers of a token, and the one that a fresh one comes back in.
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("token");
 
+/// What a client sends along with a sign-in of an earlier one, and the header that it is answered in.
+pub(super) const DEVICE: HeaderName = HeaderName::from_static("device");
+
 /// A message on behalf of whoever sent the request of `parts`: with what its client calls itself, and with the request's
 /// extensions, whatever they are. Whoever accepted the connection put them there; no header reaches them.
 pub(super) fn on_behalf<T>(parts: Parts, message: T) -> Request<T> {
@@ -74,6 +77,11 @@ pub(super) fn on_behalf<T>(parts: Parts, message: T) -> Request<T> {
 /// As [`on_behalf`], with the credentials: both carriers, as often as they were sent, for the stack to judge.
 pub(super) fn with_credentials<T>(parts: Parts, message: T) -> Request<T> {
     with_headers(&parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
+}
+
+/// As [`with_credentials`], and with what shows that a sign-in comes from a device which has signed in before.
+pub(super) fn with_device<T>(parts: Parts, message: T) -> Request<T> {
+    with_headers(&parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
 }
 
 /// As [`on_behalf`], with these headers, each as often as it was sent.
@@ -100,6 +108,16 @@ pub(super) fn attach(response: &mut Response, token: Option<HeaderValue>) {
         response.headers_mut().insert(TOKEN, token);
         response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Token"));
     }
+}
+
+/// Adds the header `device` to the answer to a sign-in: the contracts' bodies have no field for it.
+pub(super) fn attach_device(mut response: Response, device: &str) -> Response {
+    // A seal is base64url and a dot, so it is always a header value.
+    if let Ok(mut value) = HeaderValue::from_str(device) {
+        value.set_sensitive(true);
+        response.headers_mut().insert(DEVICE, value);
+    }
+    response
 }
 
 /// A failed call, as a dialect's table needs it.

@@ -26,7 +26,7 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
-use tonic::Code;
+use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
 pub use call::Rpc;
@@ -34,6 +34,7 @@ pub use transcoder::{RuleError, Transcoder};
 
 use crate::pb::DESCRIPTORS;
 use crate::pb::auth_service_client::AuthServiceClient;
+use body::Fields;
 use transcoder::answer::without_body;
 
 /// All of REST, and the probes. Cheap to clone.
@@ -128,6 +129,22 @@ impl Rest {
         refuse(path, StatusCode::BAD_REQUEST, "bad_request", text)
     }
 
+    /// The answer to a request that is refused before it is read.
+    pub fn refuse(&self, path: &str, status: Status, headers: &HeaderMap) -> Response {
+        if self.transcoder.is_near(path) {
+            self.transcoder.failures().answer(status, headers)
+        } else if is_email(path) {
+            email::refuse(status.into(), &Fields::default())
+        } else {
+            username::refuse(status.into(), &Fields::default(), &[])
+        }
+    }
+
+    /// Whether a path is of a stream, which may last for ever.
+    pub fn is_stream(&self, path: &str) -> bool {
+        self.transcoder.is_stream(path)
+    }
+
     /// Whether rules are at or beside this path.
     pub fn has_rules_near(&self, path: &str) -> bool {
         self.transcoder.is_near(path)
@@ -165,9 +182,9 @@ fn unknown_path(transcoder: &Transcoder, request: &Request) -> Response {
 
 /// In the dialect that the path belongs to.
 fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str) -> Response {
-    if path == "/auth" || path.starts_with("/auth/") {
-        email::error(status, code, text)
-    } else {
-        username::error(status, text)
-    }
+    if is_email(path) { email::error(status, code, text) } else { username::error(status, text) }
+}
+
+fn is_email(path: &str) -> bool {
+    path == "/auth" || path.starts_with("/auth/")
 }

@@ -37,13 +37,15 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
         Err(unreadable) => return unreadable.into(),
     };
     let (username, password) = credentials(&mut fields);
-    let message = LoginRequest { handle: Some(login_request::Handle::Username(username)), password };
-    match client.login(call::on_behalf(parts, message)).await {
+    let handle = Some(login_request::Handle::Username(username));
+    let message = LoginRequest { handle, password, ..LoginRequest::default() };
+    match client.login(call::with_device(parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             match login.account.and_then(|account| account.identity) {
                 Some(Identity::UsernameIdentity(identity)) => {
-                    Json(json!({ "token": login.token, "user": identity.username })).into_response()
+                    let answer = Json(json!({ "token": login.token, "user": identity.username })).into_response();
+                    call::attach_device(answer, &login.device)
                 }
                 _ => refuse(Failure::defect(), &fields, &LOGIN_ORDER),
             }
@@ -102,7 +104,7 @@ fn credentials(fields: &mut Fields) -> (String, String) {
 }
 
 /// The dialect's table: from reason to status and text.
-fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
+pub(super) fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
     let response = match failure.reason {
         ErrorReason::Validation => {
             error(StatusCode::UNPROCESSABLE_ENTITY, &first_problem(&failure.violations, fields, order))
@@ -119,7 +121,7 @@ fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
         }
         ErrorReason::Overloaded => error(
             StatusCode::SERVICE_UNAVAILABLE,
-            "too many sign-ins are waiting: try again after the time in Retry-After",
+            "too many requests are waiting: try again after the time in Retry-After",
         ),
         ErrorReason::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
@@ -162,6 +164,9 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response {
 
 impl From<Unreadable> for Response {
     fn from(unreadable: Unreadable) -> Self {
-        error(unreadable.status, unreadable.text)
+        match unreadable {
+            Unreadable::Wrong(wrong) => error(wrong.status, wrong.text),
+            Unreadable::Refused(status) => refuse((*status).into(), &Fields::default(), &[]),
+        }
     }
 }

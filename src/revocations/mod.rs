@@ -1,40 +1,46 @@
 //! The sessions that ended before their tokens did, in memory, so that asking costs no database read. Separate from the
 //! store, where they are durable, and from the layer, which asks: each entry arrives here by whoever ended the session
 //! in this process, or by a feed when another process did. `shard` is how they are kept; `news` is what the feed has
-//! just read, for those who watch.
+//! just read, for those who watch; `reference` is the clock that all go by.
 //!
 //! A set that is fed may fall behind, and then a token that it does not hold may be dead all the same. So the feed
-//! [vouches](Revocations::vouch) for it each time it has read everything, and that is good for a bounded time: whoever
-//! judges tokens asks [`Revocations::is_stale`] **before** [`Revocations::contains`], for the feed vouches after it has
-//! inserted.
+//! [vouches](Revocations::vouch) for it each time it has read everything, and that is good for a bounded time. A clock that
+//! is wrong is as bad: by one that is an hour behind, tokens are good of which everything is forgotten. Whoever judges a
+//! token asks for its [`Standing`], which knows all of that.
 
 mod news;
+mod reference;
 mod shard;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Skew, SystemClock};
 use crate::domain::Revocation;
+use reference::Reference;
 use shard::Shard;
 
 pub use news::{Batch, News, Position, Subscription};
+pub use reference::CommonClock;
 
 /// Of the set, each behind a lock of its own: while one is swept, or moves to a larger table, the others answer. Of a
 /// million entries, a sixteenth is swept in about a millisecond.
 const SHARDS: usize = 16;
 
-/// The longest that a set may be stale: far below what a revocation outlives its tokens by (five minutes), for whoever is
+/// The longest that a set may be stale: far below what a revocation outlives its tokens by (nine minutes), for whoever is
 /// cut off slides tokens until then.
 pub const MAX_STALENESS: Duration = Duration::from_secs(60);
 
 /// Nobody has vouched yet.
 const NEVER: u64 = u64::MAX;
+
+/// How much longer than the end of an entry the set answers for tokens as that entry would: two clocks may be as far apart.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(2 * Skew::MAX.as_secs());
 
 /// The live revocations. An entry is live until the last token it concerns has expired by itself.
 pub struct Revocations {
@@ -46,6 +52,21 @@ pub struct Revocations {
     /// token is judged by it.
     complete_until: AtomicU64,
     news: News,
+    reference: Reference,
+    skew: Skew,
+    /// Of tokens that expired by then, in seconds since the Unix epoch, revocations may have been forgotten.
+    forgotten: AtomicI64,
+}
+
+/// What is known of a token's session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It has not ended early.
+    Live,
+    /// It has. That is final, whatever else is not known.
+    Revoked,
+    /// Whether it has cannot be told at the moment.
+    Unknown,
 }
 
 /// A revocation, and until when it is needed.
@@ -66,6 +87,9 @@ impl Default for Revocations {
             staleness: None,
             complete_until: AtomicU64::new(NEVER),
             news: News::default(),
+            reference: Reference::default(),
+            skew: Skew::default(),
+            forgotten: AtomicI64::new(i64::MIN),
         }
     }
 }
@@ -78,9 +102,36 @@ impl Revocations {
         Self { clock, staleness: Some(staleness.min(MAX_STALENESS)), ..Self::default() }
     }
 
+    /// With another tolerance of this machine's clock than a minute.
+    #[must_use]
+    pub fn tolerating(self, skew: Skew) -> Self {
+        Self { skew, ..self }
+    }
+
     /// What staleness is measured with.
     pub fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// Compares this machine's clock with the one that all go by: that one was at `time` when [`Clock::elapsed`] was `at`.
+    pub fn compare(&self, time: OffsetDateTime, at: Duration) {
+        self.reference.hear(time, at);
+        self.reference.tell(&*self.clock, self.skew);
+    }
+
+    /// The time by the clock that all go by, and by this machine's while that is not known.
+    pub fn time(&self) -> OffsetDateTime {
+        self.reference.time(&*self.clock).unwrap_or_else(|| self.clock.now())
+    }
+
+    /// How far this machine's clock is ahead; negative when behind. `None` if it was never compared.
+    pub fn clock_offset(&self) -> Option<time::Duration> {
+        self.reference.offset(&*self.clock)
+    }
+
+    /// Whether this machine's clock is further off than is tolerated, so that no time in a token means anything here.
+    pub fn is_clock_off(&self) -> bool {
+        self.clock_offset().is_some_and(|offset| self.skew.is_exceeded_by(offset))
     }
 
     /// What a feed that reads a database has read last.
@@ -120,6 +171,21 @@ impl Revocations {
         self.shard(revocation.target()).insert(revocation, until)
     }
 
+    /// What is known of the session of a token, which expires at `expires`, in seconds since the Unix epoch: `None` if
+    /// nobody asks whether it has.
+    pub fn standing(&self, session_id: Uuid, account_id: Uuid, epoch: i64, expires: Option<i64>) -> Standing {
+        // Asked first. The other way round, the feed could come back between the two questions, and a revocation that it
+        // brought would go unseen: it vouches after it has inserted.
+        let is_unknown = self.is_stale() || self.is_clock_off() || expires.is_some_and(|at| self.has_forgotten(at));
+        if self.contains(session_id, account_id, epoch) {
+            Standing::Revoked
+        } else if is_unknown {
+            Standing::Unknown
+        } else {
+            Standing::Live
+        }
+    }
+
     /// Whether a token of this session, account and epoch is dead.
     pub fn contains(&self, session_id: Uuid, account_id: Uuid, epoch: i64) -> bool {
         self.shard(session_id).has_session(session_id) || self.shard(account_id).has_account(account_id, epoch)
@@ -127,7 +193,15 @@ impl Revocations {
 
     /// Forgets what no living token needs any more.
     pub fn purge(&self, now: OffsetDateTime) {
+        // First, so that nobody finds an entry gone and the token good.
+        self.forgotten.fetch_max((now - FORGOTTEN_AFTER).unix_timestamp(), Ordering::SeqCst);
         self.shards.iter().for_each(|shard| shard.purge(now));
+    }
+
+    /// Whether a revocation of a token that expires at `expires` may have been forgotten. By a clock that was set back, such
+    /// a token can look as if it were good again.
+    fn has_forgotten(&self, expires: i64) -> bool {
+        expires <= self.forgotten.load(Ordering::SeqCst)
     }
 
     /// All entries, in no order and some at a time, so that no lock is held for long. What is inserted meanwhile may be

@@ -4,7 +4,8 @@
 //! 1. the request's span, outside everything, because every log line below carries its id;
 //! 2. CORS, before the paths, because a browser asks it of every path alike, and before authentication, because a
 //!    preflight carries no token;
-//! 3. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
+//! 3. its place among the calls under way, before anything of its body is read;
+//! 4. dispatch by content type: a gRPC call goes to the stack itself, everything else to the projections of it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,10 +17,7 @@ use axum::body::Body as RestBody;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION,
-    CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
-};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Version};
 use http_body::Body;
 use http_body_util::Either;
@@ -27,15 +25,15 @@ use ipnet::IpNet;
 use tonic::body::Body as GrpcBody;
 use tonic::codegen::StdError;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
-use tower::{Layer as _, Service, ServiceExt as _, service_fn};
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::bounds::{Bounds, leave_unread};
+use super::cors::Cors;
 use super::forwarded;
 use super::patience::Patient;
-use crate::config::Origin;
-use crate::grpc::{ClientAddress, RequestId, Stack};
+use crate::grpc::{self, ClientAddress, RequestId, Stack};
 use crate::meter::{End, Meter, Running};
 use crate::rest::Rest;
 
@@ -52,24 +50,26 @@ struct Inner {
     stack: Stack,
     web: GrpcWebService<Stack>,
     rest: Rest,
-    cors: CorsLayer,
+    cors: Cors,
     trusted_proxies: Vec<IpNet>,
+    bounds: Arc<Bounds>,
     meter: Option<Arc<Meter>>,
 }
 
-type Answer = Response<Either<GrpcBody, RestBody>>;
+pub(super) type Answer = Response<Either<GrpcBody, RestBody>>;
 
 impl Edge {
     /// `meter` counts the answers of the JSON APIs: [`meter`].
     pub(super) fn new(
         stack: Stack,
         rest: Rest,
-        origins: &[Origin],
+        cors: Cors,
         trusted_proxies: Vec<IpNet>,
+        bounds: Arc<Bounds>,
         meter: Option<Arc<Meter>>,
     ) -> Self {
         let web = GrpcWebLayer::new().layer(stack.clone());
-        Self(Arc::new(Inner { stack, web, rest, cors: cors(origins), trusted_proxies, meter }))
+        Self(Arc::new(Inner { stack, web, rest, cors, trusted_proxies, bounds, meter }))
     }
 }
 
@@ -122,40 +122,53 @@ impl Inner {
         answer
     }
 
-    /// 2. CORS. Without an origin, there is nothing to judge.
+    /// 2. CORS.
     async fn judge_origin<B>(self: Arc<Self>, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
-        // The CORS layer would answer any OPTIONS; one that is no preflight is a wrong method like others.
-        if request.method() == Method::OPTIONS && !is_preflight(request.headers()) {
-            return self.dispatch(request).await;
-        }
-        if !request.headers().contains_key(ORIGIN) {
-            let mut answer = self.dispatch(request).await;
-            answer.headers_mut().append(VARY, HeaderValue::from_static("origin"));
-            return answer;
-        }
-        let this = Arc::clone(&self);
-        let dispatch = service_fn(move |request| {
-            let this = Arc::clone(&this);
-            async move { Ok::<_, Infallible>(this.dispatch(request).await.map(RestBody::new)) }
-        });
-        // In a box, as all that few requests need: the future of every request has room for the largest part of it.
-        let Ok(mut answer) = self.cors.layer(dispatch).oneshot(request).boxed().await;
-        hide_cors_from_strangers(answer.headers_mut());
-        answer.map(Either::Right)
+        self.cors.around(request, |request| Arc::clone(&self).dispatch(request)).await
     }
 
-    /// 3. gRPC or REST.
+    /// 3. A place among the calls under way, which the answer takes along.
     async fn dispatch<B>(self: Arc<Self>, request: Request<B>) -> Answer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
+        let path = request.uri().path();
         // No service has such a path, and what says that it is gRPC there is a body of the wrong type.
-        let kind = Kind::of(&request).filter(|_| !self.rest.has_rules_near(request.uri().path()));
+        let kind = Kind::of(&request).filter(|_| !self.rest.has_rules_near(path));
+        let is_stream = if kind.is_some() { self.stack.is_stream(path) } else { self.rest.is_stream(path) };
+        let Some(admitted) = self.bounds.admit(&request, is_stream) else {
+            let mut answer = self.refuse(&request, kind);
+            leave_unread(&request, &mut answer);
+            return answer;
+        };
+        let mut answer = self.serve(admitted.count(request), kind).await;
+        admitted.answered(&mut answer);
+        answer
+    }
+
+    fn refuse<B>(&self, request: &Request<B>, kind: Option<Kind>) -> Answer {
+        let Some(kind) = kind else {
+            let refused = self.rest.refuse(request.uri().path(), grpc::overloaded(), request.headers());
+            return refused.map(Either::Right);
+        };
+        let mut answer = grpc::overloaded().into_http::<GrpcBody>();
+        if let Kind::Web(content_type) = kind {
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        answer.map(Either::Left)
+    }
+
+    /// 4. gRPC or REST.
+    async fn serve<B>(&self, request: Request<B>, kind: Option<Kind>) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
         let Some(kind) = kind else {
             return self.rest(request.map(RestBody::new)).await.map(Either::Right);
         };
@@ -170,9 +183,6 @@ impl Inner {
         };
         // The answers to Register and Login carry a token in their body.
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Kind::Web(_) = kind {
-            answer.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, GRPC_WEB_EXPOSED);
-        }
         answer.map(Either::Left)
     }
 }
@@ -217,10 +227,6 @@ pub(super) fn meter(rest: &Rest) -> Meter {
     Meter::new(rest.names(), &STATUSES)
 }
 
-/// What a gRPC-Web client must be able to read beside the body: the token, and the status of a failed call.
-const GRPC_WEB_EXPOSED: HeaderValue =
-    HeaderValue::from_static("Token, grpc-status, grpc-message, grpc-status-details-bin");
-
 /// What speaks gRPC, whatever its path: POST, one of gRPC's content types, and HTTP/2 where the type needs it. Anything
 /// else about a gRPC path is answered as the mistake it is, by `rest`.
 #[derive(Clone, Copy)]
@@ -252,64 +258,11 @@ impl Kind {
     }
 }
 
-fn is_preflight(headers: &HeaderMap) -> bool {
-    headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
 /// Whether it came over HTTP/1.1 without exactly one `Host`. A request made in process needs none.
 fn lacks_host<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_11
         && request.extensions().get::<ClientAddress>().is_some()
         && request.headers().get_all(HOST).iter().count() != 1
-}
-
-fn cors(origins: &[Origin]) -> CorsLayer {
-    let allowed: Arc<[Origin]> = origins.into();
-    let any = allowed.contains(&Origin::Any);
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(move |origin, _| is_allowed(origin, &allowed)))
-        // No cookie is ever read, so this gives nothing away; a client that asks for credentials works all the same.
-        // To any origin at all it is not promised, as the Fetch standard has it for `*`.
-        .allow_credentials(!any)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([
-            CONTENT_TYPE,
-            AUTHORIZATION,
-            HeaderName::from_static("token"),
-            HeaderName::from_static("x-grpc-web"),
-            HeaderName::from_static("x-user-agent"),
-            HeaderName::from_static("grpc-timeout"),
-        ])
-        .max_age(Duration::from_secs(3_600))
-}
-
-fn is_allowed(origin: &HeaderValue, allowed: &[Origin]) -> bool {
-    let Ok(origin) = origin.to_str() else {
-        return false;
-    };
-    allowed.iter().any(|allowed| match allowed {
-        Origin::Any => true,
-        Origin::Exact(exact) => origin.eq_ignore_ascii_case(exact),
-        Origin::Localhost => {
-            origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).is_some_and(|authority| {
-                let port = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|host| authority.strip_prefix(host));
-                port.is_some_and(|port| {
-                    port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
-                })
-            })
-        }
-    })
-}
-
-/// An origin that is not allowed is told nothing, not even what would be allowed to others.
-fn hide_cors_from_strangers(headers: &mut HeaderMap) {
-    if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        let hidden: Vec<_> =
-            headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
-        for name in hidden {
-            headers.remove(name);
-        }
-    }
 }
 
 impl fmt::Debug for Edge {

@@ -1,7 +1,8 @@
 //! How the ends of sessions that *another* process stored (another replica, the command line) reach the set in memory: by
 //! asking the database for what is new whenever it may have changed. The question also tells whether the database is
 //! there at all, which is what health reports; and each answer vouches for the set. Without one for longer than the set
-//! tolerates, no token is accepted: a replica that is cut off refuses rather than guess.
+//! tolerates, no token is accepted: a replica that is cut off refuses rather than guess. The feed also asks the database what
+//! time it is: a replica whose clock is off accepts no token either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::health::Health;
 use crate::accounts::Known;
 use crate::budgets::schedule;
-use crate::clock::Clock;
+use crate::clock::{Clock, Skew};
 use crate::revocations::{Batch, Entry, Position, Revocations};
 use crate::store::{REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
 
@@ -19,8 +20,15 @@ use crate::store::{REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
 /// After two of them, the database is away.
 const LONGEST_READ: Duration = Duration::from_millis(1_500);
 
+/// How often the clocks are compared. In between, a clock that is set is noticed by the time that has passed.
+const COMPARE: Duration = Duration::from_secs(1);
+
 /// How often what nobody needs any more is swept out.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How much longer than needed it is kept in the database: a token that has expired here may be good on a replica whose clock
+/// is behind, and its session must still be there to be ended.
+const KEPT: Duration = Duration::from_secs(2 * Skew::MAX.as_secs());
 
 pub(super) struct Feed {
     store: Arc<dyn Store>,
@@ -32,6 +40,8 @@ pub(super) struct Feed {
     position: Position,
     /// Whether it reads from the beginning: then watchers cannot follow.
     anew: bool,
+    /// When the clocks were.
+    compared: Option<Instant>,
 }
 
 impl Feed {
@@ -43,8 +53,10 @@ impl Feed {
         health: Health,
         known: Arc<Known>,
     ) -> Result<Self, StoreError> {
-        let mut feed = Self { store, revocations, clock, health, known, position: Position::default(), anew: true };
+        let (position, anew, compared) = (Position::default(), true, None);
+        let mut feed = Self { store, revocations, clock, health, known, position, anew, compared };
         feed.read(false).await?;
+        feed.health.set_in_time(!feed.revocations.is_clock_off()).await;
         Ok(feed)
     }
 
@@ -55,7 +67,7 @@ impl Feed {
         loop {
             if self.store.changed().await || !serving {
                 // From the beginning: what comes back may be a restored database, whose numbers are behind ours.
-                (self.position, self.anew) = (Position::default(), true);
+                (self.position, self.anew, self.compared) = (Position::default(), true, None);
             }
             let mut read = self.read(true).await;
             if serving && read.is_err() {
@@ -68,8 +80,9 @@ impl Feed {
                     Ok(()) => tracing::info!(event = "database", result = "back"),
                     Err(error) => tracing::error!(event = "database", result = "away", cause = cause(&error)),
                 }
-                self.health.set(serving).await;
+                self.health.set_reachable(serving).await;
             }
+            self.health.set_in_time(!self.revocations.is_clock_off()).await;
             if serving && swept.is_none_or(|at| at.elapsed() >= SWEEP) {
                 swept = Some(Instant::now());
                 self.sweep();
@@ -81,14 +94,14 @@ impl Feed {
     async fn read(&mut self, tell: bool) -> Result<(), StoreError> {
         // Before the question: what is stored while it is answered may be missing from the answer.
         let began = self.clock.elapsed();
+        self.compare().await?;
+        let now = self.clock.now();
+        if self.anew {
+            // What has expired by now is not read.
+            self.revocations.purge(now);
+        }
         loop {
-            let question = self.store.revocations_after(self.position.seq, self.clock.now());
-            let Ok(answer) = timeout(LONGEST_READ, question).await else {
-                return Err(StoreError::Unavailable(
-                    format!("no answer within {} ms", LONGEST_READ.as_millis()).into(),
-                ));
-            };
-            let answer = answer?;
+            let answer = ask(self.store.revocations_after(self.position.seq, now)).await?;
             for some in answer.chunks(Batch::LARGEST) {
                 self.take(some, tell);
             }
@@ -103,6 +116,20 @@ impl Feed {
         // Last: from here on tokens are judged again, and by everything that was missed.
         self.revocations.vouch(began);
         self.store.caught_up();
+        Ok(())
+    }
+
+    /// Compares the clocks, unless they were compared a moment ago or are one.
+    async fn compare(&mut self) -> Result<(), StoreError> {
+        if self.compared.is_some_and(|at| at.elapsed() < COMPARE) {
+            return Ok(());
+        }
+        let asked = self.clock.elapsed();
+        if let Some(time) = ask(self.store.time()).await? {
+            // Half of the way there and back lay before the answer.
+            self.revocations.compare(time, (asked + self.clock.elapsed()) / 2);
+        }
+        self.compared = Some(Instant::now());
         Ok(())
     }
 
@@ -131,7 +158,7 @@ impl Feed {
         tokio::spawn(async move {
             let idle_since = now - schedule::REMEMBERED;
             let purged = async {
-                store.purge(now).await?;
+                store.purge(now - KEPT).await?;
                 store.purge_attempts(idle_since, schedule::MOST).await
             };
             if let Err(error) = purged.await {
@@ -139,6 +166,12 @@ impl Feed {
             }
         });
     }
+}
+
+/// A question's answer, in time.
+async fn ask<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let too_late = || StoreError::Unavailable(format!("no answer within {} ms", LONGEST_READ.as_millis()).into());
+    timeout(LONGEST_READ, question).await.unwrap_or_else(|_| Err(too_late()))
 }
 
 fn entry(stored: &StoredRevocation) -> Entry {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// What a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +57,13 @@ pub(super) struct FirstBytes<S> {
 }
 
 impl<S> FirstBytes<S> {
-    /// `stopped` matters under TLS, where nothing was said before this but the handshake: asked to stop, hyper waits for
+    /// `stopping` matters under TLS, where nothing was said before this but the handshake: asked to stop, hyper waits for
     /// the end of a preface or a head of which it has nothing.
-    pub fn new(stream: S, deadline: Instant, mut stopped: watch::Receiver<()>) -> Self {
+    pub fn new(stream: S, deadline: Instant, stopping: CancellationToken) -> Self {
         let over = Box::pin(async move {
             tokio::select! {
                 () = sleep_until(deadline) => {}
-                _ = stopped.changed() => {}
+                () = stopping.cancelled() => {}
             }
         });
         Self { stream, missing: ENOUGH, over: Some(over) }

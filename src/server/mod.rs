@@ -1,15 +1,19 @@
 //! The server: [`App::build`] puts the parts together, [`run`] serves them until a signal.
 //!
-//! `listener` is the one port with its limits and its drain, `edge` what happens to every request before it is either
-//! gRPC or REST, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
+//! `listener` is the one port with its drain, `connection` one that was accepted, `bounds` what clients may hold, `sending` whether
+//! they take what they are sent, `edge` what happens to every request before it is either
+//! gRPC or REST, `cors` what browsers are told, `metrics` what is measured, `feed` how the ends of sessions that other processes stored arrive here,
 //! `workers` the threads that connections are served on, `tls` the handshake and `certificate` what it is made with,
-//! `health` what is said of it, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
+//! `health` what is said of it, `writable` whether anything can be stored, `refusals` how a storm is logged, `last_tokens` how the times of sessions are written,
 //! `trail` how the audit trail is, `mail` what mail is sent with, `secret` where secrets come from, `forwarded` where
 //! requests come from.
 //!
 //! Connection knobs live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`] and would not see them.
 
+mod bounds;
 mod certificate;
+mod connection;
+mod cors;
 mod edge;
 mod feed;
 mod first_bytes;
@@ -22,9 +26,11 @@ mod metrics;
 mod patience;
 mod refusals;
 mod secret;
+mod sending;
 mod tls;
 mod trail;
 mod workers;
+mod writable;
 
 use std::io;
 use std::net::SocketAddr;
@@ -46,12 +52,15 @@ use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::mail::{MailError, Post, PublicUrl};
 use crate::rest::{Rest, Rpc, RuleError};
-use crate::revocations::Revocations;
-use crate::store::{self, OpenError, Purpose, Store, StoreError};
+use crate::revocations::{CommonClock, Revocations};
+use crate::store::{self, Listed, OpenError, Purpose, Store, StoreError};
 use crate::token::{Keyring, Tokens};
 
+use bounds::Bounds;
 use certificate::Certificate;
+use cors::Cors;
 use health::Health;
+use listener::Rules as ConnectionRules;
 use metrics::Meters;
 use secret::Signing;
 use workers::Workers;
@@ -119,6 +128,7 @@ pub struct App {
     pub hasher: PasswordHasher,
     meters: Option<Meters>,
     certificate: Option<Certificate>,
+    bounds: Arc<Bounds>,
     health: Health,
     feed: feed::Feed,
     revocations: Arc<Revocations>,
@@ -131,9 +141,10 @@ pub struct App {
     public_url: Option<PublicUrl>,
 }
 
-/// Serves by the machine's clock until SIGTERM or SIGINT.
-pub async fn run(settings: &Settings) -> Result<(), ServeError> {
-    let app = App::build(settings, Arc::new(SystemClock), settings.hash_params.clone()).await?;
+/// Serves by the machine's clock until SIGTERM or SIGINT. With `new_database`, a database that was lost gives way to a new one.
+pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeError> {
+    let purpose = if new_database { Purpose::ServeNew } else { Purpose::Serve };
+    let app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), purpose).await?;
     raise_descriptor_limit();
     let scheme = if app.certificate.is_some() { "https" } else { "http" };
     let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
@@ -143,18 +154,20 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     if let (Some(address), Some(meters)) = (settings.metrics_addr, &app.meters) {
         let (listener, url) = listen("METRICS_ADDR", address, "http").await?;
         tracing::info!(event = "metrics", url = format!("{url}/metrics"));
-        let metrics = metrics::router(Arc::clone(&app.revocations), app.hasher.clone(), meters.clone());
+        let (revocations, bounds) = (Arc::clone(&app.revocations), Arc::clone(&app.bounds));
+        let metrics = metrics::router(revocations, app.hasher.clone(), bounds, meters.clone());
         // To the last moment: the drain, too, is something to look at. On this thread, which has little else to do: it
         // must answer when the others are busy.
         let here = Workers::start(0).map_err(ServeError::Threads)?;
         tokio::spawn(async move {
-            listener::serve(listener, metrics, std::future::pending(), Limits::default(), None, &here).await;
+            let rules = ConnectionRules { limits: Limits::default(), tls: None, bounds: None };
+            listener::serve(listener, metrics, std::future::pending(), rules, &here).await;
         });
     }
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
         tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
     }
-    if settings.cors_allowed_origins.contains(&Origin::Any) {
+    if settings.cors.cors_allowed_origins.contains(&Origin::Any) {
         tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
     }
     let kernel = app.hasher.kernel();
@@ -162,6 +175,7 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration, %kernel);
     let audit = Arc::clone(&app.audit);
     audit.started();
+    tokio::spawn(accounts::tell_misnamed(Arc::clone(&app.store)));
     if settings.passwords.is_contract() {
         tracing::warn!(
             event = "policy",
@@ -176,7 +190,8 @@ pub async fn run(settings: &Settings) -> Result<(), ServeError> {
         }
         audit.stopped();
     };
-    app.serve(listener, stop, Limits::default()).await?;
+    let (connections, age) = (settings.bounds.max_connections, settings.bounds.max_connection_age);
+    app.serve(listener, stop, Limits { connections, age, ..Limits::default() }).await?;
     tracing::info!(event = "stop");
     Ok(())
 }
@@ -185,12 +200,21 @@ impl App {
     /// Opens the database, reads the live revocations, and builds the one stack and what projects it. `params` are what
     /// hashes cost, in place of the setting: tests have no time for those.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
+        Self::open(settings, clock, params, Purpose::Serve).await
+    }
+
+    async fn open(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        params: Params,
+        purpose: Purpose,
+    ) -> Result<Self, ServeError> {
         let certificate = Certificate::load(&settings.tls)?;
         let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
         let passwords = PasswordRules { policy: settings.passwords.policy()?, breaches };
-        let store = store::open(&settings.database_url, Purpose::Serve).await?;
+        let store = store::open(&settings.database_url, purpose).await?;
         let Signing { current, previous, is_new } = secret::find(settings)?;
-        if is_new && !store.list_accounts(None, 1).await?.is_empty() {
+        if is_new && store.list_accounts(None, 1).await? != Listed::default() {
             tracing::warn!(
                 event = "secret",
                 result = "made",
@@ -200,12 +224,16 @@ impl App {
         }
         let signing: Vec<_> = std::iter::once(&current).chain(&previous).collect();
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
-        let tokens =
-            Tokens::new(Keyring::new(&current, previous.as_ref()), Arc::clone(&clock), settings.session_max_lifetime);
+        let keyring = Keyring::new(&current, previous.as_ref());
+        let tokens = Tokens::new(keyring, Arc::clone(&clock), settings.session_max_lifetime);
+        let tokens = tokens.tolerating(settings.clock_skew);
         let warn = |warning: &str| tracing::warn!(event = "kernel", "{warning}");
         let kernel = settings.hash_kernel.kernel(warn).map_err(HashError::Kernel)?;
         let hasher = PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue)?;
-        let revocations = Arc::new(Revocations::fed(Arc::clone(&clock), settings.revocation_staleness));
+        let revocations = Revocations::fed(Arc::clone(&clock), settings.revocation_staleness);
+        let revocations = Arc::new(revocations.tolerating(settings.clock_skew));
+        // Tokens are minted and judged by this machine's. Whatever is stored is read by other replicas, too.
+        let clock: Arc<dyn Clock> = Arc::new(CommonClock::of(&revocations));
         let health = Health::serving().await;
         let rules = Rules {
             passwords,
@@ -257,13 +285,16 @@ impl App {
         let meters = calls.map(|calls| Meters { calls, answers: Arc::new(edge::meter(&rest)) });
         let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
         let proxies = settings.proxies.trusted_proxies.clone();
-        let service = Edge::new(stack, rest, &settings.cors_allowed_origins, proxies, answers);
+        let bounds = Arc::new(Bounds::new(&settings.bounds, proxies.clone()));
+        let cors = Cors::new(&settings.cors);
+        let service = Edge::new(stack, rest, cors, proxies, Arc::clone(&bounds), answers);
         let (audit_retention, public_url) = (settings.audit.audit_retention, settings.mail.public_url.clone());
         Ok(Self {
             service,
             hasher,
             meters,
             certificate,
+            bounds,
             health,
             feed,
             revocations,
@@ -288,7 +319,8 @@ impl App {
         let workers = Workers::start(limits.threads).map_err(ServeError::Threads)?;
         // To the end of the drain: calls under way are still answered, and their tokens judged.
         let following = tokio::spawn(self.feed.follow());
-        let telling = tokio::spawn(refusals::tell(self.hasher));
+        let trying = tokio::spawn(writable::follow(Arc::clone(&self.store), self.health.clone()));
+        let telling = tokio::spawn(refusals::tell(self.hasher, Arc::clone(&self.bounds)));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
         let trail = trail::Writer::start(Arc::clone(&self.store), self.audit, self.clock, self.audit_retention);
         let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
@@ -306,7 +338,8 @@ impl App {
             // Watches have no end of their own that the drain could wait for.
             revocations.news().close();
         };
-        listener::serve(listener, self.service, stop, limits, tls, &workers).await;
+        let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds) };
+        listener::serve(listener, self.service, stop, rules, &workers).await;
         if let Some(rereading) = rereading {
             rereading.abort();
         }
@@ -315,6 +348,7 @@ impl App {
         mail.finish(drain.min(TIME_FOR_MAIL).saturating_sub(gone)).await;
         tokio::join!(last_tokens.finish(), trail.finish());
         following.abort();
+        trying.abort();
         telling.abort();
         // Tidy, but not at any price: what is still being written now was acknowledged to nobody.
         let _ = tokio::time::timeout(TIME_TO_CLOSE, self.store.close()).await;

@@ -1,20 +1,23 @@
-//! Log lines about refused sign-ins: one a second, that counts them. A storm is refused thousands of times a second, and a
+//! Log lines about what is refused for want of room: one a second, that counts it. A storm is refused thousands of times a second, and a
 //! line for each would fill the disk and cost as much as refusing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::bounds::Bounds;
 use crate::hashing::{PasswordHasher, Refusal};
 
 /// How often it looks.
 const PACE: Duration = Duration::from_secs(1);
 
 /// Tells of refusals, for ever.
-pub(super) async fn tell(hasher: PasswordHasher) {
+pub(super) async fn tell(hasher: PasswordHasher, bounds: Arc<Bounds>) {
     let mut ticks = interval(PACE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told = hasher.stats().refused;
+    let mut told_of_bounds = bounds.refused();
     loop {
         ticks.tick().await;
         let all = hasher.stats().refused;
@@ -24,5 +27,12 @@ pub(super) async fn tell(hasher: PasswordHasher) {
             tracing::warn!(event = "hash", result = "refused", full, deadline, displaced);
         }
         told = all;
+        let all = bounds.refused();
+        if all != told_of_bounds {
+            let [connections, calls, streams, bodies] =
+                std::array::from_fn(|bound| all[bound].1 - told_of_bounds[bound].1);
+            tracing::warn!(event = "bounds", result = "refused", connections, calls, streams, bodies);
+        }
+        told_of_bounds = all;
     }
 }

@@ -5,13 +5,14 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::first_bytes::Protocol;
+use super::sending::{Noted, Outbox};
 
 /// Handshakes, with the certificate of the moment. Cheap to clone.
 #[derive(Clone)]
@@ -34,7 +35,11 @@ impl Tls {
     }
 
     /// The handshake, and what was agreed to be spoken. In a box: it is large, and moved about.
-    pub async fn begin(&self, mut stream: TcpStream) -> io::Result<(Box<TlsStream<TcpStream>>, Protocol)> {
+    pub async fn begin(
+        &self,
+        mut stream: TcpStream,
+        outbox: &Arc<Outbox>,
+    ) -> io::Result<(Box<TlsStream<Noted>>, Protocol)> {
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -43,6 +48,7 @@ impl Tls {
             return Err(refuse(&mut stream, first).await);
         }
         let config = Arc::clone(&self.config.borrow());
+        let stream = Noted::new(stream, Arc::clone(outbox));
         match TlsAcceptor::from(config).accept(stream).into_fallible().await {
             Ok(stream) => {
                 let agreed = stream.get_ref().1.alpn_protocol();
@@ -79,7 +85,7 @@ const USE_HTTPS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\
 
 /// Waits for the peer to close: if this side did so with something unread, the system would take back what was sent last. The
 /// time for a handshake is the limit.
-async fn part(stream: &mut TcpStream) -> io::Result<()> {
+async fn part(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     stream.shutdown().await?;
     let mut rest = [0; 1_024];
     while stream.read(&mut rest).await? > 0 {}

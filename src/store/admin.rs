@@ -4,21 +4,33 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::StoreError;
-use crate::domain::{Account, AccountStatus, Firm, PersonName, Role};
+use super::{Listed, StoreError};
+use crate::domain::{Account, AccountStatus, Firm, Identity, PersonName, Role, Username};
 
 /// What administration needs besides accounts, sessions and passwords.
 #[async_trait]
 pub trait AdminStore: Send + Sync + 'static {
+    /// What decides who may change the account, whether or not all of it can be read.
+    async fn find_outline(&self, id: Uuid) -> Result<Option<Outline>, StoreError>;
+
+    /// Up to `limit` usernames with other letters than those of ASCII, of accounts with ids after `after`, in the
+    /// order of ids: among them are all that are not in canonical form.
+    async fn list_unusual_usernames(
+        &self,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Listed<(Uuid, Username)>, StoreError>;
+
     /// The account, whatever its status.
     async fn find_record(&self, id: Uuid) -> Result<Option<AccountRecord>, StoreError>;
 
     /// A page of accounts: by their names when the first letters of them are asked for, or else in the order of registration.
-    async fn list_records(&self, page: &AccountPage) -> Result<Vec<AccountRecord>, StoreError>;
+    async fn list_records(&self, page: &AccountPage) -> Result<Listed<AccountRecord>, StoreError>;
 
-    /// Changes what is set, in one transaction; `None` when there is no such account. A name and a role are of email accounts
-    /// only, and change nothing of others. Another role, and a change to inactive, end all sessions: their tokens are
-    /// refused until `until`. Any other change is told to all processes, who hear of it until `heard`.
+    /// Changes what is set, in one transaction; `None` when there is no such account. A name and a role are of email
+    /// accounts only, a username of the others, and change nothing else. Another role, and a change to inactive, end
+    /// all sessions: their tokens are refused until `until`. Any other change is told to all processes, who hear of it
+    /// until `heard`.
     async fn update_account(
         &self,
         id: Uuid,
@@ -39,7 +51,7 @@ pub trait AdminStore: Send + Sync + 'static {
         &self,
         after: Option<(OffsetDateTime, Uuid)>,
         limit: u32,
-    ) -> Result<Vec<FirmRecord>, StoreError>;
+    ) -> Result<Listed<FirmRecord>, StoreError>;
 }
 
 /// An account as administrators see it.
@@ -91,6 +103,8 @@ impl Default for AccountOrder {
 pub struct AccountChange {
     /// The person's name.
     pub name: Option<PersonName>,
+    /// What it signs in with.
+    pub username: Option<Username>,
     /// What it may do in its firm.
     pub role: Option<Role>,
     /// Whether it may sign in.
@@ -101,9 +115,46 @@ pub struct AccountChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Updated {
     /// As it was.
-    pub before: Account,
+    pub before: Outline,
     /// As it is. Of another epoch when its sessions ended.
-    pub after: AccountRecord,
+    pub after: Outline,
+    /// Whether its name or username is another one.
+    pub renamed: bool,
+    /// All of it; `None` when it cannot be read.
+    pub record: Option<AccountRecord>,
+}
+
+impl Updated {
+    /// Whether anything of it is another than it was.
+    pub fn is_change(&self) -> bool {
+        self.renamed || self.before != self.after
+    }
+}
+
+/// What of an account decides who may change it and what can be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// Its id.
+    pub id: Uuid,
+    /// Where an email account belongs and what it may do there; `None` of a username account.
+    pub member: Option<(Uuid, Role)>,
+    /// Whether it may sign in.
+    pub status: AccountStatus,
+    /// Its epoch.
+    pub epoch: i64,
+    /// Whether it administers the whole service.
+    pub platform_admin: bool,
+}
+
+impl From<&Account> for Outline {
+    fn from(account: &Account) -> Self {
+        let member = match &account.identity {
+            Identity::Email { firm, role, .. } => Some((firm.id, *role)),
+            Identity::Username(_) => None,
+        };
+        let Account { id, status, epoch, platform_admin, .. } = *account;
+        Self { id, member, status, epoch, platform_admin }
+    }
 }
 
 /// A firm as administrators see it.
@@ -119,11 +170,8 @@ pub struct FirmRecord {
 
 impl AccountChange {
     /// Whether the sessions of an account that was `before` end by it.
-    pub(super) fn ends_sessions(&self, before: &Account) -> bool {
-        let role = match &before.identity {
-            crate::domain::Identity::Email { role, .. } => self.role.is_some_and(|new| new != *role),
-            crate::domain::Identity::Username(_) => false,
-        };
+    pub(super) fn ends_sessions(&self, before: &Outline) -> bool {
+        let role = before.member.is_some_and(|(_, role)| self.role.is_some_and(|new| new != role));
         role || (before.status == AccountStatus::Active && self.status == Some(AccountStatus::Inactive))
     }
 }

@@ -9,8 +9,14 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Credentials, StoreError};
+use super::{Credentials, Listed, StoreError};
 use crate::domain::{AttemptKey, Attempts, Handle};
+
+/// Stores something and takes it away again. No key is so short, and nobody sees it before it is gone.
+pub(super) const TRY_WRITING: [&str; 2] = [
+    "insert into attempts (key, failures, last_failed_at) values ('none', 1, 0)",
+    "delete from attempts where key = 'none'",
+];
 
 /// Failed attempts, by what was tried.
 #[async_trait]
@@ -18,11 +24,12 @@ pub trait AttemptStore: Send + Sync + 'static {
     /// What has failed since the last success; `None` when nothing has.
     async fn find_attempts(&self, key: &AttemptKey) -> Result<Option<Attempts>, StoreError>;
 
-    /// What a sign-in begins with: the same, and the account that signs in with `handle`, whatever its status. In one look,
-    /// for it is what every guess waits for. After `below` failures or more the account is not looked at: who may have to
+    /// What a sign-in begins with: what has failed of `key`, and the account that signs in with `handle`, whatever its
+    /// status. In one look, for it is what every guess waits for. After `below` failures or more the account is not looked at: who may have to
     /// wait must not learn by time whether there is one.
     async fn find_sign_in(
         &self,
+        key: &AttemptKey,
         handle: &Handle,
         below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError>;
@@ -49,7 +56,7 @@ pub trait AttemptStore: Send + Sync + 'static {
         failures: u32,
         after: Option<&AttemptKey>,
         limit: u32,
-    ) -> Result<Vec<StoredAttempts>, StoreError>;
+    ) -> Result<Listed<StoredAttempts>, StoreError>;
 
     /// Forgets counts that have not grown since `idle_since`; of those that have reached `failures`, only the ones whose
     /// account is not there, or never was.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{Listed, StoreError};
 use crate::domain::{Action, AuditEvent};
 
 /// What happened, durable.
@@ -16,7 +16,7 @@ pub trait AuditStore: Send + Sync + 'static {
     async fn append_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
 
     /// A page of the events that are asked for, the newest first.
-    async fn list_events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, StoreError>;
+    async fn list_events(&self, page: &AuditPage) -> Result<Listed<AuditEvent>, StoreError>;
 
     /// Deletes what happened before, the oldest first, and so many at most. Tells how many.
     async fn purge_events(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError>;

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{StoreError, rows};
+use super::{Listed, StoreError, rows};
 use crate::domain::{Identity, PasswordHash, PortableAccount};
 
 /// How many accounts go into one statement. Eleven parameters each are far below SQLite's limit of 32,766.
@@ -55,7 +55,7 @@ pub trait ImportStore: Send + Sync + 'static {
     async fn ended_epochs(&self) -> Result<HashMap<Uuid, i64>, StoreError>;
 
     /// Up to `limit` accounts with ids after `after`, in the order of ids, with their hashes.
-    async fn export_page(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<PortableAccount>, StoreError>;
+    async fn export_page(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<PortableAccount>, StoreError>;
 }
 
 /// An account that is stored: its id and its name.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{Listed, StoreError};
 use crate::domain::{Email, Firm, NewAccount, Role, TicketDigest};
 
 /// What the use cases and the worker need of invitations.
@@ -26,7 +26,7 @@ pub trait InvitationStore: Send + Sync + 'static {
     ) -> Result<Option<Invitation>, StoreError>;
 
     /// A page of the invitations of a firm that can be accepted, the newest first.
-    async fn list_invitations(&self, firm_id: Uuid, page: &InvitationPage) -> Result<Vec<Invitation>, StoreError>;
+    async fn list_invitations(&self, firm_id: Uuid, page: &InvitationPage) -> Result<Listed<Invitation>, StoreError>;
 
     /// Takes an invitation back: its link is void, and mail that would bring another is not sent. Answers what it was.
     async fn revoke_invitation(&self, id: Uuid, now: OffsetDateTime) -> Result<Option<Invitation>, StoreError>;

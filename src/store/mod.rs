@@ -1,6 +1,7 @@
 //! Where accounts, sessions and revocations are durable. The trait is what the use cases need, small on purpose; each
-//! engine is one folder that implements it, statement beside statement, and one suite (`tests/it/store.rs`) runs against
-//! both. `open` chooses the engine, `rows` is what their rows have in common, `moving` takes everything from one to another.
+//! engine is one folder that implements it, statement beside statement, and one suite (`tests/it/store.rs`) runs
+//! against both. `open` chooses the engine, `rows` is what their rows have in common, `listing` how a page of them is
+//! read, `moving` takes everything from one to another.
 //!
 //! Ids, times and hashes are given *to* the store. Uniqueness is decided by its unique constraints, never by looking
 //! first. Every method is one transaction.
@@ -10,6 +11,7 @@ mod attempts;
 mod audit;
 mod import;
 mod invitations;
+mod listing;
 mod moving;
 mod open;
 mod outbox;
@@ -27,16 +29,18 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
-pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Updated};
+pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Outline, Updated};
 pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
 pub use audit::{AuditPage, AuditStore};
 pub use import::{ImportStore, Imported};
 pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
+pub use listing::{Listed, Unreadable};
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
-pub use open::{OpenError, Purpose, backup, beside, file, open};
+pub use open::{LostState, OpenError, Purpose, backup, beside, file, open};
 pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore};
 pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
+pub use rows::setbacks;
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore};
 pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};
 
@@ -88,7 +92,7 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn find_account(&self, id: Uuid) -> Result<Option<Account>, StoreError>;
 
     /// Up to `limit` accounts with ids after `after`, in the order of ids, which is that of registration.
-    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError>;
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<Account>, StoreError>;
 
     /// Replaces a stored hash, unless it is no longer `old`. Tells whether it did.
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError>;
@@ -121,6 +125,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// As [`Self::revocations_after`], for a call and not for the feed: no answer of it is ever taken for a sign of life.
     async fn missed_revocations(&self, seq: i64, now: OffsetDateTime) -> Result<Vec<StoredRevocation>, StoreError>;
 
+    /// The time by the database's own clock, for the feed; `None` if that is this machine's.
+    async fn time(&self) -> Result<Option<OffsetDateTime>, StoreError>;
+
     /// Waits until another process may have stored a revocation, but no longer than half a second: who asks for those
     /// after the last one each time that this returns misses none, and hears of each as soon as the engine can tell. Tells
     /// whether the database was lost meanwhile: it may be another by now, or an older state, whose numbers mean something
@@ -134,6 +141,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Whether no call has to wait for [`Self::caught_up`]: what was read of the database before may be answered.
     fn is_in_step(&self) -> bool;
 
+    /// Stores something and takes it away again, in one transaction: fails where nothing can be stored.
+    async fn try_writing(&self) -> Result<(), StoreError>;
+
     /// Forgets sessions and revocations that no living token needs any more.
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;
 
@@ -145,7 +155,7 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError>;
 
     /// A page of the live sessions of an account, the newest first.
-    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError>;
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Listed<StoredSession>, StoreError>;
 
     /// The session, unless it has ended.
     async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError>;

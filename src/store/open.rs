@@ -19,6 +19,8 @@ use super::{Backup, BackupError, PostgresStore, SqliteStore, Store};
 pub enum Purpose {
     /// Serving from it. One process at a time may, if the engine cannot tell others what was written.
     Serve,
+    /// As [`Self::Serve`]; and if the database was deleted or emptied, a new one takes its place.
+    ServeNew,
     /// Working with it beside whoever serves.
     Operate,
     /// As [`Self::Operate`], with what is there already: a file that is missing is not made.
@@ -26,10 +28,11 @@ pub enum Purpose {
 }
 
 /// Opens the database of `url` and brings its schema up to date: `sqlite:FILE`, which is made if missing and `purpose`
-/// allows it, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+/// allows it, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. A file that was there and is gone is never made in silence.
 pub async fn open(url: &str, purpose: Purpose) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match (Engine::of(url)?, purpose) {
         (Engine::Sqlite, Purpose::Serve) => Arc::new(SqliteStore::open_for_serving(url).await?),
+        (Engine::Sqlite, Purpose::ServeNew) => Arc::new(SqliteStore::open_new_for_serving(url).await?),
         (Engine::Sqlite, Purpose::OperateExisting) => Arc::new(SqliteStore::open_existing(url).await?),
         (Engine::Sqlite, Purpose::Operate) => Arc::new(SqliteStore::open(url).await?),
         // Replicas tell each other, so any number of processes may serve.
@@ -97,6 +100,15 @@ pub enum OpenError {
     BadUrl,
     /// Nothing is made where something must be.
     Missing(PathBuf),
+    /// It was there once and has nothing in it any more.
+    Lost {
+        /// Where it was.
+        path: PathBuf,
+        /// What is left of it.
+        state: LostState,
+        /// What lies beside it still.
+        remains: PathBuf,
+    },
     /// Not of this version, and not to be changed.
     Outdated(String),
     /// By the command line, or by replicas.
@@ -170,6 +182,27 @@ pub enum OpenError {
     },
 }
 
+/// What is left of a database that was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostState {
+    /// No file.
+    Missing,
+    /// A file of no bytes.
+    Empty,
+    /// A database without our tables.
+    Bare,
+}
+
+impl fmt::Display for LostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Empty => "is empty",
+            Self::Bare => "has no tables",
+        })
+    }
+}
+
 impl Error for OpenError {}
 
 /// About the database of the setting.
@@ -188,6 +221,12 @@ impl OpenError {
             }
             Self::BadUrl => format!("{url} must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`"),
             Self::Missing(path) => format!("there is no database {}; check {url}", path.display()),
+            Self::Lost { path, state, remains } => format!(
+                "the database {0} {state}, but {1} is there, so there was a database: mount its disk, or remove {0}-wal and \
+                 -shm and restore a backup; if a new database is meant, start with `countersign serve --new-database`",
+                path.display(),
+                remains.display()
+            ),
             Self::Outdated(database) => format!(
                 "the database {database} is not of this version: start this version's server on it once, which brings \
                  it up to date"

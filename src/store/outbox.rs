@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{Listed, StoreError};
 use crate::domain::{Email, MailKind, NewMail};
 
 /// How long after one mail the next of its kind goes to the same recipient, at the earliest.
@@ -36,7 +36,7 @@ pub trait OutboxStore: Send + Sync + 'static {
     async fn settle_mail(&self, mail: &ClaimedMail, fate: &MailFate, now: OffsetDateTime) -> Result<bool, StoreError>;
 
     /// Up to `limit` mails that were given up, with ids after `after`, in the order of ids.
-    async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<DeadMail>, StoreError>;
+    async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<DeadMail>, StoreError>;
 
     /// Lets a mail that was given up be tried again, from the beginning. Tells whether there was one.
     async fn retry_dead_mail(&self, id: Uuid, now: OffsetDateTime) -> Result<bool, StoreError>;

@@ -1,18 +1,20 @@
 //! Rows, translated into the domain's types: the same of every engine, for each decodes its own columns into the types
 //! of the rows below. A row that this service cannot have written is an error that names table, column and row.
 
+pub(super) mod attempts;
 pub(super) mod mail;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{AccountRecord, Credentials, FirmRecord, StoreError, StoredAttempts, StoredRevocation, StoredSession};
+use super::{AccountRecord, Credentials, FirmRecord, Outline, StoreError, StoredRevocation, StoredSession, Unreadable};
 use crate::domain::{
-    Account, AccountStatus, Action, AttemptKey, Attempts, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity,
-    Note, Origin, PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
+    Account, AccountStatus, Action, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity, Note, Origin,
+    PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
 };
 
 /// The columns of [`AccountRow`].
@@ -36,26 +38,56 @@ macro_rules! select_account {
 }
 pub(super) use select_account;
 
-/// What a sign-in begins with: the failures of a key and, unless they are too many, the account of a name, each if there is
-/// any. `$name` is the column of the name; the others are how the engine writes what is bound, in this order.
-macro_rules! select_sign_in {
-    ($name:literal, $key:literal, $value:literal, $below:literal) => {
-        concat!(
-            "select failures, last_failed_at, ",
-            $crate::store::rows::account_columns!(),
-            " from (select 1) as always left join attempts on attempts.key = ",
-            $key,
-            " left join accounts on accounts.",
-            $name,
-            " = ",
-            $value,
-            " and coalesce(failures, 0) < ",
-            $below,
-            " left join firms on firms.id = firm_id"
-        )
+/// What every look-up of an outline begins with; the columns of [`OutlineRow`].
+macro_rules! select_outline {
+    () => {
+        "select id, firm_id, role, status, epoch, platform_admin from accounts"
     };
 }
-pub(super) use select_sign_in;
+pub(super) use select_outline;
+
+/// The latest time that a row is taken to mean, in the year 5138: early enough to reckon with.
+const LATEST: i64 = 100_000_000_000_000;
+
+#[derive(FromRow)]
+pub(super) struct OutlineRow {
+    id: Uuid,
+    firm_id: Option<Uuid>,
+    role: Option<String>,
+    status: String,
+    epoch: i64,
+    platform_admin: i64,
+}
+
+impl OutlineRow {
+    pub fn into_outline(self) -> Result<Outline, StoreError> {
+        let impossible = |column| impossible("accounts", column, self.id);
+        Ok(Outline {
+            id: self.id,
+            member: match (self.firm_id, self.role.as_deref()) {
+                (Some(firm), role) => Some((firm, role.and_then(Role::parse).ok_or_else(|| impossible("role"))?)),
+                (None, _) => None,
+            },
+            status: AccountStatus::parse(&self.status).ok_or_else(|| impossible("status"))?,
+            epoch: self.epoch,
+            platform_admin: self.platform_admin == 1,
+        })
+    }
+}
+
+/// A username that may need another look.
+#[derive(FromRow)]
+pub(super) struct UsernameRow {
+    id: Uuid,
+    username: String,
+}
+
+impl UsernameRow {
+    pub fn into_username(self) -> Result<(Uuid, Username), StoreError> {
+        let username = Username::stored(self.username).ok_or_else(|| impossible("accounts", "username", self.id))?;
+        Ok((self.id, username))
+    }
+}
 
 #[derive(FromRow)]
 pub(super) struct AccountRow {
@@ -80,14 +112,14 @@ impl AccountRow {
         let impossible = |column| impossible("accounts", column, self.id);
         let identity = match (self.username, self.email) {
             (Some(username), None) => {
-                Identity::Username(Username::parse(&username).map_err(|_| impossible("username"))?)
+                Identity::Username(Username::stored(username).ok_or_else(|| impossible("username"))?)
             }
             (None, Some(email)) => Identity::Email {
-                email: Email::parse(&email).map_err(|_| impossible("email"))?,
-                name: PersonName::parse(&self.name.unwrap_or_default()).map_err(|_| impossible("name"))?,
+                email: Email::stored(email).ok_or_else(|| impossible("email"))?,
+                name: self.name.and_then(PersonName::stored).ok_or_else(|| impossible("name"))?,
                 firm: Firm {
                     id: self.firm_id.ok_or_else(|| impossible("firm_id"))?,
-                    name: FirmName::parse(&self.firm_name.unwrap_or_default()).map_err(|_| impossible("firm_id"))?,
+                    name: self.firm_name.and_then(FirmName::stored).ok_or_else(|| impossible("firm_id"))?,
                 },
                 role: self.role.as_deref().and_then(Role::parse).ok_or_else(|| impossible("role"))?,
                 verified: self.email_verified_at.is_some(),
@@ -115,7 +147,7 @@ impl AccountRow {
             text => Some(PasswordHash::parse(text).map_err(|_| impossible("accounts", "password_hash", self.id))?),
         };
         let Account { id, identity, status, created_at, .. } = self.into_account()?;
-        Ok(PortableAccount { id, identity, password_hash, status, created_at })
+        Ok(PortableAccount { id, identity, password_hash, status, created_at, notes: Vec::new() })
     }
 
     pub fn into_credentials(self) -> Result<Credentials, StoreError> {
@@ -143,7 +175,7 @@ pub(super) struct FirmRow {
 impl FirmRow {
     pub fn into_record(self) -> Result<FirmRecord, StoreError> {
         let impossible = |column| impossible("firms", column, self.id);
-        let name = FirmName::parse(&self.name).map_err(|_| impossible("name"))?;
+        let name = FirmName::stored(self.name).ok_or_else(|| impossible("name"))?;
         let created_at = from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?;
         let accounts = u64::try_from(self.accounts).unwrap_or(0);
         Ok(FirmRecord { firm: Firm { id: self.id, name }, created_at, accounts })
@@ -166,7 +198,8 @@ impl RevocationRow {
             (None, Some(id), Some(epoch)) => Revocation::Account { id, epoch },
             _ => return Err(impossible("revocations", "session_id", self.seq)),
         };
-        let until = from_millis(self.expires_at).ok_or_else(|| impossible("revocations", "expires_at", self.seq))?;
+        // Remembered for too long rather than not at all.
+        let until = from_millis(self.expires_at.clamp(0, LATEST)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         Ok(StoredRevocation { seq: self.seq, revocation, until })
     }
 }
@@ -185,6 +218,20 @@ pub(super) struct SessionRow {
 }
 
 impl SessionRow {
+    /// A session that can be found and ended, whatever the row says.
+    pub fn into_any_session(self) -> Result<StoredSession, StoreError> {
+        let within = |millis: i64| millis.clamp(0, LATEST);
+        let row = Self {
+            created_at: within(self.created_at),
+            expires_at: within(self.expires_at),
+            token_lifetime: within(self.token_lifetime),
+            last_token_at: within(self.last_token_at),
+            client_address: self.client_address.filter(|text| text.parse::<std::net::IpAddr>().is_ok()),
+            ..self
+        };
+        row.into_session()
+    }
+
     pub fn into_session(self) -> Result<StoredSession, StoreError> {
         let impossible = |column| impossible("sessions", column, self.id);
         let address = self.client_address.map(|text| text.parse()).transpose();
@@ -236,77 +283,29 @@ impl AuditRow {
     }
 }
 
-#[derive(FromRow)]
-pub(super) struct AttemptRow {
-    key: String,
-    failures: i64,
-    last_failed_at: i64,
-    account_id: Option<Uuid>,
-}
-
-impl AttemptRow {
-    pub fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
-        let attempts = attempts(&self.key, self.failures, self.last_failed_at)?;
-        let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("attempts", "key", &self.key))?;
-        Ok(StoredAttempts { key, account_id: self.account_id, attempts })
-    }
-}
-
-fn attempts(key: impl std::fmt::Display, failures: i64, last_failed_at: i64) -> Result<Attempts, StoreError> {
-    let impossible = |column| impossible("attempts", column, &key);
-    Ok(Attempts {
-        failures: failures.try_into().map_err(|_| impossible("failures"))?,
-        last_failed_at: from_millis(last_failed_at).ok_or_else(|| impossible("last_failed_at"))?,
-    })
-}
-
-/// A row of [`select_sign_in`].
-#[derive(FromRow)]
-pub(super) struct SignInRow {
-    failures: Option<i64>,
-    last_failed_at: Option<i64>,
-    #[sqlx(flatten)]
-    account: Maybe<AccountRow>,
-}
-
-impl SignInRow {
-    pub fn into_parts(self, key: &AttemptKey) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
-        let failed = self.failures.zip(self.last_failed_at);
-        let attempts = failed.map(|(failures, last_failed_at)| attempts(key, failures, last_failed_at));
-        let credentials = self.account.0.map(AccountRow::into_credentials);
-        Ok((attempts.transpose()?, credentials.transpose()?))
-    }
-}
-
-/// A row of a table that was joined, if there was one: then it has an `id`.
-struct Maybe<T>(Option<T>);
-
-impl<'r, R: Row, T: FromRow<'r, R>> FromRow<'r, R> for Maybe<T>
-where
-    &'static str: ColumnIndex<R>,
-    Option<Uuid>: Decode<'r, R::Database> + Type<R::Database>,
-{
-    fn from_row(row: &'r R) -> sqlx::Result<Self> {
-        let id: Option<Uuid> = row.try_get("id")?;
-        id.map(|_| T::from_row(row)).transpose().map(Self)
-    }
-}
-
 pub(super) fn millis(time: OffsetDateTime) -> i64 {
     (time.unix_timestamp_nanos() / 1_000_000).try_into().unwrap_or(i64::MAX)
 }
 
 /// An address as it stands in a column `email`.
-pub(super) fn stored_email(table: &str, row: Uuid, text: &str) -> Result<Email, StoreError> {
-    Email::parse(text).map_err(|_| impossible(table, "email", row))
+pub(super) fn stored_email(table: &'static str, row: Uuid, text: String) -> Result<Email, StoreError> {
+    Email::stored(text).ok_or_else(|| impossible(table, "email", row))
 }
 
 fn from_millis(millis: i64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()
 }
 
-fn impossible(table: &str, column: &str, row: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(format!("impossible value in {table}.{column} of row {row}").into())
+fn impossible(table: &'static str, column: &str, row: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(Unreadable { table, row: row.to_string(), column: column.to_owned() }.into())
+}
+
+/// How often a database of this process was out of reach, full, or too busy.
+static SETBACKS: AtomicU64 = AtomicU64::new(0);
+
+/// How often that was so: a number that changes is a reason to look whether anything can be stored.
+pub fn setbacks() -> u64 {
+    SETBACKS.load(Ordering::Relaxed)
 }
 
 /// An error of any statement but those that take a name. `is_transient` knows the engine's codes: whether one speaks of
@@ -320,6 +319,9 @@ pub(super) fn failure(error: sqlx::Error, is_transient: impl Fn(&str) -> bool) -
         | sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::ColumnNotFound(_)
         | sqlx::Error::Encode(_) => StoreError::Corrupt(error.into()),
-        _ => StoreError::Unavailable(error.into()),
+        _ => {
+            SETBACKS.fetch_add(1, Ordering::Relaxed);
+            StoreError::Unavailable(error.into())
+        }
     }
 }

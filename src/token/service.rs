@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::claims::{Claims, Profile};
 use super::jws::{HEADER, Unverified};
 use super::keyring::Keyring;
-use crate::clock::Clock;
+use crate::clock::{Clock, Skew};
 
 /// The longest that a token may live, whatever is set: by then every revocation can be forgotten.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
@@ -71,6 +71,13 @@ pub enum TokenError {
     /// Was good once; or its session has reached the ceiling.
     #[error("the token has expired")]
     Expired,
+    /// One of its times is so far from now that two clocks must differ by more than is tolerated. That says nothing against
+    /// the token.
+    #[error("the token is {} s from the future", .ahead.as_secs())]
+    FromTheFuture {
+        /// How far.
+        ahead: Duration,
+    },
 }
 
 /// A token could not be minted: a defect, for a keyring's key signs anything.
@@ -84,13 +91,21 @@ pub struct Tokens {
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     session_max_lifetime: i64,
+    skew: Skew,
 }
 
 impl Tokens {
     /// `session_max_lifetime` is the ceiling: however often a session slides, no token of it is good for longer than
-    /// this after the sign-in.
+    /// this after the sign-in. Tolerates the usual [`Skew`].
     pub fn new(keyring: Keyring, clock: Arc<dyn Clock>, session_max_lifetime: Duration) -> Self {
-        Self { keyring: Arc::new(keyring), clock, session_max_lifetime: seconds(session_max_lifetime) }
+        let session_max_lifetime = seconds(session_max_lifetime);
+        Self { keyring: Arc::new(keyring), clock, session_max_lifetime, skew: Skew::default() }
+    }
+
+    /// Tolerates another skew between the clocks that mint and verify.
+    #[must_use]
+    pub fn tolerating(self, skew: Skew) -> Self {
+        Self { skew, ..self }
     }
 
     /// Mints the first token of a session.
@@ -126,32 +141,56 @@ impl Tokens {
         })
     }
 
-    /// Reads a token that a client sent. Times are judged with no leeway: the documented hour has sixty minutes.
+    /// Reads a token that a client sent. Its expiry is judged with no leeway: the documented hour has sixty minutes.
     pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let (claims, now) = (self.read(token)?, self.now());
+        if claims.exp <= now {
+            return Err(TokenError::Expired);
+        }
+        self.require_past(&claims, now)?;
+        Ok(claims)
+    }
+
+    /// As [`Self::verify`], of a token that may have expired, if only its session could still live. Good for ending that
+    /// session, and for nothing else.
+    pub fn verify_former(&self, token: &str) -> Result<Claims, TokenError> {
+        let claims = self.read(token)?;
+        self.require_past(&claims, self.now())?;
+        Ok(claims)
+    }
+
+    /// What a token of ours says, whenever that was or will be.
+    fn read(&self, token: &str) -> Result<Claims, TokenError> {
         let unverified = Unverified::parse(token).ok_or(TokenError::Invalid)?;
         if !self.keyring.accepts(unverified.message, &unverified.signature) {
             return Err(TokenError::Invalid);
         }
         let claims = unverified.claims().ok_or(TokenError::Invalid)?;
-
-        let now = self.now();
-        let in_order = claims.auth_time <= claims.iat && claims.iat <= now && claims.iat < claims.exp;
-        let in_order = in_order && claims.exp.saturating_sub(claims.iat) <= seconds(MAX_LIFETIME);
-        if !in_order || claims.nbf.is_some_and(|nbf| nbf > now) {
+        let lifetime = claims.exp.saturating_sub(claims.iat);
+        if lifetime <= 0 || lifetime > seconds(MAX_LIFETIME) {
             return Err(TokenError::Invalid);
-        }
-        if self.has_expired_at(&claims, now) {
-            return Err(TokenError::Expired);
         }
         Ok(claims)
     }
 
-    /// Whether a token that was good has expired since.
-    pub fn has_expired(&self, claims: &Claims) -> bool {
-        self.has_expired_at(claims, self.now())
+    /// Refuses a token of a session whose longest time is over, and one whose times have not come yet. Whoever signed those
+    /// meant them: if they come too early, a clock is wrong, and perhaps this one. Of replicas whose clocks differ by less,
+    /// one sees it all the time.
+    fn require_past(&self, claims: &Claims, now: i64) -> Result<(), TokenError> {
+        if self.ceiling(claims) <= now {
+            return Err(TokenError::Expired);
+        }
+        let ahead = claims.auth_time.max(claims.iat).max(claims.nbf.unwrap_or(now)).saturating_sub(now);
+        let ahead = ahead.max(claims.auth_time.saturating_sub(claims.iat));
+        if ahead > seconds(self.skew.as_duration()) {
+            return Err(TokenError::FromTheFuture { ahead: Duration::from_secs(ahead.try_into().unwrap_or(0)) });
+        }
+        Ok(())
     }
 
-    fn has_expired_at(&self, claims: &Claims, now: i64) -> bool {
+    /// Whether a token that was good has expired since.
+    pub fn has_expired(&self, claims: &Claims) -> bool {
+        let now = self.now();
         claims.exp <= now || self.ceiling(claims) <= now
     }
 

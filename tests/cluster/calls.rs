@@ -95,7 +95,7 @@ pub async fn register(channel: &Channel, username: &str) -> Result<String, Refus
 
 pub async fn login(channel: &Channel, username: &str) -> Result<String, Refused> {
     let handle = Some(login_request::Handle::Username(username.to_owned()));
-    let message = LoginRequest { handle, password: PASSWORD.to_owned() };
+    let message = LoginRequest { handle, password: PASSWORD.to_owned(), device: String::new() };
     let begun = Instant::now();
     let answer = AuthServiceClient::new(channel.clone()).login(request(message, "")).await;
     answer.map(|answer| answer.into_inner().token).map_err(|status| Refused::new(&status, begun))

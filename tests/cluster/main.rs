@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod calls;
+mod clocks;
 mod crash;
 mod crash_load;
 mod cut_off;
@@ -33,6 +34,7 @@ fn main() {
         part("a revocation on one replica is a refusal on all", revocation::latency(&cluster)).await;
         part("a replica that is cut off refuses, and comes back knowing", cut_off::rounds(&cluster)).await;
         part("a crash of the database makes nothing untrue", crash::rounds(&cluster)).await;
+        part("replicas whose clocks are apart refuse none of each other's tokens", clocks::apart(&cluster)).await;
         part("a rolling restart loses no call", rolling::restarts(&cluster)).await;
         cluster.stop().await;
     });

@@ -127,7 +127,7 @@ impl Racer {
         } else {
             login_request::Handle::Username(name.to_owned())
         });
-        let message = LoginRequest { handle, password: self.password.clone() };
+        let message = LoginRequest { handle, password: self.password.clone(), device: String::new() };
         match AuthServiceClient::new(replica.channel()).login(message).await {
             Ok(_) => true,
             Err(status) => {

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::support::binary::command;
+use crate::support::clock::{self, FakeClock};
 use crate::support::http::call;
 use crate::support::postgres::Database;
 use crate::support::{Binary, SECRET};
@@ -34,6 +35,8 @@ pub struct Replica {
     /// The port is chosen by the first start, and kept.
     address: Mutex<Option<SocketAddr>>,
     binary: Mutex<Option<Binary>>,
+    /// Its own clock, if that is not the machine's.
+    clock: Mutex<Option<Arc<FakeClock>>>,
     channel: Mutex<Option<Channel>>,
     dir: TempDir,
 }
@@ -46,8 +49,12 @@ impl Cluster {
         for index in 0..REPLICAS {
             let url = database.url_as(&user(index), "superuser").await;
             let dir = tempfile::tempdir().unwrap();
-            let (address, binary, channel) = Default::default();
-            replicas.push(Arc::new(Replica { index, url, address, binary, channel, dir }));
+            let (address, binary, clock, channel) = Default::default();
+            let replica = Replica { index, url, address, binary, clock, channel, dir };
+            if index == 0 && clock::ahead() != 0 {
+                replica.fake_clock().expect("libfaketime").set(clock::ahead());
+            }
+            replicas.push(Arc::new(replica));
         }
         Some(Self { database, replicas: replicas.try_into().ok().unwrap() })
     }
@@ -99,6 +106,9 @@ impl Replica {
             if let Some(address) = *address {
                 command.env("LISTEN_ADDR", address.to_string());
             }
+            if let Some(clock) = &*replica.clock.lock().unwrap() {
+                clock.give(&mut command);
+            }
             let binary = Binary::spawn(&mut command);
             *address = Some(binary.address);
             *replica.binary.lock().unwrap() = Some(binary);
@@ -107,6 +117,18 @@ impl Replica {
         // What one had to a process that ended finds the new one by itself, as a client's does.
         let endpoint = self.endpoint();
         self.channel.lock().unwrap().get_or_insert_with(|| endpoint.connect_lazy());
+    }
+
+    /// Gives it a clock of its own from its next start on; `None` if that is not possible here.
+    pub fn fake_clock(&self) -> Option<Arc<FakeClock>> {
+        let clock = Arc::new(FakeClock::new(self.dir.path())?);
+        *self.clock.lock().unwrap() = Some(Arc::clone(&clock));
+        Some(clock)
+    }
+
+    /// Gives it the machine's again.
+    pub fn real_clock(&self) {
+        *self.clock.lock().unwrap() = None;
     }
 
     /// Asks it to end, and waits until it has: with exit code 0, and without having logged a defect.

@@ -55,7 +55,7 @@ impl Client {
 
     pub async fn login(&self, username: &str, password: &str) -> Result<String, Refused> {
         let handle = Some(login_request::Handle::Username(username.to_owned()));
-        let message = LoginRequest { handle, password: password.to_owned() };
+        let message = LoginRequest { handle, password: password.to_owned(), device: String::new() };
         self.auth().login(message).await.map(|answer| answer.into_inner().token).map_err(refused)
     }
 

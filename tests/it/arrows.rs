@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("accounts", &["domain", "store", "hashing", "breaches", "token", "revocations", "activity", "budgets", "clock"]),
     ("grpc", &["accounts", "layer", "token", "revocations", "activity", "meter", "domain", "pb"]),
     ("rest", &["pb"]),
-    ("config", &["domain", "token", "revocations", "hashing", "mail"]),
+    ("config", &["domain", "clock", "token", "revocations", "hashing", "mail"]),
     ("telemetry", &[]),
     (
         "server",
@@ -44,6 +44,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "budgets",
             "meter",
             "clock",
+            "domain",
             "pb",
         ],
     ),

@@ -127,7 +127,7 @@ async fn under_load_whatever_was_acknowledged_before_is_in_it_and_no_writer_is_t
     assert_eq!(post(&binary, "/api/auth/login", "", &alice).await.0, StatusCode::OK);
     let restored = Binary::start(copied.path());
     assert_eq!(post(&restored, "/api/auth/login", "", &alice).await.0, StatusCode::OK);
-    assert_eq!(post(&restored, "/auth/logout", &token, &Value::Null).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(post(&restored, "/auth/refresh", &token, &Value::Null).await.0, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

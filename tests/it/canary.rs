@@ -141,7 +141,9 @@ async fn grpc(caller: &mut Caller<'_>) {
     client.register(register(PASSWORD)).await.unwrap_err();
     for password in [PASSWORD, WRONG] {
         let handle = Some(login_request::Handle::Username("carol".to_owned()));
-        if let Ok(answer) = client.login(LoginRequest { handle, password: password.to_owned() }).await {
+        if let Ok(answer) =
+            client.login(LoginRequest { handle, password: password.to_owned(), device: String::new() }).await
+        {
             caller.tokens.push(answer.into_inner().token);
         }
     }

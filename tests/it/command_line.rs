@@ -131,7 +131,7 @@ fn what_cannot_be_done_is_refused_in_one_sentence() {
         (&["disable", "nobody"], "", "there is no account nobody"),
         (&["enable", "nobody"], "", "there is no account nobody"),
         (&["delete", "nobody@example.com"], "", "there is no account nobody@example.com"),
-        (&["delete", "x"], "", "username"),
+        (&["delete", "x"], "", "there is no account x"),
         (&["role", "nobody@example.com", "user"], "", "there is no account nobody@example.com"),
     ] {
         let said = refused(dir.path(), args, input);

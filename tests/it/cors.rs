@@ -26,6 +26,14 @@ const ROUTES: [(&str, &str); 13] = [
     ("DELETE", "/auth/invitations/01a20214-2854-7c86-8e65-140f30e53abc"),
 ];
 
+/// What a page may read of every answer.
+const WITHOUT_TOKEN: &str =
+    "Retry-After, request-id, device, WWW-Authenticate, grpc-status, grpc-message, grpc-status-details-bin";
+
+/// The same, where there is a fresh token.
+const WITH_TOKEN: &str =
+    "Token, Retry-After, request-id, device, WWW-Authenticate, grpc-status, grpc-message, grpc-status-details-bin";
+
 /// What a browser asks before it sends `method` with `headers` from `origin`.
 async fn preflight(app: &TestApp, path: &str, origin: &str, method: &str, headers: &str) -> Answer {
     let asked =
@@ -53,7 +61,7 @@ fn list(answer: &Answer, name: &str) -> Vec<String> {
 
 #[track_caller]
 fn assert_allowed(name: &str, simple: &Answer, preflight: &Answer, origin: &str, credentials: bool) {
-    let mut expected = vec![("access-control-allow-origin", origin), ("access-control-expose-headers", "Token")];
+    let mut expected = vec![("access-control-allow-origin", origin), ("access-control-expose-headers", WITH_TOKEN)];
     if credentials {
         expected.insert(0, ("access-control-allow-credentials", "true"));
     }
@@ -182,7 +190,11 @@ async fn the_documented_clients_pass_a_preflight_of_every_route() {
 async fn an_allowed_page_may_read_a_refusal_but_is_promised_no_token() {
     let app = TestApp::start().await;
     let origin = "http://localhost:3000";
-    let expected = [("access-control-allow-credentials", "true"), ("access-control-allow-origin", origin)];
+    let expected = [
+        ("access-control-allow-credentials", "true"),
+        ("access-control-allow-origin", origin),
+        ("access-control-expose-headers", WITHOUT_TOKEN),
+    ];
     for (method, path) in ROUTES {
         let headers = [("origin", origin), ("content-type", "application/json")];
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -200,7 +212,11 @@ async fn an_allowed_page_may_read_a_refusal_but_is_promised_no_token() {
 async fn success_without_authentication_promises_no_token_either() {
     let app = TestApp::start().await;
     let origin = "http://localhost:3000";
-    let expected = [("access-control-allow-credentials", "true"), ("access-control-allow-origin", origin)];
+    let expected = [
+        ("access-control-allow-credentials", "true"),
+        ("access-control-allow-origin", origin),
+        ("access-control-expose-headers", WITHOUT_TOKEN),
+    ];
     let alice = json!({ "username": "alice", "password": PASSWORD });
     let ada = json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada", "firm_name": "Engines" });
     for (path, body) in
@@ -217,7 +233,7 @@ async fn grpc_web_shows_the_token_and_the_status_to_allowed_pages_only() {
     let app = TestApp::start().await;
     let token = app.sign_in_username("alice").await;
     let handle = Some(login_request::Handle::Username("alice".to_owned()));
-    let login = LoginRequest { handle, password: "n0t her pass".to_owned() };
+    let login = LoginRequest { handle, password: "n0t her pass".to_owned(), device: String::new() };
     let service = "/countersign.v1.AuthService";
     for (name, path, message, status) in [
         ("a success", format!("{service}/Me"), Vec::new(), None),
@@ -239,8 +255,8 @@ async fn grpc_web_shows_the_token_and_the_status_to_allowed_pages_only() {
         assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, status), "{name}");
         assert_eq!(answer.header("token").is_some(), status.is_none(), "{name}");
         assert_eq!(answer.header("access-control-allow-origin"), Some("http://localhost:3000"), "{name}");
-        let exposed = list(&answer, "access-control-expose-headers");
-        assert_eq!(exposed, ["grpc-message", "grpc-status", "grpc-status-details-bin", "token"], "{name}");
+        let exposed = if status.is_none() { WITH_TOKEN } else { WITHOUT_TOKEN };
+        assert_eq!(answer.header("access-control-expose-headers"), Some(exposed), "{name}");
         assert_eq!(access_control(&call("https://evil.com").await), [], "{name}");
         let preflight = preflight(&app, &path, "http://localhost:3000", "POST", "content-type,token,x-grpc-web").await;
         let allowed = list(&preflight, "access-control-allow-headers");
@@ -248,4 +264,60 @@ async fn grpc_web_shows_the_token_and_the_status_to_allowed_pages_only() {
             assert!(allowed.contains(&header.to_owned()), "{name}: {header}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_page_may_send_whatever_it_asks_to_send_but_what_only_proxies_set_and_a_stranger_nothing() {
+    let app = TestApp::start().await;
+    let origin = "http://localhost:3000";
+    let traced = "authorization,baggage,content-type,sentry-trace,traceparent,tracestate,x-b3-traceid";
+    let allowed = async |asked: &str| {
+        let preflight = preflight(&app, "/auth/login", origin, "POST", asked).await;
+        assert!(preflight.status.is_success() && preflight.body.is_empty(), "{asked}");
+        let vary = list(&preflight, "vary");
+        // The methods are the same for everybody.
+        assert_eq!(vary, ["access-control-request-headers", "origin"], "{asked}");
+        list(&preflight, "access-control-allow-headers")
+    };
+    let ours = ["authorization", "content-type", "device", "grpc-timeout", "token", "x-grpc-web", "x-user-agent"];
+    let found = allowed(traced).await;
+    assert!(traced.split(',').all(|name| found.contains(&name.to_owned())), "{found:?}");
+    assert_eq!(allowed("").await, ours);
+    // In any case, and with spaces, as no browser sends it.
+    assert!(allowed("Traceparent , X-Custom").await.contains(&"x-custom".to_owned()));
+    for asked in [
+        "forwarded,x-forwarded-for,x-forwarded-host,X-Forwarded-Anything,x-real-ip,x-auth-user,x-auth-request-email",
+        "no name,tab\there,colon:,(",
+        ",,,",
+    ] {
+        assert_eq!(allowed(asked).await, ours, "{asked}");
+    }
+    let many = (0..1_000).map(|n| format!("x-{n}")).collect::<Vec<_>>().join(",");
+    assert_eq!(allowed(&many).await.len(), ours.len() + 64);
+
+    let stranger = preflight(&app, "/auth/login", "https://evil.com", "POST", traced).await;
+    assert_eq!(access_control(&stranger), []);
+}
+
+#[tokio::test]
+async fn the_setting_lists_which_further_headers_a_page_may_send() {
+    let app = TestApp::with(&["--cors-allow-headers=traceparent,baggage"]).await;
+    let answer = preflight(&app, "/auth/me", "http://localhost:1", "GET", "token,traceparent,x-other").await;
+    let found = list(&answer, "access-control-allow-headers");
+    assert!(["token", "traceparent", "baggage"].iter().all(|name| found.contains(&(*name).to_owned())), "{found:?}");
+    assert!(!found.contains(&"x-other".to_owned()), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_page_reads_how_a_call_ended_and_its_id_of_every_answer() {
+    let app = TestApp::with(&["--login-failures-per-address=1"]).await;
+    let origin = ("origin", "http://localhost:3000");
+    let wrong = json!({ "email": "ada@example.com", "password": "n0t her pass" });
+    for (name, expected) in [("a failure", "www-authenticate"), ("too many", "retry-after")] {
+        let answer = app.post_with("/auth/login", &[origin], &wrong).await;
+        let exposed = list(&answer, "access-control-expose-headers");
+        assert!(exposed.contains(&expected.to_owned()) && exposed.contains(&"request-id".to_owned()), "{name}");
+        assert!(!exposed.contains(&"token".to_owned()), "{name}");
+    }
+    assert_eq!(app.get("/nowhere", &[]).await.header("access-control-expose-headers"), None, "nobody asked");
 }

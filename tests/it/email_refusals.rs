@@ -161,6 +161,10 @@ async fn an_expired_token_says_so() {
     let token = app.sign_in_email("ada@example.com").await;
     app.clock.advance(86_400);
     for (name, answer) in guarded(&app, &[("authorization", &format!("Bearer {token}"))]).await {
+        if name == "logout" {
+            answer.assert(name, 200, &[], &json!({ "message": "Logged out successfully" }));
+            continue;
+        }
         let body = error("token_expired", "the token has expired: log in again");
         answer.assert(name, 401, &[("www-authenticate", PRESENTED)], &body);
     }

@@ -55,7 +55,8 @@ async fn over_grpc_every_refusal_is_the_same_and_costs_one_hash() {
             } else {
                 login_request::Handle::Email(handle)
             };
-            let message = LoginRequest { handle: Some(handle), password: password.to_owned() }.encode_to_vec();
+            let message = LoginRequest { handle: Some(handle), password: password.to_owned(), device: String::new() }
+                .encode_to_vec();
             let before = app.hasher.runs();
             let reply = wire::call(&app, wire::LOGIN, &[], &message).await;
             assert_eq!(app.hasher.runs() - before, 1, "{name}{domain}");
@@ -117,7 +118,7 @@ async fn what_is_refused_as_malformed_costs_no_hash() {
     let app = app().await;
     let before = app.hasher.runs();
     for (name, body) in [
-        ("too short a name", json!({ "username": "al", "password": PASSWORD })),
+        ("an email for a name", json!({ "username": "al@example.com", "password": PASSWORD })),
         ("over 1024 bytes of password", json!({ "username": "alice", "password": "x".repeat(1_025) })),
     ] {
         assert_eq!(app.post("/api/auth/login", &body).await.status, 422, "{name}");

@@ -93,7 +93,8 @@ async fn an_email_account_registers_without_a_token_and_logs_in() {
     assert_eq!((registered.token.as_str(), registered.expires_in), ("", 0));
 
     let handle = Some(login_request::Handle::Email("ADA@example.com".to_owned()));
-    let login = client.login(LoginRequest { handle, password: PASSWORD.to_owned() }).await.unwrap();
+    let login =
+        client.login(LoginRequest { handle, password: PASSWORD.to_owned(), device: String::new() }).await.unwrap();
     assert_eq!(token(login.metadata()), None, "in the body only");
     let login = login.into_inner();
     assert_eq!(login.expires_in, 86_400);
@@ -166,7 +167,7 @@ async fn an_answer_with_a_token_in_its_body_is_for_no_cache() {
     let message = register(register_request::Handle::Username(username.clone()), "", "").encode_to_vec();
     let registered = wire::call(&app, "/countersign.v1.AuthService/Register", &[], &message).await;
     let handle = Some(login_request::Handle::Username(username));
-    let message = LoginRequest { handle, password: PASSWORD.to_owned() }.encode_to_vec();
+    let message = LoginRequest { handle, password: PASSWORD.to_owned(), device: String::new() }.encode_to_vec();
     let login = wire::call(&app, wire::LOGIN, &[], &message).await;
     for (name, reply) in [("Register", registered), ("Login", login)] {
         assert_eq!(reply.code(), Code::Ok, "{name}");

@@ -1,8 +1,10 @@
 //! Guessing does not pay: ten failures at one name are free, then there are waits, whoever asks in which protocol and how
 //! many at once; and whether anybody has the name makes no difference. Who knows the password, or is signed in, is not
-//! hindered. `guessing/races` has those who guess in parallel, `guessing/addresses` the budgets of addresses.
+//! hindered. `guessing/races` has those who guess in parallel, `guessing/addresses` the budgets of addresses,
+//! `guessing/devices` what lets an owner in meanwhile.
 
 mod addresses;
+mod devices;
 mod races;
 
 use std::time::Duration;
@@ -61,7 +63,7 @@ fn message(handle: &str, password: &str) -> Vec<u8> {
         Handle::Username(_) => login_request::Handle::Username(handle.to_owned()),
         Handle::Email(_) => login_request::Handle::Email(handle.to_owned()),
     };
-    LoginRequest { handle: Some(handle), password: password.to_owned() }.encode_to_vec()
+    LoginRequest { handle: Some(handle), password: password.to_owned(), device: String::new() }.encode_to_vec()
 }
 
 #[tokio::test]
@@ -92,7 +94,7 @@ async fn ten_failures_are_free_then_waits_grow_to_an_hour_and_none_comes_after_t
     let state = operator.attempt_state(&alice).await.unwrap();
     let hour = app.clock.now() + Duration::from_secs(3_600);
     assert_eq!((state.failures, state.blocked_until, state.locked), (100, Some(hour), true));
-    let listed = operator.list_attempts(None, 500).await.unwrap();
+    let listed = operator.list_attempts(None, 500).await.unwrap().found;
     assert_eq!(listed.iter().filter(|listed| listed.account.is_some()).count(), 1);
     assert_eq!((listed.len(), operator.clear_attempts(&alice).await.unwrap()), (2, true));
     assert!(!operator.clear_attempts(&alice).await.unwrap());

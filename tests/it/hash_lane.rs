@@ -50,7 +50,7 @@ pub async fn flood(app: &TestApp, passwords: usize, cost: &str) -> JoinSet<Resul
 
 fn login(name: &str) -> Vec<u8> {
     let handle = Some(login_request::Handle::Username(name.to_owned()));
-    LoginRequest { handle, password: PASSWORD.to_owned() }.encode_to_vec()
+    LoginRequest { handle, password: PASSWORD.to_owned(), device: String::new() }.encode_to_vec()
 }
 
 fn assert_overloaded(reply: &wire::Reply) {
@@ -61,7 +61,7 @@ fn assert_overloaded(reply: &wire::Reply) {
 
 /// Asserts that both dialects refuse a login by 503 and say when to come back.
 async fn assert_unavailable(app: &TestApp) {
-    let text = "too many sign-ins are waiting: try again after the time in Retry-After";
+    let text = "too many requests are waiting: try again after the time in Retry-After";
     for (path, body, refused) in [
         (
             "/api/auth/login",
@@ -97,7 +97,7 @@ async fn a_full_password_lane_says_when_to_come_back_and_holds_up_no_token_check
 
 #[tokio::test]
 async fn who_could_not_be_served_in_time_is_told_so_at_once_and_another_address_is_served() {
-    let app = TestApp::with(&["--hash-threads=1", "--hash-queue=2000"]).await;
+    let app = TestApp::with(&["--hash-threads=1", "--hash-queue=4000"]).await;
     // The lane learns what one costs; then minutes of work, and the longest that a call may take is half a minute.
     const COSTLY: &str = "m=131072,t=2,p=1";
     flood(&app, 1, COSTLY).await.join_next().await.unwrap().unwrap().unwrap();

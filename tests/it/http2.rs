@@ -10,21 +10,21 @@ use crate::sockets::{Raw, SOON, is_alive};
 use crate::support::TestApp;
 use crate::support::app::Served;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// For a limit that is waited for.
 const SHORT: Duration = Duration::from_millis(200);
 
 // RFC 9113, sections 6 and 7.
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const ACK: u8 = 1;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
 const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -36,25 +36,25 @@ const STATUS_431: &[u8] = &[0x48, 0x83, 0x69, 0x90, 0xff];
 const STATUS_400_OR_404: [u8; 2] = [0x80 | 12, 0x80 | 13];
 
 #[derive(Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: impl AsRef<[u8]>) -> Vec<u8> {
     let payload = payload.as_ref();
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-fn number(bytes: &[u8]) -> u32 {
+pub fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
 /// A header, neither indexed nor compressed (RFC 7541 section 6.2.2); `first` chooses what the receiver remembers.
-fn header(first: u8, name: &str, value: &str) -> Vec<u8> {
+pub fn header(first: u8, name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![first];
     for text in [name, value] {
         match text.len() {
@@ -75,7 +75,7 @@ fn header(first: u8, name: &str, value: &str) -> Vec<u8> {
 }
 
 /// The head of a login in the email dialect, whose answer needs its body.
-fn login_head() -> Vec<u8> {
+pub fn login_head() -> Vec<u8> {
     let fields = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -100,7 +100,7 @@ fn find(mut heard: &[u8], kind: u8) -> Option<Frame> {
 }
 
 /// The first frame of some kinds that comes; acknowledges every ping on the way, unless that is what is waited for.
-async fn next<const N: usize>(raw: &mut Raw, kinds: [u8; N]) -> Option<Frame> {
+pub async fn next<const N: usize>(raw: &mut Raw, kinds: [u8; N]) -> Option<Frame> {
     loop {
         let head = raw.take(9).await?;
         let payload = raw.take(number(&head[..3]) as usize).await?;
@@ -108,14 +108,14 @@ async fn next<const N: usize>(raw: &mut Raw, kinds: [u8; N]) -> Option<Frame> {
         if kinds.contains(&found.kind) {
             return Some(found);
         }
-        if (found.kind, found.flags) == (PING, 0) {
-            raw.send(frame(PING, ACK, 0, found.payload)).await;
+        if (found.kind, found.flags) == (PING, 0) && !raw.try_send(frame(PING, ACK, 0, found.payload)).await {
+            return None;
         }
     }
 }
 
 /// A connection of which both ends know the other's settings.
-async fn connect(address: SocketAddr) -> Raw {
+pub async fn connect(address: SocketAddr) -> Raw {
     let mut raw = Raw::saying(address, [PREFACE, &frame(SETTINGS, 0, 0, [])].concat()).await;
     next(&mut raw, [SETTINGS]).await.expect("the server's settings");
     raw.send(frame(SETTINGS, ACK, 0, [])).await;

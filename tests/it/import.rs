@@ -1,10 +1,12 @@
 //! `countersign import` and `export` as the real binary: our own format, what is refused and where, and that repeating,
 //! stopping and moving on change nothing that is there. The formats of other systems are in `formats`, the RPCs
-//! in `rpcs`, and how their streams end in `streams`.
+//! in `rpcs`, how their streams end in `streams`, and the
+//! columns that have a type in `typed`.
 
 mod formats;
 mod rpcs;
 mod streams;
+mod typed;
 
 use std::fs;
 use std::io::Write as _;
@@ -124,7 +126,7 @@ fn a_broken_line_is_named_and_the_others_are_imported() {
         "accounts:2: password_hash: no password hash of a known scheme",
         "accounts:3: no JSON object: it breaks off or goes wrong at column ",
         "accounts:4: the field `platform_admin` is unknown",
-        "accounts:5: the field `username` is unknown, there twice, or of another type",
+        "accounts:5: the field `username` must be a text in quotation marks",
         "accounts:6: username must have at least 3 characters",
         "accounts:7: no JSON object",
         "accounts:8: another account has this username or email",

@@ -9,7 +9,7 @@ use axum::routing::{any, get};
 use axum::{Extension, Router};
 use countersign::clock::ManualClock;
 use countersign::domain::Revocation;
-use countersign::layer::{AuthLayer, Caller, Refusal};
+use countersign::layer::{AuthLayer, Caller, FormerCaller, Refusal};
 use countersign::revocations::Revocations;
 use countersign::token::{Keyring, NewSession, Profile, Secret, Tokens};
 use http::{HeaderMap, Method, StatusCode};
@@ -52,12 +52,17 @@ impl Service {
         );
         let told = Arc::new(Mutex::new(Vec::new()));
         let telling = Arc::clone(&told);
-        let auth = auth.unwrap().on_fresh_token(move |caller| telling.lock().unwrap().push(caller.session_id()));
+        let auth = auth
+            .unwrap()
+            .ending(["/farewell"])
+            .unwrap()
+            .on_fresh_token(move |caller| telling.lock().unwrap().push(caller.session_id()));
         let (ending, cut_off) = (Arc::clone(&revocations), clock.clone());
         let router = Router::new()
             .route("/healthz", get(|| async { "ok" }))
             .route("/who", any(who))
             .route("/who/public", any(who))
+            .route("/farewell", any(farewell))
             .route("/headers", get(|headers: HeaderMap| async move { format!("{headers:?}") }))
             .route("/broken", get(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "broken") }))
             .route("/refused", get(|| async { (StatusCode::UNAUTHORIZED, [("token", "of the handler")], "refused") }))
@@ -95,6 +100,12 @@ impl Service {
 
 async fn who(caller: Option<Extension<Caller>>) -> String {
     caller.map_or("nobody".to_owned(), |Extension(caller)| format!("{} {}", caller.account_id(), caller.session_id()))
+}
+
+/// What is proved to a handler that ends sessions.
+async fn farewell(caller: Option<Extension<Caller>>, former: Option<Extension<FormerCaller>>) -> String {
+    let former = former.map(|Extension(former)| former.claims().sid);
+    format!("{} {}", caller.is_some(), former == Some(SESSION))
 }
 
 /// A handler that has read the account anew.
@@ -309,4 +320,61 @@ async fn while_the_revocations_are_stale_no_token_is_accepted_and_none_is_given(
     assert_eq!(refusal("/healthz", &good).await, None, "what is public asks nobody");
     service.revocations.insert(Revocation::Session(SESSION), time::OffsetDateTime::UNIX_EPOCH);
     assert_eq!(refusal("/who", &good).await.as_deref(), Some("TokenInvalid"), "what is known is final");
+}
+
+#[tokio::test]
+async fn who_called_once_may_end_and_is_never_taken_for_a_caller() {
+    let clock = ManualClock::at(START);
+    let service = Service::with(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)), clock);
+    service.revocations.vouch(Duration::ZERO);
+    let token = service.token();
+    let say = async |headers: &[(&str, &str)]| {
+        let answer = service.get("/farewell", headers).await;
+        assert_eq!(answer.header("token"), None);
+        answer.header("x-refusal").map_or_else(|| text(&answer).to_owned(), str::to_owned)
+    };
+    let good = [("token", token.as_str())];
+    assert_eq!(say(&good).await, "false true", "while it is good, too");
+    assert_eq!(say(&[]).await, "TokenMissing");
+    assert_eq!(say(&[("token", "a.b.c")]).await, "TokenInvalid");
+    assert_eq!(say(&[("token", &token), ("authorization", "Bearer a.b.c")]).await, "TwoTokens");
+    service.clock.advance(601);
+    assert_eq!(say(&good).await, "false true", "expired");
+    assert_eq!(service.get("/who", &good).await.header("x-refusal"), Some("TokenExpired"));
+    service.clock.elapse(5);
+    assert_eq!(say(&good).await, "Unavailable", "stale");
+    service.revocations.insert(Revocation::Session(SESSION), time::OffsetDateTime::UNIX_EPOCH);
+    assert_eq!(say(&good).await, "false true", "revoked: that is final");
+    service.clock.advance(2_592_000);
+    assert_eq!(say(&good).await, "TokenExpired", "no session lasts as long");
+    assert!(service.told.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn while_the_clock_is_off_nothing_is_said_of_a_token_that_time_decides() {
+    let clock = ManualClock::at(START);
+    let service = Service::with(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)), clock);
+    service.revocations.vouch(Duration::ZERO);
+    let token = service.token();
+    let compared = |ahead: i64| {
+        let time = time::OffsetDateTime::from_unix_timestamp(START - ahead).unwrap();
+        service.revocations.compare(time, Duration::ZERO);
+    };
+    let refusal = async || service.get("/who", &[("token", &token)]).await.header("x-refusal").map(str::to_owned);
+    for (ahead, expected) in [(0, None), (60, None), (-60, None), (61, Some("Unavailable")), (-61, Some("Unavailable"))]
+    {
+        compared(ahead);
+        assert_eq!(refusal().await.as_deref(), expected, "{ahead}");
+    }
+    // It is set an hour ahead, and nobody has compared again: the token has not expired for that.
+    compared(0);
+    service.clock.advance(3_600);
+    assert_eq!(refusal().await.as_deref(), Some("Unavailable"));
+    let forged = service.get("/who", &[("token", "a.b.c")]).await;
+    assert_eq!(forged.header("x-refusal"), Some("TokenInvalid"), "what is no token is none at any time");
+    service.clock.advance(-3_600);
+    assert_eq!(refusal().await, None);
+    service.revocations.insert(Revocation::Session(SESSION), time::OffsetDateTime::UNIX_EPOCH);
+    compared(61);
+    assert_eq!(refusal().await.as_deref(), Some("TokenInvalid"), "what is known is final");
 }

@@ -86,7 +86,7 @@ impl Office {
     async fn until_dead(&self, step: i64) -> DeadMail {
         let began = Instant::now();
         loop {
-            if let Some(dead) = self.store.list_dead_mail(None, 1).await.unwrap().pop() {
+            if let Some(dead) = self.store.list_dead_mail(None, 1).await.unwrap().found.pop() {
                 return dead;
             }
             assert!(began.elapsed() < PATIENCE);

@@ -15,7 +15,7 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 /// Where it says its metrics are.
-fn metrics_of(server: &Binary) -> SocketAddr {
+pub fn metrics_of(server: &Binary) -> SocketAddr {
     let events: Vec<Value> =
         server.log.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let url = events.iter().find(|event| event["event"] == "metrics").unwrap()["url"].as_str().unwrap().to_owned();
@@ -67,10 +67,18 @@ async fn the_set_and_the_password_lane_are_told_on_an_address_of_their_own() {
         ("countersign_hash_refused_total{cause=\"displaced\"}", 0.0),
         ("countersign_hash_dropped_total{cause=\"gone\"}", 0.0),
         ("countersign_hash_dropped_total{cause=\"late\"}", 0.0),
+        ("countersign_streams", 0.0),
+        ("countersign_body_bytes", 0.0),
+        ("countersign_refused_total{bound=\"connections\"}", 0.0),
+        ("countersign_refused_total{bound=\"calls\"}", 0.0),
+        ("countersign_refused_total{bound=\"streams\"}", 0.0),
+        ("countersign_refused_total{bound=\"bodies\"}", 0.0),
     ] {
         assert!((value(name) - expected).abs() < 0.5, "{name}: {}", value(name));
     }
     assert!(value("countersign_hash_run_seconds_sum") > 0.0);
+    // The last call may just have ended.
+    assert!(value("countersign_connections") >= 0.0 && value("countersign_calls") < 1.5);
     // None, when the thread has been idle for seconds.
     let memory = value("countersign_hash_memory_bytes");
     assert!(memory < 0.5 || (memory - 19_456.0 * 1_024.0).abs() < 0.5, "{memory}");

@@ -127,7 +127,7 @@ fn exit_codes_tell_what_went_wrong() {
         (&["firm", "revoke", &nobody], 3),
         (&["mail", "retry", &nobody], 3),
         (&["account", "role", "alice", "user"], 1),
-        (&["account", "rename", "alice", "Alice"], 1),
+        (&["account", "rename", "alice", "al"], 1),
         (&["audit", "list", "--action", "no such thing"], 1),
         (&["session", "end"], 2),
         (&["mail", "retry"], 2),

@@ -53,7 +53,8 @@ async fn an_account_lives_its_whole_life_over_rest() {
     app.clock.advance(60);
     let login = app.post("/v1/sessions:login", &json!({ "username": "ALICE", "password": PASSWORD })).await;
     let token = login.json()["token"].as_str().unwrap().to_owned();
-    let whole = json!({ "token": token, "expiresIn": 3_600, "account": account });
+    let device = login.json()["device"].clone();
+    let whole = json!({ "token": token, "expiresIn": 3_600, "account": account, "device": device });
     login.assert("login", 200, &[], &whole);
 
     app.clock.advance(60);

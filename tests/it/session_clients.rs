@@ -68,7 +68,7 @@ async fn every_face_tells_the_client_and_the_address_that_the_sign_in_came_from(
     let endpoint = Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
     let channel = endpoint.user_agent("device/7").unwrap().connect().await.unwrap();
     let handle = Some(login_request::Handle::Username("alice".to_owned()));
-    let message = LoginRequest { handle, password: PASSWORD.to_owned() };
+    let message = LoginRequest { handle, password: PASSWORD.to_owned(), device: String::new() };
     let mut lying = tonic::Request::new(message.clone());
     for (name, value) in LIES {
         lying.metadata_mut().insert(name, value.parse().unwrap());

@@ -125,7 +125,9 @@ async fn every_accepted_grpc_login_is_answered() {
             let (mut client, heard) = (client.clone(), heard.clone());
             tokio::spawn(async move {
                 let handle = Some(login_request::Handle::Username("alice".to_owned()));
-                let answer = client.login(LoginRequest { handle, password: "s3cur3pass".to_owned() }).await;
+                let answer = client
+                    .login(LoginRequest { handle, password: "s3cur3pass".to_owned(), device: String::new() })
+                    .await;
                 heard.send(()).await.unwrap();
                 answer
             })

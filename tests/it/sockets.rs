@@ -24,7 +24,7 @@ pub struct Raw {
 
 impl Raw {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), pending: Vec::new() }
+        Self::from(TcpStream::connect(address).await.unwrap())
     }
 
     /// A connection that has said this much.
@@ -32,6 +32,11 @@ impl Raw {
         let mut raw = Self::connect(address).await;
         raw.send(bytes).await;
         raw
+    }
+
+    /// Whether the other end still listens.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -101,6 +106,12 @@ impl Raw {
         let both = timeout(SOON, async { tokio::join!(write, read) }).await;
         assert!(both.is_ok(), "the flood was not cut off");
         heard
+    }
+}
+
+impl From<TcpStream> for Raw {
+    fn from(stream: TcpStream) -> Self {
+        Self { stream, pending: Vec::new() }
     }
 }
 

@@ -25,21 +25,24 @@ use crate::wire;
 #[tokio::test]
 async fn a_call_that_runs_out_of_time_was_authenticated_all_the_same() {
     let app = TestApp::start().await;
-    let token = app.sign_in_username("alice").await;
-    // Logging out writes, and somebody else is writing.
+    let elsewhere = app.sign_in_username("alice").await;
+    let login = app.post("/api/auth/login", &json!({ "username": "alice", "password": PASSWORD })).await;
+    let token = login.json()["token"].as_str().unwrap().to_owned();
+    // Ending the other session writes, and somebody else is writing.
     let mut other = database(&app).await;
     other.execute("begin immediate").await.unwrap();
-    let reply = wire::call(&app, wire::LOGOUT, &[("token", &token), ("grpc-timeout", "20m")], &[]).await;
+    let end = "/countersign.v1.SessionService/RevokeOtherSessions";
+    let reply = wire::call(&app, end, &[("token", &token), ("grpc-timeout", "20m")], &[]).await;
     assert_eq!(reply.code(), Code::DeadlineExceeded);
-    let fresh = reply.token().expect("a fresh token, for the session still lives").to_owned();
+    let fresh = reply.token().expect("a fresh token").to_owned();
     assert_eq!(wire::me(&app, &[("token", &fresh)]).await.code(), Code::Ok);
 
     // The caller is gone; what it asked for happens.
     other.execute("rollback").await.unwrap();
     let dead = wire::eventually(std::time::Duration::from_secs(5), async || {
-        Face::Grpc.slide(&app, &fresh).await == Err("TOKEN_INVALID".to_owned())
+        Face::Grpc.slide(&app, &elsewhere).await == Err("TOKEN_INVALID".to_owned())
     });
-    assert!(dead.await, "a logout that was begun is finished");
+    assert!(dead.await, "what was begun is finished");
 }
 
 #[tokio::test]

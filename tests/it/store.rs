@@ -177,7 +177,7 @@ async fn nobody_is_found_in_an_empty_store(store: Store) {
         assert!(store.find_credentials(&Handle::parse(handle).unwrap()).await.unwrap().is_none());
     }
     assert!(store.find_account(id).await.unwrap().is_none());
-    assert!(store.list_accounts(None, 10).await.unwrap().is_empty());
+    assert!(store.list_accounts(None, 10).await.unwrap().found.is_empty());
     assert!(!store.replace_hash(id, &hash(HASH), &hash(OTHER)).await.unwrap());
     assert!(!store.open_session(&opening(session(9, &username(1, "alice"), 0))).await.unwrap().is_open());
     for status in [AccountStatus::Active, AccountStatus::Inactive] {
@@ -248,7 +248,7 @@ async fn many_writers_wait_for_each_other_and_none_is_turned_away(store: Store) 
     for writer in writers {
         writer.await.unwrap().unwrap();
     }
-    assert_eq!(store.list_accounts(None, 1_000).await.unwrap().len(), 256);
+    assert_eq!(store.list_accounts(None, 1_000).await.unwrap().found.len(), 256);
     assert_eq!(revocations(&store, 0, 0).await.len(), 256);
 }
 
@@ -259,7 +259,7 @@ async fn accounts_are_listed_in_pages_in_the_order_of_registration(store: Store)
     }
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
-        let page = store.list_accounts(after, 2).await.unwrap();
+        let page = store.list_accounts(after, 2).await.unwrap().found;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         pages.push(page);

@@ -139,9 +139,51 @@ async fn another_system_hashed_what_was_typed_and_ours_takes_both_spellings() {
     assert!(matches(&hasher, &ours, "pässwörd").await);
 }
 
+/// Parameters from the weakest to the strongest, those of one line as strong as each other.
+const STRENGTHS: [&[(u32, u32)]; 3] =
+    [&[(7_168, 5), (9_216, 4), (12_288, 3), (19_456, 2), (47_104, 1)], &[(65_536, 1)], &[(32_768, 2)]];
+
+#[tokio::test]
+async fn a_sign_in_is_one_hash_whatever_is_set_and_one_more_once_where_that_makes_it_stronger() {
+    let mut app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    let file = SqliteConnectOptions::new().filename(app.database());
+    let all = || STRENGTHS.iter().zip(0..).flat_map(|(all, strength)| all.iter().map(move |cost| (*cost, strength)));
+    let mut stored = Vec::new();
+    for ((m, t), strength) in all() {
+        let params = Params::new(m, t, 1, None).unwrap();
+        let hasher = PasswordHasher::start(params, Kernel::choose().unwrap().kernel, 1, 4).unwrap();
+        let password = Password::parse("s3cur3pass".to_owned(), 1).unwrap();
+        stored.push((hasher.hash(&password, turn()).await.unwrap().to_phc(), strength));
+    }
+    for ((m, t), strength) in all() {
+        app = app.restart_hashing(&Params::new(m, t, 1, None).unwrap(), &[]).await;
+        for (hash, before) in &stored {
+            let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+            sqlx::query("update accounts set password_hash = ?").bind(hash).execute(&mut database).await.unwrap();
+            let mut stored = async || {
+                let hash = sqlx::query_scalar::<_, String>("select password_hash from accounts");
+                hash.fetch_one(&mut database).await.unwrap()
+            };
+            let (runs, name) = (app.hasher.runs(), format!("{hash} under m={m},t={t}"));
+            assert_eq!(login(&app, "s3cur3pass").await, Ok(()), "{name}");
+            let is_stronger = strength > *before;
+            if is_stronger {
+                let ours = async || stored().await.starts_with(&format!("$argon2id$v=19$m={m},t={t},p=1$"));
+                assert!(wire::eventually(Duration::from_secs(10), ours).await, "{name}");
+            }
+            for _ in 0..2 {
+                assert_eq!(login(&app, "s3cur3pass").await, Ok(()), "{name}");
+            }
+            assert_eq!(app.hasher.runs() - runs, 3 + u64::from(is_stronger), "{name}");
+            assert_eq!(stored().await == *hash, !is_stronger, "{name}");
+        }
+    }
+}
+
 async fn login(app: &TestApp, password: &str) -> Result<(), Code> {
     let handle = Some(login_request::Handle::Username("alice".to_owned()));
-    let request = LoginRequest { handle, password: password.to_owned() };
+    let request = LoginRequest { handle, password: password.to_owned(), device: String::new() };
     app.grpc().login(request).await.map(drop).map_err(|status| status.code())
 }
 

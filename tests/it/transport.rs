@@ -249,33 +249,6 @@ async fn no_request_line_is_a_defect_of_ours() {
 }
 
 #[tokio::test]
-async fn an_old_connection_ends_after_the_call_that_is_under_way() {
-    let (_app, served) = served(Limits { age: SHORT, ..Limits::default() }).await;
-    let (head, body) =
-        post("/auth/login", "expect: 100-continue\r\n", &json!({ "email": "a@b.example", "password": "s3cur3pass" }));
-    let mut busy = Raw::saying(served.address, head).await;
-    assert!(busy.head().await.unwrap().starts_with("HTTP/1.1 100 "));
-
-    // Younger, and idle: when it ends, so old is the other.
-    let mut idle = Raw::saying(served.address, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    idle.answer().await;
-    assert_eq!(idle.until_closed(SOON).await, b"");
-
-    busy.send(body).await;
-    let answer = busy.answer().await;
-    assert_eq!((answer.status, answer.header("connection")), (StatusCode::BAD_REQUEST, Some("close")));
-    assert_eq!(busy.until_closed(SOON).await, b"");
-}
-
-#[tokio::test]
-async fn a_call_that_hangs_outlives_an_old_connection_by_the_drain_only() {
-    let (_app, served) = served(Limits { age: SHORT, drain: SHORT, ..Limits::default() }).await;
-    let (head, _) = post("/auth/login", "", &json!({ "email": "a@b.example", "password": "s3cur3pass" }));
-    assert_eq!(Raw::saying(served.address, head).await.until_closed(SOON).await, b"");
-    is_alive(served.address).await;
-}
-
-#[tokio::test]
 async fn a_connection_too_many_waits_until_one_leaves() {
     let (_app, served) = served(Limits { connections: 2, ..Limits::default() }).await;
     let request = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";

@@ -57,7 +57,11 @@ async fn the_first_problem_of_a_login_is_named_and_the_username_comes_first() {
         ("nothing", json!({}), "\"username\" is required"),
         ("no username", json!({ "password": PASSWORD }), "\"username\" is required"),
         ("no password", json!({ "username": "alice" }), "\"password\" is required"),
-        ("both bad", json!({ "username": "al", "password": "1234" }), "\"username\" must have at least 3 characters"),
+        (
+            "both bad",
+            json!({ "username": "a@b.cd", "password": "1234" }),
+            "\"username\" must not contain @: an email address goes into the field email",
+        ),
         ("empty username", json!({ "username": "", "password": PASSWORD }), "\"username\" is required"),
         ("blank username", json!({ "username": " \t", "password": PASSWORD }), "\"username\" is required"),
         ("empty password", json!({ "username": "alice", "password": "" }), "\"password\" is required"),
@@ -68,7 +72,7 @@ async fn the_first_problem_of_a_login_is_named_and_the_username_comes_first() {
         ),
         (
             "long username",
-            json!({ "username": "abcdefghijklmnop", "password": PASSWORD }),
+            json!({ "username": "a".repeat(1_025), "password": PASSWORD }),
             "\"username\" must have at most 15 characters",
         ),
         (
@@ -200,7 +204,6 @@ async fn whatever_is_wrong_with_a_token_the_answer_is_the_same() {
         ("no exp", sign(&with(&said, "exp", Value::Null), SECRET)),
         ("exp as a text", sign(&with(&said, "exp", json!("9999999999")), SECRET)),
         ("expired", sign(&with(&with(&said, "iat", json!(START - 3_600)), "exp", json!(START)), SECRET)),
-        ("from the future", sign(&with(&said, "iat", json!(START + 60)), SECRET)),
         (
             "only the claims of the real server",
             sign(&json!({ "username": "alice", "iat": START, "exp": START + 3_600 }), SECRET),

@@ -212,13 +212,15 @@ async fn only_a_service_credential_opens_a_watch() {
         format!("Bearer {CREDENTIAL},"),
         format!("Bearer {ANOTHER}, {CREDENTIAL}"),
         format!("Bearer {}", &CREDENTIAL[1..]),
-        CREDENTIAL.to_owned(),
+        CREDENTIAL.replace(' ', "-"),
         "Bearer ".to_owned(),
     ] {
         let status = watch_as(&app, &bad, "").await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{bad}");
         assert_eq!(status.get_details_error_info().unwrap().reason, "TOKEN_INVALID", "{bad}");
     }
+    let status = watch_as(&app, "Basic YTpi", "").await.unwrap_err();
+    assert_eq!(status.get_details_error_info().unwrap().reason, "TOKEN_MISSING", "that one is for somebody else");
     // A credential is no token either.
     let answer = app.get("/api/auth/me", &[("authorization", &format!("Bearer {CREDENTIAL}"))]).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use countersign::clock::{Clock as _, ManualClock, SystemClock};
 use countersign::pb::session_service_server::{SessionService, SessionServiceServer};
 use countersign::pb::{self, WatchRevocationsRequest, WatchRevocationsResponse};
-use countersign::revocations::Revocations;
+use countersign::revocations::{Revocations, Standing};
 use countersign::token::Secret;
 use countersign::watch::Watcher;
 use tokio::sync::mpsc;
@@ -161,7 +161,7 @@ impl SessionService for Scripted {
 
 fn heartbeat(cursor: &str, seconds: i64) -> Result<WatchRevocationsResponse, Status> {
     let complete_until = Some(prost_types::Duration { seconds, nanos: 0 });
-    Ok(WatchRevocationsResponse { revocations: Vec::new(), cursor: cursor.to_owned(), complete_until })
+    Ok(WatchRevocationsResponse { cursor: cursor.to_owned(), complete_until, ..Default::default() })
 }
 
 #[tokio::test]
@@ -203,6 +203,39 @@ async fn a_heartbeat_is_believed_for_when_it_was_said_and_a_lost_watch_is_resume
     // An end without a status is an end, too.
     drop(say);
     assert_eq!(called.recv().await.unwrap().0, "three");
+    following.abort();
+}
+
+#[tokio::test]
+async fn a_service_whose_clock_differs_from_its_servers_by_more_than_is_tolerated_judges_nothing() {
+    let (calls, mut called) = mpsc::unbounded_channel();
+    let clock = ManualClock::at(10_000);
+    let set = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
+    let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
+    let service = SessionServiceServer::new(Scripted(calls));
+    let following =
+        tokio::spawn(Watcher::new(move || service.clone(), &credential, Arc::clone(&set)).unwrap().follow());
+    let (_, say) = called.recv().await.unwrap();
+    let standing = || set.standing(Uuid::nil(), Uuid::nil(), 0, None);
+    let said = async |seconds: i64| {
+        let server_time = Some(prost_types::Timestamp { seconds, nanos: 0 });
+        say.send(heartbeat("", 0).map(|response| WatchRevocationsResponse { server_time, ..response })).await.unwrap();
+    };
+    // A server of a version that does not tell.
+    say.send(heartbeat("", 0)).await.unwrap();
+    assert!(eventually(SOON, async || standing() == Standing::Live).await);
+    for (time, expected) in [
+        (13_600, Standing::Unknown),
+        (10_060, Standing::Live),
+        (6_400, Standing::Unknown),
+        (9_940, Standing::Live),
+        (10_000, Standing::Live),
+    ] {
+        said(time).await;
+        assert!(eventually(SOON, async || standing() == expected).await, "{time}");
+    }
+    clock.advance(-3_600);
+    assert_eq!(standing(), Standing::Unknown, "it was set, and nobody had to say so");
     following.abort();
 }
 

@@ -8,6 +8,7 @@ import collections
 import itertools
 import json
 import os
+import re
 import secrets
 import time
 import unicodedata
@@ -199,6 +200,9 @@ def before_call(context, case, kwargs):
         for name in NAMES:
             if isinstance(text := case.body.get(name), str) and is_beyond_patterns(text):
                 case.body[name] = "".join(map(assigned, text))
+        # And most usernames mix scripts: all but ASCII becomes one that may stand beside it.
+        if isinstance(text := case.body.get("username"), str):
+            case.body["username"] = "".join(c if c.isascii() else letter(c) for c in text)
     if operation_id(case) in REGISTER and isinstance(case.body, dict):
         free_handle(case.body)
     for name in ("token", "authorization"):
@@ -254,7 +258,11 @@ def is_good(case):
 
 def assigned(character):
     """Itself, or a letter of a large alphabet."""
-    return chr(0x4E00 + ord(character) % 20_000) if is_beyond_patterns(character) else character
+    return letter(character) if is_beyond_patterns(character) else character
+
+
+def letter(character):
+    return chr(0x4E00 + ord(character) % 20_000)
 
 
 ENOUGH = itertools.chain([3] * 5, itertools.repeat(1))
@@ -339,6 +347,8 @@ def judged(case, response):
         return "a platform administrator has no firm"
 
 
+    if bad.get("username") == "must not be set: an email account has none":
+        return "a username of an account that has none"
     own = (caller(case) or KINDS["email"]).id == (case.path_parameters or {}).get("account_id")
     if own and all(text.startswith("is your own") for text in bad.values()):
         return "nobody administers oneself"
@@ -387,7 +397,13 @@ def normal(text):
 
 
 def canonical(text):
-    return normal("".join(character.upper().lower() for character in normal(text)))
+    return normal("".join(character.lower().upper().lower() for character in normal(text)))
+
+
+def tidy(text):
+    """As names of people and firms are kept: single spaces of one kind, and no margin."""
+    text = normal(text.strip("\u200c\u200d\u200e\u200f\u061c \t\n"))
+    return re.sub(" +", " ", "".join(" " if unicodedata.category(c) == "Zs" else c for c in text))
 
 
 def composed(text):
@@ -395,20 +411,23 @@ def composed(text):
 
 
 NAMES = ("username", "name", "firmName", "firm_name")
+# Ends of the names of variation selectors.
+SELECTORS = tuple(f"SELECTOR-{n}" for n in range(1, 257)) + tuple(f"SELECTOR {n}" for n in ("ONE", "TWO", "THREE", "FOUR"))
 PASSWORDS = ("password", "currentPassword", "newPassword", "current_password", "new_password")
 FORMS = {
     "username": canonical,
     "email": canonical,
     "newEmail": canonical,
-    "name": normal,
-    "firmName": normal,
-    "firm_name": normal,
+    "name": tidy,
+    "firmName": tidy,
+    "firm_name": tidy,
     **dict.fromkeys(PASSWORDS, composed),
 }
 
 
 def is_beyond_patterns(text):
-    """Code points that this or that version of Unicode has not assigned, the planes of private use, and a mark at the begin:
-    more ranges than one could read."""
+    """Code points that this or that version of Unicode has not assigned, the planes of private use, a mark at the begin, and
+    what shapes its neighbours and may stand beside some only: more than one could read."""
     categories = [unicodedata.category(character) for character in text] if isinstance(text, str) else []
-    return not {"Cn", "Co"}.isdisjoint(categories) or categories[:1] in (["Mn"], ["Mc"], ["Me"])
+    shapes = isinstance(text, str) and any(unicodedata.category(c) == "Cf" or unicodedata.name(c, "").endswith(SELECTORS) for c in text)
+    return shapes or not {"Cn", "Co"}.isdisjoint(categories) or categories[:1] in (["Mn"], ["Mc"], ["Me"])

@@ -2,6 +2,8 @@
 
 pub mod checks;
 pub mod connections;
+pub mod crowds;
+pub mod half_sent;
 pub mod rest;
 pub mod rush;
 pub mod sign_ins;
@@ -43,10 +45,14 @@ impl Ours {
 
     /// On all cores, hashing with this kernel and these parameters.
     pub fn hashing(kernel: Kernel, params: &Params) -> Self {
-        let (folder, database) = Self::database(params);
         let cost = cost::to_text(params);
-        let settings = [("HASH_KERNEL", kernel.name()), ("HASH_PARAMS", cost.as_str())];
-        Self { process: Process::server_with(folder.path(), &database, &settings), folder }
+        Self::with(params, &[("HASH_KERNEL", kernel.name()), ("HASH_PARAMS", cost.as_str())])
+    }
+
+    /// On all cores, with accounts whose hashes have these parameters, and these settings.
+    pub fn with(params: &Params, settings: &[(&str, &str)]) -> Self {
+        let (folder, database) = Self::database(params);
+        Self { process: Process::server_with(folder.path(), &database, settings), folder }
     }
 
     fn database(params: &Params) -> (TempDir, String) {

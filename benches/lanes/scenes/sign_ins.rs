@@ -36,6 +36,23 @@ pub fn kernels(bench: &mut Bench) {
     gain(bench, &Params::new(65_536, 2, 1, None).unwrap());
 }
 
+/// After `HASH_PARAMS` was lowered, which leaves the hashes of accounts as they are.
+pub fn lowered(bench: &mut Bench) {
+    let calls = data::sign_ins(1..=ACCOUNTS);
+    let servers =
+        ["m=19456,t=2,p=1", "m=7168,t=5,p=1"].map(|set| Ours::with(&Params::default(), &[("HASH_PARAMS", set)]));
+    let mut outcomes = [Vec::new(), Vec::new()];
+    bench.each_round(|round| {
+        for at in [round % 2, 1 - round % 2] {
+            outcomes[at].push(servers[at].sign_ins(bench, &calls).run());
+        }
+    });
+    outcomes.iter().flatten().for_each(|outcome| bench.check("sign-ins", outcome));
+    let [own, lowered] = outcomes.map(|outcomes| outcomes.iter().map(Outcome::server_us).collect::<Vec<_>>());
+    let row = Row::ratio("server CPU a sign-in: HASH_PARAMS lowered ÷ as it was", "µs", lowered, own);
+    bench.row(row.goal(Goal::AtMost(1.05)));
+}
+
 fn gain(bench: &mut Bench, params: &Params) {
     let calls = data::sign_ins(1..=ACCOUNTS);
     let kernels = [super::kernel(), Kernel::PORTABLE];

@@ -8,11 +8,12 @@ use uuid::Uuid;
 use super::{By, Changes, Reach};
 use crate::accounts::guessing::charge;
 use crate::accounts::{Accounts, Actor, new_id, refuse_field, to_the_second, turn, uninterrupted};
+use crate::budgets::Charge;
 use crate::domain::{
     Account, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount, NewMail, Password, PasswordContext,
     PersonName, Revocation, Role, Username, Violations,
 };
-use crate::store::{AccountChange, AccountRecord, Updated};
+use crate::store::{AccountChange, AccountRecord, Outline, Updated};
 
 /// How an account that is made for somebody will sign in.
 #[derive(Debug, Clone)]
@@ -46,13 +47,12 @@ impl Accounts {
         let context = PasswordContext::of(&self.identity(actor, &creation, &call).await?);
         // Whoever may register administers a firm: this is no way around that budget.
         let (_, reach) = self.administrator(actor, &call).await?;
-        if reach != Reach::Everything {
-            let charge = charge(&self.budgets.registrations, &call);
-            charge.inspect_err(self.audit_too_many(Action::Create, None, &call))?.spend();
-        }
+        let charge = (reach != Reach::Everything).then(|| charge(&self.budgets.registrations, &call));
+        let charge = charge.transpose().inspect_err(self.audit_too_many(Action::Create, None, &call))?;
         self.hasher.require_room(&turn(&call))?;
         let password = self.judge_new_password("password", password, &context).await?;
-        let password_hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
+        let begins = move || charge.into_iter().for_each(Charge::spend);
+        let password_hash = self.hasher.hash_with(password.as_password(), turn(&call), begins).await?;
         // Again: by now the one who asks may be no administrator any more.
         let identity = self.identity(actor, &creation, &call).await?;
         let created_at = to_the_second(self.clock.now());
@@ -81,26 +81,26 @@ impl Accounts {
         id: Uuid,
         change: AccountChange,
         call: Call,
-    ) -> Result<AccountRecord, AuthError> {
+    ) -> Result<Updated, AuthError> {
         let (own, other) = self.commanded(actor, id, &call).await?;
         require_possible(&own, &other, &change)?;
         let (this, by) = (self.clone(), By::Account(own.id, call));
         uninterrupted(async move {
             let changes = this.changes();
-            let Updated { before, after } = changes.update(&by, id, &change).await?.ok_or(AuthError::NotFound)?;
-            if after.account.epoch == before.epoch {
+            let updated = changes.update(&by, id, &change).await?.ok_or(AuthError::NotFound)?;
+            if updated.after.epoch == updated.before.epoch {
                 this.known.forget(id);
             } else {
-                this.ended(id, after.account.epoch);
+                this.ended(id, updated.after.epoch);
             }
-            Ok(after)
+            Ok(updated)
         })
         .await
     }
 
     /// Sets the password of another account and ends all its sessions.
     pub async fn set_password(&self, actor: &Actor, id: Uuid, password: Password, call: Call) -> Result<(), AuthError> {
-        let (_, other) = self.commanded(actor, id, &call).await?;
+        self.commanded(actor, id, &call).await?;
         if id == actor.account_id {
             // Or a stolen token would be as good as the password.
             return Err(refuse_field(
@@ -109,6 +109,7 @@ impl Accounts {
             ));
         }
         self.hasher.require_room(&turn(&call))?;
+        let other = self.store.find_account(id).await?.ok_or(AuthError::NotFound)?;
         let context = PasswordContext::of(&other.identity);
         let password = self.judge_new_password("password", password, &context).await?;
         let hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
@@ -170,20 +171,18 @@ impl Accounts {
 }
 
 /// Refuses what cannot be changed of an account, or not by oneself.
-fn require_possible(own: &Account, other: &Account, change: &AccountChange) -> Result<(), AuthError> {
+fn require_possible(own: &Account, other: &Outline, change: &AccountChange) -> Result<(), AuthError> {
     let mut bad = Violations::default();
-    let role = match &other.identity {
-        Identity::Email { role, .. } => Some(*role),
-        Identity::Username(_) => {
-            if change.name.is_some() {
-                bad.add("name", "must not be set: only an email account has one");
-            }
-            if change.role.is_some() {
-                bad.add("role", "must not be set: only an email account has one");
-            }
-            None
-        }
-    };
+    let role = other.member.map(|(_, role)| role);
+    if role.is_none() && change.name.is_some() {
+        bad.add("name", "must not be set: only an email account has one");
+    }
+    if role.is_none() && change.role.is_some() {
+        bad.add("role", "must not be set: only an email account has one");
+    }
+    if role.is_some() && change.username.is_some() {
+        bad.add("username", "must not be set: an email account has none");
+    }
     if own.id == other.id {
         if role.is_some() && change.role.is_some_and(|new| Some(new) != role) {
             bad.add("role", "is your own: another administrator must change it");

@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 use super::{By, Changes, Reach};
 use crate::accounts::{Accounts, Actor, Operator, uninterrupted};
 use crate::budgets::schedule;
-use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, Handle};
-use crate::store::StoredAttempts;
+use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, DeviceNumber, Handle};
+use crate::store::{Listed, Outline, StoreError, StoredAttempts};
 
 /// How often signing in failed, and what that means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,13 +45,14 @@ pub struct SpentAttempts {
 }
 
 impl SpentAttempts {
-    /// What was tried: `login`, signing in by the name that the account has now, or `change`, proving the password within a
-    /// session. `None` of what no account has, or has no more.
+    /// What was tried: `login`, signing in by the name that the account has now; `device`, the same from a device that has
+    /// signed in before; or `change`, proving the password within a session. `None` of what no account has, or has no more.
     pub fn tried(&self) -> Option<&'static str> {
         let account = self.account.as_ref()?;
         match self.key {
             key if key == AttemptKey::login(&account.identity.handle()) => Some("login"),
             key if key == AttemptKey::change(account.id) => Some("change"),
+            key if DeviceNumber::all().any(|number| key == AttemptKey::device(account.id, number)) => Some("device"),
             _ => None,
         }
     }
@@ -59,19 +60,26 @@ impl SpentAttempts {
 
 impl Operator {
     /// A page of what has used its free attempts up, in the order of keys.
-    pub async fn list_attempts(&self, after: Option<&AttemptKey>, limit: u32) -> Result<Vec<SpentAttempts>, AuthError> {
+    pub async fn list_attempts(
+        &self,
+        after: Option<&AttemptKey>,
+        limit: u32,
+    ) -> Result<Listed<SpentAttempts>, AuthError> {
         let now = self.clock.now();
-        let mut page = Vec::new();
-        for StoredAttempts { key, account_id, attempts } in
-            self.store.list_attempts(schedule::FREE, after, limit).await?
-        {
+        let Listed { found, unreadable, is_last } = self.store.list_attempts(schedule::FREE, after, limit).await?;
+        let mut page = Vec::with_capacity(found.len());
+        for StoredAttempts { key, account_id, attempts } in found {
             let account = match account_id {
-                Some(id) => self.store.find_account(id).await?,
+                Some(id) => match self.store.find_account(id).await {
+                    // The listing of accounts tells of it.
+                    Err(StoreError::Corrupt(_)) => None,
+                    found => found?,
+                },
                 None => None,
             };
             page.push(SpentAttempts { key, account, state: AttemptState::of(attempts, now) });
         }
-        Ok(page)
+        Ok(Listed { found: page, unreadable, is_last })
     }
 }
 
@@ -89,7 +97,7 @@ impl Accounts {
         let (own, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_credentials(handle).await?.map(|found| found.account);
         require_named(reach, found.as_ref())?;
-        if let Some(account) = found.as_ref().filter(|account| !reach.commands(account)) {
+        if let Some(account) = found.as_ref().filter(|account| !reach.commands(&Outline::from(*account))) {
             return self.not_allowed(actor, account.id, &call);
         }
         let (this, by, handle) = (self.clone(), By::Account(own.id, call), handle.clone());
@@ -99,7 +107,8 @@ impl Accounts {
 }
 
 impl Changes {
-    /// How often signing in by this name failed, or proving the password within a session, whichever is more.
+    /// How often signing in by this name failed, or proving the password within a session or from a device that has signed
+    /// in before, whichever is most.
     pub async fn attempts(&self, handle: &Handle, account: Option<&Account>) -> Result<AttemptState, AuthError> {
         let mut found: Option<Attempts> = None;
         for key in keys(handle, account) {
@@ -123,13 +132,16 @@ impl Changes {
     }
 }
 
-/// What an account's failures count under.
-fn keys(handle: &Handle, account: Option<&Account>) -> impl Iterator<Item = AttemptKey> {
-    [AttemptKey::login(handle)].into_iter().chain(account.map(|account| AttemptKey::change(account.id)))
+/// What failures count under that concern a name, and the account that has it.
+fn keys(handle: &Handle, account: Option<&Account>) -> Vec<AttemptKey> {
+    match account {
+        Some(account) => AttemptKey::of_account(account.id, handle).collect(),
+        None => vec![AttemptKey::login(handle)],
+    }
 }
 
 /// A name is told about if it is of an account that is seen, or if all are.
 fn require_named(reach: Reach, account: Option<&Account>) -> Result<(), AuthError> {
-    let is_seen = account.map_or(reach == Reach::Everything, |account| reach.sees(account));
+    let is_seen = account.map_or(reach == Reach::Everything, |account| reach.sees(&account.into()));
     if is_seen { Ok(()) } else { Err(AuthError::NotFound) }
 }

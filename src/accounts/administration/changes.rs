@@ -6,13 +6,10 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::firm_of;
-use crate::accounts::{Audit, LONGEST_WAIT};
+use crate::accounts::{AFTERLIFE, Audit};
 use crate::clock::Clock;
-use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, NewMail, Note, Origin, PasswordHash,
-};
-use crate::store::{AccountChange, Store, StoreError, Updated};
+use crate::domain::{AccountStatus, Action, AuthError, Call, Detail, NewAccount, NewMail, Note, Origin, PasswordHash};
+use crate::store::{AccountChange, Outline, Store, StoreError, Updated};
 use crate::token::MAX_LIFETIME;
 
 /// Who changes something.
@@ -64,8 +61,8 @@ impl Changes {
     /// Changes what is set; `None` when there is no such account.
     pub async fn update(&self, by: &By, id: Uuid, change: &AccountChange) -> Result<Option<Updated>, AuthError> {
         let updated = self.store.update_account(id, change, self.until(), self.heard()).await?;
-        if let Some(Updated { before, after }) = &updated {
-            for (action, detail) in differences(before, &after.account) {
+        if let Some(updated) = &updated {
+            for (action, detail) in differences(updated) {
                 self.audit.note(by.note(action, "ok").on(id).with(detail));
             }
         }
@@ -82,10 +79,10 @@ impl Changes {
     }
 
     /// Deletes an account; answers the first epoch that was never used, or `None` when there is no such account.
-    pub async fn delete(&self, by: &By, account: &Account) -> Result<Option<i64>, AuthError> {
+    pub async fn delete(&self, by: &By, account: &Outline) -> Result<Option<i64>, AuthError> {
         let epoch = self.store.delete_account(account.id, self.until()).await?;
         if epoch.is_some() {
-            self.audit.note(by.note(Action::Delete, "ok").on(account.id).within(firm_of(account)));
+            self.audit.note(by.note(Action::Delete, "ok").on(account.id).within(account.member.map(|(firm, _)| firm)));
         }
         Ok(epoch)
     }
@@ -102,27 +99,25 @@ impl Changes {
 
     /// By when every process has heard of a change that ends nothing.
     fn heard(&self) -> OffsetDateTime {
-        self.clock.now() + LONGEST_WAIT
+        self.clock.now() + AFTERLIFE
     }
 
     /// By when no token lives that was minted until now, whatever the server's settings are or were.
     pub fn until(&self) -> OffsetDateTime {
-        self.clock.now() + MAX_LIFETIME + LONGEST_WAIT
+        self.clock.now() + MAX_LIFETIME + AFTERLIFE
     }
 }
 
 /// What became of an account, each for itself.
-fn differences(before: &Account, after: &Account) -> Vec<(Action, Detail)> {
+fn differences(Updated { before, after, renamed, .. }: &Updated) -> Vec<(Action, Detail)> {
     let mut all = Vec::new();
-    if let (Identity::Email { name: old, role: was, .. }, Identity::Email { name, role, .. }) =
-        (&before.identity, &after.identity)
+    if *renamed {
+        all.push((Action::Rename, Detail::None));
+    }
+    if let (Some((_, was)), Some((_, role))) = (before.member, after.member)
+        && was != role
     {
-        if old != name {
-            all.push((Action::Rename, Detail::None));
-        }
-        if was != role {
-            all.push((Action::Role, Detail::Role(*role)));
-        }
+        all.push((Action::Role, Detail::Role(role)));
     }
     match (before.status, after.status) {
         (AccountStatus::Active, AccountStatus::Inactive) => all.push((Action::Disable, Detail::None)),

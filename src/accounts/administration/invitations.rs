@@ -62,7 +62,7 @@ impl Accounts {
         let question = format!("invitations {firm}");
         let after = opened(page_token, |token| self.open_place(&question, token))?;
         let page = InvitationPage { after, limit: limit.saturating_add(1), now: self.clock.now() };
-        let (invitations, last) = cut(self.store.list_invitations(firm, &page).await?, limit);
+        let (invitations, last) = cut(self.store.list_invitations(firm, &page).await?.logged(), limit);
         let next_page_token =
             last.map_or_else(String::new, |last| self.seal_place(&question, (last.created_at, last.id)));
         Ok(InvitationList { invitations, next_page_token })

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::accounts::places::{cut, opened};
 use crate::accounts::{Accounts, Actor};
 use crate::domain::{AccountStatus, AuthError, Call, Role};
-use crate::store::{AccountOrder, AccountPage, AccountRecord, FirmRecord};
+use crate::store::{AccountOrder, AccountPage, AccountRecord, FirmRecord, Outline};
 
 /// Which accounts are asked for: those that meet all that is set.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +43,7 @@ impl Accounts {
     pub async fn get_account(&self, actor: &Actor, id: Uuid, call: &Call) -> Result<AccountRecord, AuthError> {
         let (_, reach) = self.administrator(actor, call).await?;
         let found = self.store.find_record(id).await?;
-        found.filter(|record| reach.sees(&record.account)).ok_or(AuthError::NotFound)
+        found.filter(|record| reach.sees(&Outline::from(&record.account))).ok_or(AuthError::NotFound)
     }
 
     /// Up to `limit` accounts that the actor administers; from the beginning when `page_token` is empty.
@@ -73,7 +73,7 @@ impl Accounts {
         };
         let by_name = matches!(order, AccountOrder::Handle { .. });
         let page = AccountPage { firm: scope, role, status, order, limit: limit.saturating_add(1) };
-        let (accounts, last) = cut(self.store.list_records(&page).await?, limit);
+        let (accounts, last) = cut(self.store.list_records(&page).await?.logged(), limit);
         let next_page_token = last.map_or_else(String::new, |AccountRecord { account, .. }| {
             if by_name {
                 self.seal_name(&question, account.identity.handle().as_str())
@@ -97,7 +97,7 @@ impl Accounts {
         let (firms, last) = match reach.firm(None)? {
             // Its only page has no end that a token could name.
             Some(own) => (self.store.find_firm(own).await?.into_iter().filter(|_| after.is_none()).collect(), None),
-            None => cut(self.store.list_firms(after, limit.saturating_add(1)).await?, limit),
+            None => cut(self.store.list_firms(after, limit.saturating_add(1)).await?.logged(), limit),
         };
         let next_page_token =
             last.map_or_else(String::new, |last| self.seal_place("firms", (last.created_at, last.firm.id)));

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{Accounts, Actor};
 use crate::domain::{Account, Action, AuthError, Call, Identity, Role};
+use crate::store::Outline;
 
 pub use accounts::Creation;
 pub use attempts::{AttemptState, SpentAttempts};
@@ -42,16 +43,16 @@ impl Reach {
     }
 
     /// Whether it may see this account.
-    pub fn sees(self, other: &Account) -> bool {
+    pub fn sees(self, other: &Outline) -> bool {
         match self {
             Self::Everything => true,
-            Self::Firm(id) => firm_of(other) == Some(id),
+            Self::Firm(own) => other.member.is_some_and(|(firm, _)| firm == own),
         }
     }
 
     /// Whether it may change this account and end its sessions: who administers the whole service is not in the hands of a
     /// firm, though in its list.
-    pub fn commands(self, other: &Account) -> bool {
+    pub fn commands(self, other: &Outline) -> bool {
         self.sees(other) && (self == Self::Everything || !other.platform_admin)
     }
 
@@ -89,9 +90,9 @@ impl Accounts {
     }
 
     /// The account that is to be changed, and the one that asks.
-    async fn commanded(&self, actor: &Actor, id: Uuid, call: &Call) -> Result<(Account, Account), AuthError> {
+    async fn commanded(&self, actor: &Actor, id: Uuid, call: &Call) -> Result<(Account, Outline), AuthError> {
         let (own, reach) = self.administrator(actor, call).await?;
-        let other = self.store.find_account(id).await?.filter(|other| reach.sees(other)).ok_or(AuthError::NotFound)?;
+        let other = self.store.find_outline(id).await?.filter(|other| reach.sees(other)).ok_or(AuthError::NotFound)?;
         if reach.commands(&other) { Ok((own, other)) } else { self.not_allowed(actor, id, call) }
     }
 

@@ -46,7 +46,7 @@ impl Accounts {
         let question = format!("events {firm:?} {account:?} {action:?} {from:?} {until:?}");
         let after = opened(page_token, |token| self.open_place(&question, token))?;
         let page = AuditPage { account, firm, action, from, until, after, limit: limit.saturating_add(1) };
-        let (events, last) = cut(self.store.list_events(&page).await?, limit);
+        let (events, last) = cut(self.store.list_events(&page).await?.logged(), limit);
         let next_page_token = last.map_or_else(String::new, |last| self.seal_place(&question, (last.at, last.id)));
         Ok(AuditList { events, next_page_token })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::accounts::guessing::charge;
-use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, uninterrupted};
+use crate::accounts::{AFTERLIFE, Accounts, Actor, new_id, uninterrupted};
 use crate::domain::{
     Account, Action, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose,
 };
@@ -15,7 +15,7 @@ impl Accounts {
         let (this, call, digest, now) = (self.clone(), call.clone(), ticket.digest(), self.clock.now());
         let purpose = self.store.find_ticket(&digest, now).await?.map(|found| found.purpose);
         uninterrupted(async move {
-            let until = now + LONGEST_WAIT;
+            let until = now + AFTERLIFE;
             let (action, id) = match purpose {
                 Some(TicketPurpose::VerifyEmail) => {
                     (Action::EmailVerified, this.store.verify_email(&digest, now, until).await?)
@@ -61,10 +61,14 @@ impl Accounts {
         }
         let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
         let mail = NewMail { id, kind: MailKind::ChangeEmail, recipient: email, subject: account.id, queued_at };
-        charge.spend();
         let (store, proved, session_id) = (Arc::clone(&self.store), seen.clone(), actor.session_id);
+        let queued = uninterrupted(async move {
+            let queued = store.queue_email_change(&proved, session_id, &mail).await?;
+            charge.spend();
+            Ok(queued)
+        });
         // Not if the password was set anew since it was proved, or the session ended: that was to shut somebody out.
-        if !uninterrupted(async move { Ok(store.queue_email_change(&proved, session_id, &mail).await?) }).await? {
+        if !queued.await? {
             return Err(AuthError::AccountGone);
         }
         self.audit(action, call, account.id, account.id, "ok");
@@ -77,17 +81,18 @@ impl Accounts {
             MailKind::ResetPassword => Action::PasswordResetRequested,
             _ => Action::VerificationRequested,
         };
-        let charge = charge(&self.budgets.mail_requests, call);
-        charge.inspect_err(self.audit_too_many(action, None, call))?.spend();
-        self.queue(NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now())).await?;
+        let charge = charge(&self.budgets.mail_requests, call).inspect_err(self.audit_too_many(action, None, call))?;
+        let mail = NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now());
+        let store = Arc::clone(&self.store);
+        // Whether it was queued is not told: it depends on who asked before.
+        uninterrupted(async move {
+            let _queued = store.queue_mail(&mail).await?;
+            charge.spend();
+            Ok(())
+        })
+        .await?;
         // For which address is not said: anybody types anything there.
         self.audit(action, call, None, None, "ok");
         Ok(())
-    }
-
-    pub(super) async fn queue(&self, mail: NewMail) -> Result<(), AuthError> {
-        let store = Arc::clone(&self.store);
-        // Whether it was is not told: it depends on who asked before.
-        uninterrupted(async move { Ok(store.queue_mail(&mail).await?) }).await.map(|_queued| ())
     }
 }

@@ -28,16 +28,16 @@ impl Accounts {
         self.hasher.require_room(&turn(call))?;
         // A budget of its own: whoever guesses at the sign-in hinders nobody who is signed in.
         let id = actor.account_id;
-        let admitted = self.admit(AttemptKey::change(id), None, call.deadline).await;
-        let guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
+        let admitted = self.admit(AttemptKey::change(id), call.deadline).await;
+        let mut guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
         let found = self.store.credentials_of(id).await?;
         let is_the_actors =
             |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
         let credentials = found.filter(is_the_actors).ok_or(AuthError::AccountGone)?;
-        let (this, password, turn, call) = (self.clone(), password.clone(), turn(call), call.clone());
+        let (this, password, call) = (self.clone(), password.clone(), call.clone());
         to_its_end(async move |mut gone: Gone| {
             let hash = credentials.password_hash.as_ref();
-            if this.hasher.verify_unless(&password, hash, turn, gone.wait()).await?.matches {
+            if guess.verify(&this.hasher, &password, hash, &call, &mut gone).await?.matches {
                 guess.was_right().await?;
                 return Ok(credentials);
             }

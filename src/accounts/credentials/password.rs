@@ -1,6 +1,6 @@
 //! Passwords: changed by whoever knows the one before, reset by whoever reads the account's mail.
 
-use crate::accounts::{Accounts, Actor, LONGEST_WAIT, new_id, refuse_field, turn, uninterrupted};
+use crate::accounts::{AFTERLIFE, Accounts, Actor, new_id, refuse_field, turn, uninterrupted};
 use crate::domain::{
     Action, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext, Revocation,
     Ticket,
@@ -24,7 +24,7 @@ impl Accounts {
         let (this, call, session_id) = (self.clone(), call.clone(), actor.session_id);
         uninterrupted(async move {
             let account_id = seen.account.id;
-            let from = this.clock.now() + LONGEST_WAIT;
+            let from = this.clock.now() + AFTERLIFE;
             let ended = this.store.change_password(&seen, &hash, session_id, from).await?;
             // Somebody else has changed it since it was verified.
             let ended = ended.ok_or_else(|| refuse_field("current_password", "is not the password of this account"))?;
@@ -63,7 +63,7 @@ impl Accounts {
         let (this, call) = (self.clone(), call.clone());
         uninterrupted(async move {
             let now = this.clock.now();
-            let until = now + MAX_LIFETIME + LONGEST_WAIT;
+            let until = now + MAX_LIFETIME + AFTERLIFE;
             let reset = this.store.reset_password(&digest, &hash, now, until).await?;
             let Some(reset) = reset else {
                 return this.invalid_link(Action::PasswordReset, &call);

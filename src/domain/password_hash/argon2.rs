@@ -11,6 +11,10 @@ const FORM: &str = "$argon2id$v=19$m=KIBIBYTES,t=PASSES,p=LANES$salt$output, ver
 /// How long our outputs are, in bytes: as RFC 9106 recommends.
 const OUR_OUTPUT: usize = 32;
 
+/// Memory in KiB and passes, each pair as strong as the others against who has a thousand graphics cards: the equivalent
+/// settings of OWASP's Password Storage Cheat Sheet. The weakest that may be set.
+pub const FLOORS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
 /// What an argon2 hash says.
 #[derive(Clone)]
 pub struct Hash {
@@ -53,10 +57,19 @@ impl Hash {
     }
 
     pub(super) fn is_weaker_than(&self, params: &Params) -> bool {
-        let cost = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
         let ours = self.algorithm == Algorithm::Argon2id && self.version == Version::V0x13;
-        !ours || self.output.len() < OUR_OUTPUT || cost(&self.params) < cost(params)
+        !ours || self.output.len() < OUR_OUTPUT || is_weaker(&self.params, params)
     }
+}
+
+/// Whether hashing by one costs an attacker less than by the other: a smaller multiple of the floor that has as many passes.
+/// All floors are then as strong as each other, and of two settings at most one is weaker, so that no hash is ever made
+/// anew to and fro. Lanes divide the work, and do not change it.
+fn is_weaker(one: &Params, other: &Params) -> bool {
+    let work = |(memory, passes): (u32, u32)| u64::from(memory) * u64::from(passes);
+    let of = |params: &Params| work((params.m_cost(), params.t_cost()));
+    let floor = |params: &Params| FLOORS.into_iter().rfind(|(_, passes)| *passes <= params.t_cost()).map_or(1, work);
+    of(one) * floor(other) < of(other) * floor(one)
 }
 
 /// See [`PasswordHash::is_bearable`](super::PasswordHash::is_bearable).

@@ -3,6 +3,7 @@
 use argon2::Params;
 use proptest::prelude::*;
 
+use super::argon2::FLOORS;
 use super::{PasswordHash, Scheme};
 
 const SALT: &str = "c2FsdHNhbHRzYWx0c2FsdA";
@@ -191,6 +192,28 @@ fn what_is_not_ours_of_today_is_weaker() {
     assert!(weaker(format!("$2b$14${BCRYPT}")));
     assert!(weaker(format!("$scrypt$ln=16,r=8,p=4${SALT}${OUTPUT}")));
     assert!(weaker(format!("$pbkdf2-sha512$i=2000000${SALT}${OUTPUT}")));
+}
+
+#[test]
+fn a_hash_is_as_strong_as_its_multiple_of_the_floor_with_as_many_passes() {
+    let classes: [&[(u32, u32)]; 6] = [
+        &[(46_000, 1), (19_000, 2)],
+        &FLOORS,
+        &[(65_536, 1)],
+        &[(32_768, 2)],
+        &[(65_536, 2)],
+        &[(65_536, 3), (65_536, 4)],
+    ];
+    let all = || classes.iter().enumerate().flat_map(|(class, all)| all.iter().map(move |params| (class, *params)));
+    for (class, (m, t)) in all() {
+        let hash = PasswordHash::parse(&format!("$argon2id$v=19$m={m},t={t},p=1${SALT}${OUTPUT}")).unwrap();
+        for (other, (other_m, other_t)) in all().filter(|(other, _)| (1..5).contains(other) || *other != class) {
+            for lanes in [1, 4] {
+                let params = Params::new(other_m, other_t, lanes, None).unwrap();
+                assert_eq!(hash.is_weaker_than(&params), class < other, "{m},{t} under {other_m},{other_t}");
+            }
+        }
+    }
 }
 
 proptest! {

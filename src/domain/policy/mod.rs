@@ -10,7 +10,7 @@ mod preset;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-use super::Password;
+use super::{Password, text};
 
 pub use context::PasswordContext;
 pub use preset::{LowerThanPreset, PolicyPreset};
@@ -75,12 +75,12 @@ impl PasswordPolicy {
     }
 }
 
-/// A text as whoever guesses sees it: widths, ligatures and the like made one (NFKC), in lower case by way of upper case, as
-/// names are. For comparing only: what is hashed keeps every difference.
-fn fold(text: &str) -> Zeroizing<String> {
+/// A text as whoever guesses sees it: widths, ligatures and the like made one (NFKC), and letters of either case, as
+/// they are in names. For comparing only: what is hashed keeps every difference.
+fn fold(password: &str) -> Zeroizing<String> {
     // Composing by compatibility can grow a text elevenfold; reserved once, so that no copy is left behind by growing.
-    let mut folded = Zeroizing::new(String::with_capacity(16 * text.len()));
-    folded.extend(text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc());
+    let mut folded = Zeroizing::new(String::with_capacity(16 * password.len()));
+    folded.extend(text::one_case(password.nfkc()).nfkc());
     folded
 }
 

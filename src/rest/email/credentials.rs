@@ -32,7 +32,7 @@ pub(super) fn routes(client: Client) -> Router {
 async fn verify(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = VerifyEmailRequest { one_time_token: fields.text_of("one_time_token", "token") };
     let answered = client.verify_email(call::on_behalf(parts, message)).await;
@@ -42,7 +42,7 @@ async fn verify(State(mut client): State<Client>, request: Request) -> Response 
 async fn resend(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = ResendVerificationRequest { email: fields.text("email") };
     let answered = client.resend_verification(call::on_behalf(parts, message)).await;
@@ -52,7 +52,7 @@ async fn resend(State(mut client): State<Client>, request: Request) -> Response 
 async fn forgot(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = RequestPasswordResetRequest { email: fields.text("email") };
     let answered = client.request_password_reset(call::on_behalf(parts, message)).await;
@@ -62,7 +62,7 @@ async fn forgot(State(mut client): State<Client>, request: Request) -> Response 
 async fn reset(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = ResetPasswordRequest {
         one_time_token: fields.text_of("one_time_token", "token"),
@@ -75,7 +75,7 @@ async fn reset(State(mut client): State<Client>, request: Request) -> Response {
 async fn change_password(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = ChangePasswordRequest {
         current_password: fields.text("current_password"),
@@ -88,7 +88,7 @@ async fn change_password(State(mut client): State<Client>, request: Request) -> 
 async fn change_email(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message =
         ChangeEmailRequest { new_email: fields.text_of("new_email", "email"), password: fields.text("password") };

@@ -38,7 +38,7 @@ pub(in crate::rest) fn path(path: &str) -> Option<&'static str> {
 async fn create(State(mut client): State<Admins>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let email = fields.text("email");
     let role = match fields.optional("role").as_deref() {
@@ -105,7 +105,7 @@ async fn revoke(
 async fn accept(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = AcceptInvitationRequest {
         one_time_token: fields.text_of("one_time_token", "token"),

@@ -73,7 +73,7 @@ fn role(role: i32) -> &'static str {
 }
 
 /// The dialect's table: from reason to status, code and text.
-fn refuse(failure: Failure, fields: &Fields) -> Response {
+pub(super) fn refuse(failure: Failure, fields: &Fields) -> Response {
     let (status, code, text) = match failure.reason {
         ErrorReason::Validation => {
             let response = validation_error(&failure.violations, fields);
@@ -98,7 +98,7 @@ fn refuse(failure: Failure, fields: &Fields) -> Response {
         ErrorReason::Overloaded => (
             StatusCode::SERVICE_UNAVAILABLE,
             "overloaded",
-            "too many sign-ins are waiting: try again after the time in Retry-After",
+            "too many requests are waiting: try again after the time in Retry-After",
         ),
         ErrorReason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the service is out of reach for the moment: try again")
@@ -144,8 +144,11 @@ fn validation_error(violations: &[(String, String)], fields: &Fields) -> Respons
     with_detail(StatusCode::UNPROCESSABLE_ENTITY, "validation_error", &json!(detail))
 }
 
-fn refuse_unreadable(unreadable: &Unreadable) -> Response {
-    error(unreadable.status, unreadable.code, unreadable.text)
+fn refuse_unreadable(unreadable: Unreadable) -> Response {
+    match unreadable {
+        Unreadable::Wrong(wrong) => error(wrong.status, wrong.code, wrong.text),
+        Unreadable::Refused(status) => refuse((*status).into(), &Fields::default()),
+    }
 }
 
 /// The dialect's error body.

@@ -31,11 +31,11 @@ pub(super) fn routes(client: Client) -> Router {
 async fn login(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let handle = Some(login_request::Handle::Email(fields.text("email")));
-    let message = LoginRequest { handle, password: fields.text("password") };
-    match client.login(call::on_behalf(parts, message)).await {
+    let message = LoginRequest { handle, password: fields.text("password"), ..LoginRequest::default() };
+    match client.login(call::with_device(parts, message)).await {
         Ok(response) => {
             let login = response.into_inner();
             let Some((id, _, identity)) = email_account(login.account) else {
@@ -49,7 +49,7 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
                 "firm_id": identity.firm_id,
                 "role": role(identity.role),
             });
-            Json(answer).into_response()
+            call::attach_device(Json(answer).into_response(), &login.device)
         }
         Err(status) => refuse(status.into(), &fields),
     }
@@ -58,7 +58,7 @@ async fn login(State(mut client): State<Client>, request: Request) -> Response {
 async fn register(State(mut client): State<Client>, request: Request) -> Response {
     let (parts, mut fields) = match body::read(request).await {
         Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(&unreadable),
+        Err(unreadable) => return refuse_unreadable(unreadable),
     };
     let message = RegisterRequest {
         handle: Some(register_request::Handle::Email(fields.text("email"))),
@@ -84,10 +84,11 @@ async fn refresh(State(mut client): State<Client>, request: Request) -> Response
         Ok(response) => {
             let fresh = call::fresh_token(response.metadata());
             let text = fresh.as_ref().and_then(|token| token.to_str().ok());
-            // None was attached: the session ended while the call was under way.
+            // None was attached: while the call was under way the session ended, or it became unknown whether it has. To try
+            // again tells which.
             let Some((token, lifetime)) = text.and_then(|token| Some((token, lifetime(token)?))) else {
-                let ended = Failure { reason: ErrorReason::TokenInvalid, ..Failure::defect() };
-                return refuse(ended, &Fields::default());
+                let unknown = Failure { reason: ErrorReason::Unavailable, ..Failure::defect() };
+                return refuse(unknown, &Fields::default());
             };
             with_token(Json(bearer(token, lifetime)).into_response(), fresh)
         }

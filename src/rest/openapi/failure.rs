@@ -92,8 +92,9 @@ pub(super) fn token_header(comment: &str) -> Option<Value> {
 pub(super) fn responses(binding: &Binding, comment: &str) -> Map<String, Value> {
     let known = reasons(binding.rpc.parent_pool());
     let listed = comment.split_once("Reasons:").map_or("", |(_, after)| after);
-    // Everything may be written wrongly, and the database may be gone.
-    let names: Vec<_> = ["VALIDATION", "UNAVAILABLE"].into_iter().chain(listed.split('`').skip(1).step_by(2)).collect();
+    // Everything may be written wrongly, be too much, and the database may be gone.
+    let names: Vec<_> =
+        ["VALIDATION", "OVERLOADED", "UNAVAILABLE"].into_iter().chain(listed.split('`').skip(1).step_by(2)).collect();
     let mut by_status: BTreeMap<u16, Vec<&Reason>> = BTreeMap::new();
     for reason in known.iter().filter(|reason| names.contains(&reason.name.as_str())) {
         by_status.entry(http(reason.code).1).or_default().push(reason);

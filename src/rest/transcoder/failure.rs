@@ -5,7 +5,7 @@ use std::fmt;
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{ACCEPT, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::{Map, Value, json};
@@ -55,8 +55,11 @@ impl Failures {
     }
 
     /// A body that is none.
-    pub fn unreadable(&self, unreadable: &Unreadable, headers: &HeaderMap) -> Response {
-        self.respond(unreadable.status, Status::invalid_argument(unreadable.text), headers)
+    pub fn unreadable(&self, unreadable: Unreadable, headers: &HeaderMap) -> Response {
+        match unreadable {
+            Unreadable::Wrong(wrong) => self.respond(wrong.status, Status::invalid_argument(wrong.text), headers),
+            Unreadable::Refused(status) => self.answer(*status, headers),
+        }
     }
 
     /// Anything else that is wrong before there is a call.
@@ -91,10 +94,6 @@ impl Failures {
         let mut response = Failure::from(status).headers((http, Json(body)).into_response());
         if wants_problem {
             response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
-        }
-        if response.headers().contains_key(RETRY_AFTER) {
-            let exposed = HeaderValue::from_static("Retry-After");
-            response.headers_mut().append(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
         response
     }

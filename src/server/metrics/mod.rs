@@ -1,6 +1,7 @@
 //! What is measured, for Prometheus, on a listener of its own (`METRICS_ADDR`): who may call the service need not know how
 //! it is doing. Numbers only, and no names; each is read when it is asked for.
 
+mod bounds;
 mod hashing;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::hashing::PasswordHasher;
 use crate::meter::Meter;
 use crate::revocations::Revocations;
+use crate::server::bounds::Bounds;
 
 /// What is counted of calls: those of RPCs, by whatever protocol, and the answers of the JSON APIs.
 #[derive(Debug, Clone)]
@@ -29,7 +31,12 @@ pub(super) struct Meters {
 }
 
 /// `GET /metrics`, in OpenMetrics' text.
-pub(super) fn router(revocations: Arc<Revocations>, hasher: PasswordHasher, meters: Meters) -> Router {
+pub(super) fn router(
+    revocations: Arc<Revocations>,
+    hasher: PasswordHasher,
+    bounds: Arc<Bounds>,
+    meters: Meters,
+) -> Router {
     let mut registry = Registry::with_prefix("countersign");
     registry.register_collector(Box::new(OfCalls { meter: meters.calls, what: "rpc", name: "method", end: "code" }));
     registry.register_collector(Box::new(OfCalls {
@@ -40,6 +47,7 @@ pub(super) fn router(revocations: Arc<Revocations>, hasher: PasswordHasher, mete
     }));
     registry.register_collector(Box::new(OfRevocations(revocations)));
     registry.register_collector(Box::new(hashing::OfHashing(hasher)));
+    registry.register_collector(Box::new(bounds::OfBounds(bounds)));
     let registry = Arc::new(registry);
     Router::new().route("/metrics", get(async move || answer(&registry)))
 }
@@ -85,6 +93,15 @@ impl Collector for OfRevocations {
                 "Time since the revocations in memory were known to be complete",
                 Some(&Unit::Seconds),
                 age.metric_type(),
+            )?)?;
+        }
+        if let Some(offset) = self.0.clock_offset() {
+            let offset = ConstGauge::new(offset.as_seconds_f64());
+            offset.encode(encoder.encode_descriptor(
+                "clock_offset",
+                "How far the clock of this machine is ahead of the database's; negative when behind",
+                Some(&Unit::Seconds),
+                offset.metric_type(),
             )?)?;
         }
         Ok(())

@@ -6,6 +6,7 @@ use sqlx::{ColumnIndex, Decode, Type};
 use uuid::Uuid;
 
 use super::PAGE;
+use crate::store::{StoreError, Unreadable};
 
 /// A table that is moved.
 #[derive(Debug)]
@@ -189,21 +190,39 @@ impl Value {
 pub(in crate::store) type Row = Vec<Value>;
 
 /// Takes a row of any engine apart.
-pub(in crate::store) fn decode<R: sqlx::Row>(table: &Table, row: &R) -> Result<Row, sqlx::Error>
+pub(in crate::store) fn decode<R: sqlx::Row>(table: &Table, row: &R) -> Result<Row, StoreError>
 where
     usize: ColumnIndex<R>,
     for<'r> Uuid: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
 {
-    let value = |(at, column): (usize, &Column)| {
-        Ok(match column.kind {
-            Kind::Id => Value::Id(row.try_get(at)?),
-            Kind::Number => Value::Number(row.try_get(at)?),
-            Kind::Text => Value::Text(row.try_get(at)?),
-        })
+    let mut values = Row::new();
+    for (at, column) in table.columns.iter().enumerate() {
+        let value = match column.kind {
+            Kind::Id => row.try_get(at).map(Value::Id),
+            Kind::Number => row.try_get(at).map(Value::Number),
+            Kind::Text => row.try_get(at).map(Value::Text),
+        };
+        match value {
+            // PostgreSQL keeps no NUL, and would not say where one came from.
+            Ok(Value::Text(Some(text))) if text.contains('\0') => return Err(unreadable(table, &values, column)),
+            Ok(value) => values.push(value),
+            Err(_) => return Err(unreadable(table, &values, column)),
+        }
+    }
+    Ok(values)
+}
+
+/// Names the row by its key, which comes first.
+fn unreadable(table: &Table, before: &Row, column: &Column) -> StoreError {
+    let row = match before.first() {
+        Some(Value::Id(Some(id))) => id.to_string(),
+        Some(Value::Number(Some(number))) => number.to_string(),
+        Some(Value::Text(Some(text))) => text.clone(),
+        _ => "?".to_owned(),
     };
-    table.columns.iter().enumerate().map(value).collect()
+    StoreError::Corrupt(Unreadable { table: table.name, row, column: column.name.to_owned() }.into())
 }
 
 /// What a database holds, in short: equal exactly when all of it is.

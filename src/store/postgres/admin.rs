@@ -1,17 +1,19 @@
 //! The statements of administration.
 
 use async_trait::async_trait;
-use sqlx::QueryBuilder;
 use sqlx::postgres::Postgres;
+use sqlx::{PgExecutor, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::errors::failure;
-use super::{PostgresStore, sessions, tell_change, unit};
-use crate::domain::{AccountStatus, PersonName, Role};
-use crate::store::rows::{self, AccountRow, FirmRow, millis};
+use super::errors::{self, failure};
+use super::{PostgresStore, attempts, sessions, unit};
+use crate::domain::{AccountStatus, AttemptKey, Handle, Role, Username};
+use crate::store::listing::{AccountPlace, Page, by_id, by_making};
+use crate::store::rows::{self, AccountRow, FirmRow, OutlineRow, UsernameRow, millis};
 use crate::store::{
-    AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, StoreError, Updated,
+    AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Listed, Outline, StoreError,
+    Updated,
 };
 
 /// What every look-up of a firm begins with; the columns of [`FirmRow`].
@@ -32,10 +34,42 @@ impl AdminStore for PostgresStore {
         row.map(AccountRow::into_record).transpose()
     }
 
-    async fn list_records(&self, page: &AccountPage) -> Result<Vec<AccountRecord>, StoreError> {
-        let rows: Vec<AccountRow> =
-            question(page).build_query_as().fetch_all(&self.pools.calls()?).await.map_err(failure)?;
-        rows.into_iter().map(AccountRow::into_record).collect()
+    async fn find_outline(&self, id: Uuid) -> Result<Option<Outline>, StoreError> {
+        outline(&self.pools.calls()?, OUTLINE, id).await
+    }
+
+    async fn list_unusual_usernames(
+        &self,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Listed<(Uuid, Username)>, StoreError> {
+        let mut page = Page::new("accounts", after.unwrap_or(Uuid::nil()), limit);
+        while page.goes_on() {
+            let rows = sqlx::query(
+                "select id, username from accounts where id > $1 and username collate \"C\" ~ '[^ -~]' order by id limit $2",
+            )
+            .bind(page.after())
+            .bind(page.missing())
+            .fetch_all(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, by_id, UsernameRow::into_username)?;
+        }
+        Ok(page.listed())
+    }
+
+    async fn list_records(&self, page: &AccountPage) -> Result<Listed<AccountRecord>, StoreError> {
+        let mut listed = Page::new("accounts", AccountPlace::before(&page.order), page.limit);
+        while listed.goes_on() {
+            let mut question = question(page, listed.after(), listed.missing());
+            let rows = question.build().fetch_all(&self.pools.calls()?).await.map_err(failure)?;
+            let place = match page.order {
+                AccountOrder::Registration(_) => AccountPlace::by_making,
+                AccountOrder::Handle { .. } => AccountPlace::by_name,
+            };
+            listed.take(&rows, place, AccountRow::into_record)?;
+        }
+        Ok(listed.listed())
     }
 
     async fn update_account(
@@ -48,44 +82,67 @@ impl AdminStore for PostgresStore {
         let (pool, change) = (self.pools.calls()?, change.clone());
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let row: Option<AccountRow> =
-                sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1 for update of accounts"))
-                    .bind(id)
-                    .fetch_optional(&mut *tx)
-                    .await
-                    .map_err(failure)?;
-            let Some(before) = row.map(AccountRow::into_account).transpose()? else {
+            let Some(before) = outline(&mut *tx, OUTLINE_TO_CHANGE, id).await? else {
                 return Ok(None);
             };
+            let mut renamed = 0;
+            if let Some(name) = &change.name {
+                let done =
+                    sqlx::query("update accounts set name = $2 where id = $1 and username is null and name <> $2")
+                        .bind(id)
+                        .bind(name.as_str())
+                        .execute(&mut *tx)
+                        .await
+                        .map_err(failure)?;
+                renamed += done.rows_affected();
+            }
+            if let Some(username) = &change.username {
+                let done =
+                    sqlx::query("update accounts set username = $2 where id = $1 and email is null and username <> $2")
+                        .bind(id)
+                        .bind(username.as_str())
+                        .execute(&mut *tx)
+                        .await
+                        .map_err(errors::insert_failure)?;
+                renamed += done.rows_affected();
+                if done.rows_affected() == 1 {
+                    // What was guessed while nobody had the name is not held against who has it now.
+                    attempts::clear(&mut tx, &AttemptKey::login(&Handle::Username(username.clone()))).await?;
+                }
+            }
             // What a username account does not have stays null.
             sqlx::query(
                 "update accounts set
-                 name = case when username is null then coalesce($2, name) end,
-                 role = case when username is null then coalesce($3, role) end,
-                 status = coalesce($4, status), epoch = epoch + $5
-             where id = $1",
+                     role = case when username is null then coalesce($2, role) end,
+                     status = coalesce($3, status), epoch = epoch + $4
+                 where id = $1",
             )
             .bind(id)
-            .bind(change.name.as_ref().map(PersonName::as_str))
             .bind(change.role.map(Role::as_str))
             .bind(change.status.map(AccountStatus::as_str))
             .bind(i64::from(change.ends_sessions(&before)))
             .execute(&mut *tx)
             .await
             .map_err(failure)?;
-            let after: AccountRow = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1"))
+            let Some(after) = outline(&mut *tx, OUTLINE, id).await? else {
+                return Ok(None);
+            };
+            let mut record = Page::new("accounts", id, 1);
+            let rows = sqlx::query(concat!(rows::select_account!(), " where accounts.id = $1"))
                 .bind(id)
-                .fetch_one(&mut *tx)
+                .fetch_all(&mut *tx)
                 .await
                 .map_err(failure)?;
-            let after = after.into_record()?;
-            if after.account.epoch != before.epoch {
-                sessions::end_all(&mut tx, id, after.account.epoch, until).await?;
-            } else if after.account != before {
-                tell_change(&mut tx, id, heard).await?;
+            record.take(&rows, by_id, AccountRow::into_record)?;
+            let record = record.listed().logged().pop();
+            let updated = Updated { before, after, renamed: renamed > 0, record };
+            if after.epoch != before.epoch {
+                sessions::end_all(&mut tx, id, after.epoch, until).await?;
+            } else if updated.is_change() {
+                sessions::tell_change(&mut tx, id, heard).await?;
             }
             tx.commit().await.map_err(failure)?;
-            Ok(Some(Updated { before, after }))
+            Ok(Some(updated))
         })
         .await
     }
@@ -102,7 +159,7 @@ impl AdminStore for PostgresStore {
                 .map_err(failure)?;
             let changed = done.rows_affected() == 1;
             if changed {
-                tell_change(&mut tx, id, heard).await?;
+                sessions::tell_change(&mut tx, id, heard).await?;
             }
             tx.commit().await.map_err(failure)?;
             Ok(changed)
@@ -123,56 +180,68 @@ impl AdminStore for PostgresStore {
         &self,
         after: Option<(OffsetDateTime, Uuid)>,
         limit: u32,
-    ) -> Result<Vec<FirmRecord>, StoreError> {
-        let (after, after_id) = after.map_or((i64::MIN, Uuid::nil()), |(at, id)| (millis(at), id));
-        let rows: Vec<FirmRow> = sqlx::query_as(concat!(
-            select_firm!(),
-            " where (created_at, id) > ($1, $2) order by created_at, id limit $3"
-        ))
-        .bind(after)
-        .bind(after_id)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pools.calls()?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(FirmRow::into_record).collect()
+    ) -> Result<Listed<FirmRecord>, StoreError> {
+        let after = after.map_or((i64::MIN, Uuid::nil()), |(at, id)| (millis(at), id));
+        let mut page = Page::new("firms", after, limit);
+        while page.goes_on() {
+            let (after, after_id) = page.after();
+            let rows = sqlx::query(concat!(
+                select_firm!(),
+                " where (created_at, id) > ($1, $2) order by created_at, id limit $3"
+            ))
+            .bind(after)
+            .bind(after_id)
+            .bind(page.missing())
+            .fetch_all(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, by_making, FirmRow::into_record)?;
+        }
+        Ok(page.listed())
     }
 }
 
+/// What an outline is read by; and so that nobody changes the account until the transaction ends.
+const OUTLINE: &str = concat!(rows::select_outline!(), " where id = $1");
+const OUTLINE_TO_CHANGE: &str = concat!(rows::select_outline!(), " where id = $1 for update");
+
+async fn outline(reader: impl PgExecutor<'_>, query: &'static str, id: Uuid) -> Result<Option<Outline>, StoreError> {
+    let row: Option<OutlineRow> = sqlx::query_as(query).bind(id).fetch_optional(reader).await.map_err(failure)?;
+    row.map(OutlineRow::into_outline).transpose()
+}
+
 /// Names of either kind are two questions, each of an index that has the order already.
-fn question(page: &AccountPage) -> QueryBuilder<Postgres> {
+fn question(page: &AccountPage, after: &AccountPlace, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("");
-    match &page.order {
-        AccountOrder::Registration(after) => {
-            let (after, after_id) = after.map_or((i64::MIN, Uuid::nil()), |(at, id)| (millis(at), id));
+    match (&page.order, after) {
+        (AccountOrder::Handle { prefix, .. }, AccountPlace::Named(after, _)) => {
+            query.push("select * from (select * from (");
+            named(&mut query, page, "username", prefix, after, limit);
+            query.push(") as usernames union all select * from (");
+            named(&mut query, page, "email", prefix, after, limit);
+            query.push(") as emails) as named order by coalesce(username, email) collate \"C\"");
+        }
+        (_, after) => {
+            let (after, after_id) = after.made();
             query.push(rows::select_account!()).push(" where (accounts.created_at, accounts.id) > (");
             query.push_bind(after).push(", ").push_bind(after_id).push(")");
             filter(&mut query, page);
             query.push(" order by accounts.created_at, accounts.id");
         }
-        AccountOrder::Handle { prefix, after } => {
-            query.push("select * from (select * from (");
-            named(&mut query, page, "username", prefix, after.as_deref());
-            query.push(") as usernames union all select * from (");
-            named(&mut query, page, "email", prefix, after.as_deref());
-            query.push(") as emails) as named order by coalesce(username, email) collate \"C\"");
-        }
     }
-    query.push(" limit ").push_bind(i64::from(page.limit));
+    query.push(" limit ").push_bind(limit);
     query
 }
 
 /// Those whose name of one kind begins so.
-fn named(query: &mut QueryBuilder<Postgres>, page: &AccountPage, column: &str, prefix: &str, after: Option<&str>) {
+fn named(query: &mut QueryBuilder<Postgres>, page: &AccountPage, column: &str, prefix: &str, after: &str, limit: i64) {
     let column = format!("accounts.{column} collate \"C\"");
     query.push(rows::select_account!()).push(format!(" where {column} >= ")).push_bind(prefix.to_owned());
     // What no name has follows all that names have.
     query.push(format!(" and {column} < ")).push_bind(format!("{prefix}\u{10ffff}"));
-    if let Some(after) = after {
-        query.push(format!(" and {column} > ")).push_bind(after.to_owned());
-    }
+    query.push(format!(" and {column} > ")).push_bind(after.to_owned());
     filter(query, page);
-    query.push(format!(" order by {column} limit ")).push_bind(i64::from(page.limit));
+    query.push(format!(" order by {column} limit ")).push_bind(limit);
 }
 
 fn filter(query: &mut QueryBuilder<Postgres>, page: &AccountPage) {

@@ -2,16 +2,20 @@
 //! turn, not in a ring.
 
 use async_trait::async_trait;
-use sqlx::Transaction;
+use sqlx::Row as _;
 use sqlx::postgres::Postgres;
+use sqlx::{PgPool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
 use super::{PostgresStore, unit};
 use crate::domain::{AttemptKey, Attempts, Handle};
-use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
-use crate::store::{AttemptStore, Budget, Credentials, StoreError, StoredAttempts};
+use crate::store::attempts::TRY_WRITING;
+use crate::store::listing::Page;
+use crate::store::rows::attempts::{AttemptRow, SignInRow, select_sign_in};
+use crate::store::rows::millis;
+use crate::store::{AttemptStore, Budget, Credentials, Listed, StoreError, StoredAttempts};
 
 /// How many rows are deleted at a time: nobody waits for long, however many there are.
 const PURGED_AT_ONCE: u64 = 1_000;
@@ -30,10 +34,10 @@ impl AttemptStore for PostgresStore {
 
     async fn find_sign_in(
         &self,
+        key: &AttemptKey,
         handle: &Handle,
         below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
-        let key = AttemptKey::login(handle);
         let query = match handle {
             Handle::Username(_) => select_sign_in!("username", "$1", "$2", "$3"),
             Handle::Email(_) => select_sign_in!("email", "$1", "$2", "$3"),
@@ -45,7 +49,7 @@ impl AttemptStore for PostgresStore {
             .fetch_one(&self.pools.calls()?)
             .await
             .map_err(failure)?;
-        row.into_parts(&key)
+        row.into_parts(key)
     }
 
     async fn count_failure(
@@ -103,18 +107,22 @@ impl AttemptStore for PostgresStore {
         failures: u32,
         after: Option<&AttemptKey>,
         limit: u32,
-    ) -> Result<Vec<StoredAttempts>, StoreError> {
-        let rows: Vec<AttemptRow> = sqlx::query_as(
-            "select key, failures, last_failed_at, account_id from attempts where failures >= $1 and key > $2
-             order by key limit $3",
-        )
-        .bind(i64::from(failures))
-        .bind(after.map(AttemptKey::to_string).unwrap_or_default())
-        .bind(i64::from(limit))
-        .fetch_all(&self.pools.calls()?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(AttemptRow::into_attempts).collect()
+    ) -> Result<Listed<StoredAttempts>, StoreError> {
+        let mut page = Page::new("attempts", after.map(AttemptKey::to_string).unwrap_or_default(), limit);
+        while page.goes_on() {
+            let rows = sqlx::query(
+                "select key, failures, last_failed_at, account_id from attempts where failures >= $1 and key > $2
+                 order by key limit $3",
+            )
+            .bind(i64::from(failures))
+            .bind(page.after())
+            .bind(page.missing())
+            .fetch_all(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, |row| row.try_get("key"), AttemptRow::into_attempts)?;
+        }
+        Ok(page.listed())
     }
 
     async fn purge_attempts(&self, idle_since: OffsetDateTime, failures: u32) -> Result<(), StoreError> {
@@ -165,4 +173,13 @@ pub(super) async fn settle(tx: &mut Transaction<'_, Postgres>, budget: &Budget) 
         .fetch_one(&mut **tx)
         .await
         .map_err(failure)
+}
+
+/// In a transaction of its own.
+pub(super) async fn try_writing(pool: PgPool) -> Result<(), StoreError> {
+    let mut tx = pool.begin().await.map_err(failure)?;
+    for statement in TRY_WRITING {
+        sqlx::query(statement).execute(&mut *tx).await.map_err(failure)?;
+    }
+    tx.commit().await.map_err(failure)
 }

@@ -12,8 +12,9 @@ use super::errors::failure;
 use super::{PostgresStore, unit};
 use crate::domain::PortableAccount;
 use crate::store::import::{Columns, Existing, Known, ROWS_A_STATEMENT, firms, outcomes};
+use crate::store::listing::{Page, by_id};
 use crate::store::rows::{self, AccountRow};
-use crate::store::{ImportStore, Imported, StoreError};
+use crate::store::{ImportStore, Imported, Listed, StoreError};
 
 #[async_trait]
 impl ImportStore for PostgresStore {
@@ -56,15 +57,19 @@ impl ImportStore for PostgresStore {
         Ok(ended.into_iter().collect())
     }
 
-    async fn export_page(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<PortableAccount>, StoreError> {
-        let rows: Vec<AccountRow> =
-            sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
-                .bind(after.unwrap_or(Uuid::nil()))
-                .bind(i64::from(limit))
-                .fetch_all(&self.pools.calls()?)
-                .await
-                .map_err(failure)?;
-        rows.into_iter().map(AccountRow::into_portable).collect()
+    async fn export_page(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<PortableAccount>, StoreError> {
+        let mut page = Page::new("accounts", after.unwrap_or(Uuid::nil()), limit);
+        while page.goes_on() {
+            let rows =
+                sqlx::query(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
+                    .bind(page.after())
+                    .bind(page.missing())
+                    .fetch_all(&self.pools.calls()?)
+                    .await
+                    .map_err(failure)?;
+            page.take(&rows, by_id, AccountRow::into_portable)?;
+        }
+        Ok(page.listed())
     }
 }
 

@@ -24,20 +24,20 @@ mod tickets;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::Transaction;
-use sqlx::postgres::Postgres;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::listing::{Page, by_id};
 use super::rows::{self, AccountRow, millis};
 use super::{
-    AccountStore, Credentials, EndedSession, Opened, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+    AccountStore, Credentials, EndedSession, Listed, Opened, Opening, SessionPage, StoreError, StoredRevocation,
+    StoredSession,
 };
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
-use listen::{Announcements, CHANNEL};
+use listen::{Announcements, announce};
 use pools::Pools;
 
 pub(super) use moving::PostgresEnd;
@@ -47,11 +47,6 @@ const WAIT_FOR_A_CONNECTION: Duration = Duration::from_secs(3);
 
 /// Longer than the server lets our statements take. Only a network that swallows packets makes one take as long.
 const LONGEST_UNIT: Duration = Duration::from_secs(20);
-
-/// Held from before a revocation gets its `seq` to its commit, which makes the order of `seq` that of commits. Otherwise
-/// a reader that has seen 8 could miss 7, whose transaction commits later. It costs no speed: `notify` makes PostgreSQL
-/// commit such transactions one after the other anyway. The number is `counters` in ASCII, and nothing else.
-const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
 
 /// A store in a database of a PostgreSQL server, beside others on the same one.
 pub struct PostgresStore {
@@ -120,15 +115,19 @@ impl AccountStore for PostgresStore {
         row.map(AccountRow::into_account).transpose()
     }
 
-    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError> {
-        let rows: Vec<AccountRow> =
-            sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
-                .bind(after.unwrap_or(Uuid::nil()))
-                .bind(i64::from(limit))
-                .fetch_all(&self.pools.calls()?)
-                .await
-                .map_err(failure)?;
-        rows.into_iter().map(AccountRow::into_account).collect()
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<Account>, StoreError> {
+        let mut page = Page::new("accounts", after.unwrap_or(Uuid::nil()), limit);
+        while page.goes_on() {
+            let rows =
+                sqlx::query(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
+                    .bind(page.after())
+                    .bind(page.missing())
+                    .fetch_all(&self.pools.calls()?)
+                    .await
+                    .map_err(failure)?;
+            page.take(&rows, by_id, AccountRow::into_account)?;
+        }
+        Ok(page.listed())
     }
 
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
@@ -259,6 +258,13 @@ impl AccountStore for PostgresStore {
         sessions::revocations(&self.pools.calls()?, seq, now).await
     }
 
+    async fn time(&self) -> Result<Option<OffsetDateTime>, StoreError> {
+        let (feed, question) = self.pools.feed();
+        let answer = sessions::time(&feed).await;
+        question.over(answer.is_ok());
+        answer.map(Some)
+    }
+
     async fn changed(&self) -> bool {
         self.announcements.next().await
     }
@@ -269,6 +275,10 @@ impl AccountStore for PostgresStore {
 
     fn is_in_step(&self) -> bool {
         self.pools.is_in_step()
+    }
+
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        unit(attempts::try_writing(self.pools.calls()?)).await
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
@@ -324,7 +334,7 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError> {
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Listed<StoredSession>, StoreError> {
         sessions::list(&self.pools.calls()?, account_id, page).await
     }
 
@@ -357,35 +367,4 @@ impl AccountStore for PostgresStore {
         })
         .await
     }
-}
-
-/// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
-/// are over already.
-async fn tell_change(
-    tx: &mut Transaction<'_, Postgres>,
-    account_id: Uuid,
-    until: OffsetDateTime,
-) -> Result<(), StoreError> {
-    announce(tx).await?;
-    sqlx::query(
-        "insert into revocations (account_id, epoch, expires_at) select id, epoch, $2 from accounts where id = $1",
-    )
-    .bind(account_id)
-    .bind(millis(until))
-    .execute(&mut **tx)
-    .await
-    .map_err(failure)?;
-    Ok(())
-}
-
-/// Goes before each insert of a revocation: makes its place the next in the order of commits, and tells all processes of
-/// it once it is committed.
-async fn announce(tx: &mut Transaction<'_, Postgres>) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_xact_lock($1), pg_notify($2, '')")
-        .bind(COMMIT_ORDER)
-        .bind(CHANNEL)
-        .execute(&mut **tx)
-        .await
-        .map_err(failure)?;
-    Ok(())
 }

@@ -143,7 +143,7 @@ impl End for PostgresEnd {
             Some(Value::Text(text)) => query.bind(text),
         };
         let rows = query.fetch_all(&mut self.connection).await.map_err(failure)?;
-        rows.iter().map(|row| decode(table, row).map_err(failure)).collect()
+        rows.iter().map(|row| decode(table, row)).collect()
     }
 
     async fn write(&mut self, table: &Table, rows: &[Row]) -> Result<(), StoreError> {

@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::errors::failure;
 use super::{PostgresStore, unit};
 use crate::domain::NewMail;
+use crate::store::listing::{Page, by_id};
 use crate::store::rows::mail::{ClaimedRow, DeadRow};
 use crate::store::rows::millis;
-use crate::store::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore, StoreError};
+use crate::store::{BETWEEN_MAILS, ClaimedMail, DeadMail, Listed, MailFate, OutboxStore, StoreError};
 
 /// What nobody needs any more: mail that went more than a minute ago ([`BETWEEN_MAILS`]), or was given up 30 days ago, and
 /// what can be used no more.
@@ -57,7 +58,7 @@ impl OutboxStore for PostgresStore {
         unit(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             // What another process is claiming at this moment is skipped, and not waited for.
-            let rows: Vec<ClaimedRow> = sqlx::query_as(
+            let rows = sqlx::query(
                 "update outbox set due_at = $2, attempts = attempts + 1 where id in
                      (select id from outbox where state = 'queued' and due_at <= $1 order by due_at, id limit $3
                       for update skip locked)
@@ -70,7 +71,9 @@ impl OutboxStore for PostgresStore {
             .await
             .map_err(failure)?;
             tx.commit().await.map_err(failure)?;
-            rows.into_iter().map(ClaimedRow::into_claimed).collect()
+            let mut claimed = Page::new("outbox", Uuid::nil(), limit);
+            claimed.take(&rows, by_id, ClaimedRow::into_claimed)?;
+            Ok(claimed.listed().logged())
         })
         .await
     }
@@ -102,17 +105,21 @@ impl OutboxStore for PostgresStore {
         .await
     }
 
-    async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<DeadMail>, StoreError> {
-        let rows: Vec<DeadRow> = sqlx::query_as(
-            "select id, kind, recipient, attempts, queued_at, due_at, cause from outbox
-             where state = 'dead' and id > $1 order by id limit $2",
-        )
-        .bind(after.unwrap_or(Uuid::nil()))
-        .bind(i64::from(limit))
-        .fetch_all(&self.pools.calls()?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(DeadRow::into_dead).collect()
+    async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<DeadMail>, StoreError> {
+        let mut page = Page::new("outbox", after.unwrap_or(Uuid::nil()), limit);
+        while page.goes_on() {
+            let rows = sqlx::query(
+                "select id, kind, recipient, attempts, queued_at, due_at, cause from outbox
+                 where state = 'dead' and id > $1 order by id limit $2",
+            )
+            .bind(page.after())
+            .bind(page.missing())
+            .fetch_all(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, by_id, DeadRow::into_dead)?;
+        }
+        Ok(page.listed())
     }
 
     async fn retry_dead_mail(&self, id: Uuid, now: OffsetDateTime) -> Result<bool, StoreError> {

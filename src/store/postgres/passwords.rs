@@ -133,7 +133,7 @@ impl PasswordStore for PostgresStore {
 
 /// Another password begins anew. Before the account is locked, as a sign-in has it.
 async fn forget_failures(tx: &mut Transaction<'_, Postgres>, account: &Account) -> Result<(), StoreError> {
-    for key in [AttemptKey::login(&account.identity.handle()), AttemptKey::change(account.id)] {
+    for key in AttemptKey::of_account(account.id, &account.identity.handle()) {
         attempts::clear(tx, &key).await?;
     }
     Ok(())

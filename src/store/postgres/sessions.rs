@@ -7,12 +7,15 @@ use sqlx::{PgPool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::attempts;
 use super::errors::failure;
-use super::{announce, attempts};
+use super::listen::announce;
 use crate::domain::{AttemptKey, Session};
+use crate::store::listing::{Page, by_making};
 use crate::store::rows::{RevocationRow, SessionRow, millis};
 use crate::store::{
-    EndedSession, Opened, Opening, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession,
+    EndedSession, Listed, Opened, Opening, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation,
+    StoredSession,
 };
 
 /// What every look-up of a session begins with; the columns of [`SessionRow`].
@@ -27,24 +30,30 @@ pub(super) async fn list(
     readers: &PgPool,
     account_id: Uuid,
     page: &SessionPage,
-) -> Result<Vec<StoredSession>, StoreError> {
+) -> Result<Listed<StoredSession>, StoreError> {
     // Before the first page comes what no session can be newer than.
-    let (before, before_id) = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
-    let rows: Vec<SessionRow> = sqlx::query_as(concat!(
-        select_session!(),
-        " where account_id = $1 and (created_at, id) < ($2, $3) and expires_at > $4 and last_token_at + token_lifetime > $5
-          order by created_at desc, id desc limit $6"
-    ))
-    .bind(account_id)
-    .bind(before)
-    .bind(before_id)
-    .bind(millis(page.now))
-    .bind(millis(page.tokens_since))
-    .bind(i64::from(page.limit))
-    .fetch_all(readers)
-    .await
-    .map_err(failure)?;
-    rows.into_iter().map(SessionRow::into_session).collect()
+    let before = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
+    let mut listed = Page::new("sessions", before, page.limit);
+    while listed.goes_on() {
+        let (before, before_id) = listed.after();
+        let rows = sqlx::query(concat!(
+            select_session!(),
+            " where account_id = $1 and (created_at, id) < ($2, $3) and expires_at > $4
+                  and last_token_at + token_lifetime > $5
+              order by created_at desc, id desc limit $6"
+        ))
+        .bind(account_id)
+        .bind(before)
+        .bind(before_id)
+        .bind(millis(page.now))
+        .bind(millis(page.tokens_since))
+        .bind(listed.missing())
+        .fetch_all(readers)
+        .await
+        .map_err(failure)?;
+        listed.take(&rows, by_making, SessionRow::into_session)?;
+    }
+    Ok(listed.listed())
 }
 
 pub(super) async fn find(readers: &PgPool, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
@@ -53,7 +62,7 @@ pub(super) async fn find(readers: &PgPool, id: Uuid) -> Result<Option<StoredSess
         .fetch_optional(readers)
         .await
         .map_err(failure)?;
-    row.map(SessionRow::into_session).transpose()
+    row.map(SessionRow::into_any_session).transpose()
 }
 
 /// Ends them by deleting first: whichever rows that finds, and no others, are revoked, whoever opens one meanwhile.
@@ -79,7 +88,7 @@ pub(super) async fn end(
     let ended = rows
         .into_iter()
         .map(|row| {
-            let stored = row.into_session()?;
+            let stored = row.into_any_session()?;
             let until = from + stored.session.token_lifetime;
             Ok(EndedSession { stored, until })
         })
@@ -206,4 +215,33 @@ pub(super) async fn revocations(
     .await
     .map_err(failure)?;
     rows.into_iter().map(RevocationRow::into_revocation).collect()
+}
+
+/// Now, by the server's clock and not as of the beginning of a transaction.
+pub(super) async fn time(pool: &PgPool) -> Result<OffsetDateTime, StoreError> {
+    let micros: i64 = sqlx::query_scalar("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+        .fetch_one(pool)
+        .await
+        .map_err(failure)?;
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
+        .map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+/// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
+/// are over already.
+pub(super) async fn tell_change(
+    tx: &mut Transaction<'_, Postgres>,
+    account_id: Uuid,
+    until: OffsetDateTime,
+) -> Result<(), StoreError> {
+    announce(tx).await?;
+    sqlx::query(
+        "insert into revocations (account_id, epoch, expires_at) select id, epoch, $2 from accounts where id = $1",
+    )
+    .bind(account_id)
+    .bind(millis(until))
+    .execute(&mut **tx)
+    .await
+    .map_err(failure)?;
+    Ok(())
 }

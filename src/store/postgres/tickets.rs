@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
-use super::{PostgresStore, attempts, outbox, sessions, tell_change, unit};
+use super::{PostgresStore, attempts, outbox, sessions, unit};
 use crate::domain::{AttemptKey, Email, Handle, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
 use crate::store::rows::mail::TicketRow;
 use crate::store::rows::{millis, stored_email};
@@ -103,7 +103,7 @@ impl TicketStore for PostgresStore {
                 .execute(&mut *tx)
                 .await
                 .map_err(failure)?;
-            tell_change(&mut tx, account_id, until).await?;
+            sessions::tell_change(&mut tx, account_id, until).await?;
             tx.commit().await.map_err(failure)?;
             Ok(Some(account_id))
         })
@@ -171,7 +171,7 @@ impl TicketStore for PostgresStore {
             let Some((from, epoch)) = present else {
                 return Ok(None);
             };
-            let (from, to) = (stored_email("accounts", account_id, &from)?, stored_email("tickets", account_id, &to)?);
+            let (from, to) = (stored_email("accounts", account_id, from)?, stored_email("tickets", account_id, to)?);
             // While the address is still what a queued mail may have been for.
             void(&mut tx, account_id).await?;
             sqlx::query("update accounts set email = $2, email_verified_at = $3 where id = $1")
@@ -182,7 +182,7 @@ impl TicketStore for PostgresStore {
                 .await
                 .map_err(errors::insert_failure)?;
             outbox::queue(&mut tx, &notice_of_change(notice, account_id, &from, now)).await?;
-            tell_change(&mut tx, account_id, until).await?;
+            sessions::tell_change(&mut tx, account_id, until).await?;
             tx.commit().await.map_err(failure)?;
             Ok(Some(EmailChange { account_id, from, to, epoch }))
         })
@@ -231,9 +231,10 @@ async fn forget_failures(tx: &mut Transaction<'_, Postgres>, digest: &TicketDige
             .await
             .map_err(failure)?;
     if let Some((id, email)) = owner {
-        let handle = Handle::Email(stored_email("tickets", id, &email)?);
-        attempts::clear(tx, &AttemptKey::login(&handle)).await?;
-        attempts::clear(tx, &AttemptKey::change(id)).await?;
+        let handle = Handle::Email(stored_email("tickets", id, email)?);
+        for key in AttemptKey::of_account(id, &handle) {
+            attempts::clear(tx, &key).await?;
+        }
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ impl ClaimedRow {
         Ok(ClaimedMail {
             id: self.id,
             kind: MailKind::parse(&self.kind).ok_or_else(|| impossible("kind"))?,
-            recipient: Email::parse(&self.recipient).map_err(|_| impossible("recipient"))?,
+            recipient: Email::stored(self.recipient).ok_or_else(|| impossible("recipient"))?,
             subject: self.subject,
             attempt: self.attempts.try_into().map_err(|_| impossible("attempts"))?,
         })
@@ -48,7 +48,7 @@ impl DeadRow {
         Ok(DeadMail {
             id: self.id,
             kind: MailKind::parse(&self.kind).ok_or_else(|| impossible("kind"))?,
-            recipient: Email::parse(&self.recipient).map_err(|_| impossible("recipient"))?,
+            recipient: Email::stored(self.recipient).ok_or_else(|| impossible("recipient"))?,
             attempts: self.attempts.try_into().map_err(|_| impossible("attempts"))?,
             queued_at: from_millis(self.queued_at).ok_or_else(|| impossible("queued_at"))?,
             died_at: from_millis(self.due_at).ok_or_else(|| impossible("due_at"))?,
@@ -74,7 +74,7 @@ impl TicketRow {
             purpose: TicketPurpose::parse(&self.purpose).ok_or_else(|| impossible("purpose"))?,
             account_id: self.account_id,
             invitation_id: self.invitation_id,
-            email: Email::parse(&self.email).map_err(|_| impossible("email"))?,
+            email: Email::stored(self.email).ok_or_else(|| impossible("email"))?,
             expires_at: from_millis(self.expires_at).ok_or_else(|| impossible("expires_at"))?,
         })
     }
@@ -106,8 +106,11 @@ impl InvitationRow {
         let impossible = |column| impossible("invitations", column, self.id);
         Ok(Invitation {
             id: self.id,
-            firm: Firm { id: self.firm_id, name: FirmName::parse(&self.firm_name).map_err(|_| impossible("firm_id"))? },
-            email: Email::parse(&self.email).map_err(|_| impossible("email"))?,
+            firm: Firm {
+                id: self.firm_id,
+                name: FirmName::stored(self.firm_name).ok_or_else(|| impossible("firm_id"))?,
+            },
+            email: Email::stored(self.email).ok_or_else(|| impossible("email"))?,
             role: Role::parse(&self.role).ok_or_else(|| impossible("role"))?,
             invited_by: self.invited_by,
             created_at: from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?,

@@ -1,6 +1,7 @@
 //! The statements about failed attempts.
 
 use async_trait::async_trait;
+use sqlx::Row as _;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -8,8 +9,11 @@ use super::errors::failure;
 use super::writer::Write;
 use super::{PURGED_AT_ONCE, SqliteStore};
 use crate::domain::{AttemptKey, Attempts, Handle};
-use crate::store::rows::{AttemptRow, SignInRow, millis, select_sign_in};
-use crate::store::{AttemptStore, Budget, Credentials, StoreError, StoredAttempts};
+use crate::store::attempts::TRY_WRITING;
+use crate::store::listing::Page;
+use crate::store::rows::attempts::{AttemptRow, SignInRow, select_sign_in};
+use crate::store::rows::millis;
+use crate::store::{AttemptStore, Budget, Credentials, Listed, StoreError, StoredAttempts};
 
 #[async_trait]
 impl AttemptStore for SqliteStore {
@@ -25,10 +29,10 @@ impl AttemptStore for SqliteStore {
 
     async fn find_sign_in(
         &self,
+        key: &AttemptKey,
         handle: &Handle,
         below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
-        let key = AttemptKey::login(handle);
         let query = match handle {
             Handle::Username(_) => select_sign_in!("username", "?1", "?2", "?3"),
             Handle::Email(_) => select_sign_in!("email", "?1", "?2", "?3"),
@@ -40,7 +44,7 @@ impl AttemptStore for SqliteStore {
             .fetch_one(&mut **self.readers.take().await?)
             .await
             .map_err(failure)?;
-        row.into_parts(&key)
+        row.into_parts(key)
     }
 
     async fn count_failure(
@@ -65,6 +69,7 @@ impl AttemptStore for SqliteStore {
         .fetch_all(&mut *self.writer.take().await?)
         .await
         .map_err(failure)?;
+        self.file.require()?;
         Ok(failures.first().map(|&failures| failures.try_into().unwrap_or(u32::MAX)))
     }
 
@@ -87,18 +92,22 @@ impl AttemptStore for SqliteStore {
         failures: u32,
         after: Option<&AttemptKey>,
         limit: u32,
-    ) -> Result<Vec<StoredAttempts>, StoreError> {
-        let rows: Vec<AttemptRow> = sqlx::query_as(
-            "select key, failures, last_failed_at, account_id from attempts where failures >= ?1 and key > ?2
-             order by key limit ?3",
-        )
-        .bind(failures)
-        .bind(after.map(AttemptKey::to_string).unwrap_or_default())
-        .bind(limit)
-        .fetch_all(&mut **self.readers.take().await?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(AttemptRow::into_attempts).collect()
+    ) -> Result<Listed<StoredAttempts>, StoreError> {
+        let mut page = Page::new("attempts", after.map(AttemptKey::to_string).unwrap_or_default(), limit);
+        while page.goes_on() {
+            let rows = sqlx::query(
+                "select key, failures, last_failed_at, account_id from attempts where failures >= ?1 and key > ?2
+                 order by key limit ?3",
+            )
+            .bind(failures)
+            .bind(page.after())
+            .bind(page.missing())
+            .fetch_all(&mut **self.readers.take().await?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, |row| row.try_get("key"), AttemptRow::into_attempts)?;
+        }
+        Ok(page.listed())
     }
 
     async fn purge_attempts(&self, idle_since: OffsetDateTime, failures: u32) -> Result<(), StoreError> {
@@ -145,4 +154,12 @@ pub(super) async fn settle(tx: &mut Write, budget: &Budget) -> Result<bool, Stor
         .fetch_one(&mut **tx)
         .await
         .map_err(failure)
+}
+
+/// In a transaction, which it commits.
+pub(super) async fn try_writing(mut tx: Write) -> Result<(), StoreError> {
+    for statement in TRY_WRITING {
+        sqlx::query(statement).execute(&mut *tx).await.map_err(failure)?;
+    }
+    tx.commit().await
 }

@@ -1,16 +1,17 @@
 //! The statements of the audit trail.
 
 use async_trait::async_trait;
-use sqlx::QueryBuilder;
 use sqlx::sqlite::Sqlite;
+use sqlx::{QueryBuilder, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::SqliteStore;
 use super::errors::failure;
 use crate::domain::{Action, AuditEvent};
+use crate::store::listing::Page;
 use crate::store::rows::{AuditRow, millis};
-use crate::store::{AuditPage, AuditStore, StoreError};
+use crate::store::{AuditPage, AuditStore, Listed, StoreError};
 
 /// Ten parameters a row, and far below SQLite's limit of them.
 const ROWS_A_STATEMENT: usize = 500;
@@ -44,10 +45,16 @@ impl AuditStore for SqliteStore {
         tx.commit().await
     }
 
-    async fn list_events(&self, page: &AuditPage) -> Result<Vec<AuditEvent>, StoreError> {
-        let rows: Vec<AuditRow> =
-            question(page).build_query_as().fetch_all(&mut **self.readers.take().await?).await.map_err(failure)?;
-        rows.into_iter().map(AuditRow::into_event).collect()
+    async fn list_events(&self, page: &AuditPage) -> Result<Listed<AuditEvent>, StoreError> {
+        // Before the first page comes what no event can be newer than.
+        let before = page.after.map_or((i64::MAX, Uuid::max()), |(at, id)| (millis(at), id));
+        let mut listed = Page::new("audit_events", before, page.limit);
+        while listed.goes_on() {
+            let mut question = question(page, *listed.after(), listed.missing());
+            let rows = question.build().fetch_all(&mut **self.readers.take().await?).await.map_err(failure)?;
+            listed.take(&rows, |row| Ok((row.try_get("at")?, row.try_get("id")?)), AuditRow::into_event)?;
+        }
+        Ok(listed.listed())
     }
 
     async fn purge_events(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
@@ -67,23 +74,27 @@ impl AuditStore for SqliteStore {
 
 /// What an account did and what was done to it are two questions, each of an index that has the order already; and what it
 /// did to itself is in both.
-fn question(page: &AuditPage) -> QueryBuilder<Sqlite> {
+fn question(page: &AuditPage, before: (i64, Uuid), limit: i64) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("");
     let Some(account) = page.account else {
-        part(&mut query, page, None);
+        part(&mut query, page, before, limit, None);
         return query;
     };
     query.push("select * from (");
-    part(&mut query, page, Some(("account_id", account)));
+    part(&mut query, page, before, limit, Some(("account_id", account)));
     query.push(") as done_to union select * from (");
-    part(&mut query, page, Some(("actor_id", account)));
-    query.push(") as did order by at desc, id desc limit ").push_bind(i64::from(page.limit));
+    part(&mut query, page, before, limit, Some(("actor_id", account)));
+    query.push(") as did order by at desc, id desc limit ").push_bind(limit);
     query
 }
 
-fn part(query: &mut QueryBuilder<Sqlite>, page: &AuditPage, account: Option<(&str, Uuid)>) {
-    // Before the first page comes what no event can be newer than.
-    let (before, before_id) = page.after.map_or((i64::MAX, Uuid::max()), |(at, id)| (millis(at), id));
+fn part(
+    query: &mut QueryBuilder<Sqlite>,
+    page: &AuditPage,
+    (before, before_id): (i64, Uuid),
+    limit: i64,
+    account: Option<(&str, Uuid)>,
+) {
     query.push(
         "select id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail from audit_events",
     );
@@ -103,5 +114,5 @@ fn part(query: &mut QueryBuilder<Sqlite>, page: &AuditPage, account: Option<(&st
     if let Some(until) = page.until {
         query.push(" and at < ").push_bind(millis(until));
     }
-    query.push(" order by at desc, id desc limit ").push_bind(i64::from(page.limit));
+    query.push(" order by at desc, id desc limit ").push_bind(limit);
 }

@@ -141,7 +141,9 @@ fn belongs_to(source: &Path, to: &Path) -> bool {
     let Some(to) = folder.zip(to.file_name()).map(|(folder, name)| folder.join(name)) else {
         return false;
     };
-    ["-wal", "-shm", "-journal", "-lock", "-secret", "-secret.new"].iter().any(|suffix| to == beside(source, suffix))
+    ["-wal", "-shm", "-journal", "-lock", "-secret", "-secret.new", "-secret.old"]
+        .iter()
+        .any(|suffix| to == beside(source, suffix))
 }
 
 /// Whether an error of copying speaks of what is read rather than of what is written: a page that makes no sense, or rows

@@ -8,9 +8,10 @@ use super::errors::failure;
 use super::writer::Write;
 use super::{SqliteStore, accounts, outbox};
 use crate::domain::{Identity, MailKind, NewAccount, NewMail, TicketDigest};
+use crate::store::listing::{Page, by_making};
 use crate::store::rows::mail::{InvitationRow, select_invitation};
 use crate::store::rows::millis;
-use crate::store::{Invitation, InvitationPage, InvitationStore, NewInvitation, StoreError};
+use crate::store::{Invitation, InvitationPage, InvitationStore, Listed, NewInvitation, StoreError};
 
 #[async_trait]
 impl InvitationStore for SqliteStore {
@@ -92,23 +93,29 @@ impl InvitationStore for SqliteStore {
         row.map(InvitationRow::into_invitation).transpose()
     }
 
-    async fn list_invitations(&self, firm_id: Uuid, page: &InvitationPage) -> Result<Vec<Invitation>, StoreError> {
+    async fn list_invitations(&self, firm_id: Uuid, page: &InvitationPage) -> Result<Listed<Invitation>, StoreError> {
         // Before the first page comes what no invitation can be newer than.
-        let (before, before_id) = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
-        let rows: Vec<InvitationRow> = sqlx::query_as(concat!(
-            select_invitation!(),
-            " where firm_id = ?1 and (invitations.created_at, invitations.id) < (?2, ?3) and invitations.expires_at > ?4
-              order by invitations.created_at desc, invitations.id desc limit ?5"
-        ))
-        .bind(firm_id)
-        .bind(before)
-        .bind(before_id)
-        .bind(millis(page.now))
-        .bind(i64::from(page.limit))
-        .fetch_all(&mut **self.readers.take().await?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(InvitationRow::into_invitation).collect()
+        let before = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
+        let mut listed = Page::new("invitations", before, page.limit);
+        while listed.goes_on() {
+            let (before, before_id) = listed.after();
+            let rows = sqlx::query(concat!(
+                select_invitation!(),
+                " where firm_id = ?1 and (invitations.created_at, invitations.id) < (?2, ?3)
+                      and invitations.expires_at > ?4
+                  order by invitations.created_at desc, invitations.id desc limit ?5"
+            ))
+            .bind(firm_id)
+            .bind(before)
+            .bind(before_id)
+            .bind(millis(page.now))
+            .bind(listed.missing())
+            .fetch_all(&mut **self.readers.take().await?)
+            .await
+            .map_err(failure)?;
+            listed.take(&rows, by_making, InvitationRow::into_invitation)?;
+        }
+        Ok(listed.listed())
     }
 
     async fn revoke_invitation(&self, id: Uuid, now: OffsetDateTime) -> Result<Option<Invitation>, StoreError> {

@@ -1,4 +1,5 @@
-//! SQLite, embedded: the default. `open` is how a database file is opened, `errors` what SQLite's mean, `moving` and
+//! SQLite, embedded: the default. `open` is how a database file is opened, `file` whether it is still there, `errors` what
+//! SQLite's mean, `moving` and
 //! `backup` are how all of it is copied at once; here are the statements.
 //!
 //! One writer connection beside a pool of readers: SQLite allows one writer anyway, and queueing for it here, fairly
@@ -13,6 +14,7 @@ mod audit;
 mod backup;
 mod connection;
 mod errors;
+mod file;
 mod import;
 mod invitations;
 mod moving;
@@ -24,6 +26,7 @@ mod sessions;
 mod tickets;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,12 +35,15 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::listing::{Page, by_id};
 use super::rows::{self, AccountRow, millis};
 use super::{
-    AccountStore, Credentials, EndedSession, Opened, Opening, SessionPage, StoreError, StoredRevocation, StoredSession,
+    AccountStore, Credentials, EndedSession, Listed, Opened, Opening, SessionPage, StoreError, StoredRevocation,
+    StoredSession,
 };
 use crate::domain::{Account, AccountStatus, AttemptKey, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 use errors::failure;
+use file::OpenedFile;
 use readers::Readers;
 use writer::{Write, Writer};
 
@@ -58,6 +64,8 @@ pub struct SqliteStore {
     readers: Readers,
     /// Reads revocations, and nothing else: a rush of look-ups must not make it look as if the database were away.
     feed: Readers,
+    /// What all of these are connected to.
+    file: Arc<OpenedFile>,
     /// Rings when this process has ended a session.
     bell: Notify,
     /// Rings when this process has queued mail.
@@ -122,15 +130,19 @@ impl AccountStore for SqliteStore {
         row.map(AccountRow::into_account).transpose()
     }
 
-    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Account>, StoreError> {
-        let rows: Vec<AccountRow> =
-            sqlx::query_as(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
-                .bind(after.unwrap_or(Uuid::nil()))
-                .bind(limit)
-                .fetch_all(&mut **self.readers.take().await?)
-                .await
-                .map_err(failure)?;
-        rows.into_iter().map(AccountRow::into_account).collect()
+    async fn list_accounts(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<Account>, StoreError> {
+        let mut page = Page::new("accounts", after.unwrap_or(Uuid::nil()), limit);
+        while page.goes_on() {
+            let rows =
+                sqlx::query(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
+                    .bind(page.after())
+                    .bind(page.missing())
+                    .fetch_all(&mut **self.readers.take().await?)
+                    .await
+                    .map_err(failure)?;
+            page.take(&rows, by_id, AccountRow::into_account)?;
+        }
+        Ok(page.listed())
     }
 
     async fn replace_hash(&self, id: Uuid, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
@@ -154,6 +166,7 @@ impl AccountStore for SqliteStore {
         if budget.is_none_or(|budget| budget.seen == 0)
             && insert_session(&mut *self.writer.take().await?, session, *password_changes, untried).await?
         {
+            self.file.require()?;
             return Ok(Opened::Open);
         }
         let Some(budget) = budget else { return Ok(Opened::Ended) };
@@ -232,16 +245,28 @@ impl AccountStore for SqliteStore {
         sessions::revocations(&self.readers, seq, now).await
     }
 
-    async fn changed(&self) -> bool {
-        let _ = tokio::time::timeout(LOOK, self.bell.notified()).await;
-        false
+    async fn time(&self) -> Result<Option<OffsetDateTime>, StoreError> {
+        Ok(None)
     }
 
-    // A file is not lost and found again.
+    async fn changed(&self) -> bool {
+        let _ = tokio::time::timeout(LOOK, self.bell.notified()).await;
+        if let Some(length) = self.file.shrunk_from() {
+            let size = open::size(&self.feed).await;
+            self.file.judge(size.is_ok_and(|size| size < length));
+        }
+        self.file.is_lost()
+    }
+
+    // Nothing can be missed in a file that is not there, and whether it is there is asked before each use.
     fn caught_up(&self) {}
 
     fn is_in_step(&self) -> bool {
-        true
+        !self.file.is_lost()
+    }
+
+    async fn try_writing(&self) -> Result<(), StoreError> {
+        attempts::try_writing(self.write().await?).await
     }
 
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError> {
@@ -287,7 +312,7 @@ impl AccountStore for SqliteStore {
         Ok(epoch)
     }
 
-    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Vec<StoredSession>, StoreError> {
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Listed<StoredSession>, StoreError> {
         sessions::list(&self.readers, account_id, page).await
     }
 

@@ -25,6 +25,8 @@ pub(in crate::store) struct SqliteEnd {
     connection: SqliteConnection,
     /// As of a server, so that none writes meanwhile.
     served: Option<File>,
+    /// Whether nobody had served it: the lock would tell otherwise.
+    unserved: bool,
     /// Whether the file was made for the move.
     new: bool,
     /// Whether something in it may have been committed.
@@ -36,7 +38,11 @@ impl SqliteEnd {
     pub async fn open(url: &str, side: Side) -> Result<Self, OpenError> {
         let (path, new) = match side {
             Side::Source => (SqliteStore::existing(url)?, false),
-            Side::Target => SqliteStore::made(url)?,
+            Side::Target => {
+                let path = SqliteStore::path(url)?;
+                let new = open::make(&path)?;
+                (path, new)
+            }
         };
         let database = path.display().to_string();
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
@@ -52,7 +58,7 @@ impl SqliteEnd {
             })?;
             require_current(&database, &MIGRATIONS, &applied)?;
         }
-        Ok(Self { identity: database, path, connection, served: None, new, committing: false })
+        Ok(Self { identity: database, path, connection, served: None, unserved: false, new, committing: false })
     }
 }
 
@@ -63,6 +69,7 @@ impl End for SqliteEnd {
     }
 
     async fn begin(&mut self, _side: Side) -> Result<(), OpenError> {
+        self.unserved = !beside(&self.path, "-lock").exists();
         self.served = Some(open::claim(&self.path)?);
         // Also of a source: what the command line would write there meanwhile would be lost.
         match self.connection.begin_with("begin immediate").await {
@@ -104,7 +111,7 @@ impl End for SqliteEnd {
             Some(Value::Text(text)) => query.bind(text),
         };
         let rows = query.fetch_all(&mut self.connection).await.map_err(failure)?;
-        rows.iter().map(|row| decode(table, row).map_err(failure)).collect()
+        rows.iter().map(|row| decode(table, row)).collect()
     }
 
     async fn write(&mut self, table: &Table, rows: &[Row]) -> Result<(), StoreError> {
@@ -132,7 +139,7 @@ impl End for SqliteEnd {
     }
 
     async fn close(self: Box<Self>) {
-        let Self { path, connection, served, new, committing, .. } = *self;
+        let Self { path, connection, served, unserved, new, committing, .. } = *self;
         // How it ends changes nothing: all is committed, or rolled back.
         let _ = connection.close().await;
         // Only if it is ours, and nobody else can have written to it. On a full disk SQLite may leave what it had written.
@@ -141,6 +148,8 @@ impl End for SqliteEnd {
             for file in [beside(&path, "-journal"), path.clone(), beside(&path, "-lock")] {
                 let _ = fs::remove_file(file);
             }
+        } else if served.is_some() && unserved && is_empty() {
+            let _ = fs::remove_file(beside(&path, "-lock"));
         }
     }
 }

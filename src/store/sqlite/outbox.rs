@@ -10,9 +10,10 @@ use super::SqliteStore;
 use super::errors::failure;
 use super::writer::Write;
 use crate::domain::NewMail;
+use crate::store::listing::{Page, by_id};
 use crate::store::rows::mail::{ClaimedRow, DeadRow};
 use crate::store::rows::millis;
-use crate::store::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore, StoreError};
+use crate::store::{BETWEEN_MAILS, ClaimedMail, DeadMail, Listed, MailFate, OutboxStore, StoreError};
 
 /// What nobody needs any more: mail that went more than a minute ago ([`BETWEEN_MAILS`]), or was given up 30 days ago, and
 /// what can be used no more.
@@ -55,7 +56,7 @@ impl OutboxStore for SqliteStore {
             return Ok(Vec::new());
         }
         let mut tx = self.write().await?;
-        let rows: Vec<ClaimedRow> = sqlx::query_as(
+        let rows = sqlx::query(
             "update outbox set due_at = ?2, attempts = attempts + 1 where id in
                  (select id from outbox where state = 'queued' and due_at <= ?1 order by due_at, id limit ?3)
              returning id, kind, recipient, subject, attempts",
@@ -67,7 +68,9 @@ impl OutboxStore for SqliteStore {
         .await
         .map_err(failure)?;
         tx.commit().await?;
-        rows.into_iter().map(ClaimedRow::into_claimed).collect()
+        let mut claimed = Page::new("outbox", Uuid::nil(), limit);
+        claimed.take(&rows, by_id, ClaimedRow::into_claimed)?;
+        Ok(claimed.listed().logged())
     }
 
     async fn settle_mail(&self, mail: &ClaimedMail, fate: &MailFate, now: OffsetDateTime) -> Result<bool, StoreError> {
@@ -92,17 +95,21 @@ impl OutboxStore for SqliteStore {
         Ok(done.rows_affected() == 1)
     }
 
-    async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<DeadMail>, StoreError> {
-        let rows: Vec<DeadRow> = sqlx::query_as(
-            "select id, kind, recipient, attempts, queued_at, due_at, cause from outbox
-             where state = 'dead' and id > ?1 order by id limit ?2",
-        )
-        .bind(after.unwrap_or(Uuid::nil()))
-        .bind(i64::from(limit))
-        .fetch_all(&mut **self.readers.take().await?)
-        .await
-        .map_err(failure)?;
-        rows.into_iter().map(DeadRow::into_dead).collect()
+    async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<DeadMail>, StoreError> {
+        let mut page = Page::new("outbox", after.unwrap_or(Uuid::nil()), limit);
+        while page.goes_on() {
+            let rows = sqlx::query(
+                "select id, kind, recipient, attempts, queued_at, due_at, cause from outbox
+                 where state = 'dead' and id > ?1 order by id limit ?2",
+            )
+            .bind(page.after())
+            .bind(page.missing())
+            .fetch_all(&mut **self.readers.take().await?)
+            .await
+            .map_err(failure)?;
+            page.take(&rows, by_id, DeadRow::into_dead)?;
+        }
+        Ok(page.listed())
     }
 
     async fn retry_dead_mail(&self, id: Uuid, now: OffsetDateTime) -> Result<bool, StoreError> {

@@ -113,7 +113,7 @@ impl PasswordStore for SqliteStore {
 
 /// Another password begins anew.
 async fn forget_failures(tx: &mut Write, account: &Account) -> Result<(), StoreError> {
-    for key in [AttemptKey::login(&account.identity.handle()), AttemptKey::change(account.id)] {
+    for key in AttemptKey::of_account(account.id, &account.identity.handle()) {
         attempts::clear(tx, &key).await?;
     }
     Ok(())

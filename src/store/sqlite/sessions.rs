@@ -8,8 +8,11 @@ use uuid::Uuid;
 use super::errors::failure;
 use super::readers::Readers;
 use super::writer::Write;
+use crate::store::listing::{Page, by_making};
 use crate::store::rows::{RevocationRow, SessionRow, millis};
-use crate::store::{EndedSession, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession};
+use crate::store::{
+    EndedSession, Listed, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession,
+};
 
 /// Two parameters a row, and far below every engine's limit of them.
 const ROWS_A_STATEMENT: usize = 500;
@@ -26,24 +29,30 @@ pub(super) async fn list(
     readers: &Readers,
     account_id: Uuid,
     page: &SessionPage,
-) -> Result<Vec<StoredSession>, StoreError> {
+) -> Result<Listed<StoredSession>, StoreError> {
     // Before the first page comes what no session can be newer than.
-    let (before, before_id) = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
-    let rows: Vec<SessionRow> = sqlx::query_as(concat!(
-        select_session!(),
-        " where account_id = ?1 and (created_at, id) < (?2, ?3) and expires_at > ?4 and last_token_at + token_lifetime > ?5
-          order by created_at desc, id desc limit ?6"
-    ))
-    .bind(account_id)
-    .bind(before)
-    .bind(before_id)
-    .bind(millis(page.now))
-    .bind(millis(page.tokens_since))
-    .bind(i64::from(page.limit))
-    .fetch_all(&mut **readers.take().await?)
-    .await
-    .map_err(failure)?;
-    rows.into_iter().map(SessionRow::into_session).collect()
+    let before = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
+    let mut listed = Page::new("sessions", before, page.limit);
+    while listed.goes_on() {
+        let (before, before_id) = listed.after();
+        let rows = sqlx::query(concat!(
+            select_session!(),
+            " where account_id = ?1 and (created_at, id) < (?2, ?3) and expires_at > ?4
+                  and last_token_at + token_lifetime > ?5
+              order by created_at desc, id desc limit ?6"
+        ))
+        .bind(account_id)
+        .bind(before)
+        .bind(before_id)
+        .bind(millis(page.now))
+        .bind(millis(page.tokens_since))
+        .bind(listed.missing())
+        .fetch_all(&mut **readers.take().await?)
+        .await
+        .map_err(failure)?;
+        listed.take(&rows, by_making, SessionRow::into_session)?;
+    }
+    Ok(listed.listed())
 }
 
 pub(super) async fn find(readers: &Readers, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
@@ -52,7 +61,7 @@ pub(super) async fn find(readers: &Readers, id: Uuid) -> Result<Option<StoredSes
         .fetch_optional(&mut **readers.take().await?)
         .await
         .map_err(failure)?;
-    row.map(SessionRow::into_session).transpose()
+    row.map(SessionRow::into_any_session).transpose()
 }
 
 /// Ends them by deleting first: whichever rows that finds, and no others, are revoked, whoever opens one meanwhile.
@@ -75,7 +84,7 @@ pub(super) async fn end(
     let ended = rows
         .into_iter()
         .map(|row| {
-            let stored = row.into_session()?;
+            let stored = row.into_any_session()?;
             let until = from + stored.session.token_lifetime;
             Ok(EndedSession { stored, until })
         })

@@ -143,7 +143,7 @@ impl TicketStore for SqliteStore {
         let Some((from, epoch)) = present else {
             return Ok(None);
         };
-        let (from, to) = (stored_email("accounts", account_id, &from)?, stored_email("tickets", account_id, &to)?);
+        let (from, to) = (stored_email("accounts", account_id, from)?, stored_email("tickets", account_id, to)?);
         // While the address is still what a queued mail may have been for.
         void(&mut tx, account_id).await?;
         sqlx::query("update accounts set email = ?2, email_verified_at = ?3 where id = ?1")
@@ -193,9 +193,10 @@ async fn forget_failures(tx: &mut Write, digest: &TicketDigest) -> Result<(), St
             .await
             .map_err(failure)?;
     if let Some((id, email)) = owner {
-        let handle = Handle::Email(stored_email("tickets", id, &email)?);
-        attempts::clear(tx, &AttemptKey::login(&handle)).await?;
-        attempts::clear(tx, &AttemptKey::change(id)).await?;
+        let handle = Handle::Email(stored_email("tickets", id, email)?);
+        for key in AttemptKey::of_account(id, &handle) {
+            attempts::clear(tx, &key).await?;
+        }
     }
     Ok(())
 }

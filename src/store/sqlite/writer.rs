@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::connection::Kept;
 use super::errors::failure;
+use super::file::OpenedFile;
 use crate::store::StoreError;
 
 /// SQLite's code for what is asked for at the wrong time: taking back where there is nothing to take back.
@@ -22,6 +23,7 @@ const WRONG: &str = "1";
 pub(super) struct Writer {
     /// `None` once it was closed.
     held: Arc<Mutex<Option<Held>>>,
+    file: Arc<OpenedFile>,
     patience: Duration,
 }
 
@@ -39,12 +41,16 @@ pub(super) struct Turn(OwnedMappedMutexGuard<Option<Held>, Held>);
 /// A transaction, which is taken back when it is dropped and was not committed.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct Write(Turn);
+pub(super) struct Write {
+    turn: Turn,
+    file: Arc<OpenedFile>,
+}
 
 impl Writer {
-    /// Nobody waits for it any longer than `patience`.
-    pub fn new(connection: Kept, patience: Duration) -> Self {
-        Self { held: Arc::new(Mutex::new(Some(Held { connection, begun: false }))), patience }
+    /// A connection to `file`, for which nobody waits any longer than `patience`.
+    pub fn new(connection: Kept, file: &Arc<OpenedFile>, patience: Duration) -> Self {
+        let held = Arc::new(Mutex::new(Some(Held { connection, begun: false })));
+        Self { held, file: Arc::clone(file), patience }
     }
 
     pub async fn take(&self) -> Result<Turn, StoreError> {
@@ -55,7 +61,9 @@ impl Writer {
             held.take_back().await?;
             Ok(Turn(held))
         };
-        timeout(self.patience, turn).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)
+        let turn = timeout(self.patience, turn).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)?;
+        self.file.require()?;
+        Ok(turn)
     }
 
     /// A transaction in which nothing else writes, from its beginning on.
@@ -63,15 +71,19 @@ impl Writer {
         let mut turn = self.take().await?;
         // Whether or not the caller stays to hear of it.
         turn.0.begun = true;
-        let mut write = Write(turn);
+        let mut write = Write { turn, file: Arc::clone(&self.file) };
         sqlx::query("begin immediate").execute(&mut *write).await.map_err(failure)?;
         Ok(write)
     }
 
     /// Waits for whoever has a turn.
     pub async fn close(&self) {
-        if let Some(Held { connection, .. }) = self.held.lock().await.take() {
-            connection.close().await;
+        match self.held.lock().await.take() {
+            // The last connection to close would write the log into what is left and remove it: a part of a database, which may
+            // look whole. With one that stays open, both stay as they are.
+            Some(Held { connection, .. }) if self.file.was_cut() => std::mem::forget(connection),
+            Some(Held { connection, .. }) => connection.close().await,
+            None => {}
         }
     }
 }
@@ -95,14 +107,15 @@ impl Held {
 impl Write {
     pub async fn commit(mut self) -> Result<(), StoreError> {
         sqlx::query("commit").execute(&mut *self).await.map_err(failure)?;
-        self.0.0.begun = false;
-        Ok(())
+        self.turn.0.begun = false;
+        // What went into a file that is gone is acknowledged to nobody.
+        self.file.require()
     }
 }
 
 impl Drop for Write {
     fn drop(&mut self) {
-        if self.0.0.begun {
+        if self.turn.0.begun {
             // Another process may be waiting: this sends the command to SQLite's thread. Whoever has the next turn sees to it
             // that it was done.
             let _ = sqlx::query("rollback").execute(&mut **self).now_or_never();
@@ -128,19 +141,20 @@ impl Deref for Write {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.0
+        &self.turn
     }
 }
 
 impl DerefMut for Write {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.0
+        &mut self.turn
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
     use std::time::Duration;
 
     use sqlx::Executor as _;
@@ -148,13 +162,15 @@ mod tests {
 
     use super::Writer;
     use crate::store::sqlite::connection::Kept;
+    use crate::store::sqlite::file::OpenedFile;
     use crate::store::sqlite::open::options;
 
     /// A database with a table, and a writer of it.
     async fn writer(folder: &Path) -> Writer {
         let mut connection = another(folder).await;
         connection.execute("pragma journal_mode = wal; create table notes (text)").await.unwrap();
-        Writer::new(connection, Duration::from_secs(3))
+        let file = OpenedFile::at(&folder.join("file.db")).unwrap();
+        Writer::new(connection, &Arc::new(file), Duration::from_secs(3))
     }
 
     async fn another(folder: &Path) -> Kept {

@@ -35,7 +35,7 @@ fn throw<S: Strategy>(cases: u32, strategy: &S, case: impl AsyncFn(&TestApp, S::
     }
     let stored = runtime.block_on(async {
         let all = AccountPage { limit: u32::MAX, ..AccountPage::default() };
-        app.operator().await.list(&all).await.unwrap().len()
+        app.operator().await.list(&all).await.unwrap().found.len()
     });
     assert_eq!(stored, registered.get(), "what was acknowledged is stored, and nothing else");
     stored
@@ -222,7 +222,7 @@ fn no_message_is_too_strange_and_who_was_registered_can_log_in() {
         };
         // A username account has neither; so that some are good.
         let (name, firm_name) = if by_name && name.len() % 2 == 0 { Default::default() } else { (name, firm_name) };
-        let login = LoginRequest { handle: login, password: password.clone() };
+        let login = LoginRequest { handle: login, password: password.clone(), device: String::new() };
         let code = app.grpc().login(login.clone()).await.map_or_else(|status| status.code(), |_| Code::Ok);
         let documented = [Code::InvalidArgument, Code::Unauthenticated, Code::OutOfRange];
         assert!(code == Code::Ok || documented.contains(&code), "Login: {code:?}");

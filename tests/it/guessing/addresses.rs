@@ -4,10 +4,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use countersign::grpc::ClientAddress;
+use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Answer, PASSWORD, TestApp, WRONG, message, retry_after};
+use crate::hash_lane::{COSTLIEST, flood};
 use crate::support::app::request;
 use crate::support::http::call;
 use crate::wire;
@@ -51,6 +53,38 @@ async fn an_address_may_fail_so_often_an_hour_at_however_many_names() {
     app.clock.elapse(900);
     assert_eq!(login(&app, home, "nobody", WRONG).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(retry_after(&login(&app, home, "nobody", WRONG).await), 900);
+}
+
+#[tokio::test]
+async fn whoever_is_right_is_never_taken_for_a_guesser_however_many_sign_in_at_once() {
+    let app = TestApp::with(&["--login-failures-per-address=2", "--hash-queue=1000"]).await;
+    app.sign_in_username("alice").await;
+    let logins = (0..100).map(|_| login(&app, "192.0.2.1", "alice", PASSWORD));
+    let answers: Vec<_> = join_all(logins).await.into_iter().map(|answer| answer.status).collect();
+    assert_eq!(answers, [StatusCode::OK; 100]);
+}
+
+#[tokio::test]
+async fn of_many_guesses_at_once_from_an_address_or_its_network_no_more_are_tried_than_may_fail() {
+    let one = |_| "192.0.2.1".to_owned();
+    let of_a_48 = |guess| format!("2001:db8:0:{guess:x}::1");
+    for (from, tried) in [(one as fn(u32) -> String, 3), (of_a_48, 3 * 16)] {
+        let app = TestApp::with(&["--login-failures-per-address=3", "--hash-queue=1000"]).await;
+        app.sign_in_username("alice").await;
+        let before = app.hasher.runs();
+        let addresses: Vec<_> = (0..200).map(from).collect();
+        let names: Vec<_> = (0..200).map(|guess| format!("nobody {guess}")).collect();
+        let logins = addresses.iter().zip(&names).map(|(from, name)| login(&app, from, name, WRONG));
+        let answers: Vec<_> = join_all(logins).await.into_iter().map(|answer| answer.status).collect();
+        let count = |status| answers.iter().filter(|answer| **answer == status).count();
+        assert_eq!(count(StatusCode::UNAUTHORIZED), tried, "{answers:?}");
+        assert_eq!(count(StatusCode::TOO_MANY_REQUESTS), 200 - tried, "{answers:?}");
+        assert_eq!(app.hasher.runs() - before, tried as u64);
+        // Of an address that has not failed yet, too, and of no other network.
+        let refused = login(&app, &from(201), "alice", PASSWORD).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(login(&app, "198.51.100.1", "alice", PASSWORD).await.status, StatusCode::OK);
+    }
 }
 
 #[tokio::test]
@@ -106,6 +140,31 @@ async fn an_address_may_register_so_often_an_hour_whatever_comes_of_it() {
     // Signing in has a budget of its own, and other addresses have theirs.
     assert_eq!(login(&app, home, "alice", PASSWORD).await.status, StatusCode::OK);
     assert_eq!(register(away, "bobby").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_account_that_finds_no_room_to_hash_was_not_registered_and_costs_nothing() {
+    let app = TestApp::with(&["--registrations-per-address=2", "--hash-threads=1", "--hash-queue=1"]).await;
+    let admin = app.sign_in_email("ada@example.com").await;
+    let register = async |name: &str| {
+        post(&app, "192.0.2.1", "/api/auth/register", &json!({ "username": name, "password": PASSWORD })).await.status
+    };
+    let create = async |name: &str| {
+        let body = json!({ "email": format!("{name}@example.com"), "name": "Bob", "password": PASSWORD }).to_string();
+        let headers = [("content-type", "application/json"), ("host", "a"), ("token", &admin)];
+        let mut request = request(Method::POST, "/v1/admin/accounts", &headers, body.into());
+        request.extensions_mut().insert(ClientAddress(IpAddr::from([192, 0, 2, 1])));
+        app.send(request).await.status
+    };
+    let mut waiting = flood(&app, 2, COSTLIEST).await;
+    for attempt in 0..5 {
+        assert_eq!(register("alice").await, StatusCode::SERVICE_UNAVAILABLE, "{attempt}");
+        assert_eq!(create("bobby").await, StatusCode::TOO_MANY_REQUESTS, "{attempt}: OVERLOADED, as this API has it");
+    }
+    waiting.shutdown().await;
+    assert_eq!(register("alice").await, StatusCode::OK);
+    assert_eq!(create("bobby").await, StatusCode::OK);
+    assert_eq!(register("carol").await, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn a_mongoexport_comes_in_with_its_password_trimmed_as_there() {
         "accounts:3: another account has this username or email\n",
         "accounts:4: _id must be an ObjectId\n",
         "accounts:5: password is required\n",
-        "accounts:6: username or email is required\n",
+        "accounts:6: username must be a text in quotation marks\n",
         "accounts:7: password_hash: no password hash of a known scheme",
     ] {
         assert!(complaint.contains(problem), "{complaint}");
@@ -67,7 +67,7 @@ async fn a_file_of_the_second_store_is_read_and_left_as_it_is() {
                  ('cuid8', 'ALICE', '$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A.', 1, 0),
                  ('cuid9', 'carol', null, 1, 0),
                  (null, 'david', 'x', 1, 0),
-                 ('cuid10', 'erika', 'x', 'yes', 0),
+                 ('cuid10', 'erika', 'x', 'perhaps', 0),
                  ('cuid11', 'frank', 'x', 1, 'yesterday'),
                  ('cuid12', 'grace', 'x', 1, 9e18)",
         )
@@ -82,7 +82,7 @@ async fn a_file_of_the_second_store_is_read_and_left_as_it_is() {
                     users.db:4: password is required\n\
                     users.db:5: id is required\n\
                     users.db:6: is_active must be 0 or 1\n\
-                    users.db:7: created_at must be a number of milliseconds\n\
+                    users.db:7: created_at must be a number of milliseconds, or a time as in 2026-03-04T05:06:07Z\n\
                     users.db:8: created_at is out of range\n";
     assert!(complaint.starts_with(expected), "{complaint}");
     assert_eq!(countersign(dir.path(), &args).1, summary(0, 2, 1, 5));
@@ -161,6 +161,11 @@ async fn rows_of_the_hosted_identity_service_get_a_firm_each() {
     let ada = json!({ "email": "ada@example.com", "password": "s3cur3pass" });
     assert_eq!(login(&server, "/auth/login", &ada).await, StatusCode::OK);
 
-    let (code, said, complaint) = import(dir.path(), "auth-users-csv", "id,email\n", &[]);
-    assert!(code == 1 && said.is_empty() && complaint.contains("names no encrypted_password"), "{complaint}");
+    for (header, problem) in [
+        ("id,email\n", "names no encrypted_password"),
+        ("id,email,encrypted_password,id\n", "names the column id twice"),
+    ] {
+        let (code, said, complaint) = import(dir.path(), "auth-users-csv", header, &[]);
+        assert!(code == 1 && said.is_empty() && complaint.contains(problem), "{complaint}");
+    }
 }

@@ -95,6 +95,10 @@ async fn each_message_is_stored_and_answered_with_what_became_of_it() {
         create_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 89_000_000 }),
         ..Default::default()
     };
+    let at = |seconds, nanos| PortableAccount {
+        create_time: Some(prost_types::Timestamp { seconds, nanos }),
+        ..by_username("david")
+    };
     let batch = [
         by_username("bobby"),
         PortableAccount { password_hash: "nonsense".to_owned(), ..by_username("carol") },
@@ -102,6 +106,11 @@ async fn each_message_is_stored_and_answered_with_what_became_of_it() {
         ada.clone(),
         PortableAccount::default(),
         PortableAccount { role: 77, ..ada.clone() },
+        at(0, -1),
+        at(0, 1_000_000_000),
+        at(-62_135_596_801, 0),
+        at(253_402_300_800, 0),
+        at(i64::MIN, 0),
     ];
     let requests = vec![request(&batch, true), request(&batch, false), request(&batch[..1], false)];
     let responses = import(&app, &token, requests).await.unwrap();
@@ -119,6 +128,11 @@ async fn each_message_is_stored_and_answered_with_what_became_of_it() {
                 (2, "another account has this username or email"),
                 (4, "username or email is required"),
                 (5, "role must be admin, user or viewer"),
+                (6, "create_time is out of range"),
+                (7, "create_time is out of range"),
+                (8, "create_time is out of range"),
+                (9, "create_time is out of range"),
+                (10, "create_time is out of range"),
             ][..]
         )
     );

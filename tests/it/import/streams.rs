@@ -187,5 +187,5 @@ async fn an_import_whose_sender_pauses_for_too_long_ends_with_an_error() {
 }
 
 async fn stored(app: &TestApp) -> usize {
-    app.operator().await.list(&AccountPage { limit: 100, ..AccountPage::default() }).await.unwrap().len()
+    app.operator().await.list(&AccountPage { limit: 100, ..AccountPage::default() }).await.unwrap().found.len()
 }

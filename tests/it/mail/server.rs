@@ -178,7 +178,7 @@ async fn a_mail_that_is_not_taken_now_goes_later_and_holds_up_no_other() {
         let mail = taken["data"].as_str().unwrap();
         assert!(mail.contains(&format!("Message-ID: <{ada}@")), "the same mail for whoever got it twice");
         assert!(office.verify_by(mail).await, "{mode}");
-        assert!(office.store.list_dead_mail(None, 1).await.unwrap().is_empty(), "{mode}");
+        assert!(office.store.list_dead_mail(None, 1).await.unwrap().found.is_empty(), "{mode}");
     }
 }
 
@@ -192,7 +192,7 @@ async fn a_wrong_password_is_a_setting_and_no_reason_to_give_mail_up_at_once() {
     let worker = office.start(&url, |options| options.authorities = trust.authorities());
     assert_eq!(server.until("auth").await["good"], false);
     worker.finish(PATIENCE).await;
-    assert!(office.store.list_dead_mail(None, 1).await.unwrap().is_empty());
+    assert!(office.store.list_dead_mail(None, 1).await.unwrap().found.is_empty());
     // Corrected, and started again.
     let url = format!("smtp://ada:right@127.0.0.1:{}", server.port);
     let _worker = office.start(&url, |options| options.authorities = trust.authorities());

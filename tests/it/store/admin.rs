@@ -1,12 +1,12 @@
 //! What every store promises of what administrators ask for and change.
 
-use countersign::store::{AccountChange, AccountOrder, AccountPage, AccountRecord};
+use countersign::store::{AccountChange, AccountOrder, AccountPage, AccountRecord, Outline};
 
 use super::*;
 
 async fn found(store: &Store, page: AccountPage) -> Vec<u128> {
     let page = AccountPage { limit: if page.limit == 0 { 100 } else { page.limit }, ..page };
-    store.list_records(&page).await.unwrap().iter().map(|record| record.account.id.as_u128()).collect()
+    store.list_records(&page).await.unwrap().found.iter().map(|record| record.account.id.as_u128()).collect()
 }
 
 /// Two firms, and usernames. In the order of registration, which is not that of ids.
@@ -56,7 +56,7 @@ pub async fn accounts_are_asked_for_by_firm_role_status_and_the_beginning_of_the
         assert_eq!(found(&store, page.clone()).await, expected, "{name}");
         let (mut paged, mut next) = (Vec::new(), page);
         loop {
-            let records = store.list_records(&AccountPage { limit: 1, ..next.clone() }).await.unwrap();
+            let records = store.list_records(&AccountPage { limit: 1, ..next.clone() }).await.unwrap().found;
             let [AccountRecord { account, .. }] = &records[..] else { break };
             paged.push(account.id.as_u128());
             next.order = match next.order {
@@ -85,37 +85,48 @@ pub async fn what_changes_of_an_account_changes_at_once_and_is_told(store: Store
     let heard = async || revocations(&store, 0, 0).await.split_off(heard);
 
     let same = store.update_account(ada, &AccountChange::default(), at(100), at(100)).await.unwrap().unwrap();
-    assert_eq!((same.before, heard().await), (same.after.account, vec![]), "nothing is nothing");
+    assert_eq!((same.is_change(), heard().await), (false, vec![]), "nothing is nothing");
     let renamed = store.update_account(ada, &name, at(100), at(100)).await.unwrap().unwrap();
     let its = |account: &Account| match &account.identity {
         Identity::Email { name, role, .. } => (name.clone(), *role),
         Identity::Username(_) => panic!("it is an email account"),
     };
-    assert_eq!(its(&renamed.after.account), (king.clone(), Role::Admin));
+    assert_eq!(its(&renamed.record.unwrap().account), (king.clone(), Role::Admin));
     assert_eq!(heard().await, [Revocation::Account { id: ada, epoch: 0 }], "told, and nothing ended");
 
     let changed = store.update_account(ada, &all, at(100), at(100)).await.unwrap().unwrap();
+    let record = changed.record.unwrap();
+    assert_eq!((its(&record.account), record.account.status), ((king, Role::User), AccountStatus::Inactive));
     assert_eq!(
-        (its(&changed.after.account), changed.after.account.status),
-        ((king, Role::User), AccountStatus::Inactive)
+        (changed.after, changed.after.epoch),
+        (Outline::from(&record.account), 1),
+        "once, though two things changed that end sessions"
     );
-    assert_eq!(changed.after.account.epoch, 1, "once, though two things changed that end sessions");
     assert_eq!(heard().await[1..], [Revocation::Account { id: ada, epoch: 1 }]);
-    assert_eq!(store.find_record(ada).await.unwrap(), Some(changed.after));
+    assert_eq!(store.find_record(ada).await.unwrap(), Some(record));
 
     // Neither a name nor a role is of a username account.
     let adam = Uuid::from_u128(9);
     let name_and_role = AccountChange { status: None, ..all };
     let unchanged = store.update_account(adam, &name_and_role, at(100), at(100)).await.unwrap().unwrap();
-    assert_eq!(unchanged.before, unchanged.after.account);
+    assert!(!unchanged.is_change());
+    // A username is of it alone, and of one account only; another one ends nothing.
+    let another = |name| AccountChange { username: Some(Username::parse(name).unwrap()), ..AccountChange::default() };
+    let eve = store.update_account(adam, &another("Eve"), at(100), at(100)).await.unwrap().unwrap();
+    assert_eq!((eve.renamed, eve.record.unwrap().account.identity.handle().as_str()), (true, "eve"));
+    assert_eq!(heard().await[2..], [Revocation::Account { id: adam, epoch: 0 }], "told, and nothing ended");
+    assert!(!store.update_account(ada, &another("Eva"), at(100), at(100)).await.unwrap().unwrap().is_change());
+    store.insert_account(&username(10, "lilith"), None, None).await.unwrap();
+    let taken = store.update_account(adam, &another("LILITH"), at(100), at(100)).await;
+    assert!(matches!(taken, Err(StoreError::HandleTaken)));
     assert_eq!(store.update_account(Uuid::from_u128(99), &name, at(100), at(100)).await.unwrap(), None);
-    assert_eq!(heard().await.len(), 2);
+    assert_eq!(heard().await.len(), 3);
 
     for (is_one, changes) in [(true, true), (true, false), (false, true), (false, false)] {
         assert_eq!(store.set_platform_admin(adam, is_one, at(100)).await.unwrap(), changes);
         assert_eq!(store.find_account(adam).await.unwrap().unwrap().platform_admin, is_one);
     }
-    assert_eq!(heard().await[2..], [Revocation::Account { id: adam, epoch: 0 }; 2]);
+    assert_eq!(heard().await[3..], [Revocation::Account { id: adam, epoch: 0 }; 2]);
     assert!(!store.set_platform_admin(Uuid::from_u128(99), true, at(100)).await.unwrap());
 }
 
@@ -123,10 +134,10 @@ pub async fn firms_are_listed_in_the_order_of_their_making_with_their_accounts(s
     filled(&store).await;
     let seven = store.find_firm(Uuid::from_u128(7)).await.unwrap().unwrap();
     assert_eq!((seven.firm.name.as_str(), seven.accounts, seven.created_at), ("Analytical", 2, at(1)));
-    let firms = store.list_firms(None, 10).await.unwrap();
+    let firms = store.list_firms(None, 10).await.unwrap().found;
     assert_eq!(firms.iter().map(|firm| firm.firm.id.as_u128()).collect::<Vec<_>>(), [7, 6]);
-    let next = store.list_firms(Some((seven.created_at, seven.firm.id)), 10).await.unwrap();
+    let next = store.list_firms(Some((seven.created_at, seven.firm.id)), 10).await.unwrap().found;
     assert_eq!(next, firms[1..]);
-    assert_eq!(store.list_firms(None, 1).await.unwrap(), firms[..1]);
+    assert_eq!(store.list_firms(None, 1).await.unwrap().found, firms[..1]);
     assert_eq!(store.find_firm(Uuid::from_u128(5)).await.unwrap(), None);
 }

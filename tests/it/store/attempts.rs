@@ -34,27 +34,27 @@ pub async fn failures_are_counted_until_they_are_forgotten_and_none_that_comes_t
     assert_eq!(store.find_attempts(&key("alice")).await.unwrap(), Some(attempts));
     assert_eq!(store.count_failure(&budget("nobody", 0, 3), None, at(4)).await.unwrap(), Some(1));
 
-    let listed = store.list_attempts(1, None, 10).await.unwrap();
+    let listed = store.list_attempts(1, None, 10).await.unwrap().found;
     let alice = StoredAttempts { key: key("alice"), account_id: Some(id), attempts };
     assert!(listed.len() == 2 && listed.contains(&alice), "{listed:?}");
     assert!(listed[0].key.to_string() < listed[1].key.to_string());
-    assert_eq!(store.list_attempts(1, Some(&listed[0].key), 10).await.unwrap(), listed[1..]);
-    assert_eq!(store.list_attempts(1, None, 1).await.unwrap(), listed[..1]);
-    assert_eq!(store.list_attempts(2, None, 10).await.unwrap(), [alice]);
+    assert_eq!(store.list_attempts(1, Some(&listed[0].key), 10).await.unwrap().found, listed[1..]);
+    assert_eq!(store.list_attempts(1, None, 1).await.unwrap().found, listed[..1]);
+    assert_eq!(store.list_attempts(2, None, 10).await.unwrap().found, [alice]);
 
     assert!(!store.settle_attempts(&budget("alice", 0, 3)).await.unwrap(), "too late");
     assert!(store.settle_attempts(&budget("alice", 3, 4)).await.unwrap());
     assert!(store.settle_attempts(&budget("alice", 3, 4)).await.unwrap(), "there is nothing that came before");
     assert!(store.clear_attempts(&key("nobody")).await.unwrap());
     assert!(!store.clear_attempts(&key("nobody")).await.unwrap());
-    assert_eq!(store.list_attempts(1, None, 10).await.unwrap(), []);
+    assert_eq!(store.list_attempts(1, None, 10).await.unwrap().found, []);
 }
 
 pub async fn a_sign_in_begins_with_the_account_and_the_failures_whichever_there_are(store: Store) {
     for new in [username(1, "alice"), email(2, "ada@example.com", 7)] {
         let (handle, key) = (new.identity.handle(), AttemptKey::login(&new.identity.handle()));
         let begin = async || {
-            let (attempts, credentials) = store.find_sign_in(&handle, 2).await.unwrap();
+            let (attempts, credentials) = store.find_sign_in(&key, &handle, 2).await.unwrap();
             (attempts.map(|attempts| attempts.failures), credentials.map(|found| found.account))
         };
         assert_eq!(begin().await, (None, None));
@@ -141,7 +141,8 @@ pub async fn counts_that_are_idle_are_forgotten_but_for_accounts_that_have_reach
         store.count_failure(&budget(&format!("name {n}"), 0, 100), None, at(1)).await.unwrap();
     }
     store.purge_attempts(at(10), 3).await.unwrap();
-    let mut left: Vec<_> = store.list_attempts(1, None, 2_000).await.unwrap().iter().map(|left| left.key).collect();
+    let mut left: Vec<_> =
+        store.list_attempts(1, None, 2_000).await.unwrap().found.iter().map(|left| left.key).collect();
     left.sort_unstable_by_key(AttemptKey::to_string);
     let mut expected = [key("lively"), key("locked"), key("nobody lively")];
     expected.sort_unstable_by_key(AttemptKey::to_string);

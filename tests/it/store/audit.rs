@@ -15,7 +15,7 @@ fn note(action: Action) -> Note {
 
 async fn ids(store: &Store, page: AuditPage) -> Vec<u128> {
     let page = AuditPage { limit: if page.limit == 0 { 100 } else { page.limit }, ..page };
-    store.list_events(&page).await.unwrap().iter().map(|event| event.id.as_u128()).collect()
+    store.list_events(&page).await.unwrap().found.iter().map(|event| event.id.as_u128()).collect()
 }
 
 pub async fn an_event_is_read_as_it_was_written_and_with_its_firm(store: Store) {
@@ -39,7 +39,7 @@ pub async fn an_event_is_read_as_it_was_written_and_with_its_firm(store: Store) 
     let events: Vec<_> = expected.iter().map(|(event, _)| event.clone()).collect();
     for again in 0..2 {
         store.append_events(&events).await.unwrap();
-        let found = store.list_events(&AuditPage { limit: 100, ..AuditPage::default() }).await.unwrap();
+        let found = store.list_events(&AuditPage { limit: 100, ..AuditPage::default() }).await.unwrap().found;
         let expected = expected.iter().rev().map(|(event, firm)| {
             let note = Note { firm: *firm, ..event.note.clone() };
             AuditEvent { note, ..event.clone() }
@@ -84,7 +84,7 @@ pub async fn events_are_asked_for_by_whom_what_when_and_page_by_page(store: Stor
         assert_eq!(ids(&store, page).await, expected, "{name}");
         let (mut paged, mut after) = (Vec::new(), None);
         loop {
-            let found = store.list_events(&AuditPage { after, limit: 1, ..page }).await.unwrap();
+            let found = store.list_events(&AuditPage { after, limit: 1, ..page }).await.unwrap().found;
             let [event] = &found[..] else { break };
             after = Some((event.at, event.id));
             paged.push(event.id.as_u128());

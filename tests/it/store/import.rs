@@ -26,6 +26,7 @@ fn by_username(id: u128, name: &str) -> PortableAccount {
         password_hash: Some(hash(OTHER)),
         status: AccountStatus::Active,
         created_at: at(7),
+        notes: Vec::new(),
     }
 }
 
@@ -58,7 +59,7 @@ fn facts(account: &PortableAccount) -> (Uuid, Identity, Option<String>, AccountS
 async fn all(store: &Store, limit: u32) -> Vec<(Uuid, Identity, Option<String>, AccountStatus, OffsetDateTime)> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = store.export_page(after, limit).await.unwrap();
+        let page = store.export_page(after, limit).await.unwrap().found;
         let Some(last) = page.last() else { return all };
         assert!(page.len() <= limit as usize);
         after = Some(last.id);

@@ -40,7 +40,7 @@ pub async fn an_invitation_is_listed_accepted_once_and_as_it_was_made(store: Sto
     assert!(matches!(taken, Err(StoreError::HandleTaken)));
     let list = async |after, limit, second| {
         let page = InvitationPage { after, limit, now: at(second) };
-        let found = store.list_invitations(Uuid::from_u128(FIRM), &page).await.unwrap();
+        let found = store.list_invitations(Uuid::from_u128(FIRM), &page).await.unwrap().found;
         found.iter().map(|invitation| invitation.id.as_u128()).collect::<Vec<_>>()
     };
     assert_eq!(list(None, 10, 1).await, [31, 30]);

@@ -120,10 +120,10 @@ pub async fn mail_is_somebody_elses_when_its_lease_is_over(store: Store) {
     assert!(settle(&store, &third, MailFate::Dead { cause: "550 no".to_owned() }, 91).await);
     assert!(claim(&store, 100_000).await.is_empty());
 
-    let dead = store.list_dead_mail(None, 10).await.unwrap().pop().unwrap();
+    let dead = store.list_dead_mail(None, 10).await.unwrap().found.pop().unwrap();
     assert_eq!((dead.id.as_u128(), dead.attempts, &*dead.cause), (1, 3, "550 no"));
     assert_eq!((dead.queued_at, dead.died_at, dead.kind), (at(0), at(91), MailKind::VerifyEmail));
-    assert!(store.list_dead_mail(Some(dead.id), 10).await.unwrap().is_empty());
+    assert!(store.list_dead_mail(Some(dead.id), 10).await.unwrap().found.is_empty());
     assert!(store.retry_dead_mail(dead.id, at(200)).await.unwrap());
     assert!(!store.retry_dead_mail(dead.id, at(200)).await.unwrap());
     assert_eq!(claim(&store, 200).await.pop().unwrap().attempt, 1);
@@ -132,7 +132,7 @@ pub async fn mail_is_somebody_elses_when_its_lease_is_over(store: Store) {
     let again = claim(&store, 300).await.pop().unwrap();
     settle(&store, &again, MailFate::Dead { cause: "550 no".to_owned() }, 300).await;
     assert!(store.queue_mail(&mail(2, MailKind::VerifyEmail, "ada@example.com", 0, 400)).await.unwrap());
-    assert!(store.list_dead_mail(None, 10).await.unwrap().is_empty());
+    assert!(store.list_dead_mail(None, 10).await.unwrap().found.is_empty());
     assert_eq!(ids(&claim(&store, 400).await), [2]);
 }
 
@@ -344,12 +344,12 @@ pub async fn purging_forgets_mail_that_went_and_links_that_expired(store: Store)
     store.purge(at(3_999)).await.unwrap();
     assert!(store.find_ticket(&ticket.digest(), at(0)).await.unwrap().is_some());
     assert!(store.find_invitation(Uuid::from_u128(30), at(0)).await.unwrap().is_some());
-    assert_eq!(store.list_dead_mail(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.list_dead_mail(None, 10).await.unwrap().found.len(), 1);
     store.purge(at(5_000)).await.unwrap();
     assert!(store.find_ticket(&ticket.digest(), at(0)).await.unwrap().is_none());
     assert!(store.find_invitation(Uuid::from_u128(30), at(0)).await.unwrap().is_none());
     store.purge(at(160 + 30 * 86_400)).await.unwrap();
-    assert!(store.list_dead_mail(None, 10).await.unwrap().is_empty());
+    assert!(store.list_dead_mail(None, 10).await.unwrap().found.is_empty());
 }
 
 pub async fn a_change_of_address_is_queued_only_while_what_was_proved_holds(store: Store) {

@@ -26,7 +26,7 @@ fn page(now: i64) -> SessionPage {
 }
 
 async fn listed(store: &Store, account: &NewAccount, page: &SessionPage) -> Vec<u128> {
-    let sessions = store.list_sessions(account.id, page).await.unwrap();
+    let sessions = store.list_sessions(account.id, page).await.unwrap().found;
     sessions.iter().map(|stored| stored.session.id.as_u128()).collect()
 }
 
@@ -55,9 +55,9 @@ pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
         assert_eq!(store.find_session(session.id).await.unwrap(), Some(stored(session)));
     }
     let expected: Vec<_> = all.iter().rev().map(stored).collect();
-    assert_eq!(store.list_sessions(new.id, &page(1)).await.unwrap(), expected);
+    assert_eq!(store.list_sessions(new.id, &page(1)).await.unwrap().found, expected);
     assert_eq!(store.find_session(Uuid::from_u128(99)).await.unwrap(), None);
-    assert_eq!(store.list_sessions(Uuid::from_u128(99), &page(1)).await.unwrap(), []);
+    assert_eq!(store.list_sessions(Uuid::from_u128(99), &page(1)).await.unwrap().found, []);
 }
 
 pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Store) {
@@ -73,7 +73,7 @@ pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Sto
     for limit in 1..=6 {
         let (mut walked, mut after) = (Vec::new(), None);
         loop {
-            let some = store.list_sessions(alice.id, &SessionPage { after, limit, ..page(10) }).await.unwrap();
+            let some = store.list_sessions(alice.id, &SessionPage { after, limit, ..page(10) }).await.unwrap().found;
             let Some(last) = some.last() else { break };
             after = Some((last.session.created_at, last.session.id));
             assert!(some.len() <= limit as usize);

@@ -21,9 +21,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
-use super::{Answer, SECRET};
+use super::{Answer, SECRET, clock};
 
-/// When every test begins: 2027-01-15T08:00:00Z.
+/// When every test on SQLite begins: 2027-01-15T08:00:00Z.
 pub const START: i64 = 1_800_000_000;
 
 /// Every test comes from one address. Those of the limits themselves set them.
@@ -54,6 +54,11 @@ pub struct Served {
     task: JoinHandle<()>,
 }
 
+/// What costs least to hash.
+fn cheapest() -> Params {
+    Params::new(8, 1, 1, None).unwrap()
+}
+
 impl TestApp {
     pub async fn start() -> Self {
         Self::with(&[]).await
@@ -61,17 +66,22 @@ impl TestApp {
 
     /// With flags of the command line, which may say again what [`Self::start`] says.
     pub async fn with(flags: &[&str]) -> Self {
-        Self::build(Arc::new(tempfile::tempdir().unwrap()), ManualClock::at(START), flags).await
+        Self::build(Arc::new(tempfile::tempdir().unwrap()), clock::of_app(flags), flags, &cheapest()).await
     }
 
     /// Ends this app and starts another on the same database, at the same moment.
     pub async fn restart(self, flags: &[&str]) -> Self {
-        let (dir, clock) = (Arc::clone(&self.dir), self.clock.clone());
-        drop(self);
-        Self::build(dir, clock, flags).await
+        self.restart_hashing(&cheapest(), flags).await
     }
 
-    async fn build(dir: Arc<TempDir>, clock: ManualClock, flags: &[&str]) -> Self {
+    /// The same, and it hashes with these parameters.
+    pub async fn restart_hashing(self, params: &Params, flags: &[&str]) -> Self {
+        let (dir, clock) = (Arc::clone(&self.dir), self.clock.clone());
+        drop(self);
+        Self::build(dir, clock, flags, params).await
+    }
+
+    async fn build(dir: Arc<TempDir>, clock: ManualClock, flags: &[&str], params: &Params) -> Self {
         let database = format!("--database-url=sqlite:{}", dir.path().join("test.db").display());
         let secret = format!("--jwt-secret={SECRET}");
         let ours = ["countersign", &database, &secret, "--allow-registration=true"];
@@ -80,10 +90,9 @@ impl TestApp {
         let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
         let kept = ours.filter(|our| !flags.iter().any(|flag| name(flag) == name(our)));
         let settings = Cli::try_parse_from(kept.chain(flags.iter().copied())).unwrap().settings;
-        let cheapest = Params::new(8, 1, 1, None).unwrap();
         let begun = std::time::Instant::now();
         let app = loop {
-            match App::build(&settings, Arc::new(clock.clone()), cheapest.clone()).await {
+            match App::build(&settings, Arc::new(clock.clone()), params.clone()).await {
                 // Of an app before this one on the same database, which a task of an answered call may still hold.
                 Err(ServeError::Open(OpenError::Served(_))) if begun.elapsed() < PATIENCE => {
                     tokio::task::yield_now().await
@@ -147,7 +156,7 @@ impl TestApp {
     /// Whether there is no account.
     pub async fn is_empty(&self) -> bool {
         let any = AccountPage { limit: 1, ..AccountPage::default() };
-        self.operator().await.list(&any).await.unwrap().is_empty()
+        self.operator().await.list(&any).await.unwrap().found.is_empty()
     }
 
     /// Serves on a free port with the product's limits.

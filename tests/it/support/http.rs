@@ -52,9 +52,10 @@ impl Answer {
         assert_eq!(self.telling_headers(), expected, "{name}");
     }
 
-    /// The headers, sorted, but for those that HTTP itself and every answer need.
+    /// The headers, sorted, but for those that HTTP itself and every answer need, and what a device keeps, of which no two
+    /// are alike.
     pub fn telling_headers(&self) -> Vec<(&str, &str)> {
-        let told = |name: &str| !["request-id", "date", "content-length", "vary"].contains(&name);
+        let told = |name: &str| !["request-id", "date", "content-length", "vary", "device"].contains(&name);
         let mut headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         headers.retain(|(name, _)| told(name));

@@ -1,10 +1,11 @@
-//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]) and
-//! what it must survive ([`crash`]), plain HTTP ([`http`]), a real mail server ([`mail_server`]), a network that swallows
+//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]), what
+//! it must survive ([`crash`]) and clocks that are not right ([`clock`]), plain HTTP ([`http`]), a real mail server ([`mail_server`]), a network that swallows
 //! ([`network`]), a PostgreSQL server ([`postgres`]), links ([`ticket`]), authorities and their certificates ([`tls`]), and
 //! tokens, read and forged ([`token`]).
 
 pub mod app;
 pub mod binary;
+pub mod clock;
 pub mod crash;
 pub mod http;
 pub mod mail_server;

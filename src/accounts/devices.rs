@@ -1,0 +1,106 @@
+//! The devices that an account has signed in from: what each is given to keep, and how it is recognised at its next sign-in.
+//! Apart from `login` because it is a rule of its own: a device that is recognised has its own count of failures
+//! ([`Device::attempts`]), and everything else counts under the name. Evidence that is not good is as good as none, for
+//! nobody may be kept from signing in by it.
+
+use std::fmt;
+
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::Accounts;
+use crate::domain::{AuthError, Device, DeviceNumber, Session, SignInName};
+use crate::store::Credentials;
+
+/// How long after a sign-in its device is recognised.
+const RECOGNISED: Duration = Duration::days(180);
+
+/// What the seal of a device is for.
+const PURPOSE: &str = "device";
+
+/// What a client sends along with a sign-in, of an earlier one. Unverified.
+#[derive(Clone, Default)]
+pub struct DeviceEvidence {
+    /// What [`Accounts::login`] answered as `device`; may be empty.
+    pub device: String,
+    /// A token of a session.
+    pub token: Option<String>,
+}
+
+impl Accounts {
+    /// The device of the account `name` that `evidence` is of.
+    pub(super) async fn recognise(
+        &self,
+        name: &SignInName,
+        evidence: &DeviceEvidence,
+    ) -> Result<Option<Device>, AuthError> {
+        if let Some(device) = self.open_device(&evidence.device) {
+            let found = self.find_named(name).await?;
+            let is_its = found.is_some_and(|found| {
+                (found.account.id, found.password_changes) == (device.account_id, device.password_changes)
+            });
+            if is_its {
+                return Ok(Some(device));
+            }
+        }
+        self.recognise_session(name, evidence).await
+    }
+
+    async fn find_named(&self, name: &SignInName) -> Result<Option<Credentials>, AuthError> {
+        match (self.store.find_credentials(&name.handle).await?, &name.once_stored) {
+            (None, Some(once_stored)) => Ok(self.store.find_credentials(once_stored).await?),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// The documented clients know no `device`, and send the token that they have. It must be of a session that has not ended,
+    /// which another password ends; the token itself may have expired.
+    async fn recognise_session(
+        &self,
+        name: &SignInName,
+        evidence: &DeviceEvidence,
+    ) -> Result<Option<Device>, AuthError> {
+        let claims = evidence.token.as_ref().and_then(|token| self.tokens.verify_former(token).ok());
+        let Some(claims) = claims else { return Ok(None) };
+        let Some(Credentials { account, password_changes, .. }) = self.find_named(name).await? else {
+            return Ok(None);
+        };
+        let session = self.store.find_session(claims.sid).await?.map(|stored| stored.session);
+        let is_its = |session: &Session| {
+            claims.sub == account.id && (session.account_id, session.epoch) == (account.id, account.epoch)
+        };
+        Ok(session.filter(is_its).map(|session| {
+            let number = DeviceNumber::of_session(session.id);
+            Device { account_id: account.id, number, password_changes }
+        }))
+    }
+
+    /// What a device keeps until its next sign-in.
+    pub(super) fn seal_device(&self, device: &Device) -> String {
+        let until = (self.clock.now() + RECOGNISED).unix_timestamp();
+        let Device { account_id, number, password_changes } = device;
+        let payload =
+            [account_id.as_bytes(), &[number.get()][..], &password_changes.to_be_bytes(), &until.to_be_bytes()];
+        self.tokens.seal(PURPOSE, &payload.concat())
+    }
+
+    /// The reverse, while it is good.
+    fn open_device(&self, sealed: &str) -> Option<Device> {
+        let payload = self.tokens.unseal(PURPOSE, sealed)?;
+        let (account_id, rest) = payload.split_first_chunk()?;
+        let ([number], rest) = rest.split_first_chunk()?;
+        let (password_changes, until) = rest.split_first_chunk()?;
+        let until = OffsetDateTime::from_unix_timestamp(i64::from_be_bytes(until.try_into().ok()?)).ok()?;
+        (self.clock.now() < until).then_some(Device {
+            account_id: Uuid::from_bytes(*account_id),
+            number: DeviceNumber::new(*number)?,
+            password_changes: i64::from_be_bytes(*password_changes),
+        })
+    }
+}
+
+impl fmt::Debug for DeviceEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceEvidence").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! The settings of what clients may hold of the server at a time: connections, calls and bytes of bodies, in all and by address.
+//! Apart from the others, for they are one decision. `server/bounds` keeps to them.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{duration, number};
+use crate::hashing::machine;
+
+/// What may be held at a time. IPv6 counts by /64.
+#[derive(Debug, Clone, Args)]
+pub struct BoundSettings {
+    /// How many connections may be open; more wait until one ends
+    #[arg(long, env, global = true, default_value = "20000", value_parser = number::<1_000_000>)]
+    pub max_connections: usize,
+
+    /// How many of them may be of one address, unless it is a trusted proxy; more are closed at once
+    /// [default: 12000, or MAX_CONNECTIONS where that is less]
+    #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
+    pub max_connections_per_address: Option<usize>,
+
+    /// After how long a connection is asked to end, so that a balancer can spread clients anew
+    #[arg(long, env, global = true, default_value = "1h", value_parser = duration)]
+    pub max_connection_age: Duration,
+
+    /// How many calls may be under way, streams aside; more are refused as OVERLOADED
+    #[arg(long, env, global = true, default_value = "8000", value_parser = number::<1_000_000>)]
+    pub max_calls: usize,
+
+    /// How many of them may be of one address [default: 2000, or MAX_CALLS where that is less]
+    #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
+    pub max_calls_per_address: Option<usize>,
+
+    /// How much of request bodies may be held until they are whole, as in 64MiB; what arrives slowest is refused as OVERLOADED
+    #[arg(long, env, global = true, default_value = "64MiB", value_parser = bytes)]
+    pub max_body_bytes: usize,
+
+    /// How much of that may be of one address [default: 16MiB, or MAX_BODY_BYTES where that is less]
+    #[arg(long, env, global = true, value_parser = bytes)]
+    pub max_body_bytes_per_address: Option<usize>,
+}
+
+/// Bounds that cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum BoundsError {
+    /// One address would have more than all of them.
+    #[error("{0}_PER_ADDRESS must not be more than {0}")]
+    MoreThanAll(&'static str),
+    /// More memory than there is.
+    #[error("{setting} lets clients take {need} MiB of memory, and there are {have}: lower it")]
+    Memory {
+        /// The setting.
+        setting: &'static str,
+        /// What it may come to, in MiB.
+        need: u64,
+        /// What the machine or its container has, in MiB.
+        have: u64,
+    },
+}
+
+/// The largest body that is read, and the largest head: the least that a call may need.
+const MESSAGE: usize = 64 * 1_024;
+const HEAD: u64 = 16 * 1_024;
+
+const MIB: u64 = 1_024 * 1_024;
+
+impl BoundSettings {
+    /// Of [`Self::max_connections`], what one address may have.
+    pub fn connections_of_one(&self) -> usize {
+        self.max_connections_per_address.unwrap_or(12_000.min(self.max_connections))
+    }
+
+    /// Of [`Self::max_calls`], what one address may have.
+    pub fn calls_of_one(&self) -> usize {
+        self.max_calls_per_address.unwrap_or(2_000.min(self.max_calls))
+    }
+
+    /// Of [`Self::max_body_bytes`], what one address may have.
+    pub fn body_bytes_of_one(&self) -> usize {
+        self.max_body_bytes_per_address.unwrap_or((16 * 1_024 * 1_024).min(self.max_body_bytes))
+    }
+
+    /// Refuses what cannot be kept.
+    pub fn check(&self) -> Result<(), BoundsError> {
+        for (setting, all, of_one) in [
+            ("MAX_CONNECTIONS", self.max_connections, self.connections_of_one()),
+            ("MAX_CALLS", self.max_calls, self.calls_of_one()),
+            ("MAX_BODY_BYTES", self.max_body_bytes, self.body_bytes_of_one()),
+        ] {
+            if of_one > all {
+                return Err(BoundsError::MoreThanAll(setting));
+            }
+        }
+        let Some(have) = machine::memory() else { return Ok(()) };
+        for (setting, need) in [
+            // A connection may have a head half-sent, and a call keeps its head until it is answered.
+            ("MAX_CONNECTIONS", self.max_connections as u64 * HEAD),
+            ("MAX_CALLS", self.max_calls as u64 * HEAD),
+            ("MAX_BODY_BYTES", self.max_body_bytes as u64),
+        ] {
+            if need > have {
+                return Err(BoundsError::Memory { setting, need: need / MIB, have: have / MIB });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `64KiB`, `64MiB`, `1GiB`: a whole number and a unit, no less than one message.
+fn bytes(text: &str) -> Result<usize, &'static str> {
+    const FORM: &str =
+        "write a whole number and a unit, as in 64KiB, 64MiB or 1GiB, of at least 64KiB, which is one message";
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (digits, power) = units.iter().find_map(|(unit, power)| Some((text.strip_suffix(unit)?, power))).ok_or(FORM)?;
+    let bytes = number::<1_048_576>(digits).map_err(|_| FORM)?.checked_mul(1 << power).ok_or(FORM)?;
+    if bytes >= MESSAGE { Ok(bytes) } else { Err(FORM) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn an_amount_is_a_number_and_a_unit_and_has_room_for_a_message() {
+        for (text, expected) in [("64KiB", 65_536), ("1MiB", 1_048_576), ("2GiB", 2_147_483_648)] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in
+            ["", "0", "0MiB", "63KiB", "65536", "64", "64kb", "64MB", "-1MiB", "1.5MiB", "MiB", "64 MiB", "+1GiB"]
+        {
+            assert!(bytes(text).is_err(), "{text:?}");
+        }
+    }
+}

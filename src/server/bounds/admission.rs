@@ -1,0 +1,63 @@
+//! A call's way in and out: it is given a place, its body is counted, and its answer takes the place along. Apart from the counting,
+//! as `body` is.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, Version};
+use http_body::Body;
+
+use super::{Bodies, Bounds, Counted, Place};
+use crate::grpc::ClientAddress;
+
+/// A call that was let in.
+#[derive(Debug)]
+pub(in crate::server) struct Admitted {
+    place: Place,
+    bodies: Arc<Bodies>,
+    client: Option<IpAddr>,
+    /// Whether its body gave way; of HTTP/1 only.
+    gave_way: Option<Arc<AtomicBool>>,
+}
+
+impl Bounds {
+    /// Lets a call in, of which nothing has been read but its head, unless there are too many.
+    pub fn admit<B: Body>(&self, request: &Request<B>, is_stream: bool) -> Option<Admitted> {
+        let client = request.extensions().get().map(|&ClientAddress(address)| address);
+        let place = if is_stream { &self.streams } else { &self.calls }.take(client)?;
+        let gave_way = has_body_of_http1(request).then(Arc::default);
+        Some(Admitted { place, bodies: Arc::clone(&self.bodies), client, gave_way })
+    }
+}
+
+impl Admitted {
+    /// The request, whose body is counted as it arrives.
+    pub fn count<B>(&self, request: Request<B>) -> Request<Counted<B>> {
+        request.map(|body| Counted::new(body, Arc::clone(&self.bodies), self.client, self.gave_way.clone()))
+    }
+
+    /// The call is answered. Its place is held until the answer has been sent (`connection`).
+    pub fn answered<B>(self, answer: &mut Response<B>) {
+        if self.gave_way.is_some_and(|gave_way| gave_way.load(Ordering::Relaxed)) {
+            say_last(answer);
+        }
+        answer.extensions_mut().insert(Arc::new(self.place));
+    }
+}
+
+/// What must be said in the answer to a request whose body is left unread: over HTTP/1 no other request can follow.
+pub(in crate::server) fn leave_unread<A, B: Body>(request: &Request<B>, answer: &mut Response<A>) {
+    if has_body_of_http1(request) {
+        say_last(answer);
+    }
+}
+
+fn has_body_of_http1<B: Body>(request: &Request<B>) -> bool {
+    request.version() < Version::HTTP_2 && !request.body().is_end_stream()
+}
+
+fn say_last<B>(answer: &mut Response<B>) {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+}

@@ -1,0 +1,36 @@
+//! What is shown of what clients hold. Apart from the rest, as its source is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use crate::server::bounds::Bounds;
+
+#[derive(Debug)]
+pub(super) struct OfBounds(pub Arc<Bounds>);
+
+impl Collector for OfBounds {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let bounds = &self.0;
+        for (name, help, unit, value) in [
+            ("connections", "Connections that are open", None, bounds.connections.now()),
+            ("calls", "Calls that are under way, streams aside", None, bounds.calls.now()),
+            ("streams", "Streams that are under way", None, bounds.streams.now()),
+            ("body", "What is held of bodies that are not whole", Some(&Unit::Bytes), bounds.bodies.bytes()),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?)?;
+        }
+        let (name, help) = ("refused", "What was refused because there was too much of it");
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (bound, count) in bounds.refused() {
+            metric.encode_family(&[("bound", bound)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+}

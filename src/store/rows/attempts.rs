@@ -1,0 +1,85 @@
+//! The rows of failed attempts, and of what a sign-in begins with. Apart from the others for length only.
+
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use uuid::Uuid;
+
+use super::{AccountRow, from_millis, impossible};
+use crate::domain::{AttemptKey, Attempts};
+use crate::store::{Credentials, StoreError, StoredAttempts};
+
+/// What a sign-in begins with: the failures of a key and, unless they are too many, the account of a name, each if there is
+/// any. `$name` is the column of the name; the others are how the engine writes what is bound, in this order.
+macro_rules! select_sign_in {
+    ($name:literal, $key:literal, $value:literal, $below:literal) => {
+        concat!(
+            "select failures, last_failed_at, ",
+            $crate::store::rows::account_columns!(),
+            " from (select 1) as always left join attempts on attempts.key = ",
+            $key,
+            " left join accounts on accounts.",
+            $name,
+            " = ",
+            $value,
+            " and coalesce(failures, 0) < ",
+            $below,
+            " left join firms on firms.id = firm_id"
+        )
+    };
+}
+pub(in crate::store) use select_sign_in;
+
+#[derive(FromRow)]
+pub(in crate::store) struct AttemptRow {
+    key: String,
+    failures: i64,
+    last_failed_at: i64,
+    account_id: Option<Uuid>,
+}
+
+impl AttemptRow {
+    pub fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
+        let attempts = attempts(&self.key, self.failures, self.last_failed_at)?;
+        let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("attempts", "key", &self.key))?;
+        Ok(StoredAttempts { key, account_id: self.account_id, attempts })
+    }
+}
+
+fn attempts(key: impl std::fmt::Display, failures: i64, last_failed_at: i64) -> Result<Attempts, StoreError> {
+    let impossible = |column| impossible("attempts", column, &key);
+    Ok(Attempts {
+        failures: failures.try_into().map_err(|_| impossible("failures"))?,
+        last_failed_at: from_millis(last_failed_at).ok_or_else(|| impossible("last_failed_at"))?,
+    })
+}
+
+/// A row of [`select_sign_in`].
+#[derive(FromRow)]
+pub(in crate::store) struct SignInRow {
+    failures: Option<i64>,
+    last_failed_at: Option<i64>,
+    #[sqlx(flatten)]
+    account: Maybe<AccountRow>,
+}
+
+impl SignInRow {
+    pub fn into_parts(self, key: &AttemptKey) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
+        let failed = self.failures.zip(self.last_failed_at);
+        let attempts = failed.map(|(failures, last_failed_at)| attempts(key, failures, last_failed_at));
+        let credentials = self.account.0.map(AccountRow::into_credentials);
+        Ok((attempts.transpose()?, credentials.transpose()?))
+    }
+}
+
+/// A row of a table that was joined, if there was one: then it has an `id`.
+struct Maybe<T>(Option<T>);
+
+impl<'r, R: Row, T: FromRow<'r, R>> FromRow<'r, R> for Maybe<T>
+where
+    &'static str: ColumnIndex<R>,
+    Option<Uuid>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        let id: Option<Uuid> = row.try_get("id")?;
+        id.map(|_| T::from_row(row)).transpose().map(Self)
+    }
+}

@@ -1,0 +1,214 @@
+//! What clients may hold at a time: one too many is told so at once, whoever it is, and others are served.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use countersign::server::Limits;
+use http::StatusCode;
+use serde_json::json;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
+
+use crate::sockets::{Raw, SOON, post};
+use crate::support::TestApp;
+use crate::support::app::Served;
+use crate::wire::eventually;
+
+const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+const ONE: &str = "x-forwarded-for: 192.0.2.1\r\n";
+const ANOTHER: &str = "x-forwarded-for: 192.0.2.2\r\n";
+
+async fn served(flags: &[&str]) -> (TestApp, Served) {
+    let mut app = TestApp::with(flags).await;
+    let served = app.serve_with(Limits::default()).await;
+    (app, served)
+}
+
+/// A login whose body is asked for and not sent: a call under way.
+async fn begin(address: SocketAddr, headers: &str) -> (Raw, String) {
+    let (head, body) = post(
+        "/auth/login",
+        &format!("expect: 100-continue\r\n{headers}"),
+        &json!({ "email": "a@b.example", "password": "s3cur3pass" }),
+    );
+    let mut raw = Raw::saying(address, head).await;
+    assert_eq!(raw.head().await.as_deref(), Some("HTTP/1.1 100 Continue\r\n\r\n"));
+    (raw, body)
+}
+
+async fn from(ip: &str, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{ip}:0").parse().unwrap()).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_and_the_next_is_closed_at_once() {
+    let (_app, served) = served(&["--max-connections-per-address=2"]).await;
+    let mut first = Raw::saying(served.address, HEALTHZ).await;
+    let mut second = Raw::saying(served.address, HEALTHZ).await;
+    first.answer().await;
+    second.answer().await;
+
+    let begun = Instant::now();
+    assert_eq!(Raw::connect(served.address).await.until_closed(SOON).await, b"");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let mut other = Raw::from(from("127.0.0.2", served.address).await);
+    other.send(HEALTHZ).await;
+    assert_eq!(other.answer().await.status, StatusCode::OK, "another address has its own");
+    second.send(HEALTHZ).await;
+    assert_eq!(second.answer().await.status, StatusCode::OK, "who was there stays");
+
+    drop(first);
+    let again = eventually(SOON, async || {
+        let mut raw = Raw::connect(served.address).await;
+        raw.try_send(HEALTHZ).await && raw.try_answer().await.is_some()
+    });
+    assert!(again.await, "when one has left, there is room again");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_has_any_number_of_connections() {
+    let flags = ["--max-connections-per-address=1", "--trusted-proxies=127.0.0.1"];
+    let (_app, served) = served(&flags).await;
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(Raw::saying(served.address, HEALTHZ).await);
+    }
+    for raw in &mut all {
+        assert_eq!(raw.answer().await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_calls_and_the_next_is_refused_in_the_manner_of_its_protocol() {
+    let flags = ["--max-calls-per-address=1", "--trusted-proxies=127.0.0.1"];
+    let (_app, served) = served(&flags).await;
+    let (mut busy, body) = begin(served.address, ONE).await;
+
+    let text = "too many requests are waiting: try again after the time in Retry-After";
+    for (path, status, expected) in [
+        ("/auth/login", 503, json!({ "detail": text, "error_code": "overloaded", "error": "overloaded" })),
+        ("/api/auth/login", 503, json!({ "statusCode": 503, "error": "Service Unavailable", "message": text })),
+        (
+            "/v1/sessions:login",
+            429,
+            json!({
+                "code": 8,
+                "message": "too many requests are under way: try again in 1 s",
+                "details": [
+                    { "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s" },
+                    { "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "OVERLOADED",
+                      "domain": "countersign.v1" },
+                ],
+            }),
+        ),
+    ] {
+        // Its body is still to come, so nothing can follow it.
+        let (head, _) = post(path, ONE, &json!({}));
+        let mut refused = Raw::saying(served.address, head).await;
+        let answer = refused.answer().await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (status, expected), "{path}");
+        assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), Some("close")), "{path}");
+        assert_eq!(refused.until_closed(SOON).await, b"", "{path}");
+    }
+    let refused = grpc(served.address, "192.0.2.1").await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(refused.get_details_error_info().unwrap().reason, "OVERLOADED");
+    assert_eq!(refused.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
+
+    grpc(served.address, "192.0.2.2").await.expect("another address has its own");
+    busy.send(body).await;
+    assert_eq!(busy.answer().await.status, StatusCode::BAD_REQUEST, "who was there is served");
+    let again = eventually(SOON, async || grpc(served.address, "192.0.2.1").await.is_ok());
+    assert!(again.await, "when one is answered, there is room again");
+}
+
+/// A health check on behalf of an address.
+async fn grpc(address: SocketAddr, client: &str) -> Result<(), Status> {
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut request = tonic::Request::new(HealthCheckRequest::default());
+    request.metadata_mut().insert("x-forwarded-for", client.parse().unwrap());
+    HealthClient::new(channel).check(request).await.map(drop)
+}
+
+#[tokio::test]
+async fn the_process_has_so_many_calls_and_streams_are_none() {
+    let (_app, served) = served(&["--max-calls=1"]).await;
+    let channel = Endpoint::from_shared(format!("http://{}", served.address)).unwrap().connect().await.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        let mut health = HealthClient::new(channel.clone());
+        let mut stream = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+        assert!(stream.message().await.unwrap().is_some());
+        streams.push(stream);
+    }
+    let (_busy, _) = begin(served.address, "").await;
+    let mut other = Raw::from(from("127.0.0.2", served.address).await);
+    other.send(HEALTHZ).await;
+    assert_eq!(other.answer().await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn the_half_of_a_body_that_has_said_nothing_for_longest_gives_way() {
+    let flags = ["--max-body-bytes-per-address=64KiB", "--max-body-bytes=128KiB", "--trusted-proxies=127.0.0.1"];
+    let (_app, served) = served(&flags).await;
+    let half = "x".repeat(40_000);
+    let send_half = async |headers: &str| {
+        let head = format!(
+            "POST /auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\
+             expect: 100-continue\r\n{headers}\r\n"
+        );
+        let mut raw = Raw::saying(served.address, head).await;
+        assert!(raw.head().await.unwrap().starts_with("HTTP/1.1 100 "));
+        raw.send(&half).await;
+        raw
+    };
+    let mut other = send_half(ANOTHER).await;
+    let mut first = send_half(ONE).await;
+    let mut second = send_half(ONE).await;
+    let refused = first.answer().await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.json()["error_code"], "overloaded");
+    assert_eq!((refused.header("retry-after"), refused.header("connection")), (Some("1"), Some("close")));
+    first.until_closed(SOON).await;
+    // The others arrive, and are judged.
+    for raw in [&mut second, &mut other] {
+        raw.send("x".repeat(20_000)).await;
+        let answer = raw.answer().await;
+        assert_eq!(answer.json()["error_code"], "malformed_json");
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_call_whose_body_gives_way_is_overloaded() {
+    let (_app, served) = served(&["--max-body-bytes=64KiB"]).await;
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    // A message of 60,000 bytes, of which most comes.
+    let most = [&[0, 0, 0, 0xea, 0x60][..], &[b'x'; 40_000]].concat();
+    let mut calls = Vec::new();
+    for _ in 0..2 {
+        let uri = format!("http://{}/countersign.v1.AuthService/Login", served.address);
+        let request = http::Request::post(uri).header("content-type", "application/grpc").header("te", "trailers");
+        let (answer, mut body) = client.send_request(request.body(()).unwrap(), false).unwrap();
+        body.send_data(most.clone().into(), false).unwrap();
+        calls.push((answer, body));
+    }
+    let (first, _) = calls.remove(0);
+    let refused = timeout(SOON, first).await.unwrap().unwrap();
+    let status = Status::from_header_map(refused.headers()).expect("a status, and not a reset");
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(status.get_details_error_info().unwrap().reason, "OVERLOADED");
+    // The other arrives, and is judged.
+    let (second, mut body) = calls.remove(0);
+    body.send_data(vec![b'x'; 20_000].into(), true).unwrap();
+    let judged = timeout(SOON, second).await.unwrap().unwrap();
+    assert_eq!(Status::from_header_map(judged.headers()).unwrap().code(), Code::InvalidArgument);
+}

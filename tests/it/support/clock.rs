@@ -1,0 +1,87 @@
+//! Clocks that are not right: of an app in process, moved by hand; of the real binary, by libfaketime, which answers in place
+//! of the system when a process asks for the time of day. The steady clock stays as it is.
+//!
+//! With `COUNTERSIGN_TEST_CLOCK_AHEAD=30`, the clock of one replica of every test that has several is so many seconds ahead.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+use countersign::clock::ManualClock;
+
+use super::app::START;
+
+/// The databases that an app has been started on.
+static USED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// What `COUNTERSIGN_TEST_CLOCK_AHEAD` says.
+pub fn ahead() -> i64 {
+    var("COUNTERSIGN_TEST_CLOCK_AHEAD").map_or(0, |seconds| seconds.parse().unwrap())
+}
+
+/// The clock of an app with these flags. It stands still, unless there is a server of databases, whose clock runs.
+pub fn of_app(flags: &[&str]) -> ManualClock {
+    let Some(url) = flags.iter().find_map(|flag| flag.strip_prefix("--database-url=postgres")) else {
+        return ManualClock::at(START);
+    };
+    let clock = ManualClock::running();
+    let database = url.rsplit('/').next().unwrap().split('?').next().unwrap();
+    if !USED.lock().unwrap().insert(database.to_owned()) {
+        clock.advance(ahead());
+    }
+    clock
+}
+
+/// The clock of a process.
+pub struct FakeClock {
+    library: PathBuf,
+    file: PathBuf,
+}
+
+impl FakeClock {
+    /// A right one, at first. `None` without libfaketime: the test has been skipped, and says so.
+    pub fn new(dir: &Path) -> Option<Self> {
+        let Some(library) = library() else {
+            assert!(var("CI").is_none(), "tests of clocks must not be skipped in CI: install faketime");
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no libfaketime: {test}");
+            return None;
+        };
+        let clock = Self { library, file: dir.join("clock") };
+        clock.set(0);
+        Some(clock)
+    }
+
+    /// Sets it so many seconds ahead, at once.
+    pub fn set(&self, ahead: i64) {
+        let new = self.file.with_extension("new");
+        fs::write(&new, format!("{ahead:+}")).unwrap();
+        fs::rename(new, &self.file).unwrap();
+    }
+
+    /// Gives it to a process.
+    pub fn give(&self, command: &mut Command) {
+        command
+            .env("LD_PRELOAD", &self.library)
+            .env("FAKETIME_TIMESTAMP_FILE", &self.file)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+}
+
+/// Where the package `faketime` puts it.
+fn library() -> Option<PathBuf> {
+    let folders =
+        ["/usr/lib", "/usr/lib64", "/usr/local/lib"].into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+    let deeper = folders.flatten().filter_map(|entry| Some(entry.ok()?.path().join("faketime/libfaketime.so.1")));
+    let direct = ["/usr/lib/faketime/libfaketime.so.1", "/usr/lib64/faketime/libfaketime.so.1"].map(PathBuf::from);
+    deeper.chain(direct).find(|library| library.exists())
+}
+
+#[expect(clippy::disallowed_methods, reason = "what the tests are told is no setting of the product")]
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
