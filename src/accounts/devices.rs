@@ -62,10 +62,11 @@ impl Accounts {
     ) -> Result<Option<Device>, AuthError> {
         let claims = evidence.token.as_ref().and_then(|token| self.tokens.verify_former(token).ok());
         let Some(claims) = claims else { return Ok(None) };
+        // Both are looked up whatever the other finds, so that no time tells who has an account.
+        let session = self.store.find_session(claims.sid).await?.map(|stored| stored.session);
         let Some(Credentials { account, password_changes, .. }) = self.find_named(name).await? else {
             return Ok(None);
         };
-        let session = self.store.find_session(claims.sid).await?.map(|stored| stored.session);
         let is_its = |session: &Session| {
             claims.sub == account.id && (session.account_id, session.epoch) == (account.id, account.epoch)
         };

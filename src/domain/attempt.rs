@@ -33,10 +33,12 @@ impl AttemptKey {
         Self::of(&["device", &account_id.to_string(), &number.get().to_string()])
     }
 
-    /// Everything that attempts at the password of an account are counted under.
+    /// Everything that attempts at the password of an account are counted under. A name that an earlier version stored is
+    /// counted under the one that its spelling leads to now, which may be somebody else's: that count is not the account's.
     pub fn of_account(id: Uuid, handle: &Handle) -> impl Iterator<Item = Self> + use<> {
         let devices = DeviceNumber::all().map(move |number| Self::device(id, number));
-        [Self::login(handle), Self::change(id)].into_iter().chain(devices)
+        let is_its_own = text::canonical(handle.as_str()) == handle.as_str();
+        is_its_own.then(|| Self::login(handle)).into_iter().chain([Self::change(id)]).chain(devices)
     }
 
     /// The reverse of its text.
@@ -96,6 +98,10 @@ mod tests {
         let devices = DeviceNumber::all().map(|number| AttemptKey::device(Uuid::nil(), number));
         let names = [login("alice"), login("bobby"), login("ada@example.com"), AttemptKey::change(Uuid::nil())];
         let keys: Vec<_> = names.into_iter().chain(devices).collect();
+        // Whoever changes the password of an account that an earlier version misnamed begins nobody else's count anew.
+        let of = |handle: &Handle| AttemptKey::of_account(Uuid::nil(), handle).collect::<Vec<_>>();
+        assert!(!of(&stored).contains(&login("jessica")));
+        assert!(of(&Handle::parse("jessica").unwrap()).contains(&login("jessica")));
         for (at, key) in keys.iter().enumerate() {
             assert!(!keys[..at].contains(key), "{at}");
             assert_eq!(AttemptKey::parse(&key.to_string()), Some(*key));

@@ -56,11 +56,13 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.as_bytes().eq_ignore_ascii_case(BEARER).then(|| token.trim_start_matches(' '))
 }
 
-/// A scheme, a space, and something. A token without its scheme is not one: it has dots, which no registered scheme has.
+/// A scheme, a space, and something. A token without its scheme is not one: it has dots, which
+/// no registered scheme has, though RFC 9110 (section 5.6.2) would let it.
 fn is_of_another_scheme(value: &HeaderValue) -> bool {
     let mut parts = value.as_bytes().splitn(2, |&byte| byte == b' ');
     let (Some(scheme), Some(_)) = (parts.next(), parts.next()) else { return false };
-    let is_scheme = !scheme.is_empty() && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    let may_stand = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-^_`|~".contains(byte);
+    let is_scheme = !scheme.is_empty() && scheme.iter().all(may_stand);
     is_scheme && !scheme.eq_ignore_ascii_case(BEARER)
 }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::time::{Instant, timeout};
 
 use super::health::Health;
@@ -83,7 +84,7 @@ impl Feed {
                 self.health.set_reachable(serving).await;
             }
             self.health.set_in_time(!self.revocations.is_clock_off()).await;
-            if serving && swept.is_none_or(|at| at.elapsed() >= SWEEP) {
+            if serving && !self.revocations.is_clock_off() && swept.is_none_or(|at| at.elapsed() >= SWEEP) {
                 swept = Some(Instant::now());
                 self.sweep();
             }
@@ -95,7 +96,8 @@ impl Feed {
         // Before the question: what is stored while it is answered may be missing from the answer.
         let began = self.clock.elapsed();
         self.compare().await?;
-        let now = self.clock.now();
+        // By a clock that is off, nothing has expired: what it would forget is needed once it is right again.
+        let now = if self.revocations.is_clock_off() { OffsetDateTime::UNIX_EPOCH } else { self.clock.now() };
         if self.anew {
             // What has expired by now is not read.
             self.revocations.purge(now);

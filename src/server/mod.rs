@@ -135,7 +135,6 @@ pub struct App {
     activity: Arc<Activity>,
     audit: Arc<Audit>,
     audit_retention: Duration,
-    clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
     post: Post,
     public_url: Option<PublicUrl>,
@@ -301,7 +300,6 @@ impl App {
             activity,
             audit,
             audit_retention,
-            clock,
             store,
             post,
             public_url,
@@ -322,7 +320,12 @@ impl App {
         let trying = tokio::spawn(writable::follow(Arc::clone(&self.store), self.health.clone()));
         let telling = tokio::spawn(refusals::tell(self.hasher, Arc::clone(&self.bounds)));
         let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
-        let trail = trail::Writer::start(Arc::clone(&self.store), self.audit, self.clock, self.audit_retention);
+        let trail = trail::Writer::start(
+            Arc::clone(&self.store),
+            self.audit,
+            Arc::clone(&self.revocations),
+            self.audit_retention,
+        );
         let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
         let stop_mail = mail.stopper();
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());

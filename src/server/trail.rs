@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::accounts::Audit;
-use crate::clock::Clock;
+use crate::revocations::Revocations;
 use crate::store::{Store, StoreError};
 
 /// How late an event may be written. A crash loses as much.
@@ -35,9 +35,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(store: Arc<dyn Store>, audit: Arc<Audit>, clock: Arc<dyn Clock>, retention: Duration) -> Self {
+    pub fn start(store: Arc<dyn Store>, audit: Arc<Audit>, revocations: Arc<Revocations>, retention: Duration) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let purging = tokio::spawn(purge(Arc::clone(&store), clock, retention));
+        let purging = tokio::spawn(purge(Arc::clone(&store), revocations, retention));
         let task = tokio::spawn(follow(store, audit, stopped));
         Self { stop, task, purging }
     }
@@ -96,10 +96,11 @@ fn cause(error: &StoreError) -> &(dyn std::error::Error + 'static) {
     std::error::Error::source(error).unwrap_or(error)
 }
 
-async fn purge(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Duration) {
+/// By a clock that is off nothing is old.
+async fn purge(store: Arc<dyn Store>, revocations: Arc<Revocations>, retention: Duration) {
     loop {
-        let (before, begun) = (clock.now() - retention, Instant::now());
-        loop {
+        let (before, begun) = (revocations.time() - retention, Instant::now());
+        while !revocations.is_clock_off() {
             match store.purge_events(before, PURGED_AT_ONCE).await {
                 Ok(purged) if purged == u64::from(PURGED_AT_ONCE) => {}
                 Ok(_) => break,

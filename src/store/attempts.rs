@@ -12,12 +12,6 @@ use uuid::Uuid;
 use super::{Credentials, Listed, StoreError};
 use crate::domain::{AttemptKey, Attempts, Handle};
 
-/// Stores something and takes it away again. No key is so short, and nobody sees it before it is gone.
-pub(super) const TRY_WRITING: [&str; 2] = [
-    "insert into attempts (key, failures, last_failed_at) values ('none', 1, 0)",
-    "delete from attempts where key = 'none'",
-];
-
 /// Failed attempts, by what was tried.
 #[async_trait]
 pub trait AttemptStore: Send + Sync + 'static {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use countersign::pb::WatchRevocationsRequest;
+use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::server::Limits;
 use http::StatusCode;
 use serde_json::json;
@@ -17,6 +19,7 @@ use tonic_types::StatusExt as _;
 use crate::sockets::{Raw, SOON, post};
 use crate::support::TestApp;
 use crate::support::app::Served;
+use crate::watch::CREDENTIAL;
 use crate::wire::eventually;
 
 const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
@@ -211,4 +214,25 @@ async fn a_grpc_call_whose_body_gives_way_is_overloaded() {
     body.send_data(vec![b'x'; 20_000].into(), true).unwrap();
     let judged = timeout(SOON, second).await.unwrap().unwrap();
     assert_eq!(Status::from_header_map(judged.headers()).unwrap().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn streams_that_anybody_may_open_keep_no_service_from_watching_revocations() {
+    let (_app, served) = served(&[&format!("--watch-credentials={CREDENTIAL}")]).await;
+    let mut open = Vec::new();
+    let channel =
+        async || Endpoint::from_shared(format!("http://{}", served.address)).unwrap().connect().await.unwrap();
+    for _ in 0..2 {
+        let mut health = HealthClient::new(channel().await);
+        for _ in 0..128 {
+            open.push(health.watch(HealthCheckRequest::default()).await.unwrap());
+        }
+    }
+    let mut health = HealthClient::new(channel().await);
+    let refused = health.watch(HealthCheckRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "256 of one address");
+    let mut request = tonic::Request::new(WatchRevocationsRequest::default());
+    request.metadata_mut().insert("authorization", format!("Bearer {CREDENTIAL}").parse().unwrap());
+    let mut watched = SessionServiceClient::new(channel().await).watch_revocations(request).await.unwrap().into_inner();
+    assert!(timeout(SOON, watched.message()).await.unwrap().unwrap().is_some());
 }

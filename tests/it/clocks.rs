@@ -2,9 +2,13 @@
 //! that is an hour behind. Whoever did nothing wrong is never signed out, and what was revoked or has expired never accepted.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use countersign::clock::{Clock as _, ManualClock};
+use countersign::domain::Revocation;
+use countersign::revocations::{Revocations, Standing};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
@@ -13,7 +17,7 @@ use uuid::Uuid;
 use crate::forge;
 use crate::metrics::metrics_of;
 use crate::refresh::Face;
-use crate::support::app::{Served, request};
+use crate::support::app::{START, Served, request};
 use crate::support::clock::FakeClock;
 use crate::support::http::over_socket;
 use crate::support::postgres::Database;
@@ -227,4 +231,22 @@ async fn what_an_operator_ends_is_remembered_by_the_clock_of_the_database() {
         .await
         .unwrap();
     assert!(until > claims["exp"].as_i64().unwrap() + 2 * 120, "longer than any replica may take the token for good");
+}
+
+#[test]
+fn by_a_clock_that_is_off_nothing_is_forgotten() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let clock = ManualClock::at(START);
+    let revocations = Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5));
+    let (ended, lives, account) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+    revocations.insert(Revocation::Session(ended), clock.now() + Duration::from_secs(3_600));
+    revocations.vouch(clock.elapsed());
+    let expires = Some(START + 1_800);
+    // The database's clock is a day ahead for a while: what would be forgotten by it is needed afterwards.
+    revocations.compare(clock.now() + DAY, clock.elapsed());
+    assert_eq!(revocations.standing(lives, account, 0, expires), Standing::Unknown);
+    revocations.purge(revocations.time());
+    revocations.compare(clock.now(), clock.elapsed());
+    assert_eq!(revocations.standing(ended, account, 0, expires), Standing::Revoked);
+    assert_eq!(revocations.standing(lives, account, 0, expires), Standing::Live);
 }

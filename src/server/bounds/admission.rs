@@ -26,7 +26,14 @@ impl Bounds {
     /// Lets a call in, of which nothing has been read but its head, unless there are too many.
     pub fn admit<B: Body>(&self, request: &Request<B>, is_stream: bool) -> Option<Admitted> {
         let client = request.extensions().get().map(|&ClientAddress(address)| address);
-        let place = if is_stream { &self.streams } else { &self.calls }.take(client)?;
+        // Health and reflection.
+        let is_open = request.uri().path().starts_with("/grpc.");
+        let bound = match (is_stream, is_open) {
+            (false, _) => &self.calls,
+            (true, false) => &self.streams,
+            (true, true) => &self.open_streams,
+        };
+        let place = bound.take(client)?;
         let gave_way = has_body_of_http1(request).then(Arc::default);
         Some(Admitted { place, bodies: Arc::clone(&self.bodies), client, gave_way })
     }

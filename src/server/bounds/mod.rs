@@ -5,7 +5,8 @@
 //!    at once. A trusted proxy is no client, and may have any number.
 //! 2. **calls**, when their head has been read (`edge`), until the last byte of their answer has been written. More are refused
 //!    before anything of their body is read. [`Count`] is both of these.
-//! 3. **streams**, apart from calls, because they last for as long as somebody likes and are few.
+//! 3. **streams**, apart from calls, because they last for as long as somebody likes and are few; those of health and reflection
+//!    apart from the others, because anybody may open them.
 //! 4. **bytes of bodies**, as each arrives ([`Bodies`]): when there are too many, the body that makes least progress gives way.
 //!
 //! With the settings' defaults, and heads of 16 KiB, that is at most what `README.md` says under "What clients may hold".
@@ -27,7 +28,7 @@ pub(super) use bodies::Bodies;
 pub(super) use body::Counted;
 pub(super) use count::{Count, Place};
 
-/// Streams in all and of one address. Each may leave a window of 64 KiB unread, and has a task of its own.
+/// Streams in all and of one address, of those that anybody may open and of the others alike. Each may leave a window of 64 KiB unread, and has a task of its own.
 const STREAMS: usize = 1_024;
 const STREAMS_OF_ONE: usize = 256;
 
@@ -40,6 +41,8 @@ pub(super) struct Bounds {
     pub calls: Arc<Count>,
     /// Those that end when somebody likes.
     pub streams: Arc<Count>,
+    /// Those of them that anybody may open, who must not keep services out that watch revocations.
+    pub open_streams: Arc<Count>,
     /// What has arrived of bodies that are not whole.
     pub bodies: Arc<Bodies>,
     trusted_proxies: Vec<IpNet>,
@@ -60,6 +63,7 @@ impl Bounds {
             connections: Count::new(usize::MAX, settings.connections_of_one()),
             calls: Count::new(settings.max_calls, settings.calls_of_one()),
             streams: Count::new(STREAMS, STREAMS_OF_ONE),
+            open_streams: Count::new(STREAMS, STREAMS_OF_ONE),
             bodies: Bodies::new(settings.max_body_bytes, settings.body_bytes_of_one()),
             trusted_proxies,
         }
@@ -78,7 +82,7 @@ impl Bounds {
         [
             ("connections", self.connections.refused()),
             ("calls", self.calls.refused()),
-            ("streams", self.streams.refused()),
+            ("streams", self.streams.refused() + self.open_streams.refused()),
             ("bodies", self.bodies.displaced()),
         ]
     }

@@ -20,7 +20,7 @@ impl Collector for OfBounds {
         for (name, help, unit, value) in [
             ("connections", "Connections that are open", None, bounds.connections.now()),
             ("calls", "Calls that are under way, streams aside", None, bounds.calls.now()),
-            ("streams", "Streams that are under way", None, bounds.streams.now()),
+            ("streams", "Streams that are under way", None, bounds.streams.now() + bounds.open_streams.now()),
             ("body", "What is held of bodies that are not whole", Some(&Unit::Bytes), bounds.bodies.bytes()),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));

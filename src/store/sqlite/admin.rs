@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
-use super::{SqliteStore, attempts, end_all_sessions, tell_change};
+use super::{SqliteStore, attempts, sessions};
 use crate::domain::{AccountStatus, AttemptKey, Handle, Role, Username};
 use crate::store::listing::{AccountPlace, Page, by_id, by_making};
 use crate::store::rows::{self, AccountRow, FirmRow, OutlineRow, UsernameRow, millis};
@@ -134,9 +134,9 @@ impl AdminStore for SqliteStore {
         let record = record.listed().logged().pop();
         let updated = Updated { before, after, renamed: renamed > 0, record };
         if after.epoch != before.epoch {
-            end_all_sessions(&mut tx, id, after.epoch, until).await?;
+            sessions::end_all(&mut tx, id, after.epoch, until).await?;
         } else if updated.is_change() {
-            tell_change(&mut tx, id, heard).await?;
+            sessions::tell_change(&mut tx, id, heard).await?;
         }
         self.commit_end(tx).await?;
         Ok(Some(updated))
@@ -152,7 +152,7 @@ impl AdminStore for SqliteStore {
             .map_err(failure)?;
         let changed = done.rows_affected() == 1;
         if changed {
-            tell_change(&mut tx, id, heard).await?;
+            sessions::tell_change(&mut tx, id, heard).await?;
         }
         self.commit_end(tx).await?;
         Ok(changed)

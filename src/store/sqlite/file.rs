@@ -100,7 +100,10 @@ impl OpenedFile {
         if database.len() == 0 {
             self.judge(false);
         }
-        if self.was_cut() || self.length.fetch_max(database.len(), SeqCst) > database.len() {
+        // Another thread may have seen the file grow since: what counts is whether it is shorter now.
+        let longest = self.length.fetch_max(database.len(), SeqCst);
+        let is_shorter = longest > database.len() && self.database.there().is_none_or(|now| now.len() < longest);
+        if self.was_cut() || is_shorter {
             return Err(FileLost::Cut(self.database.name()));
         }
         let missing = self.companions.iter().find(|companion| companion.there().is_none());

@@ -210,7 +210,7 @@ impl AccountStore for SqliteStore {
         .await
         .map_err(failure)?;
         if let (Some(epoch), AccountStatus::Inactive) = (epoch, status) {
-            end_all_sessions(&mut tx, id, epoch, until).await?;
+            sessions::end_all(&mut tx, id, epoch, until).await?;
         }
         self.commit_end(tx).await?;
         Ok(epoch)
@@ -227,7 +227,7 @@ impl AccountStore for SqliteStore {
         let Some((epoch, firm_id)) = deleted else {
             return Ok(None);
         };
-        end_all_sessions(&mut tx, id, epoch, until).await?;
+        sessions::end_all(&mut tx, id, epoch, until).await?;
         sqlx::query("delete from firms where id = ?1 and not exists (select 1 from accounts where firm_id = ?1)")
             .bind(firm_id)
             .execute(&mut *tx)
@@ -306,7 +306,7 @@ impl AccountStore for SqliteStore {
         .await
         .map_err(failure)?;
         if let Some(epoch) = epoch {
-            end_all_sessions(&mut tx, id, epoch, until).await?;
+            sessions::end_all(&mut tx, id, epoch, until).await?;
         }
         self.commit_end(tx).await?;
         Ok(epoch)
@@ -368,39 +368,4 @@ async fn insert_session(
     .await
     .map_err(failure)?;
     Ok(done.rows_affected() == 1)
-}
-
-/// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
-/// are over already.
-async fn tell_change(tx: &mut Write, account_id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query(
-        "insert into revocations (account_id, epoch, expires_at) select id, epoch, ?2 from accounts where id = ?1",
-    )
-    .bind(account_id)
-    .bind(millis(until))
-    .execute(&mut **tx)
-    .await
-    .map_err(failure)?;
-    Ok(())
-}
-
-async fn end_all_sessions(
-    tx: &mut Write,
-    account_id: Uuid,
-    epoch: i64,
-    until: OffsetDateTime,
-) -> Result<(), StoreError> {
-    sqlx::query("delete from sessions where account_id = ?1")
-        .bind(account_id)
-        .execute(&mut **tx)
-        .await
-        .map_err(failure)?;
-    sqlx::query("insert into revocations (account_id, epoch, expires_at) values (?1, ?2, ?3)")
-        .bind(account_id)
-        .bind(epoch)
-        .bind(millis(until))
-        .execute(&mut **tx)
-        .await
-        .map_err(failure)?;
-    Ok(())
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::errors::failure;
 use super::writer::Write;
-use super::{SqliteStore, attempts, end_all_sessions, outbox, sessions, tickets};
+use super::{SqliteStore, attempts, outbox, sessions, tickets};
 use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
 use crate::store::rows::{self, AccountRow};
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
@@ -104,7 +104,7 @@ impl PasswordStore for SqliteStore {
         .await
         .map_err(failure)?;
         if let Some(epoch) = epoch {
-            end_all_sessions(&mut tx, id, epoch, until).await?;
+            sessions::end_all(&mut tx, id, epoch, until).await?;
         }
         self.commit_end(tx).await?;
         Ok(epoch)

@@ -132,3 +132,38 @@ pub(super) async fn revocations(
     .map_err(failure)?;
     rows.into_iter().map(RevocationRow::into_revocation).collect()
 }
+
+/// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
+/// are over already.
+pub(super) async fn tell_change(tx: &mut Write, account_id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into revocations (account_id, epoch, expires_at) select id, epoch, ?2 from accounts where id = ?1",
+    )
+    .bind(account_id)
+    .bind(millis(until))
+    .execute(&mut **tx)
+    .await
+    .map_err(failure)?;
+    Ok(())
+}
+
+pub(super) async fn end_all(
+    tx: &mut Write,
+    account_id: Uuid,
+    epoch: i64,
+    until: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("delete from sessions where account_id = ?1")
+        .bind(account_id)
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    sqlx::query("insert into revocations (account_id, epoch, expires_at) values (?1, ?2, ?3)")
+        .bind(account_id)
+        .bind(epoch)
+        .bind(millis(until))
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    Ok(())
+}

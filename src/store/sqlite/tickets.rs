@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::errors::{self, failure};
 use super::writer::Write;
-use super::{SqliteStore, attempts, end_all_sessions, outbox, tell_change};
+use super::{SqliteStore, attempts, outbox, sessions};
 use crate::domain::{AttemptKey, Email, Handle, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
 use crate::store::rows::mail::TicketRow;
 use crate::store::rows::{millis, stored_email};
@@ -84,7 +84,7 @@ impl TicketStore for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failure)?;
-        tell_change(&mut tx, account_id, until).await?;
+        sessions::tell_change(&mut tx, account_id, until).await?;
         self.commit_end(tx).await?;
         Ok(Some(account_id))
     }
@@ -117,7 +117,7 @@ impl TicketStore for SqliteStore {
             return Ok(None);
         };
         void(&mut tx, account_id).await?;
-        end_all_sessions(&mut tx, account_id, epoch, until).await?;
+        sessions::end_all(&mut tx, account_id, epoch, until).await?;
         self.commit_end(tx).await?;
         Ok(Some(PasswordReset { account_id, epoch }))
     }
@@ -154,7 +154,7 @@ impl TicketStore for SqliteStore {
             .await
             .map_err(errors::insert_failure)?;
         outbox::queue(&mut tx, &notice_of_change(notice, account_id, &from, now)).await?;
-        tell_change(&mut tx, account_id, until).await?;
+        sessions::tell_change(&mut tx, account_id, until).await?;
         self.commit_end(tx).await?;
         self.mail.notify_one();
         Ok(Some(EmailChange { account_id, from, to, epoch }))
