@@ -11,7 +11,7 @@ use crate::accounts::{AccountRecord, Operator, Registration};
 use crate::config::{AccountCommand, Output, PlatformAdminCommand, Printed, Settings};
 use crate::domain::{
     AccountStatus, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext, PersonName,
-    Role, Username,
+    Role, SignInName, Username,
 };
 use crate::hashing::PasswordHasher;
 use crate::store::{AccountOrder, AccountPage, Purpose};
@@ -224,7 +224,16 @@ pub(super) async fn find(operator: &Operator, name: &str) -> Result<Target, Comm
         return Ok(Target { id, name: name.to_owned(), is_username: found.member.is_none() });
     }
     let handle = parse(name)?;
-    let account = operator.find(&handle).await?.ok_or_else(|| CommandError::Unknown(handle.to_string()))?;
+    let found = operator.find(&handle).await?;
+    // A listing shows the name that an earlier version stored, and here it may lead to somebody else.
+    let listed = match SignInName::username(name).ok().and_then(|name| name.once_stored) {
+        Some(once_stored) => operator.find(&once_stored).await?,
+        None => None,
+    };
+    let account = match (found, listed) {
+        (Some(found), Some(listed)) => return Err(CommandError::Ambiguous(name.to_owned(), listed.id, found.id)),
+        (found, listed) => found.or(listed).ok_or_else(|| CommandError::Unknown(handle.to_string()))?,
+    };
     let is_username = matches!(handle, Handle::Username(_));
     Ok(Target { id: account.id, name: handle.to_string(), is_username })
 }

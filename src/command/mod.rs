@@ -74,6 +74,12 @@ pub enum CommandError {
     /// Nobody signs in with it, or has it as id.
     #[error("there is no account {0}")]
     Unknown(String),
+    /// One account has it as its stored name, and another one answers to it.
+    #[error(
+        "{0} is the name that an earlier version stored for the account {1}, and leads to the account {2} now: name the one \
+         that is meant by its id"
+    )]
+    Ambiguous(String, Uuid, Uuid),
     /// The account is there, but not what the command needs of it.
     #[error(
         "the account {0} cannot be read: see `countersign account list --problems`; by its id it can be disabled, renamed \

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use countersign::pb::WatchRevocationsRequest;
+use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::pb::session_service_client::SessionServiceClient;
+use countersign::pb::{MeRequest, WatchRevocationsRequest};
 use countersign::server::Limits;
 use http::StatusCode;
 use serde_json::json;
@@ -132,12 +133,15 @@ async fn an_address_has_so_many_calls_and_the_next_is_refused_in_the_manner_of_i
     assert!(again.await, "when one is answered, there is room again");
 }
 
-/// A health check on behalf of an address.
+/// A call on behalf of an address: `Me` without a token, which is refused by whoever has room for it.
 async fn grpc(address: SocketAddr, client: &str) -> Result<(), Status> {
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    let mut request = tonic::Request::new(HealthCheckRequest::default());
+    let mut request = tonic::Request::new(MeRequest {});
     request.metadata_mut().insert("x-forwarded-for", client.parse().unwrap());
-    HealthClient::new(channel).check(request).await.map(drop)
+    match AuthServiceClient::new(channel).me(request).await {
+        Err(status) if status.code() == Code::Unauthenticated => Ok(()),
+        answer => answer.map(drop),
+    }
 }
 
 #[tokio::test]
@@ -153,7 +157,7 @@ async fn the_process_has_so_many_calls_and_streams_are_none() {
     }
     let (_busy, _) = begin(served.address, "").await;
     let mut other = Raw::from(from("127.0.0.2", served.address).await);
-    other.send(HEALTHZ).await;
+    other.send("GET /api/auth/me HTTP/1.1\r\nhost: a\r\n\r\n").await;
     assert_eq!(other.answer().await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
@@ -235,4 +239,45 @@ async fn streams_that_anybody_may_open_keep_no_service_from_watching_revocations
     request.metadata_mut().insert("authorization", format!("Bearer {CREDENTIAL}").parse().unwrap());
     let mut watched = SessionServiceClient::new(channel().await).watch_revocations(request).await.unwrap().into_inner();
     assert!(timeout(SOON, watched.message()).await.unwrap().unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_still_tells_that_it_lives() {
+    let (_app, served) = served(&["--max-calls=1"]).await;
+    let _held = begin(served.address, "").await;
+    for path in ["/healthz", "/readyz"] {
+        let mut raw = Raw::saying(served.address, format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
+        assert_eq!(raw.answer().await.status, StatusCode::OK, "{path}");
+    }
+    let endpoint = Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    assert!(health.check(HealthCheckRequest::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_to_a_request_whose_body_was_not_read_says_that_the_connection_ends() {
+    let (_app, served) = served(&[]).await;
+    let unread = |method: &str, path: &str| {
+        format!("{method} {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n")
+    };
+    for (method, path) in [
+        ("POST", "/nowhere"),
+        ("POST", "/v1/me"),
+        ("GET", "/v1/me"),
+        ("GET", "/healthz"),
+        ("POST", "/auth/logout"),
+        ("POST", "/auth/refresh"),
+        ("POST", "/api/auth/me"),
+    ] {
+        let mut raw = Raw::saying(served.address, unread(method, path)).await;
+        assert_eq!(raw.answer().await.header("connection"), Some("close"), "{method} {path}");
+        raw.until_closed(SOON).await;
+    }
+    // A body that was read, and none at all, end no connection.
+    let (head, body) = post("/auth/login", "", &json!({ "email": "a@b.example", "password": "s3cur3pass" }));
+    let mut raw = Raw::saying(served.address, head).await;
+    raw.send(body).await;
+    assert_eq!(raw.answer().await.header("connection"), None);
+    raw.send(HEALTHZ).await;
+    assert_eq!(raw.answer().await.header("connection"), None);
 }

@@ -150,13 +150,20 @@ async fn a_name_that_an_earlier_version_stored_is_told_of_reached_and_mended() {
         assert_eq!(login(&server, "ẞẞẞẞẞẞẞẞ", PASSWORD).await, (200, json!("ßßßßßßßß")));
         assert_eq!(login(&server, "jessica", PASSWORD).await.0, 401);
 
-        // Once somebody has it, every spelling of it is theirs, for guests and for operators.
+        // Once somebody has it, every spelling of it is theirs; an operator is asked which is meant.
         let jessica = house.create("jessica", OTHER);
         for typed in ["jeẞica", "jeßica", "jessica"] {
             assert_eq!(login(&server, typed, PASSWORD).await.0, 401, "{typed}");
             assert_eq!(login(&server, typed, OTHER).await, (200, json!("jessica")), "{typed}");
-            assert_eq!(house.objects(&["account", "show", typed])[0]["id"], json!(jessica), "{typed}");
         }
+        for typed in ["jeẞica", "jeßica"] {
+            for command in ["show", "disable", "delete"] {
+                let (code, _, complaint) = house.run(&["account", command, typed], "");
+                assert_eq!(code, 1, "{command} {typed}");
+                assert!(complaint.contains(&heike) && complaint.contains(&jessica), "{complaint}");
+            }
+        }
+        assert_eq!(house.objects(&["account", "show", "jessica"])[0]["id"], json!(jessica));
         let listed = house.objects(&["account", "list"]);
         let named: Vec<_> = listed.iter().map(|account| account["username"].as_str().unwrap()).collect();
         assert_eq!(named, ["jeßica", "ßßßßßßßß", "jessica"], "each by its own name");

@@ -15,11 +15,12 @@ use crate::grpc::ClientAddress;
 /// A call that was let in.
 #[derive(Debug)]
 pub(in crate::server) struct Admitted {
-    place: Place,
+    /// None is needed to be asked whether the process lives: whoever asks would end it for being busy.
+    place: Option<Place>,
     bodies: Arc<Bodies>,
     client: Option<IpAddr>,
-    /// Whether its body gave way; of HTTP/1 only.
-    gave_way: Option<Arc<AtomicBool>>,
+    /// Whether some of its body was not read; of HTTP/1 only.
+    unread: Option<Arc<AtomicBool>>,
 }
 
 impl Bounds {
@@ -33,24 +34,27 @@ impl Bounds {
             (true, false) => &self.streams,
             (true, true) => &self.open_streams,
         };
-        let place = bound.take(client)?;
-        let gave_way = has_body_of_http1(request).then(Arc::default);
-        Some(Admitted { place, bodies: Arc::clone(&self.bodies), client, gave_way })
+        let place = if is_probe(request.uri().path()) { None } else { Some(bound.take(client)?) };
+        let unread = has_body_of_http1(request).then(|| Arc::new(AtomicBool::new(true)));
+        Some(Admitted { place, bodies: Arc::clone(&self.bodies), client, unread })
     }
 }
 
 impl Admitted {
     /// The request, whose body is counted as it arrives.
     pub fn count<B>(&self, request: Request<B>) -> Request<Counted<B>> {
-        request.map(|body| Counted::new(body, Arc::clone(&self.bodies), self.client, self.gave_way.clone()))
+        request.map(|body| Counted::new(body, Arc::clone(&self.bodies), self.client, self.unread.clone()))
     }
 
-    /// The call is answered. Its place is held until the answer has been sent (`connection`).
+    /// The call is answered. Its place is held until the answer has been sent (`connection`). What is left of an HTTP/1 body
+    /// stands where the next request would: the connection ends, and says so, or that request would be lost.
     pub fn answered<B>(self, answer: &mut Response<B>) {
-        if self.gave_way.is_some_and(|gave_way| gave_way.load(Ordering::Relaxed)) {
+        if self.unread.is_some_and(|unread| unread.load(Ordering::Relaxed)) {
             say_last(answer);
         }
-        answer.extensions_mut().insert(Arc::new(self.place));
+        if let Some(place) = self.place {
+            answer.extensions_mut().insert(Arc::new(place));
+        }
     }
 }
 
@@ -59,6 +63,11 @@ pub(in crate::server) fn leave_unread<A, B: Body>(request: &Request<B>, answer: 
     if has_body_of_http1(request) {
         say_last(answer);
     }
+}
+
+/// What balancers and init systems ask.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/grpc.health.v1.Health/Check")
 }
 
 fn has_body_of_http1<B: Body>(request: &Request<B>) -> bool {

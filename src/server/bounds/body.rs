@@ -23,26 +23,18 @@ pin_project! {
         bodies: Arc<Bodies>,
         address: Option<IpAddr>,
         held: Option<Held>,
-        gave_way: Option<Arc<AtomicBool>>,
+        unread: Option<Arc<AtomicBool>>,
     }
 }
 
 impl<B> Counted<B> {
-    /// `gave_way` is told of it.
-    pub(super) fn new(
-        body: B,
-        bodies: Arc<Bodies>,
-        address: Option<IpAddr>,
-        gave_way: Option<Arc<AtomicBool>>,
-    ) -> Self {
-        Self { body, bodies, address, held: None, gave_way }
+    /// `unread` is cleared when the body has been read to its end.
+    pub(super) fn new(body: B, bodies: Arc<Bodies>, address: Option<IpAddr>, unread: Option<Arc<AtomicBool>>) -> Self {
+        Self { body, bodies, address, held: None, unread }
     }
 }
 
-fn refuse(gave_way: Option<&Arc<AtomicBool>>) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-    if let Some(gave_way) = gave_way {
-        gave_way.store(true, Ordering::Relaxed);
-    }
+fn overloaded() -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
     Poll::Ready(Some(Err(grpc::overloaded().into())))
 }
 
@@ -57,9 +49,14 @@ where
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         let mut this = self.project();
         if this.held.as_ref().is_some_and(|held| held.has_given_way(cx)) {
-            return refuse(this.gave_way.as_ref());
+            return overloaded();
         }
         let frame = std::task::ready!(this.body.as_mut().poll_frame(cx));
+        if let Some(unread) = this.unread
+            && (frame.is_none() || this.body.is_end_stream())
+        {
+            unread.store(false, Ordering::Relaxed);
+        }
         let Some(Ok(frame)) = frame else { return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))) };
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         // What came whole is not waited with, and most of what ever comes is that.
@@ -67,7 +64,7 @@ where
         if bytes > 0 && !is_whole {
             let held = this.held.get_or_insert_with(|| this.bodies.begin(*this.address));
             if held.add(bytes).is_err() {
-                return refuse(this.gave_way.as_ref());
+                return overloaded();
             }
         }
         Poll::Ready(Some(Ok(frame)))

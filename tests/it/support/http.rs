@@ -55,7 +55,8 @@ impl Answer {
     /// The headers, sorted, but for those that HTTP itself and every answer need, and what a device keeps, of which no two
     /// are alike.
     pub fn telling_headers(&self) -> Vec<(&str, &str)> {
-        let told = |name: &str| !["request-id", "date", "content-length", "vary", "device"].contains(&name);
+        let told =
+            |name: &str| !["request-id", "date", "connection", "content-length", "vary", "device"].contains(&name);
         let mut headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         headers.retain(|(name, _)| told(name));
