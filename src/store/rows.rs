@@ -7,7 +7,7 @@ pub(super) mod mail;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::FromRow;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -201,6 +201,25 @@ impl RevocationRow {
         // Remembered for too long rather than not at all.
         let until = from_millis(self.expires_at.clamp(0, LATEST)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         Ok(StoredRevocation { seq: self.seq, revocation, until })
+    }
+
+    /// What the feed reads of `row`. One that cannot be read is told of and takes its place as the end of no session: or nobody
+    /// would hear of any other, and every token would be refused for good.
+    pub fn read<'r, R: Row>(row: &'r R) -> Result<StoredRevocation, StoreError>
+    where
+        Self: FromRow<'r, R>,
+        &'static str: ColumnIndex<R>,
+        i64: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let corrupt = |error: sqlx::Error| StoreError::Corrupt(error.into());
+        let read = Self::from_row(row).map_err(corrupt).and_then(Self::into_revocation);
+        read.or_else(|error| {
+            let seq: i64 = row.try_get("seq").map_err(corrupt)?;
+            let cause = std::error::Error::source(&error).unwrap_or(&error);
+            tracing::error!(event = "unreadable", table = "revocations", row = seq, cause);
+            let (revocation, until) = (Revocation::Session(Uuid::nil()), OffsetDateTime::UNIX_EPOCH);
+            Ok(StoredRevocation { seq, revocation, until })
+        })
     }
 }
 

@@ -254,3 +254,19 @@ async fn on_a_full_disk_nobody_is_told_that_a_password_was_wrong_without_its_bei
     let counted: i64 = sqlx::query_scalar("select count(*) from attempts").fetch_one(&mut behind).await.unwrap();
     assert_eq!(told, counted);
 }
+
+#[tokio::test]
+async fn a_revocation_that_cannot_be_read_costs_that_one_and_no_other() {
+    let app = TestApp::start().await;
+    let (lives, ended) = (app.sign_in_username("alice").await, app.sign_in_username("bobby").await);
+    let file = SqliteConnectOptions::new().filename(app.database());
+    let mut database = file.connect().await.unwrap();
+    // An id of one byte, before and after one that is right.
+    let bad = "insert into revocations (session_id, expires_at) values (x'78', 9000000000000)";
+    database.execute(bad).await.unwrap();
+    assert_eq!(app.post_empty("/auth/logout", &[("token", &ended)]).await.status, StatusCode::OK);
+    database.execute(bad).await.unwrap();
+    let app = app.restart(&[]).await;
+    assert_eq!(app.get("/api/auth/me", &[("token", &lives)]).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(app.get("/api/auth/me", &[("token", &ended)]).await.status, StatusCode::UNAUTHORIZED);
+}

@@ -204,7 +204,7 @@ pub(super) async fn revocations(
     seq: i64,
     now: OffsetDateTime,
 ) -> Result<Vec<StoredRevocation>, StoreError> {
-    let rows: Vec<RevocationRow> = sqlx::query_as(
+    let rows = sqlx::query(
         "select seq, session_id, account_id, epoch, expires_at from revocations
          where seq > $1 and expires_at > $2 order by seq limit $3",
     )
@@ -214,7 +214,7 @@ pub(super) async fn revocations(
     .fetch_all(pool)
     .await
     .map_err(failure)?;
-    rows.into_iter().map(RevocationRow::into_revocation).collect()
+    rows.iter().map(RevocationRow::read).collect()
 }
 
 /// Now, by the server's clock and not as of the beginning of a transaction.

@@ -120,7 +120,7 @@ pub(super) async fn revocations(
     seq: i64,
     now: OffsetDateTime,
 ) -> Result<Vec<StoredRevocation>, StoreError> {
-    let rows: Vec<RevocationRow> = sqlx::query_as(
+    let rows = sqlx::query(
         "select seq, session_id, account_id, epoch, expires_at from revocations
          where seq > ?1 and expires_at > ?2 order by seq limit ?3",
     )
@@ -130,7 +130,7 @@ pub(super) async fn revocations(
     .fetch_all(&mut **readers.take().await?)
     .await
     .map_err(failure)?;
-    rows.into_iter().map(RevocationRow::into_revocation).collect()
+    rows.iter().map(RevocationRow::read).collect()
 }
 
 /// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
