@@ -4,6 +4,10 @@ use std::fmt;
 
 use super::{Email, Username, text};
 
+/// The most characters that a name of either kind is looked for with: those of an email address.
+const LONGEST: usize = 254;
+const TOO_LONG: &str = "must have at most 254 characters";
+
 /// What an account signs in with: one of the two, never both, never neither.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Handle {
@@ -17,7 +21,11 @@ impl Handle {
     /// For a place with one field for both, as the command line has, to find who is called so: with an `@` it is an
     /// email address, for no username has one.
     pub fn typed(input: &str) -> Result<Self, &'static str> {
-        Self::by(input, Username::typed)
+        let handle = Self::by(input, Username::typed)?;
+        if handle.as_str().chars().count() > LONGEST {
+            return Err(TOO_LONG);
+        }
+        Ok(handle)
     }
 
     /// The same for an account that is to be made.
@@ -32,8 +40,8 @@ impl Handle {
     /// The first letters of a name of either kind, in the canonical form of both.
     pub fn prefix(input: &str) -> Result<String, &'static str> {
         let prefix = text::canonical(input);
-        if prefix.chars().count() > 254 {
-            return Err("must have at most 254 characters");
+        if prefix.chars().count() > LONGEST {
+            return Err(TOO_LONG);
         }
         if prefix.is_empty() || prefix.chars().any(char::is_control) {
             return Err("must be the beginning of a username or an email");
