@@ -111,6 +111,7 @@ fn mask(value: &mut Value) {
                     "sessionId",
                     "invitedBy",
                     "token",
+                    "device",
                     "nextPageToken",
                     "passwordHash",
                     "clientLabel",
