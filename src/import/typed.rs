@@ -39,7 +39,7 @@ pub(super) fn time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text, &Rfc3339).ok()
 }
 
-/// As [`time`] reads it: RFC 3339.
+/// As [`time()`] reads it: RFC 3339.
 pub(super) fn write_time(time: OffsetDateTime) -> Option<String> {
     time.format(&Rfc3339).ok()
 }
