@@ -145,7 +145,8 @@ async fn client(kind: Kind, replica: Arc<Replica>, facts: Facts, seen: Arc<Seen>
             Ok(true) => seen.note(kind, true),
             Ok(false) => {}
             Err(refused) => {
-                assert!(refused.is_away(), "{kind:?} on replica {}: {refused:?}", replica.index);
+                let index = replica.index;
+                assert!(refused.is_away(), "{kind:?} on replica {index}: {refused:?}; its log ends\n{}", replica.log_end());
                 seen.note(kind, false);
             }
         }

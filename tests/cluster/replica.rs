@@ -21,6 +21,9 @@ use crate::support::{Binary, SECRET};
 /// How many.
 pub const REPLICAS: usize = 3;
 
+/// Lines of a log that a failure quotes.
+const LOG_END: usize = 40;
+
 /// The replicas, and what they share.
 pub struct Cluster {
     pub database: Database,
@@ -145,6 +148,15 @@ impl Replica {
             }
         });
         ending.await.unwrap();
+    }
+
+    /// The last lines that it has logged, for whoever looks for the cause of a failure.
+    pub fn log_end(&self) -> String {
+        let binary = self.binary.lock().unwrap();
+        let Some(binary) = &*binary else { return "it does not run".to_owned() };
+        let log = binary.log.lock().unwrap();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_END)..].join("\n")
     }
 
     pub fn address(&self) -> SocketAddr {
