@@ -1,5 +1,5 @@
-//! The command line and the settings: one clap struct, environment first, and every check of a value in one place. Only
-//! `main`, `command` and `server` know it; components take plain parameters.
+//! The command line and the settings: one clap struct, and every check of a value in one place. Only `main`, `command`
+//! and `server` use it; all other modules take plain parameters.
 
 mod audit;
 mod bounds;
@@ -41,48 +41,48 @@ pub use commands::{
 pub use cors::{CorsSettings, RequestHeader};
 pub use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use mail::MailSettings;
-pub use origin::Origin;
+pub use origin::AllowedOrigin;
 pub use policy::{PasswordsCommand, PolicySettings};
 pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
 
-/// What a caller of the command line may build upon.
+/// The exit codes, on which scripts may rely.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting cannot work; 3 there is no such account, \
                           session, firm, invitation or mail.";
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
-// No `Debug`: an address of a database may hold a password.
+// No `Debug`, because the address of a database may hold a password.
 #[derive(Parser)]
 #[command(name = "countersign", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// How it runs.
+    /// The settings of this run.
     #[command(flatten)]
     pub settings: Settings,
-    /// What to do; `serve` when left out.
+    /// The command to run; `serve` when left out.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// What to do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve gRPC, gRPC-Web and both JSON APIs (the default)
     Serve(ServeArgs),
     /// Work with accounts, beside a running server or without one
     Account(Printed<AccountCommand>),
-    /// Work with sessions
+    /// List and end the sessions of accounts
     Session(Printed<SessionCommand>),
-    /// Work with firms
+    /// Work with firms and invitations to them
     Firm(Printed<FirmCommand>),
-    /// Work with failed sign-ins
+    /// Show and forget failed sign-ins
     Attempts(Printed<AttemptsCommand>),
-    /// Work with mail that was given up
+    /// List and retry mail that was given up
     Mail(Printed<MailCommand>),
-    /// Ask the audit trail
+    /// Search the events of the audit trail
     Audit(Printed<AuditCommand>),
-    /// Print what makes a shell complete commands and flags
+    /// Print a script that completes commands and flags in a shell
     Completions {
-        /// The shell
+        /// The name of the shell
         shell: Shell,
     },
     /// Work with lists of breached passwords
@@ -92,47 +92,45 @@ pub enum Command {
     ///
     /// Stop the servers first. Both databases are given by their addresses, as in DATABASE_URL; `--from` is only read.
     MigrateStore {
-        /// The database to copy
+        /// The database to copy from
         #[arg(long, value_name = "URL")]
         from: SecretString,
-        /// The database to copy it to, which must hold nothing yet
+        /// The database to copy to, which must be empty
         #[arg(long, value_name = "URL")]
         to: SecretString,
     },
     /// Copy the SQLite database of DATABASE_URL to a new file, beside a running server or without one
     Backup {
-        /// The file to make
+        /// The file to write
         file: PathBuf,
     },
-    /// Take in accounts with their hashes, beside a running server or without one; safe to repeat
+    /// Import accounts with their hashes, beside a running server or without one; safe to repeat
     Import(ImportArgs),
-    /// Give out all accounts with their hashes, a JSON object a line
+    /// Export all accounts with their hashes, one JSON object a line
     Export(ExportArgs),
-    /// Measure what passwords may cost on this machine, and recommend HASH_PARAMS
+    /// Measure how much password hashing this machine can afford, and recommend HASH_PARAMS
     Calibrate(CalibrateArgs),
 }
 
-/// How to serve, this time.
+/// The flags of `serve` that are not settings.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Make a new, empty SQLite database where there was one that was deleted or emptied
+    /// Make a new, empty SQLite database where one was deleted or emptied
     #[arg(long)]
     pub new_database: bool,
 }
 
-/// How it runs. Each setting is an environment variable and a flag; the flag wins.
+/// The settings. Each is an environment variable and a flag; the flag wins.
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
-    /// Where to listen, as IP:PORT
+    /// The address and port to listen on, as IP:PORT
     #[arg(long, env, global = true, default_value = "127.0.0.1:3008")]
     pub listen_addr: SocketAddr,
 
-    /// TLS on that port.
     #[command(flatten)]
     pub tls: TlsSettings,
 
-    /// Mail.
     #[command(flatten)]
     pub mail: MailSettings,
 
@@ -140,7 +138,8 @@ pub struct Settings {
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
     pub database_url: String,
 
-    /// What tokens are signed with, 32 bytes or more [default: made once and kept beside the database, if that is a file]
+    /// The secret that signs tokens, 32 bytes or more [default: made once and kept beside the database, if that is a
+    /// file]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_file")]
     pub jwt_secret: Option<SecretString>,
 
@@ -148,7 +147,7 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub jwt_secret_file: Option<PathBuf>,
 
-    /// The secret before this one: its tokens are still accepted
+    /// The previous secret: tokens that it signed are still accepted
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_previous_file")]
     pub jwt_secret_previous: Option<SecretString>,
 
@@ -164,19 +163,19 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub watch_credentials_file: Option<PathBuf>,
 
-    /// Whether strangers may register: exactly `true` opens, anything else closes
+    /// Whether strangers may register: exactly `true` opens registration, any other value closes it
     #[arg(long, env, global = true, default_value = "false")]
     pub allow_registration: String,
 
-    /// Whether an account with an email address may log in only after it was verified
+    /// Whether an account with an email address may sign in only after the address was verified
     #[arg(long, env, global = true, default_value = "false", action = clap::ArgAction::Set)]
     pub require_verified_email: bool,
 
-    /// How long a token of a username sign-in lives
+    /// How long a token of a username sign-in is valid
     #[arg(long, env, global = true, default_value = "1h", value_parser = token_lifetime)]
     pub username_token_lifetime: Duration,
 
-    /// How long a token of an email sign-in lives
+    /// How long a token of an email sign-in is valid
     #[arg(long, env, global = true, default_value = "24h", value_parser = token_lifetime)]
     pub email_token_lifetime: Duration,
 
@@ -184,23 +183,22 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "30d", value_parser = duration)]
     pub session_max_lifetime: Duration,
 
-    /// How long revocations may have gone unread before tokens are refused as UNAVAILABLE
+    /// The age of the set of revocations beyond which tokens are refused as UNAVAILABLE
     #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
     pub revocation_staleness: Duration,
 
-    /// How far the clocks of two replicas may be apart, at most 120s; further away, tokens are refused as UNAVAILABLE
+    /// How far the clocks of two replicas may be apart, at most 120s; beyond that, tokens are refused as UNAVAILABLE
     #[arg(long, env, global = true, default_value = "60s", value_parser = skew)]
     pub clock_skew: Skew,
 
-    /// What new passwords must be.
     #[command(flatten)]
     pub passwords: PolicySettings,
 
-    /// What hashing a password costs, as `countersign calibrate` recommends: KiB of memory, passes, lanes
+    /// The cost of hashing a password, as `countersign calibrate` recommends it: KiB of memory, passes, lanes
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub hash_params: Params,
 
-    /// What hashes them: auto, avx512, avx2 or portable. Auto is the fastest of these that the processor has
+    /// The code that hashes passwords: auto, avx512, avx2 or portable. Auto is the fastest that the processor supports
     #[arg(long, env, global = true, default_value = "auto", value_parser = kernel::parse)]
     pub hash_kernel: KernelSetting,
 
@@ -212,23 +210,19 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
     pub hash_queue: usize,
 
-    /// Guessing budgets by address.
     #[command(flatten)]
     pub budgets: BudgetSettings,
 
-    /// Whose word is taken for an address.
     #[command(flatten)]
     pub proxies: ProxySettings,
 
-    /// CORS.
     #[command(flatten)]
     pub cors: CorsSettings,
 
-    /// What clients may hold at a time.
     #[command(flatten)]
     pub bounds: BoundSettings,
 
-    /// Whether the server describes its services to grpcurl and its like
+    /// Whether the server describes its services to grpcurl and similar clients
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub grpc_reflection: bool,
 
@@ -236,60 +230,59 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub api_docs: bool,
 
-    /// What is kept of what happened.
     #[command(flatten)]
     pub audit: AuditSettings,
 
-    /// Where to tell Prometheus how it is doing, as IP:PORT [default: nowhere]
+    /// The address and port that serve metrics to Prometheus, as IP:PORT [default: none]
     #[arg(long, env, global = true)]
     pub metrics_addr: Option<SocketAddr>,
 
-    /// How log lines look
+    /// The form of log lines
     #[arg(long, env, global = true, value_enum, default_value = "text")]
     pub log_format: LogFormat,
 }
 
-/// How log lines look.
+/// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people
+    /// Text for people to read
     Text,
-    /// For machines: one JSON object a line
+    /// JSON for programs, one object a line
     Json,
 }
 
-/// Settings that do not go together, or that nobody can have meant.
+/// Settings that contradict each other, or that are most likely mistakes.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// Looks like a setting and is none.
+    /// A variable with a name that is nearly that of a setting.
     #[error("unknown setting {found} in the environment: did you mean {meant}?")]
     Misspelt {
-        /// As found.
+        /// The name of the variable.
         found: String,
-        /// The nearest setting.
+        /// The name of the nearest setting.
         meant: String,
     },
     /// A token that would outlive its session.
     #[error("{0} must not be longer than SESSION_MAX_LIFETIME")]
     LongerThanSession(&'static str),
-    /// PASSWORD_POLICY and PASSWORD_MIN_LENGTH.
+    /// A minimum length below that of the policy.
     #[error(transparent)]
     Policy(#[from] LowerThanPreset),
-    /// HASH_THREADS and HASH_PARAMS.
+    /// Hashing that needs more memory than there is.
     #[error(transparent)]
     Memory(#[from] cost::MemoryError),
-    /// What clients may hold at a time.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
 }
 
 impl Settings {
-    /// Whether strangers may register: "only exactly `true` opens".
+    /// Whether strangers may register: only exactly `true` opens registration.
     pub fn registration_open(&self) -> bool {
         self.allow_registration == "true"
     }
 
-    /// How many threads hash passwords: as many as there are cores, unless memory is short or it is set.
+    /// Returns how many threads hash passwords: as many as there are cores, unless memory is short or the setting says
+    /// so.
     pub fn hash_threads(&self) -> usize {
         self.hash_threads.unwrap_or_else(|| cost::threads(&self.hash_params))
     }
@@ -310,7 +303,7 @@ impl Settings {
         let command = Cli::command();
         let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
         for found in environment.filter(|name| !known.contains(&name.as_str())) {
-            // One slip of the finger; two in long names. Or what the setting would be if it were no file.
+            // One typing mistake, or two in long names; or the name of a setting with `_FILE` that has none.
             let is_near = |known: &str| strsim::osa_distance(&found, known) <= known.len() / 8;
             if let Some(meant) = known.iter().find(|&&at| is_near(at) || at.strip_suffix("_FILE") == Some(&found)) {
                 return Err(SettingsError::Misspelt { found, meant: (*meant).to_owned() });
@@ -320,7 +313,7 @@ impl Settings {
     }
 }
 
-/// `90s`, `15m`, `1h`, `30d`: a positive whole number and a unit, at most ten years.
+/// Reads `90s`, `15m`, `1h` or `30d`: a positive whole number and a unit, at most ten years.
 fn duration(text: &str) -> Result<Duration, &'static str> {
     const FORM: &str = "write a whole number and a unit, as in 90s, 15m, 1h or 30d, of at most 3650d";
     let unit = match text.as_bytes().last() {
@@ -338,26 +331,26 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
 }
 
-/// A whole number from 1 to `MOST`.
+/// Reads a whole number from 1 to `MOST`.
 fn number<const MOST: usize>(text: &str) -> Result<usize, String> {
     let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=MOST).contains(number));
     number.ok_or_else(|| format!("write a whole number from 1 to {MOST}"))
 }
 
-/// A [`duration`] that a token may live.
+/// Reads a [`duration`] that a token may be valid.
 fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
     let lifetime = duration(text)?;
     if lifetime <= MAX_LIFETIME { Ok(lifetime) } else { Err("a token may live for at most 90d") }
 }
 
-/// A [`duration`] that two clocks may be apart, or none at all.
+/// Reads the [`Skew`] of two clocks: a [`duration`], or none at all.
 fn skew(text: &str) -> Result<Skew, &'static str> {
     let skew = if text == "0s" { Duration::ZERO } else { duration(text)? };
     Skew::parse(skew).ok_or("clocks may be apart by at most 120s")
 }
 
-/// A [`duration`] that revocations may go unread.
+/// Reads a [`duration`] that the set of revocations may be old.
 fn staleness(text: &str) -> Result<Duration, &'static str> {
     let bound = duration(text)?;
     if bound <= MAX_STALENESS { Ok(bound) } else { Err("revocations may go unread for at most 60s") }

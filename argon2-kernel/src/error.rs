@@ -1,35 +1,35 @@
-//! Why nothing was hashed. Separate because every other file gives these.
+//! Why nothing was hashed. Separate because every other file returns these errors.
 
 use crate::Params;
 
-/// Why nothing was hashed. Tells nothing of what was to be hashed.
+/// Why nothing was hashed. An error holds nothing of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Fewer blocks than argon2 can work with.
+    /// The memory is below argon2's minimum of blocks.
     #[error("argon2 needs at least {} KiB of memory", Params::LEAST_MEMORY)]
     MemoryCost,
-    /// No pass at all.
+    /// The number of passes is zero.
     #[error("argon2 needs at least one pass")]
     Passes,
-    /// More lanes than one, or a key or data of the application: what the `argon2` crate is for.
+    /// More than one lane, a key, or data of the application, for which the `argon2` crate exists.
     #[error("only one lane, without key and associated data, is hashed here")]
     Unsupported,
-    /// The crate has bounds that nobody knows of.
+    /// The crate refused parameters that are within its documented bounds.
     #[error("the argon2 crate refuses these parameters")]
     Refused,
-    /// Longer than argon2 can say.
+    /// The password is longer than argon2 allows.
     #[error("a password has at most 4294967295 bytes")]
     PasswordTooLong,
-    /// No salt, or too little of it.
+    /// The salt is absent or too short.
     #[error("a salt has at least 8 bytes")]
     SaltTooShort,
-    /// Longer than argon2 can say.
+    /// The salt is longer than argon2 allows.
     #[error("a salt has at most 4294967295 bytes")]
     SaltTooLong,
-    /// The memory that was given has fewer blocks than the parameters say.
+    /// The given memory has fewer blocks than the parameters need.
     #[error("the memory given is smaller than the parameters say")]
     MemoryTooSmall,
-    /// The system has no such memory.
+    /// The system cannot provide the memory.
     #[error("the system does not give that much memory")]
     OutOfMemory,
 }

@@ -1,4 +1,5 @@
-//! Which compression function this process hashes with, and hashing with it. Separate because it is what callers see.
+//! The compression function that this process hashes with, and hashing with it. Separate because it is what callers
+//! use.
 
 use std::fmt;
 
@@ -7,10 +8,10 @@ use argon2::{Algorithm, Argon2, Version};
 use crate::compress::{Avx2, Avx512};
 use crate::{Error, Memory, OUTPUT_BYTES, Params, passes};
 
-/// The shortest salt, in bytes, as for the `argon2` crate and the reference implementation.
+/// The shortest salt in bytes, as in the `argon2` crate and the reference implementation.
 const SALT_BYTES: usize = 8;
 
-/// One way to compress, which this processor has.
+/// One implementation of the compression function, which this processor supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kernel(Form);
 
@@ -21,26 +22,26 @@ enum Form {
     Portable,
 }
 
-/// What was chosen, and what should have been.
+/// The kernel that was chosen, and the one that failed its check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
-    /// What to hash with.
+    /// The kernel to hash with.
     pub kernel: Kernel,
-    /// Gave a wrong answer when it was tried, so that [`Kernel::PORTABLE`] was chosen instead.
+    /// A kernel that gave a wrong answer when it was tried, so that [`Kernel::PORTABLE`] was chosen instead.
     pub wrong: Option<Kernel>,
 }
 
 impl Kernel {
-    /// The `argon2` crate.
+    /// The implementation of the `argon2` crate.
     pub const PORTABLE: Self = Self(Form::Portable);
 
-    /// Those that this processor has, the fastest first; [`Self::PORTABLE`] is the last of them everywhere.
+    /// Returns the kernels that this processor supports, the fastest first. [`Self::PORTABLE`] is always the last.
     pub fn available() -> impl Iterator<Item = Self> {
         let vectors = [Avx512::detect().map(Form::Avx512), Avx2::detect().map(Form::Avx2)];
         vectors.into_iter().flatten().chain([Form::Portable]).map(Self)
     }
 
-    /// The fastest, if it gives the right answer.
+    /// Returns the fastest kernel, if its answer is right.
     ///
     /// # Errors
     /// As of [`Self::or_portable`].
@@ -48,16 +49,16 @@ impl Kernel {
         Self::available().next().unwrap_or(Self::PORTABLE).or_portable()
     }
 
-    /// This one, if it gives the right answer: hashes once and compares with what the reference implementation gives. Takes
-    /// less than a millisecond, and a MiB meanwhile.
+    /// Returns this kernel, if its answer is right: it hashes once and compares the output with that of the reference
+    /// implementation. That takes less than a millisecond and 1 MiB of memory.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], when there is none to try it in.
+    /// [`Error::OutOfMemory`], when there is no memory to try it in.
     pub fn or_portable(self) -> Result<Choice, Error> {
         self.unless_wrong(|password, salt, params, memory| self.fill(password, salt, params, memory))
     }
 
-    /// This one, if `hash` gives the right answer.
+    /// Returns this kernel, if `hash` gives the right answer.
     pub(crate) fn unless_wrong(
         self,
         hash: impl FnOnce(&[u8], &[u8], Params, &mut Memory) -> Result<[u8; OUTPUT_BYTES], Error>,
@@ -69,7 +70,7 @@ impl Kernel {
         })
     }
 
-    /// `avx512`, `avx2` or `portable`.
+    /// Returns `avx512`, `avx2` or `portable`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Form::Avx512(_) => "avx512",
@@ -78,8 +79,8 @@ impl Kernel {
         }
     }
 
-    /// Hashes with argon2id, version 0x13, in the first [`Params::blocks`] of `memory`, which may hold anything before and
-    /// must be wiped after. The output is a secret until it is compared, in constant time.
+    /// Hashes with argon2id, version 0x13, in the first [`Params::blocks`] blocks of `memory`. Their content before
+    /// does not matter; afterwards they must be wiped. The output is a secret and must be compared in constant time.
     ///
     /// # Errors
     /// [`Error::SaltTooShort`] below eight bytes, [`Error::SaltTooLong`] and [`Error::PasswordTooLong`] from 4 GiB on,
@@ -114,19 +115,19 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// The same by the `argon2` crate.
+/// Hashes the same by the `argon2` crate.
 fn portable(password: &[u8], salt: &[u8], params: Params, memory: &mut Memory) -> Result<[u8; OUTPUT_BYTES], Error> {
     let blocks = memory.as_argon2().get_mut(..params.blocks()).ok_or(Error::MemoryTooSmall)?;
     let mut output = [0; OUTPUT_BYTES];
-    // It has the same bounds, which were kept to.
+    // The parameters keep the crate's bounds.
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params.try_into()?)
         .hash_password_into_with_memory(password, salt, &mut output, blocks)
         .map_err(|_| Error::Refused)?;
     Ok(output)
 }
 
-/// Whether a hash comes out as the reference implementation's does: with both kinds of pass, and with more blocks to a
-/// segment than one block of addresses serves.
+/// Whether a hash equals that of the reference implementation. It runs both kinds of pass, and segments that need more
+/// than one block of addresses.
 fn answers_rightly(
     hash: impl FnOnce(&[u8], &[u8], Params, &mut Memory) -> Result<[u8; OUTPUT_BYTES], Error>,
 ) -> Result<bool, Error> {

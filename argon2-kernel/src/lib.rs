@@ -1,9 +1,9 @@
 //! argon2id (RFC 9106, version 0x13) with one lane, at the speed of the hardware, in memory that the caller keeps.
 //!
-//! Nearly all of what a sign-in costs is argon2's compression function, and of what a core could do of it a compiler makes a
-//! third to a half. Here it is written in vectors ([`Kernel`]): AVX-512, AVX2, and for every other processor the `argon2`
-//! crate, which is also what the tests compare with. A package of its own because it is the one place with `unsafe` code,
-//! so that a debug build can optimise it and nothing else, and Miri can run it.
+//! Nearly all of the cost of a sign-in is argon2's compression function, and a compiler reaches a third to a half of a
+//! core's speed for it. This package writes it in vectors ([`Kernel`]): AVX-512, AVX2, and for all other processors the
+//! `argon2` crate, which the tests also compare with. It is a package of its own because it is the only place with
+//! `unsafe` code, so that a debug build can optimise it alone, and Miri can run it.
 //!
 //! ```
 //! # fn main() -> Result<(), argon2_kernel::Error> {
@@ -20,20 +20,21 @@
 //! ```
 //!
 //! # What an observer could learn
-//! - **Time.** No branch and no length depends on the password's bytes, or on anything derived from them: not in BLAKE2b,
-//!   not in the compression (additions, multiplications, rotations by constants and shuffles by constants), not in the
-//!   choice of blocks. Checks that an index is within bounds come out the same for every password. `constant-time/` sees
-//!   it with valgrind, for AVX2; AVX-512, which valgrind has not, differs in the compression alone. [`Kernel::PORTABLE`]
-//!   is as the crate is, which divides numbers that depend on the password. What depends on the password's *length* is how
-//!   much of it BLAKE2b reads.
-//! - **Addresses.** In the first half of the first pass, which blocks are read follows from the parameters alone. From
-//!   then on it follows from what was computed: that is argon2id itself (RFC 9106 section 3.4.1.3), a trade of what a
-//!   neighbour on the same cache may see for what an attacker with graphics cards pays. Nothing else is looked up by a
-//!   secret.
-//! - **Comparison** is the caller's: the output is a secret until compared in constant time.
-//! - **Memory.** The blocks are the caller's to wipe ([`Memory::wipe`]), and are wiped before they go back to the system.
-//!   The digests between the password and them are wiped here. Not wiped are registers and what the functions below leave
-//!   on the stack: the kilobyte that one compression works on, and BLAKE2b's latest 128 bytes, which can be the password's.
+//! - **Time.** No branch and no length depends on the bytes of the password or on anything derived from them: not in
+//! BLAKE2b, not in the compression (additions, multiplications, rotations and shuffles by constants), not in the choice
+//! of blocks. Bounds checks of an index come out the same for every password. `constant-time/` checks this with
+//! valgrind, for AVX2; valgrind does not support AVX-512, which differs in the compression alone. [`Kernel::PORTABLE`]
+//! is the crate, which divides numbers that depend on the password. The *length* of the password decides how much of it
+//! BLAKE2b reads.
+//! - **Addresses.** In the first half of the first pass, the parameters alone decide which blocks are read. After that,
+//! computed values decide: that is argon2id itself (RFC 9106 section 3.4.1.3), which accepts what a neighbour on the
+//! same cache may see in return for the higher cost to an attacker with graphics cards. No other address depends on a
+//! secret.
+//! - **Comparison** is the task of the caller: the output is a secret until it is compared in constant time.
+//! - **Memory.** The caller wipes the blocks ([`Memory::wipe`]); they are also wiped before they go back to the system.
+//! The digests between the password and the blocks are wiped here. Registers are not wiped, nor is what the functions
+//! below leave on the stack: the kilobyte that one compression works on, and BLAKE2b's last 128 bytes, which can be
+//! those of the password.
 
 mod compress;
 mod error;

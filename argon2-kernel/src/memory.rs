@@ -1,5 +1,5 @@
-//! The memory that hashes are made in: taken from the system once, on huge pages where it gives them, used for hash after
-//! hash, and wiped. Separate because it holds what was derived from passwords, and two shapes of block look at it.
+//! The memory that hashes are computed in: taken from the system once, on huge pages where available, used for hash
+//! after hash, and wiped. Separate because it holds data derived from passwords, and two types of block describe it.
 
 use memmap2::MmapMut;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -7,7 +7,7 @@ use zeroize::Zeroize as _;
 
 use crate::Error;
 
-/// 1 KiB: argon2's unit of memory, 128 words. Aligned as the widest vectors want it.
+/// A block of 1 KiB, argon2's unit of memory: 128 words, aligned for the widest vectors.
 #[derive(Clone, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
 pub(crate) struct Block(pub [u64; Block::WORDS]);
@@ -18,50 +18,50 @@ impl Block {
     pub const ZERO: Self = Self([0; Self::WORDS]);
 }
 
-/// Blocks straight from the system, which has them again as soon as they are dropped: an allocator would keep them. None
-/// by default.
+/// Blocks that are mapped from the system and returned when dropped; an allocator would keep them. The default is
+/// empty.
 #[derive(Debug, Default)]
 pub struct Memory(Option<MmapMut>);
 
 impl Memory {
-    /// Blocks of zeros, on huge pages where the system gives them to who asks: a hash reads blocks all over its memory, and
-    /// with small pages it waits for their translation.
+    /// Allocates blocks of zeros, on huge pages where the system provides them on request: a hash reads blocks all over
+    /// its memory, and with small pages it waits for address translation.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`].
+    /// [`Error::OutOfMemory`], when the system has no more memory.
     pub fn allocate(blocks: usize) -> Result<Self, Error> {
         if blocks == 0 {
             return Ok(Self::default());
         }
         let bytes = blocks.checked_mul(Block::SIZE).ok_or(Error::OutOfMemory)?;
         let map = MmapMut::map_anon(bytes).map_err(|_| Error::OutOfMemory)?;
-        // Where there are none it is slower and as right.
+        // Without huge pages, hashing is slower and still correct.
         #[cfg(all(target_os = "linux", not(miri)))]
         let _ = map.advise(memmap2::Advice::HugePage);
         Ok(Self(Some(map)))
     }
 
-    /// How many blocks there are.
+    /// Returns the number of blocks.
     pub fn len(&self) -> usize {
         self.bytes() / Block::SIZE
     }
 
-    /// Whether there are none.
+    /// Whether there are no blocks.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The same in bytes.
+    /// Returns the size in bytes.
     pub fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |map| map.len())
     }
 
-    /// Overwrites the first `blocks` blocks with zeros, all of them if there are no more.
+    /// Overwrites the first `blocks` blocks with zeros, or all blocks if there are fewer.
     pub fn wipe(&mut self, blocks: usize) {
         self.wipe_range(0, blocks);
     }
 
-    /// Overwrites the blocks from `first` up to `end`, as far as there are any.
+    /// Overwrites the blocks from `first` up to `end` with zeros, as far as they exist.
     pub fn wipe_range(&mut self, first: usize, end: usize) {
         let blocks = self.blocks();
         let end = end.min(blocks.len());
@@ -70,33 +70,33 @@ impl Memory {
         }
     }
 
-    /// How many blocks hold anything but zeros.
+    /// Returns the number of blocks that hold anything but zeros.
     pub fn used(&mut self) -> usize {
         self.blocks().iter().filter(|block| block.0 != Block::ZERO.0).count()
     }
 
-    /// As the blocks of the `argon2` crate, for what only that can hash.
+    /// Returns the memory as blocks of the `argon2` crate, for hashes that only the crate supports.
     pub fn as_argon2(&mut self) -> &mut [argon2::Block] {
         let bytes: &mut [u8] = self.0.as_deref_mut().unwrap_or_default();
         #[expect(
             unsafe_code,
             reason = "no safe crate turns bytes into `argon2::Block`, which is not ours to mark as plain data"
         )]
-        // SAFETY: an `argon2::Block` is 128 words of 64 bits and nothing else (asserted below): every 1,024 bytes are one,
-        // and every one is bytes. The slice is of memory that this process alone has mapped, initialised by the system, and
-        // mutably borrowed for as long as the blocks are; `align_to_mut` sees to the alignment.
+        // SAFETY: an `argon2::Block` is 128 words of 64 bits and nothing else (asserted below), and any bytes are a
+        // valid block. The slice is of memory that this process alone has mapped, that the system has initialised, and
+        // that is mutably borrowed for as long as the blocks are. `align_to_mut` checks the alignment.
         let (_, blocks, _) = unsafe { bytes.align_to_mut::<argon2::Block>() };
         blocks
     }
 
-    /// The first so many blocks.
+    /// Returns the first `blocks` blocks.
     pub(crate) fn first(&mut self, blocks: usize) -> Result<&mut [Block], Error> {
         self.blocks().get_mut(..blocks).ok_or(Error::MemoryTooSmall)
     }
 
     fn blocks(&mut self) -> &mut [Block] {
         let bytes: &mut [u8] = self.0.as_deref_mut().unwrap_or_default();
-        // Mapped memory begins at a page, and is as long as so many blocks.
+        // Mapped memory begins at a page and has the length of the blocks.
         <[Block]>::mut_from_bytes(bytes).unwrap_or_default()
     }
 }

@@ -1,8 +1,8 @@
-//! What a hash costs, within argon2's bounds. Separate because whoever has a [`Params`] need not check it.
+//! The cost of a hash within argon2's bounds. Separate because a [`Params`] needs no further checks.
 
 use crate::Error;
 
-/// Memory and passes; the lanes are one.
+/// Memory and passes; there is one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Params {
     memory: u32,
@@ -10,10 +10,10 @@ pub struct Params {
 }
 
 impl Params {
-    /// Two blocks for each of the four slices: RFC 9106 section 3.1.
+    /// The smallest memory in KiB: two blocks for each of the four slices (RFC 9106 section 3.1).
     pub const LEAST_MEMORY: u32 = 8;
 
-    /// `memory` in KiB, from 8 on, and `passes`, from 1 on: RFC 9106 section 3.1.
+    /// `memory` is in KiB, from 8 on; `passes` is from 1 on (RFC 9106 section 3.1).
     ///
     /// # Errors
     /// [`Error::MemoryCost`] and [`Error::Passes`] below these.
@@ -25,24 +25,24 @@ impl Params {
         }
     }
 
-    /// In KiB, as in the `m=` of a PHC string.
+    /// Returns the memory in KiB, as in the `m=` of a PHC string.
     pub const fn memory(self) -> u32 {
         self.memory
     }
 
-    /// As in the `t=` of a PHC string.
+    /// Returns the passes, as in the `t=` of a PHC string.
     pub const fn passes(self) -> u32 {
         self.passes
     }
 
-    /// How many blocks of 1 KiB a hash takes: `memory`, down to a multiple of four.
+    /// Returns the number of 1 KiB blocks that a hash takes: `memory`, rounded down to a multiple of four.
     pub const fn blocks(self) -> usize {
         (self.memory / 4 * 4) as usize
     }
 }
 
 /// # Errors
-/// [`Error::Unsupported`] where they ask for what only the crate does.
+/// [`Error::Unsupported`] for parameters that only the crate supports.
 impl TryFrom<&argon2::Params> for Params {
     type Error = Error;
 
@@ -53,7 +53,7 @@ impl TryFrom<&argon2::Params> for Params {
 }
 
 /// # Errors
-/// [`Error::Refused`], never as far as is known: the bounds are the same.
+/// [`Error::Refused`]; no parameters are known for which it occurs, since the bounds are the same.
 impl TryFrom<Params> for argon2::Params {
     type Error = Error;
 

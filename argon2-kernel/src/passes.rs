@@ -1,5 +1,6 @@
-//! argon2id around its compression: what the first blocks are made of, which two each further block is compressed from,
-//! and what comes out. RFC 9106 section 3.2, with one lane. The same for every kernel, and free of `unsafe`.
+//! argon2id around its compression: how the first blocks are computed, which two blocks each further block is
+//! compressed from, and how the output is computed (RFC 9106 section 3.2, with one lane). It is the same for every
+//! kernel, and free of `unsafe`.
 
 use blake2::digest::consts::U32;
 use blake2::{Blake2b, Blake2b512, Digest};
@@ -12,10 +13,10 @@ use crate::{OUTPUT_BYTES, Params};
 const VERSION: u32 = 0x13;
 const ARGON2ID: u32 = 2;
 const LANES: u32 = 1;
-/// A pass is made in four parts, which matter for which blocks may be referred to.
+/// A pass has four slices, which decide the blocks that may be referred to.
 const SLICES: usize = 4;
 
-/// Hashes in exactly [`Params::blocks`] blocks, whatever they hold.
+/// Hashes in exactly [`Params::blocks`] blocks. Their content before does not matter.
 pub(crate) fn hash(
     kernel: impl Compress,
     password: &[u8],
@@ -25,7 +26,7 @@ pub(crate) fn hash(
 ) -> [u8; OUTPUT_BYTES] {
     let digest = initial_digest(password, salt, params);
     for (index, block) in (0..2_u32).zip(blocks.iter_mut()) {
-        // The second number is the lane's.
+        // The second number is that of the lane.
         expand(&[&*digest, &index.to_le_bytes(), &0_u32.to_le_bytes()], block);
     }
     for pass in 0..params.passes() {
@@ -40,13 +41,13 @@ pub(crate) fn hash(
     last.finalize().into()
 }
 
-/// H0 of RFC 9106 section 3.2. Lengths fit: [`crate::Kernel::fill`] has seen to it.
+/// Returns H0 of RFC 9106 section 3.2. [`crate::Kernel::fill`] has checked that the lengths fit.
 fn initial_digest(password: &[u8], salt: &[u8], params: Params) -> Zeroizing<[u8; 64]> {
     let mut digest = Blake2b512::new();
     for number in [LANES, OUTPUT_BYTES as u32, params.memory(), params.passes(), VERSION, ARGON2ID] {
         digest.update(number.to_le_bytes());
     }
-    // Neither a key nor associated data.
+    // There is neither a key nor associated data.
     for field in [password, salt, &[], &[]] {
         digest.update((field.len() as u32).to_le_bytes());
         digest.update(field);
@@ -54,8 +55,8 @@ fn initial_digest(password: &[u8], salt: &[u8], params: Params) -> Zeroizing<[u8
     finish(digest)
 }
 
-/// H' of RFC 9106 section 3.3 with as long an output as a block: the first half of each digest is output, and the whole of
-/// it is hashed to the next; the last is output as it is.
+/// Computes H' of RFC 9106 section 3.3 with an output as long as a block. The first half of each digest is output, the
+/// whole digest is hashed to the next one, and the last digest is output whole.
 fn expand(inputs: &[&[u8]], block: &mut Block) {
     let mut digest = Blake2b512::new_with_prefix((Block::SIZE as u32).to_le_bytes());
     inputs.iter().for_each(|input| digest.update(input));
@@ -91,7 +92,7 @@ struct Segment {
 impl Segment {
     fn fill(self, kernel: impl Compress, params: Params, blocks: &mut [Block]) {
         let mut addresses = (self.pass == 0 && self.slice < SLICES / 2).then(|| Addresses::new(self, params));
-        // The first two blocks of all are there.
+        // The first two blocks of the first pass exist already.
         let first = if self.pass == 0 && self.slice == 0 { 2 } else { 0 };
         for index in first..self.length {
             let current = self.slice * self.length + index;
@@ -111,11 +112,11 @@ impl Segment {
         }
     }
 
-    /// Which block the one at `index` of this segment refers to: RFC 9106 section 3.4.2. `random`'s lower half is J1; the
-    /// upper, J2, chooses between lanes.
+    /// Returns the block that the block at `index` of this segment refers to (RFC 9106 section 3.4.2). The lower half
+    /// of `random` is J1; the upper half, J2, chooses between lanes.
     fn reference(self, index: usize, random: u64) -> usize {
-        // All that is finished, but the one before: of the first pass what there is, then the three latest segments, and
-        // of this one what there is.
+        // All finished blocks but the one before: in the first pass, those computed so far; after it, the three latest
+        // segments and the finished part of this one.
         let (start, area) = match self.pass {
             0 => (0, self.slice * self.length + index - 1),
             _ => ((self.slice + 1) % SLICES * self.length, (SLICES - 1) * self.length + index - 1),
@@ -125,13 +126,14 @@ impl Segment {
         let back = (area as u64 * x) >> 32;
         let at = start + area - 1 - back as usize;
         let lane = SLICES * self.length;
-        // Around the end without a branch, for `random` may be a secret: the sign, spread over all bits, chooses.
+        // This wraps around the end without a branch, because `random` may be a secret: the sign bit, spread over all
+        // bits, selects.
         let past = at.wrapping_sub(lane).cast_signed();
         past.cast_unsigned().wrapping_add(lane & (past >> (isize::BITS - 1)).cast_unsigned())
     }
 }
 
-/// The random numbers of a segment that must not depend on the password: RFC 9106 section 3.4.1.1, 128 at a time.
+/// The random numbers of a segment that must not depend on the password (RFC 9106 section 3.4.1.1), 128 at a time.
 struct Addresses {
     input: Block,
     block: Block,
@@ -147,7 +149,8 @@ impl Addresses {
         Self { input, block: Block::ZERO }
     }
 
-    /// The one of the block at `index`, which is asked for in order. The seventh word counts the blocks of numbers.
+    /// Returns the number of the block at `index`; calls come in the order of `index`. The seventh word counts the
+    /// blocks of numbers.
     fn get(&mut self, kernel: impl Compress, index: usize) -> u64 {
         let count = (index / Block::WORDS + 1) as u64;
         if self.input.0[6] != count {

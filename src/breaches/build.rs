@@ -1,5 +1,5 @@
-//! Making a filter of a sorted list, in one pass and in little memory: what is written is one part behind what is read. Apart from
-//! `filter`, which the server has.
+//! Builds a filter from a sorted list in one pass and with little memory. Separate from `filter`, which the server
+//! needs; this runs once, on the operator's command.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,34 +9,34 @@ use std::path::{Path, PathBuf};
 
 use xorf::{BinaryFuse8, BinaryFuse16, Descriptor};
 
-use super::format::{self, ENTRY, Fingerprint, HEADER, Header, MOST_SHARD_BITS};
-use super::line::Lines;
-use super::{BreachesError, Source};
+use super::format::{self, ENTRY, FilterHeader, Fingerprint, HEADER, MOST_SHARD_BITS};
+use super::line::Sha1Lines;
+use super::{BreachFile, BreachesError};
 
-/// Passwords a part, at most and about: 40 KB to read at a look-up, with fingerprints of 16 bits.
+/// The target number of passwords in one shard: with fingerprints of 16 bits, a look-up reads 40 KB.
 const SHARD: u64 = 16_384;
 
-/// The least that a line has.
+/// The length of the shortest line, in bytes.
 const SHORTEST_LINE: u64 = 41;
 
-/// What became of it.
+/// What [`build`] has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Built {
-    /// Passwords in it.
+    /// The number of passwords in the filter.
     pub passwords: u64,
-    /// Bytes of the file.
+    /// The size of the filter in bytes.
     pub bytes: u64,
 }
 
-/// Makes the filter `output` of the list `input`, and tells `progress` how many of how many bytes were read, which may stop
-/// it. `output` must not be there, and is only when it is complete.
+/// Builds the filter `output` from the list `input`. `progress` is called with the bytes read and the bytes in all, and
+/// may stop the work. `output` must not exist; it appears under its name only when it is complete.
 pub fn build(
     input: &Path,
     output: &Path,
     fingerprint: Fingerprint,
     progress: impl FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Built, BreachesError> {
-    let source = Source::open(input)?;
+    let source = BreachFile::open(input)?;
     if output.try_exists().map_err(|error| BreachesError::Unwritable(output.to_owned(), error))? {
         return Err(BreachesError::Exists(output.to_owned()));
     }
@@ -46,14 +46,14 @@ pub fn build(
         Ok(built)
     });
     if built.is_err() {
-        // It may never have been made.
+        // The partial file may not exist.
         let _ = fs::remove_file(&part);
     }
     built
 }
 
 fn write(
-    source: &Source,
+    source: &BreachFile,
     part: &Path,
     fingerprint: Fingerprint,
     mut progress: impl FnMut(u64, u64) -> ControlFlow<()>,
@@ -66,8 +66,8 @@ fn write(
     let begin = HEADER as u64 + (ENTRY as u64) * (1 << shard_bits);
     file.seek(SeekFrom::Start(begin)).map_err(unwritable)?;
 
-    let mut out = Parts { file: BufWriter::with_capacity(1 << 20, file), at: begin, fingerprint };
-    let mut lines = Lines::of(source);
+    let mut out = ShardWriter { file: BufWriter::with_capacity(1 << 20, file), at: begin, fingerprint };
+    let mut lines = Sha1Lines::of(source);
     let mut next = lines.next()?.map(|sha1| format::key(&sha1));
     let (mut keys, mut passwords) = (Vec::new(), 0);
     for shard in 0..1 << shard_bits {
@@ -76,7 +76,7 @@ fn write(
             keys.push(key);
             next = lines.next()?.map(|sha1| format::key(&sha1));
         }
-        // A list may have one twice, and a filter cannot be made of it then.
+        // A list may hold a password twice, and a filter cannot be built from equal keys.
         keys.dedup();
         table.extend(out.add(&keys).map_err(unwritable)?);
         passwords += keys.len() as u64;
@@ -87,21 +87,21 @@ fn write(
     let bytes = out.at;
     let mut file = out.file.into_inner().map_err(|error| unwritable(error.into_error()))?;
     file.seek(SeekFrom::Start(0)).map_err(unwritable)?;
-    let header = Header { fingerprint, shard_bits, keys: passwords, length: bytes };
+    let header = FilterHeader { fingerprint, shard_bits, keys: passwords, length: bytes };
     file.write_all(&[header.to_bytes(&table), table].concat()).map_err(unwritable)?;
     file.sync_all().map_err(unwritable)?;
     Ok(Built { passwords, bytes })
 }
 
-/// The parts, as they are written.
-struct Parts {
+/// Writes the shards of a filter one after the other.
+struct ShardWriter {
     file: BufWriter<File>,
     at: u64,
     fingerprint: Fingerprint,
 }
 
-impl Parts {
-    /// Writes the part of `keys`, all different, and gives its entry in the table.
+impl ShardWriter {
+    /// Writes the shard of `keys`, which are all different, and returns its entry in the table.
     fn add(&mut self, keys: &[u64]) -> io::Result<[u8; ENTRY]> {
         let keys = keys.iter().copied();
         let (descriptor, bytes): (_, Vec<u8>) = match self.fingerprint {

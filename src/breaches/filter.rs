@@ -1,39 +1,39 @@
-//! Looking a password up in a filter. Apart from `build`, which makes it once, on a machine of the operator's.
+//! Looks a password up in a filter. Separate from `build`, which makes the filter once on an operator's machine.
 
 use xorf::{BinaryFuse8, BinaryFuse16, Descriptor, Filter as _};
 
 use super::format::{
-    ENTRY, Fingerprint, HEADER, Header, MAGIC, UNCHECKED, VERSION, key, sha256, shard, u32_at, u64_at,
+    ENTRY, FilterHeader, Fingerprint, HEADER, MAGIC, UNCHECKED, VERSION, key, sha256, shard, u32_at, u64_at,
 };
 use super::line::Sha1;
-use super::{BreachesError, Source};
+use super::{BreachFile, BreachesError};
 
-/// Whether a file begins as a filter does.
-pub(super) fn begins(source: &Source) -> Result<bool, BreachesError> {
+/// Whether a file begins with the magic bytes of a filter.
+pub(super) fn begins(source: &BreachFile) -> Result<bool, BreachesError> {
     let mut magic = [0; MAGIC.len()];
     Ok(source.read_at(0, &mut magic)? == magic.len() && magic == *MAGIC)
 }
 
-/// The open filter.
+/// An open filter with a checked header.
 #[derive(Debug)]
 pub(super) struct Filter {
-    source: Source,
-    header: Header,
+    source: BreachFile,
+    header: FilterHeader,
 }
 
 impl Filter {
-    pub fn open(source: Source) -> Result<Self, BreachesError> {
+    pub fn open(source: BreachFile) -> Result<Self, BreachesError> {
         let damaged = || BreachesError::Damaged(source.path.clone());
         let mut bytes = [0; HEADER];
         if source.read_at(0, &mut bytes)? < 12 {
             return Err(damaged());
         }
-        // Before anything else: another version has another form.
+        // The version comes first, because the header of another version has another form.
         let version = u32_at(&bytes, 8);
         if version != VERSION {
             return Err(BreachesError::OtherVersion { path: source.path.clone(), version });
         }
-        let header = Header::parse(&bytes).filter(|header| header.length == source.length).ok_or_else(damaged)?;
+        let header = FilterHeader::parse(&bytes).filter(|header| header.length == source.length).ok_or_else(damaged)?;
         let mut table = vec![0; ENTRY << header.shard_bits];
         let read = source.read_at(HEADER as u64, &mut table)?;
         if read < table.len() || sha256(&[&table]) != bytes[HEADER - 64..HEADER - 32] {
@@ -47,7 +47,7 @@ impl Filter {
         self.part_has(key)?.ok_or_else(|| BreachesError::Damaged(self.source.path.clone()))
     }
 
-    /// `None` when the part is damaged.
+    /// Returns `None` when the shard is damaged.
     fn part_has(&self, key: u64) -> Result<Option<bool>, BreachesError> {
         let mut entry = [0; ENTRY];
         let place = HEADER as u64 + ENTRY as u64 * shard(key, self.header.shard_bits);
@@ -57,7 +57,7 @@ impl Filter {
         let [count, segment_length, segment_count_length] = [16, 20, 24].map(|at| u32_at(&entry, at));
         let width = u64::from(self.header.fingerprint.bits() / 8);
         let (offset, length) = (u64_at(&entry, 0), u64::from(count) * width);
-        // What is asked for memory is bounded by the file's own size, whatever is written there.
+        // The size of the file bounds the memory, whatever length the entry gives.
         if offset.checked_add(length).is_none_or(|end| end > self.source.length) {
             return Ok(None);
         }
@@ -69,7 +69,7 @@ impl Filter {
         if count == 0 {
             return Ok(Some(false));
         }
-        // What the library goes by when it looks into the fingerprints.
+        // The library relies on these relations when it indexes the fingerprints.
         let fits = segment_length.is_power_of_two()
             && segment_count_length.is_multiple_of(segment_length)
             && u64::from(count) == u64::from(segment_count_length) + 2 * u64::from(segment_length);

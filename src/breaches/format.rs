@@ -1,18 +1,21 @@
-//! The form of a filter's file. Apart from `build`, which writes it, and `filter`, which looks into it.
+//! The file format of a filter. Separate from `build`, which writes it, and `filter`, which reads it.
 //!
-//! It is many small binary fuse filters, each of the SHA-1s that begin with the same bits, so that neither building nor
-//! looking up needs memory for more than one of them, and each can be checked as it is read. All numbers little-endian:
+//! The file holds many small binary fuse filters, its shards. A shard holds the SHA-1s that begin with the same bits,
+//! so neither building nor looking up needs memory for more than one shard, and each shard is checked when it is read.
+//! All numbers are little-endian:
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 8 | `CSBREACH` |
-//! | 4, 4, 4 | version; bits of a fingerprint; how many leading bits of a SHA-1 choose the part |
-//! | 8, 8 | passwords; length of this file |
-//! | 32, 32 | SHA-256 of the table, of what stands before this |
-//! | 36 each | the table, of each part: where it begins (8), seed (8), fingerprints (4), length of a segment (4), of all segments but two (4), check (8) |
-//! | | the parts: fingerprints of 1 or 2 bytes |
+//! | 4, 4, 4 | version; bits of a fingerprint; number of leading bits of a SHA-1 that choose the shard |
+//! | 8, 8 | number of passwords; length of this file |
+//! | 32, 32 | SHA-256 of the table; SHA-256 of the header up to here |
+//! | 36 each | the table, with an entry for each shard |
+//! | | the shards: fingerprints of 1 or 2 bytes |
 //!
-//! A check is the first 8 bytes of SHA-256 of the table's entry up to it, and of the part.
+//! An entry of the table has the offset of its shard (8 bytes), the seed (8), the number of fingerprints (4), the
+//! length of a segment (4), the length of all segments but two (4) and a checksum (8): the first 8 bytes of the SHA-256
+//! of the entry up to it and of the shard.
 
 use aws_lc_rs::digest::{Context, SHA256};
 use xorf::Descriptor;
@@ -21,30 +24,29 @@ use super::line::Sha1;
 
 pub(super) const MAGIC: &[u8; 8] = b"CSBREACH";
 
-/// Of the form above.
+/// The version of the format above.
 pub(super) const VERSION: u32 = 1;
 
-/// Bytes before the table.
+/// The length of the header, in bytes.
 pub(super) const HEADER: usize = 100;
 
-/// Bytes of an entry of the table, and of it without the check.
+/// The length of a table entry, with and without its checksum, in bytes.
 pub(super) const ENTRY: usize = 36;
 pub(super) const UNCHECKED: usize = ENTRY - 8;
 
-/// More parts than any list needs: 64 million passwords each, at the size that parts have.
+/// The largest number of shard bits. No list needs more: that would be a million shards of 64 million passwords each.
 pub(super) const MOST_SHARD_BITS: u32 = 20;
 
-/// How much is kept of each password, and so how many others are taken for one of them.
+/// The size of a fingerprint, which decides how many other passwords are taken for breached ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fingerprint {
-    /// One in 256 of all other passwords; about 1.3 bytes a password.
+    /// One in 256 other passwords is taken for a breached one; about 1.3 bytes a password.
     Bits8,
-    /// One in 65,536; about 2.6 bytes a password.
+    /// One in 65,536 other passwords is taken for a breached one; about 2.6 bytes a password.
     Bits16,
 }
 
 impl Fingerprint {
-    /// 8 or 16.
     pub fn bits(self) -> u32 {
         match self {
             Self::Bits8 => 8,
@@ -53,16 +55,16 @@ impl Fingerprint {
     }
 }
 
-/// What stands before the table.
+/// The header of the file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Header {
+pub(super) struct FilterHeader {
     pub fingerprint: Fingerprint,
     pub shard_bits: u32,
     pub keys: u64,
     pub length: u64,
 }
 
-impl Header {
+impl FilterHeader {
     pub fn to_bytes(self, table: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         for number in [VERSION, self.fingerprint.bits(), self.shard_bits] {
@@ -87,7 +89,7 @@ impl Header {
     }
 }
 
-/// What the table says of a part.
+/// Returns the table entry of a shard.
 pub(super) fn entry(offset: u64, descriptor: &Descriptor, fingerprints: &[u8], count: u32) -> [u8; ENTRY] {
     let mut bytes = [0; ENTRY];
     bytes[..8].copy_from_slice(&offset.to_le_bytes());
@@ -100,13 +102,13 @@ pub(super) fn entry(offset: u64, descriptor: &Descriptor, fingerprints: &[u8], c
     bytes
 }
 
-/// What is looked for: the beginning of a SHA-1. That two of a billion begin with the same 64 bits is one chance in forty,
-/// and takes one more password for a breached one.
+/// Returns the key of a SHA-1: its first 64 bits. In a list of a billion, the chance that any two passwords share a key
+/// is one in forty; then one more password counts as breached.
 pub(super) fn key(sha1: &Sha1) -> u64 {
     sha1[..8].iter().fold(0, |key, &byte| key << 8 | u64::from(byte))
 }
 
-/// Which part a key is in.
+/// Returns the number of the shard that holds a key.
 pub(super) fn shard(key: u64, shard_bits: u32) -> u64 {
     key.checked_shr(64 - shard_bits).unwrap_or(0)
 }

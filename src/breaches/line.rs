@@ -1,18 +1,20 @@
-//! Lines of a list of breached passwords: what one says, and reading them one after the other. Apart from the search
-//! because building a filter reads them, too.
+//! The lines of a list of breached passwords: parsing one, and reading them in order. Separate from the search because
+//! building a filter reads them too.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 
-use super::{BreachesError, Source};
+use super::{BreachFile, BreachesError};
 
-/// A SHA-1.
+/// A SHA-1, as 20 bytes.
 pub(super) type Sha1 = [u8; 20];
 
-/// More than any line has: 40 digits, a colon, a count of up to 20, and a break of two bytes.
+/// The bytes of the longest line: 40 digits, a colon, a count of up to 20 digits, and a line end of two bytes.
 pub(super) const LONGEST: usize = 64;
 
-/// Reads a line without its `\n`: 40 hexadecimal digits, then nothing or a colon and digits. Published lists have a `\r`.
+/// Parses a line without its `
+/// `: 40 hexadecimal digits, then nothing or a colon and digits. Published lists end their lines with `\r
+/// `.
 pub(super) fn parse(line: &[u8]) -> Option<Sha1> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (digits, behind) = line.split_at_checked(40)?;
@@ -28,27 +30,27 @@ pub(super) fn parse(line: &[u8]) -> Option<Sha1> {
     Some(sha1)
 }
 
-/// The lines of a file from its beginning, each no less than the one before it.
-pub(super) struct Lines<'a> {
-    source: &'a Source,
+/// The lines of a file from its beginning, each checked to be no less than the one before it.
+pub(super) struct Sha1Lines<'a> {
+    source: &'a BreachFile,
     reader: BufReader<&'a File>,
     buffer: Vec<u8>,
     number: u64,
     before: Option<Sha1>,
-    /// Bytes that were read.
+    /// The number of bytes that were read.
     pub read: u64,
 }
 
-impl<'a> Lines<'a> {
-    pub fn of(source: &'a Source) -> Self {
+impl<'a> Sha1Lines<'a> {
+    pub fn of(source: &'a BreachFile) -> Self {
         let reader = BufReader::with_capacity(1 << 20, &source.file);
         Self { source, reader, buffer: Vec::with_capacity(LONGEST), number: 0, before: None, read: 0 }
     }
 
-    /// The next line; `None` at the end.
+    /// Returns the next line, or `None` at the end.
     pub fn next(&mut self) -> Result<Option<Sha1>, BreachesError> {
         self.buffer.clear();
-        // Bounded, or some other file without any line would be read into memory.
+        // Without this bound, a file without line ends would be read into memory.
         let read = (&mut self.reader).take(LONGEST as u64).read_until(b'\n', &mut self.buffer);
         let read = read.map_err(|error| BreachesError::Unreadable(self.source.path.clone(), error))?;
         if read == 0 {

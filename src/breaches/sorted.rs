@@ -1,35 +1,36 @@
-//! A sorted list of SHA-1s as text: checked when it is opened, searched by halving. Apart from the filter, of which it is
-//! the source.
+//! A sorted list of SHA-1s as text: checked when it is opened, then searched in place. Separate from the filter, which
+//! is built from such a list.
 
-use super::line::{LONGEST, Lines, Sha1, parse};
-use super::{BreachesError, Source};
+use super::line::{LONGEST, Sha1, Sha1Lines, parse};
+use super::{BreachFile, BreachesError};
 
-/// So much is looked through from line to line: a page of the disk.
+/// The range that is searched line by line at the end, in bytes: a page of the disk.
 const BLOCK: u64 = 4_096;
 
-/// A file up to this size is read from beginning to end when it is opened, in a fraction of a second.
+/// A file of up to this many bytes is checked from beginning to end when it is opened, which takes a fraction of a
+/// second.
 const SMALL: u64 = 16 << 20;
 
-/// In how many places a larger one is looked at, besides its first and last line.
+/// The number of places at which a larger file is checked, besides its first and last line.
 const SAMPLES: u64 = 512;
 
-/// The open list.
+/// An open list, which has been checked.
 #[derive(Debug)]
-pub(super) struct Sorted(Source);
+pub(super) struct Sorted(BreachFile);
 
-/// A line and where it is.
-struct Found {
+/// A line and its place in the file.
+struct FoundLine {
     begin: u64,
-    /// Where the next line begins.
+    /// The offset at which the next line begins.
     end: u64,
     sha1: Sha1,
 }
 
 impl Sorted {
-    pub fn open(source: Source) -> Result<Self, BreachesError> {
+    pub fn open(source: BreachFile) -> Result<Self, BreachesError> {
         let list = Self(source);
         if list.0.length <= SMALL {
-            let mut lines = Lines::of(&list.0);
+            let mut lines = Sha1Lines::of(&list.0);
             while lines.next()?.is_some() {}
         } else {
             list.sample().map_err(|error| match error {
@@ -41,7 +42,7 @@ impl Sorted {
     }
 
     pub fn contains(&self, sought: &Sha1) -> Result<bool, BreachesError> {
-        // Each is where a line begins, or the end.
+        // Both offsets are the beginning of a line, or the end of the file.
         let (mut low, mut high) = (0, self.0.length);
         while high - low > BLOCK {
             let found = self.line_behind(low + (high - low) / 2)?;
@@ -65,12 +66,14 @@ impl Sorted {
         Ok(false)
     }
 
-    /// The first line, the last, and some between them: each must be one, and none less than the one before.
+    /// Checks the first line, the last, and samples between them: each must be well-formed, and none less than the one
+    /// before.
     fn sample(&self) -> Result<(), BreachesError> {
         let mut before = self.line(0)?;
         let steps = (1..=SAMPLES).map(|step| self.0.length / SAMPLES * step);
         for at in steps.map(|at| at.min(self.0.length - 2 * LONGEST as u64)) {
-            // Two that are neighbours, too: a list that is sorted in parts only looks sorted from afar.
+            // Neighbours are compared too: a file of several sorted lists would pass when only distant lines were
+            // compared.
             let first = self.line_behind(at)?;
             let second = if first.end < self.0.length { self.line(first.end)? } else { self.line(first.begin)? };
             for found in [first, second] {
@@ -92,8 +95,8 @@ impl Sorted {
         Ok(())
     }
 
-    /// The first line that begins behind a place.
-    fn line_behind(&self, at: u64) -> Result<Found, BreachesError> {
+    /// Returns the first line that begins behind an offset.
+    fn line_behind(&self, at: u64) -> Result<FoundLine, BreachesError> {
         let mut bytes = [0; LONGEST];
         let read = self.0.read_at(at, &mut bytes)?;
         match bytes[..read].iter().position(|&byte| byte == b'\n') {
@@ -102,24 +105,24 @@ impl Sorted {
         }
     }
 
-    /// The line that begins there.
-    fn line(&self, begin: u64) -> Result<Found, BreachesError> {
+    /// Returns the line that begins at an offset.
+    fn line(&self, begin: u64) -> Result<FoundLine, BreachesError> {
         let mut bytes = [0; LONGEST];
         let read = self.0.read_at(begin, &mut bytes)?;
         let length = bytes[..read].iter().position(|&byte| byte == b'\n');
-        // The last one may end without a break.
+        // The last line may lack a line end.
         let last = (begin + read as u64 == self.0.length).then_some(read);
         let line = length.or(last).and_then(|length| Some((length, parse(&bytes[..length])?)));
         let (length, sha1) = line.ok_or_else(|| self.broken(begin))?;
-        Ok(Found { begin, end: (begin + length as u64 + 1).min(self.0.length), sha1 })
+        Ok(FoundLine { begin, end: (begin + length as u64 + 1).min(self.0.length), sha1 })
     }
 
     fn broken(&self, byte: u64) -> BreachesError {
         BreachesError::Broken { path: self.0.path.clone(), byte }
     }
 
-    /// Which line it is that a place is in. Reads all that is before it, which only a start that fails is worth; 0 when even
-    /// that fails.
+    /// Returns the number of the line that holds an offset, or 0 when reading fails. It reads everything before the
+    /// offset, which is acceptable only at a start that fails.
     fn number(&self, place: u64) -> u64 {
         let (mut at, mut breaks, mut bytes) = (0, 0, vec![0; 1 << 20]);
         while at < place {

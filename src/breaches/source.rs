@@ -1,4 +1,4 @@
-//! The file itself. Apart, because all forms share it, and building one of them.
+//! The open file. Separate because both forms and the builder read it.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use super::BreachesError;
 
-/// A file that is read at places of one's own choice, by many at once.
+/// A file that many tasks may read at once, at any offset.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct BreachFile {
     pub path: PathBuf,
     pub file: File,
     pub length: u64,
 }
 
-impl Source {
+impl BreachFile {
     pub fn open(path: &Path) -> Result<Self, BreachesError> {
         let unreadable = |error| BreachesError::Unreadable(path.to_owned(), error);
-        // Asked of the path: opening a pipe waits for whoever writes to it.
+        // The path is asked first, because opening a named pipe would wait for its writer.
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(unreadable(io::Error::other("it is no regular file")));
         }
@@ -29,7 +29,7 @@ impl Source {
         }
     }
 
-    /// Fills `bytes` from a place in the file; fewer than it holds at the end of the file only.
+    /// Fills `bytes` from an offset in the file. Fewer bytes are read only at the end of the file.
     pub fn read_at(&self, at: u64, mut bytes: &mut [u8]) -> Result<usize, BreachesError> {
         let mut taken = 0;
         while !bytes.is_empty() {

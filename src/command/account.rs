@@ -1,4 +1,4 @@
-//! `countersign account …`: what an operator does with accounts.
+//! `countersign account …`: creates, lists and changes accounts.
 
 use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
@@ -16,10 +16,10 @@ use crate::domain::{
 use crate::hashing::PasswordHasher;
 use crate::store::{AccountOrder, AccountPage, Purpose};
 
-/// Accounts that are read at once.
+/// The number of accounts in one page.
 const PAGE: usize = 500;
 
-/// Who is to be created.
+/// The names of an account that is to be created.
 struct New {
     handle: String,
     name: String,
@@ -29,10 +29,9 @@ struct New {
     verified: bool,
 }
 
-/// Runs one command.
 pub async fn account(settings: &Settings, printed: Printed<AccountCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
-    // There is nothing to do in a database that is not there; most likely another one was meant.
+    // A database that does not exist has no accounts to change; most likely its address is wrong.
     let purpose = match command {
         AccountCommand::Create { .. } => Purpose::Operate,
         _ => Purpose::OperateExisting,
@@ -105,7 +104,7 @@ async fn create(settings: &Settings, operator: &Operator, output: Output, new: N
     let handle = Handle::parse(&new.handle).map_err(|why| CommandError::Invalid("username or email", why))?;
     let identity = identity(operator, &handle, &new).await?;
     if operator.find(&handle).await?.is_none() {
-        // Before anybody types one: the file may be of no use.
+        // The file of breached passwords is checked before anybody types a password.
         let password = new_password(settings, &PasswordContext::of(&identity)).await?;
         let hasher = PasswordHasher::start(settings.hash_params.clone(), kernel(settings)?, 1, 1)?;
         if let Some(id) = operator.create(&hasher, identity, new.firm.is_some(), password).await? {
@@ -117,12 +116,12 @@ async fn create(settings: &Settings, operator: &Operator, output: Output, new: N
             return output.changed(&format!("created {handle} ({id})"), made, true);
         }
     }
-    // Repeating it is safe, as a set-up script does; and it never changes a password.
+    // Set-up scripts repeat the command. It succeeds when the account exists, and never changes a password.
     let there = find(operator, &new.handle).await?;
     output.changed(&format!("{handle} exists already; nothing was changed"), shown(operator, &there).await?, false)
 }
 
-/// Who the new account will be.
+/// Returns the identity of the new account.
 async fn identity(operator: &Operator, handle: &Handle, new: &New) -> Result<Identity, CommandError> {
     let email: Email = match handle {
         Handle::Username(_) if !(new.name.is_empty() && new.firm_name.is_empty() && new.firm.is_none()) => {
@@ -204,7 +203,7 @@ async fn rename(operator: &Operator, output: Output, handle: &str, name: &str) -
     output.changed(&format!("{target}{already} has the {what} {name}"), shown(operator, &target).await?, changed)
 }
 
-/// An account that is there, and what it was named by.
+/// An account that was found, and the name that found it.
 pub(super) struct Target {
     pub id: Uuid,
     name: String,
@@ -217,7 +216,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// The account of this id, or that signs in with this name. No username is as long as an id.
+/// Finds the account with this id or sign-in name. A username is always shorter than an id.
 pub(super) async fn find(operator: &Operator, name: &str) -> Result<Target, CommandError> {
     if let Ok(id) = Uuid::try_parse(name) {
         let found = operator.outline(id).await?.ok_or_else(|| CommandError::Unknown(name.to_owned()))?;
@@ -225,7 +224,7 @@ pub(super) async fn find(operator: &Operator, name: &str) -> Result<Target, Comm
     }
     let handle = parse(name)?;
     let found = operator.find(&handle).await?;
-    // A listing shows the name that an earlier version stored, and here it may lead to somebody else.
+    // A listing shows the name that an earlier version stored, and signing in by it may reach another account.
     let listed = match SignInName::username(name).ok().and_then(|name| name.once_stored) {
         Some(once_stored) => operator.find(&once_stored).await?,
         None => None,
@@ -238,7 +237,7 @@ pub(super) async fn find(operator: &Operator, name: &str) -> Result<Target, Comm
     Ok(Target { id: account.id, name: handle.to_string(), is_username })
 }
 
-/// As it is now; of what cannot be read, the id.
+/// Returns the account as it is now, or only its id when it cannot be read.
 async fn shown(operator: &Operator, target: &Target) -> Result<Value, CommandError> {
     match operator.record(target.id).await {
         Ok(Some(record)) => Ok(output::account(&record)),
@@ -252,7 +251,7 @@ pub(super) fn parse(handle: &str) -> Result<Handle, CommandError> {
     Handle::typed(handle).map_err(|why| CommandError::Invalid("username or email", why))
 }
 
-/// One that stands up to the server's settings.
+/// Reads a password and checks it against the server's policy.
 async fn new_password(settings: &Settings, context: &PasswordContext) -> Result<NewPassword, CommandError> {
     let rules = passwords::rules(settings)?;
     let password = read_password().map_err(CommandError::Password)?;
@@ -260,7 +259,7 @@ async fn new_password(settings: &Settings, context: &PasswordContext) -> Result<
     rules.judge("password", password, context).await.map_err(unfit)
 }
 
-/// What is wrong with a password, instead of that something is.
+/// Says which rule a password breaks.
 fn unfit(error: AuthError) -> CommandError {
     if let AuthError::Validation(bad) = &error
         && let Some(violation) = bad.iter().next()
@@ -270,11 +269,11 @@ fn unfit(error: AuthError) -> CommandError {
     error.into()
 }
 
-/// Asked for without echo, twice; or the first line of standard input.
+/// Asks for the password twice without echo, or reads the first line of standard input.
 fn read_password() -> io::Result<String> {
     if !io::stdin().is_terminal() {
         let mut line = String::new();
-        // More than any password; whatever follows is not read.
+        // The limit is longer than any password; the rest is not read.
         io::stdin().lock().take(8 * 1_024).read_line(&mut line)?;
         let length = line.trim_end_matches(['\n', '\r']).len();
         line.truncate(length);

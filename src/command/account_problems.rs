@@ -6,7 +6,7 @@ use super::CommandError;
 use crate::accounts::{Mend, Operator, Problem};
 use crate::config::Output;
 
-/// A line, or an object, for each problem.
+/// Prints one line or object for each problem.
 pub(super) async fn list(operator: &Operator, output: Output) -> Result<(), CommandError> {
     let mut after = None;
     loop {
@@ -22,7 +22,7 @@ pub(super) async fn list(operator: &Operator, output: Output) -> Result<(), Comm
 }
 
 fn show(output: Output, Problem { account, column, value, mend }: &Problem) -> Result<(), CommandError> {
-    // Whatever it does to a terminal, and however it looks.
+    // The value may hold control characters, and look like another one.
     let value = value.as_deref().map(|value| value.escape_default().to_string());
     let why = match value {
         Some(_) => "is not in canonical form, and so could be taken for another name",

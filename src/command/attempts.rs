@@ -1,13 +1,12 @@
-//! `countersign attempts …`: failed sign-ins, by the name that was tried, whether anybody has it or not.
+//! `countersign attempts …`: shows and forgets failed sign-ins, by the name that was tried.
 
 use super::account::parse;
 use super::{CommandError, all, operator, output};
 use crate::config::{AttemptsCommand, Printed, Settings};
 
-/// Counts that are read at once.
+/// The number of counters in one page.
 const PAGE: u32 = 500;
 
-/// Runs one command.
 pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {

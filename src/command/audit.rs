@@ -1,4 +1,4 @@
-//! `countersign audit …`: what happened, as far as AUDIT_RETENTION goes back.
+//! `countersign audit …`: searches the events of the audit trail.
 
 use uuid::Uuid;
 
@@ -9,16 +9,15 @@ use crate::config::{AuditCommand, Printed, Settings};
 use crate::domain::Action;
 use crate::store::AuditPage;
 
-/// Events that are read at once.
+/// The number of events in one page.
 const PAGE: usize = 500;
 
-/// Runs one command.
 pub async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         AuditCommand::List { account, firm, action, since, limit } => {
             let account = match account {
-                // Of an account that is gone, only the id is known.
+                // A deleted account is known by its id only.
                 Some(text) => Some(match Uuid::try_parse(&text) {
                     Ok(id) => id,
                     Err(_) => find(operator, &text).await?.id,

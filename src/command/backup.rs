@@ -1,4 +1,4 @@
-//! `countersign backup`: what the copy holds, and what it does not.
+//! `countersign backup`: copies the database, and says what the copy holds.
 
 use std::io;
 use std::path::Path;
@@ -9,9 +9,8 @@ use super::{CommandError, say};
 use crate::config::Settings;
 use crate::store::{self, Backup};
 
-/// Copies the database to a new file.
 pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError> {
-    // So that what is unfinished is removed.
+    // A signal stops the copy, and the unfinished file is removed.
     let stopped = async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::select! {
@@ -21,7 +20,7 @@ pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError
         Ok::<_, io::Error>(())
     };
     let Backup { source, counts, bytes } = tokio::select! {
-        // First to be polled: nothing is made before a signal is heard.
+        // The signals are polled first, so that no file is made before they are heard.
         biased;
         stopped = stopped => return Err(stopped.map_or_else(CommandError::from, |()| CommandError::Stopped)),
         done = store::backup(&settings.database_url, file) => done?,

@@ -1,4 +1,4 @@
-//! `countersign calibrate`: what passwords may cost on this machine, measured with the very lane that hashes them.
+//! `countersign calibrate`: measures the cost of hashing on this machine with the server's own password lane.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +11,25 @@ use crate::config::Settings;
 use crate::domain::Password;
 use crate::hashing::{HashError, PasswordHasher, Turn, cost};
 
-/// Memory in KiB and passes, beyond the floors, cheapest first.
+/// Memory in KiB and passes, beyond the minimum, cheapest first.
 const STRONGER: [(u32, u32); 5] = [(32_768, 2), (47_104, 2), (65_536, 2), (65_536, 3), (131_072, 3)];
 
-/// What was measured of one set of parameters.
-struct Row {
+/// The measurement of one set of parameters.
+struct Measurement {
     params: Params,
-    /// Of one hash while every thread is hashing.
+    /// The time of one hash while every thread is hashing.
     time: Duration,
-    /// Hashes a second, of all threads.
+    /// Hashes a second of all threads together.
     rate: f64,
 }
 
-/// Prints a table and the costliest parameters whose hash takes no longer than `target`.
+/// Prints a table, and the costliest parameters with a hash that takes no longer than `target`.
 pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) -> Result<(), CommandError> {
     let threads = settings.hash_threads();
     let until = Instant::now() + within;
     let mut costs: Vec<_> = cost::FLOORS.into_iter().chain(STRONGER).collect();
     costs.sort_by_key(|(m, t)| m * t);
-    // A third of the time goes to taking memory, and to the last hash of each.
+    // A third of the time goes to allocating memory and to the last hash of each set.
     let each = within * 2 / 3 / u32::try_from(costs.len()).unwrap_or(1);
     let kernel = kernel(settings)?;
     say(&format!("threads that hash at once: {threads}, with the kernel {kernel}"))?;
@@ -61,24 +61,24 @@ pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) 
 }
 
 /// Measures one set of parameters for `time`, with every thread hashing.
-async fn measure(params: Params, kernel: Kernel, threads: usize, time: Duration) -> Result<Row, CommandError> {
+async fn measure(params: Params, kernel: Kernel, threads: usize, time: Duration) -> Result<Measurement, CommandError> {
     let hasher = PasswordHasher::start(params.clone(), kernel, threads, threads)?;
-    // So that each thread has its memory.
+    // This first round allocates the memory of each thread.
     hash_until(&hasher, threads, Instant::now()).await?;
     let (begun, before) = (Instant::now(), hasher.stats().run);
     hash_until(&hasher, threads, begun + time).await?;
     let (elapsed, run) = (begun.elapsed(), hasher.stats().run);
     let count = (run.count() - before.count()) as f64;
     let time = Duration::from_secs_f64((run.sum - before.sum) / count);
-    Ok(Row { params, time, rate: count / elapsed.as_secs_f64() })
+    Ok(Measurement { params, time, rate: count / elapsed.as_secs_f64() })
 }
 
-/// Keeps every thread hashing until then, and for one hash at least.
+/// Keeps every thread hashing until `until`, for one hash at least.
 async fn hash_until(hasher: &PasswordHasher, threads: usize, until: Instant) -> Result<(), HashError> {
     let turn = Turn { client: None, deadline: until + Duration::from_secs(60) };
     let password = Password::parse("a password to measure with".to_owned(), 1).map_err(HashError::Failed)?;
     let mut hashing = JoinSet::new();
-    // Twice as many as there are threads, so that the next is always there.
+    // Twice as many tasks as threads keep every thread busy.
     for _ in 0..2 * threads {
         let (hasher, password) = (hasher.clone(), password.clone());
         hashing.spawn(async move {
@@ -96,8 +96,9 @@ async fn hash_until(hasher: &PasswordHasher, threads: usize, until: Instant) -> 
     Ok(())
 }
 
-/// The costliest with at least two passes that are quick enough, never less than the default; and why.
-fn recommended(rows: &[Row], target: Duration) -> (Params, String) {
+/// Returns the costliest parameters with two passes or more that are fast enough, never less than the default, and the
+/// reason.
+fn recommended(rows: &[Measurement], target: Duration) -> (Params, String) {
     let cost = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
     let default = Params::default();
     let ms = target.as_millis();
@@ -116,13 +117,13 @@ fn recommended(rows: &[Row], target: Duration) -> (Params, String) {
 mod tests {
     use std::time::Duration;
 
-    use super::{Row, recommended};
+    use super::{Measurement, recommended};
     use crate::hashing::cost;
 
     #[test]
     fn the_costliest_that_is_quick_enough_is_recommended_and_never_less_than_the_default() {
         let rows = |times: &[(&str, u64)]| -> Vec<_> {
-            let row = |(params, ms): &(&str, u64)| Row {
+            let row = |(params, ms): &(&str, u64)| Measurement {
                 params: cost::parse(params).unwrap(),
                 time: Duration::from_millis(*ms),
                 rate: 1.0,

@@ -1,4 +1,4 @@
-//! `countersign completions …`: for the shell.
+//! `countersign completions …`: prints a completion script.
 
 use std::io::{self, Write as _};
 
@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use super::CommandError;
 use crate::config::Cli;
 
-/// Prints what makes `shell` complete commands and flags.
+/// Prints a script that completes commands and flags in `shell`.
 pub fn completions(shell: Shell) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);

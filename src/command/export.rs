@@ -1,4 +1,4 @@
-//! `countersign export`: all accounts with their hashes, as `countersign import --format ndjson` reads them.
+//! `countersign export`: writes all accounts with their hashes, as `countersign import --format ndjson` reads them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -16,7 +16,7 @@ use crate::store::{self, Purpose};
 pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), CommandError> {
     let mut stop = Stop::new()?;
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
-    // Hashes on a screen stay in its history; whoever wants them there says so by `-`.
+    // A terminal keeps what it shows in its history. The argument `-` says that hashes may be shown there.
     if args.file.is_none() && io::stdout().is_terminal() {
         return Err(CommandError::ToTerminal);
     }
@@ -27,7 +27,7 @@ pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), Comman
         None => {
             let mut output = BufWriter::new(io::stdout());
             match write(&operator, &mut output, &mut stop).await {
-                // Whoever reads has read enough.
+                // The reader of the pipe has closed it, as `head` does.
                 Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 done => done.and_then(|written| require_all(written.left_out)),
             }
@@ -37,7 +37,7 @@ pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), Comman
     result
 }
 
-/// To a file with the rights of a secret, which is complete or not there.
+/// Writes to a file that only its owner may read, and that appears only when it is complete.
 async fn to_file(operator: &Operator, file: &Path, stop: &mut Stop) -> Result<(), CommandError> {
     let failed = |cause| CommandError::Export { file: file.to_owned(), cause };
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
@@ -56,7 +56,7 @@ async fn to_file(operator: &Operator, file: &Path, stop: &mut Stop) -> Result<()
     require_all(left_out)
 }
 
-/// How many accounts there were, and how many that could not be read.
+/// How many accounts were written, and how many could not be read.
 #[derive(Default)]
 struct Written {
     accounts: u64,
@@ -64,7 +64,7 @@ struct Written {
 }
 
 async fn write(operator: &Operator, output: &mut impl Write, stop: &mut Stop) -> Result<Written, CommandError> {
-    // Before anything is out.
+    // The audit trail records the export before anything is written.
     operator.tell_export().await?;
     let (mut after, mut written) = (None, Written::default());
     loop {

@@ -1,13 +1,12 @@
-//! `countersign firm …`: what an operator does with firms.
+//! `countersign firm …`: shows firms, and works with invitations.
 
 use super::{CommandError, all, operator, output};
 use crate::config::{FirmCommand, Printed, Settings};
 use crate::domain::{AuthError, Email, Role};
 
-/// Firms, or invitations, that are read at once.
+/// The number of firms or invitations in one page.
 const PAGE: u32 = 500;
 
-/// Runs one command.
 pub async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {

@@ -1,4 +1,4 @@
-//! `countersign import`: from a file to the store, batch by batch, and what was not taken, with its place and reason.
+//! `countersign import`: stores the accounts of a file batch by batch, and reports each one that was not imported.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
@@ -14,20 +14,19 @@ use super::{CommandError, operator_on, say};
 use crate::accounts::{Import, Imported};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ImportArgs, ImportFormat, Settings};
-use crate::import::{Format, Record, Source};
+use crate::import::{AccountFile, Format, Record};
 use crate::store::{self, Purpose};
 
-/// How many problems are shown; the report has all of them.
+/// How many problems are printed; the report holds all of them.
 const SHOWN: u64 = 100;
 
-/// Imports a file.
 pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), CommandError> {
     let mut stop = Stop::new()?;
-    let source = Source::open(format(args.format), &args.file, SystemClock.now()).await?;
+    let source = AccountFile::open(format(args.format), &args.file, SystemClock.now()).await?;
     let report = args.report.as_deref().map(make_report).transpose()?;
     let store = store::open(&settings.database_url, Purpose::Operate).await?;
     let operator = operator_on(&store).await?;
-    let mut run = Run { counts: Counts::default(), told: 0, report, bar: bar(&source), file: &args.file };
+    let mut run = Run { counts: ImportCounts::default(), told: 0, report, bar: bar(&source), file: &args.file };
     let result = match operator.import(args.dry_run).await {
         Ok(mut import) => {
             let read = run.read(source, &mut import, &mut stop).await;
@@ -51,20 +50,20 @@ fn format(format: ImportFormat) -> Format {
     }
 }
 
-/// What became of the accounts so far.
+/// What happened to the accounts so far.
 #[derive(Debug, Default)]
-struct Counts {
+struct ImportCounts {
     new: u64,
     unchanged: u64,
     collisions: u64,
     refused: u64,
-    /// Of those that are new: with a name that is not the one they came with.
+    /// New accounts with a name that was cleaned.
     cleaned: u64,
 }
 
 struct Run<'a> {
-    counts: Counts,
-    /// How many problems have been told.
+    counts: ImportCounts,
+    /// How many problems have been printed.
     told: u64,
     report: Option<BufWriter<File>>,
     bar: ProgressBar,
@@ -73,10 +72,15 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Stores a batch while the next one is read.
-    async fn read(&mut self, mut source: Source, import: &mut Import, stop: &mut Stop) -> Result<(), CommandError> {
+    async fn read(
+        &mut self,
+        mut source: AccountFile,
+        import: &mut Import,
+        stop: &mut Stop,
+    ) -> Result<(), CommandError> {
         let mut records = stop.unless(source.next()).await??;
         while !records.is_empty() {
-            // A batch that has begun is not given up.
+            // A batch that has begun is finished, even after a signal.
             let (taken, next) = tokio::join!(self.take(import, records), stop.unless(source.next()));
             taken?;
             records = next??;
@@ -124,7 +128,7 @@ impl Run<'_> {
         problems.into_iter().try_for_each(|(place, problem)| self.tell(place, problem))
     }
 
-    /// Names file, line and reason.
+    /// Prints the file, the line and the reason.
     fn tell(&mut self, place: u64, mut problem: Value) -> Result<(), CommandError> {
         self.told += 1;
         let reason = problem["reason"].as_str().unwrap_or_default();
@@ -134,7 +138,7 @@ impl Run<'_> {
             _ => String::new(),
         };
         if !line.is_empty() {
-            // Where nobody listens, nothing is said.
+            // Standard error may be closed.
             self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
         }
         if let Some(report) = &mut self.report {
@@ -144,13 +148,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Says what became of all, also when it ended early.
+    /// Prints the totals, also after an import that ended early.
     fn finish(mut self, dry_run: bool, result: Result<(), CommandError>) -> Result<(), CommandError> {
         self.bar.finish_and_clear();
         if let Some(report) = &mut self.report {
             report.flush().map_err(CommandError::Report)?;
         }
-        let Counts { new, unchanged, collisions, refused, cleaned } = self.counts;
+        let ImportCounts { new, unchanged, collisions, refused, cleaned } = self.counts;
         say(&format!("{}  {new}", if dry_run { "importable" } else { "imported  " }))?;
         say(&format!("unchanged   {unchanged}"))?;
         say(&format!("collisions  {collisions}"))?;
@@ -172,14 +176,14 @@ impl Run<'_> {
     }
 }
 
-/// It holds names, so it has the rights of the database.
+/// The report holds names, so only its owner may read it.
 fn make_report(file: &Path) -> Result<BufWriter<File>, CommandError> {
     let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
     made.map(BufWriter::new).map_err(CommandError::Report)
 }
 
-/// On a terminal only.
-fn bar(source: &Source) -> ProgressBar {
+/// Shows a progress bar, on a terminal only.
+fn bar(source: &AccountFile) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

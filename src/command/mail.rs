@@ -1,12 +1,11 @@
-//! `countersign mail …`: mail that was given up, which nobody but an operator can have tried again.
+//! `countersign mail …`: lists and retries mail that was given up.
 
 use super::{CommandError, all, operator, output};
 use crate::config::{MailCommand, Printed, Settings};
 
-/// Mails that are read at once.
+/// The number of mails in one page.
 const PAGE: u32 = 500;
 
-/// Runs one command.
 pub async fn mail(settings: &Settings, printed: Printed<MailCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
@@ -26,7 +25,7 @@ pub async fn mail(settings: &Settings, printed: Printed<MailCommand>) -> Result<
             output.print(|| format!("mail {id} will be sent again"), || value)
         }
         MailCommand::Retry { id: None, .. } => {
-            // What is given up once more meanwhile is before the place that was reached.
+            // A mail that is given up again meanwhile comes before the page that was reached.
             let (mut after, mut retried) = (None, 0_u64);
             loop {
                 let page = operator.dead_mail(after, PAGE).await?.found;

@@ -1,7 +1,7 @@
-//! What an operator does from the command line: `account`, `session`, `firm`, `attempts`, `mail` and `audit` with what their
-//! names say, printed by `output`; `import` and `export` with all accounts, `moving` and `backup` with all of a database,
-//! `calibrate` with the machine, `passwords` with lists of them, `completions` for the shell. `stop` is the signals that
-//! end it early.
+//! The commands of the operator. `account`, `session`, `firm`, `attempts`, `mail` and `audit` work with what their
+//! names say and print it by `output`. `import` and `export` work with all accounts, `moving` and `backup` with a whole
+//! database, `calibrate` with the machine, `passwords` with lists of passwords, `completions` with the shell. `stop`
+//! hears the signals that end a command early.
 
 mod account;
 mod account_problems;
@@ -33,7 +33,7 @@ use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
 use crate::domain::AuthError;
 use crate::hashing::HashError;
-use crate::import::SourceError;
+use crate::import::AccountFileError;
 use crate::store::{self, BackupError, MoveError, OpenError, Purpose, Store};
 
 pub use account::account;
@@ -50,115 +50,104 @@ pub use moving::migrate_store;
 pub use passwords::passwords;
 pub use session::session;
 
-/// Why a command did not do it. Each message says what to do.
+/// Why a command failed. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The database.
+    /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A use case.
+    /// A use case refused.
     #[error("{}{}", .0, cause(.0))]
     Auth(#[from] AuthError),
-    /// No thread or no memory to hash with.
+    /// There is no thread or no memory to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// An argument.
+    /// An argument is not valid.
     #[error("the {0} {1}")]
     Invalid(&'static str, &'static str),
-    /// An argument of the other kind of account.
+    /// The argument is only for accounts with an email address.
     #[error("a username account has no name and no firm: leave --name and --firm-name out")]
     NotAnEmailAccount,
-    /// Has no firm to have a role in.
+    /// The account has no firm to have a role in.
     #[error("{0} is a username account, which has no role: only email accounts have one")]
     NoRole(String),
-    /// Nobody signs in with it, or has it as id.
+    /// No account has this sign-in name or id.
     #[error("there is no account {0}")]
     Unknown(String),
-    /// One account has it as its stored name, and another one answers to it.
+    /// The name is the stored name of one account and the sign-in name of another.
     #[error(
         "{0} is the name that an earlier version stored for the account {1}, and leads to the account {2} now: name the one \
          that is meant by its id"
     )]
     Ambiguous(String, Uuid, Uuid),
-    /// The account is there, but not what the command needs of it.
+    /// The account exists, but a column that the command needs cannot be read.
     #[error(
         "the account {0} cannot be read: see `countersign account list --problems`; by its id it can be disabled, renamed \
          and deleted"
     )]
     Unreadable(String),
-    /// They have been told of by now.
+    /// Some rows could not be read; each was printed already.
     #[error(
         "{0} rows could not be read and are left out; of accounts, `countersign account list --problems` tells more"
     )]
     LeftOut(usize),
-    /// No session has this id.
     #[error("there is no session {0}, or it has ended")]
     NoSession(Uuid),
-    /// No firm has this id.
     #[error("there is no firm {0}")]
     NoFirm(Uuid),
-    /// No invitation has this id.
     #[error("there is no invitation {0}, or it can be accepted no more")]
     NoInvitation(Uuid),
-    /// No mail with this id was given up.
     #[error("there is no mail {0} that was given up")]
     NoMail(Uuid),
-    /// The terminal, or standard input.
+    /// The terminal or standard input cannot be read.
     #[error("cannot read the password: {0}")]
     Password(io::Error),
-    /// Moving.
+    /// A move to another database failed.
     #[error(transparent)]
     Move(#[from] MoveError),
-    /// A list of passwords, or the filter of one.
+    /// A list of breached passwords cannot be used.
     #[error(transparent)]
     Breaches(#[from] BreachesError),
-    /// The list that new passwords are looked up in.
+    /// The server's file of breached passwords cannot be used.
     #[error("BREACHED_PASSWORDS_FILE: {0}")]
     BreachedPasswordsFile(BreachesError),
-    /// Settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A backup.
     #[error(transparent)]
     Backup(#[from] BackupError),
-    /// The file to import.
+    /// The file to import cannot be read.
     #[error(transparent)]
-    Source(#[from] SourceError),
-    /// What was not imported has been told by now.
+    AccountFile(#[from] AccountFileError),
+    /// Some accounts were not imported; each was printed already.
     #[error("{not} of {of} accounts were not imported; to repeat it with what was corrected is safe")]
     NotAllImported {
-        /// Collisions and refusals.
+        /// The number of collisions and refusals.
         not: u64,
-        /// All.
+        /// The number of all accounts.
         of: u64,
     },
-    /// The report of an import.
+    /// The report of an import cannot be written.
     #[error("cannot write the report: {0}")]
     Report(io::Error),
-    /// The file of an export.
+    /// The file of an export cannot be written.
     #[error("cannot write {}: {cause}", file.display())]
-    Export {
-        /// As given.
-        file: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// Where everybody can read them.
+    Export { file: PathBuf, cause: io::Error },
+    /// Hashes would be shown on a terminal.
     #[error("password hashes are not for a screen: name a file, or - if you mean it")]
     ToTerminal,
-    /// An import by Ctrl-C, or a service manager.
+    /// A signal stopped an import.
     #[error("stopped before the end; what was imported stays, and to begin again goes on from there")]
     ImportStopped,
-    /// Ctrl-C, or a service manager.
+    /// A signal stopped the command.
     #[error("stopped before it was done; nothing was kept")]
     Stopped,
-    /// Standard output.
+    /// Standard output cannot be written.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
 }
 
 impl CommandError {
-    /// What the process ends with: 3 when there is no such thing as was named, else 1.
+    /// Returns the exit code of the process: 3 when the named thing does not exist, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Unknown(_) | Self::NoSession(_) | Self::NoFirm(_) | Self::NoInvitation(_) | Self::NoMail(_) => 3,
@@ -167,7 +156,7 @@ impl CommandError {
     }
 }
 
-/// Works with a database that must be there.
+/// Opens a database that must exist.
 async fn operator(
     settings: &Settings,
     work: impl AsyncFnOnce(&Operator) -> Result<(), CommandError>,
@@ -189,8 +178,8 @@ async fn operator_for(
     result
 }
 
-/// By the clock of the database. What a command ends is remembered for a time that is counted from now, and the clock of an
-/// operator's machine may be wrong without anybody's having noticed.
+/// Uses the clock of the database: revocations are kept for a time that counts from now, and the clock of an operator's
+/// machine may be wrong.
 async fn operator_on(store: &Arc<dyn Store>) -> Result<Operator, CommandError> {
     let clock: Arc<dyn Clock> = match store.time().await.map_err(AuthError::from)? {
         Some(time) => Arc::new(SetClock::to(time)),
@@ -199,8 +188,8 @@ async fn operator_on(store: &Arc<dyn Store>) -> Result<Operator, CommandError> {
     Ok(Operator::new(Arc::clone(store), clock))
 }
 
-/// Shows all that `read` gives, page after page: `place` is where one ends. What cannot be read is told where errors go, and
-/// makes the command fail at its end.
+/// Prints every item that `read` returns, page after page. Rows that cannot be read are printed on standard error, and
+/// make the command fail at its end.
 async fn all<T, P>(
     mut read: impl AsyncFnMut(Option<P>) -> Result<Listed<T>, AuthError>,
     place: impl Fn(&T) -> P,
@@ -218,12 +207,12 @@ async fn all<T, P>(
     }
 }
 
-/// What was shown or written is whole but for those that were told of; whoever goes on from here should know.
+/// Fails when rows were left out, so that a script notices.
 fn require_all(left_out: usize) -> Result<(), CommandError> {
     if left_out == 0 { Ok(()) } else { Err(CommandError::LeftOut(left_out)) }
 }
 
-/// Tells where errors go of what could not be read, and how much that is.
+/// Prints the rows that cannot be read on standard error, and returns their number.
 fn tell(unreadable: &[Unreadable]) -> usize {
     for row in unreadable {
         let _ = writeln!(io::stderr(), "countersign: {row}");
@@ -231,18 +220,18 @@ fn tell(unreadable: &[Unreadable]) -> usize {
     unreadable.len()
 }
 
-/// What a use case's error hides from clients, the operator may see.
+/// Returns the inner error, which clients must not see and operators may.
 fn cause(error: &AuthError) -> String {
     std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
-/// What passwords are hashed with. A command has no log, so what there is to say of it goes where errors go.
+/// Returns the code that hashes passwords. A command has no log, so its warning is printed on standard error.
 fn kernel(settings: &Settings) -> Result<Kernel, HashError> {
     let warn = |warning: &str| drop(writeln!(io::stderr(), "countersign: {warning}"));
     Ok(settings.hash_kernel.kernel(warn)?)
 }
 
-/// As `println!`, but for an output that is closed early: `countersign account list | head`.
+/// Prints like `println!`, but returns an error when the output is closed early: `countersign account list | head`.
 fn say(line: &str) -> Result<(), CommandError> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

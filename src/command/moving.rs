@@ -1,4 +1,4 @@
-//! `countersign migrate-store`: what was moved, and what there is to do next.
+//! `countersign migrate-store`: copies a database, and says what to do next.
 
 use secrecy::{ExposeSecret as _, SecretString};
 

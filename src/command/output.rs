@@ -1,5 +1,5 @@
-//! What commands print of what they found: lines for people, or JSON for programs, one object a line with names that do not
-//! change. Apart from the commands, so that the same thing looks the same everywhere.
+//! The output of commands: lines for people, or JSON for programs, one object a line with stable names. Separate so
+//! that the same thing looks the same in every command.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -10,7 +10,7 @@ use crate::config::Output;
 use crate::domain::{AuditEvent, Handle, Identity};
 
 impl Output {
-    /// Prints one thing, in the form that is asked for.
+    /// Prints one thing in the requested form.
     pub(super) fn print(
         self,
         line: impl FnOnce() -> String,
@@ -22,7 +22,7 @@ impl Output {
         })
     }
 
-    /// Prints what became of an account.
+    /// Prints what was changed about an account.
     pub(super) fn changed(self, line: &str, shown: Value, changed: bool) -> Result<(), CommandError> {
         self.print(
             || line.to_owned(),
@@ -62,7 +62,7 @@ pub(super) fn account_line(AccountRecord { account, .. }: &AccountRecord) -> Str
     format!("{id}  {status:8}  {}  {handle}", timestamp(account.created_at))
 }
 
-/// All about it, a line each, as its JSON has it.
+/// Returns all fields of a JSON object, one a line.
 pub(super) fn in_full(value: &Value) -> String {
     let Value::Object(fields) = value else { return value.to_string() };
     let line = |(name, value): (&String, &Value)| match value {
@@ -135,7 +135,7 @@ pub(super) fn mail_line(DeadMail { id, kind, recipient, attempts, died_at, cause
     format!("{id}  {}  {attempts:>3}  {:16}  {recipient}  {cause}", timestamp(*died_at), kind.as_str())
 }
 
-/// Under its name where there is an account, for the names that were tried are not kept.
+/// Shows the counter by the name of its account, because names that were tried are not stored.
 pub(super) fn spent(spent: &SpentAttempts) -> Value {
     let handle = spent.account.as_ref().map(|account| account.identity.handle());
     let mut value = attempts(handle.as_ref().map(Handle::as_str), spent.state);

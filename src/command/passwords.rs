@@ -1,5 +1,5 @@
-//! `countersign passwords …`: what an operator does with lists of passwords; and what new passwords of the command line are
-//! judged by, which are the server's settings.
+//! `countersign passwords …`: works with lists of breached passwords. It also reads the server's rules for new
+//! passwords, which commands apply too.
 
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
@@ -14,7 +14,6 @@ use crate::accounts::PasswordRules;
 use crate::breaches::{self, Breaches, Built, Fingerprint};
 use crate::config::{PasswordsCommand, Settings};
 
-/// Runs one command.
 pub async fn passwords(command: PasswordsCommand) -> Result<(), CommandError> {
     match command {
         PasswordsCommand::BuildFilter { input, output, bits } => {
@@ -24,7 +23,7 @@ pub async fn passwords(command: PasswordsCommand) -> Result<(), CommandError> {
     }
 }
 
-/// What `countersign account create` judges a password by.
+/// Returns the rules that `countersign account create` applies to a password.
 pub(super) fn rules(settings: &Settings) -> Result<PasswordRules, CommandError> {
     let file = settings.passwords.breached_passwords_file.as_deref();
     let breaches = file.map(Breaches::open).transpose().map_err(CommandError::BreachedPasswordsFile)?;
@@ -46,7 +45,7 @@ async fn build_filter(input: PathBuf, output: PathBuf, fingerprint: Fingerprint)
     tokio::pin!(building);
     let built = tokio::select! {
         built = &mut building => built,
-        // Waited for, so that what is unfinished is removed.
+        // The work is waited for, so that it removes its unfinished file.
         _ = async { tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} } } => {
             stop.store(true, Ordering::Relaxed);
             building.await
@@ -61,7 +60,7 @@ async fn build_filter(input: PathBuf, output: PathBuf, fingerprint: Fingerprint)
     say("Set BREACHED_PASSWORDS_FILE to it.")
 }
 
-/// How far it is, for who looks at a terminal. What cannot be written there is not missed.
+/// Shows the progress on a terminal. Errors of writing there are ignored.
 struct Progress {
     terminal: Option<io::Stderr>,
     percent: Option<u64>,

@@ -1,13 +1,12 @@
-//! `countersign session …`: what an operator does with sessions. A running server hears of those that end within a second.
+//! `countersign session …`: lists and ends sessions. A running server hears of ended sessions within a second.
 
 use super::account::find;
 use super::{CommandError, all, operator, output};
 use crate::config::{Printed, SessionCommand, Settings};
 
-/// Sessions that are read at once.
+/// The number of sessions in one page.
 const PAGE: u32 = 500;
 
-/// Runs one command.
 pub async fn session(settings: &Settings, printed: Printed<SessionCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
@@ -33,7 +32,7 @@ pub async fn session(settings: &Settings, printed: Printed<SessionCommand>) -> R
                 || serde_json::json!({ "account_id": account, "id": id, "ended": 1 }),
             )
         }
-        // The command line asks for one of them.
+        // clap requires one of the two arguments.
         SessionCommand::End { id: None, all_of: None } => Ok(()),
     })
     .await

@@ -1,5 +1,5 @@
-//! The signals that ask a command to stop. Apart from the commands because a long one that is stopped says how far it came,
-//! or takes back what is unfinished.
+//! The signals that ask a command to stop. Separate because a long command that is stopped says how far it came, or
+//! removes what is unfinished.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::CommandError;
 
-/// Hears SIGTERM and Ctrl-C, from when it is made.
+/// Hears SIGTERM and Ctrl-C from its creation on.
 pub(super) struct Stop {
     terminate: Signal,
     interrupt: Signal,
@@ -18,7 +18,7 @@ impl Stop {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// What `work` gives, unless a signal comes first.
+    /// Returns the result of `work`, or an error when a signal comes first.
     pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CommandError> {
         tokio::select! {
             biased;

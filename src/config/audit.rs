@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::duration;
 
-/// What is kept of what happened.
+/// How long the audit trail is kept.
 #[derive(Debug, Clone, Args)]
 pub struct AuditSettings {
-    /// How long the audit trail is kept
+    /// How long events of the audit trail are kept
     #[arg(long, env, global = true, default_value = "365d", value_parser = duration)]
     pub audit_retention: Duration,
 }

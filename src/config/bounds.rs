@@ -1,5 +1,5 @@
-//! The settings of what clients may hold of the server at a time: connections, calls and bytes of bodies, in all and by address.
-//! Apart from the others, for they are one decision. `server/bounds` keeps to them.
+//! The limits of what clients may hold at a time: connections, calls and bytes of request bodies, in all and for one
+//! address. Separate because they are one decision, which `transport/bounds` enforces.
 
 use std::time::Duration;
 
@@ -8,80 +8,82 @@ use clap::Args;
 use super::{duration, number};
 use crate::hashing::machine;
 
-/// What may be held at a time. IPv6 counts by /64.
+/// The limits of what clients may hold at a time. IPv6 addresses are counted by /64.
 #[derive(Debug, Clone, Args)]
 pub struct BoundSettings {
-    /// How many connections may be open; more wait until one ends
+    /// How many connections may be open; further ones wait until one ends
     #[arg(long, env, global = true, default_value = "20000", value_parser = number::<1_000_000>)]
     pub max_connections: usize,
 
-    /// How many of them may be of one address, unless it is a trusted proxy; more are closed at once
+    /// How many connections one address may have, unless it is a trusted proxy; further ones are closed at once
     /// [default: 12000, or MAX_CONNECTIONS where that is less]
     #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
     pub max_connections_per_address: Option<usize>,
 
-    /// After how long a connection is asked to end, so that a balancer can spread clients anew
+    /// The age at which a connection is asked to end, so that a load balancer can spread clients anew
     #[arg(long, env, global = true, default_value = "1h", value_parser = duration)]
     pub max_connection_age: Duration,
 
-    /// How many calls may be under way, streams aside; more are refused as OVERLOADED
+    /// How many calls may be under way, streams not counted; further ones are refused as OVERLOADED
     #[arg(long, env, global = true, default_value = "8000", value_parser = number::<1_000_000>)]
     pub max_calls: usize,
 
-    /// How many of them may be of one address [default: 2000, or MAX_CALLS where that is less]
+    /// How many calls one address may have under way [default: 2000, or MAX_CALLS where that is less]
     #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
     pub max_calls_per_address: Option<usize>,
 
-    /// How much of request bodies may be held until they are whole, as in 64MiB; what arrives slowest is refused as OVERLOADED
+    /// How many bytes of incomplete request bodies may be held, as in 64MiB; beyond that, the slowest request is
+    /// refused as OVERLOADED
     #[arg(long, env, global = true, default_value = "64MiB", value_parser = bytes)]
     pub max_body_bytes: usize,
 
-    /// How much of that may be of one address [default: 16MiB, or MAX_BODY_BYTES where that is less]
+    /// How many bytes of incomplete request bodies one address may have [default: 16MiB, or MAX_BODY_BYTES where that
+    /// is less]
     #[arg(long, env, global = true, value_parser = bytes)]
     pub max_body_bytes_per_address: Option<usize>,
 }
 
-/// Bounds that cannot be kept.
+/// Why the limits cannot be enforced.
 #[derive(Debug, thiserror::Error)]
 pub enum BoundsError {
-    /// One address would have more than all of them.
+    /// One address would be allowed more than all addresses together.
     #[error("{0}_PER_ADDRESS must not be more than {0}")]
     MoreThanAll(&'static str),
-    /// More memory than there is.
+    /// The limits allow more memory than there is.
     #[error("{setting} lets clients take {need} MiB of memory, and there are {have}: lower it")]
     Memory {
-        /// The setting.
+        /// The name of the setting.
         setting: &'static str,
-        /// What it may come to, in MiB.
+        /// The memory that the setting may take, in MiB.
         need: u64,
-        /// What the machine or its container has, in MiB.
+        /// The memory of the machine or container, in MiB.
         have: u64,
     },
 }
 
-/// The largest body that is read, and the largest head: the least that a call may need.
+/// The largest body and the largest head, in bytes: the least that a call may need.
 const MESSAGE: usize = 64 * 1_024;
 const HEAD: u64 = 16 * 1_024;
 
 const MIB: u64 = 1_024 * 1_024;
 
 impl BoundSettings {
-    /// Of [`Self::max_connections`], what one address may have.
+    /// Returns the part of [`Self::max_connections`] that one address may have.
     pub fn connections_of_one(&self) -> usize {
         self.max_connections_per_address.unwrap_or(12_000.min(self.max_connections))
     }
 
-    /// Of [`Self::max_calls`], what one address may have.
+    /// Returns the part of [`Self::max_calls`] that one address may have.
     pub fn calls_of_one(&self) -> usize {
         self.max_calls_per_address.unwrap_or(2_000.min(self.max_calls))
     }
 
-    /// Of [`Self::max_body_bytes`], what one address may have.
+    /// Returns the part of [`Self::max_body_bytes`] that one address may have.
     pub fn body_bytes_of_one(&self) -> usize {
         self.max_body_bytes_per_address.unwrap_or((16 * 1_024 * 1_024).min(self.max_body_bytes))
     }
 
-    /// Refuses what cannot be kept.
+    /// Checks that the limits go together and fit into memory.
     pub fn check(&self) -> Result<(), BoundsError> {
         for (setting, all, of_one) in [
             ("MAX_CONNECTIONS", self.max_connections, self.connections_of_one()),
@@ -94,7 +96,7 @@ impl BoundSettings {
         }
         let Some(have) = machine::memory() else { return Ok(()) };
         for (setting, need) in [
-            // A connection may have a head half-sent, and a call keeps its head until it is answered.
+            // A connection may hold a half-sent head, and a call holds its head until it is answered.
             ("MAX_CONNECTIONS", self.max_connections as u64 * HEAD),
             ("MAX_CALLS", self.max_calls as u64 * HEAD),
             ("MAX_BODY_BYTES", self.max_body_bytes as u64),
@@ -107,7 +109,7 @@ impl BoundSettings {
     }
 }
 
-/// `64KiB`, `64MiB`, `1GiB`: a whole number and a unit, no less than one message.
+/// Reads `64KiB`, `64MiB` or `1GiB`: a whole number with a unit, no less than one message.
 fn bytes(text: &str) -> Result<usize, &'static str> {
     const FORM: &str =
         "write a whole number and a unit, as in 64KiB, 64MiB or 1GiB, of at least 64KiB, which is one message";

@@ -1,27 +1,28 @@
-//! The settings of guessing budgets by address. Apart from the others, for they are one decision. By account there is no
-//! setting: those numbers are the same everywhere (`budgets::schedule`).
+//! The hourly limits of failed sign-ins, registrations and mail requests for one address. Separate because they are one
+//! decision. The limits for one account are not settings: they are the same everywhere (`budgets::schedule`).
 
 use clap::Args;
 
 use super::number;
 
-/// How often an address may do what, IPv6 by /64; and, sixteen times as often, its network.
+/// What an address may do in an hour. IPv6 addresses are counted by /64, and a network has sixteen times the limit of
+/// an address.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct BudgetSettings {
-    /// How often an hour an address may fail to sign in; 0 is without limit
+    /// How many failed sign-ins an address may have in an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "100", value_parser = per_hour)]
     pub login_failures_per_address: u32,
 
-    /// How often an hour an address may register, or try to; 0 is without limit
+    /// How many registrations an address may attempt in an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "60", value_parser = per_hour)]
     pub registrations_per_address: u32,
 
-    /// How often an hour an address may ask for mail; 0 is without limit
+    /// How many mails an address may ask for in an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "20", value_parser = per_hour)]
     pub mail_requests_per_address: u32,
 }
 
-/// A whole number, at most a million.
+/// Reads a whole number, at most a million.
 fn per_hour(text: &str) -> Result<u32, &'static str> {
     const FORM: &str = "write a whole number of at most 1000000; 0 is without limit";
     if text == "0" {

@@ -1,4 +1,4 @@
-//! The arguments of `calibrate`. Apart from the settings because they are of one run.
+//! The arguments of `calibrate`. Separate from the settings because they belong to one run.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use clap::Args;
 
 use super::{duration, number};
 
-/// How long hashes may take, and how long to measure.
+/// The time that hashes may take, and the time to measure for.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct CalibrateArgs {
-    /// The longest that a hash may take while every thread is hashing
+    /// The longest time that a hash may take while every thread is hashing
     #[arg(long, default_value = "50ms", value_parser = milliseconds)]
     pub target: Duration,
-    /// How long to measure, about: longer is steadier
+    /// About how long to measure; longer is steadier
     #[arg(long, default_value = "12s", value_parser = duration)]
     pub within: Duration,
 }
 
-/// `50ms`: a positive whole number of milliseconds, at most ten seconds.
+/// Reads `50ms`: a positive whole number of milliseconds, at most ten seconds.
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {
     let number = text.strip_suffix("ms").and_then(|digits| number::<10_000>(digits).ok());
     number.map(|n| Duration::from_millis(n as u64)).ok_or("write milliseconds, as in 50ms, of at most 10000ms")

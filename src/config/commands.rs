@@ -1,5 +1,5 @@
-//! What to do with accounts, sessions, firms, failed sign-ins, mail and the audit trail from the command line. Apart from the
-//! settings, which are the same for every command.
+//! The commands for accounts, sessions, firms, failed sign-ins, mail and the audit trail. Separate from the settings,
+//! which are the same for every command.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use uuid::Uuid;
 
 use super::{duration, number};
 
-/// How what was found is printed.
+/// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people
+    /// A table for people to read
     Table,
-    /// For programs: one JSON object a line
+    /// JSON for programs, one object a line
     Json,
 }
 
-/// Something to do, and how it is told.
+/// A command and the form of its output.
 #[derive(Debug, Args)]
 pub struct Printed<C: Subcommand> {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "table", global = true)]
     pub output: Output,
-    /// What to do.
+    /// The command that is run.
     #[command(subcommand)]
     pub command: C,
 }
 
-/// What to do with accounts.
+/// The commands for accounts.
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
     /// Create an account, whether registration is open or not; safe to repeat
     ///
-    /// The password is asked for, or read from standard input when that is no terminal.
+    /// The password is asked for on a terminal, and read from standard input otherwise.
     Create {
         /// A username, or an email address (which has an @)
         handle: String,
@@ -43,38 +43,38 @@ pub enum AccountCommand {
         /// The name of the new firm, for an email account
         #[arg(long, default_value = "")]
         firm_name: String,
-        /// In place of --firm-name, the id of a firm that is there
+        /// The id of an existing firm, instead of --firm-name
         #[arg(long, conflicts_with = "firm_name")]
         firm: Option<Uuid>,
-        /// What it may do in the firm of --firm
+        /// The role of the account in the firm of --firm
         #[arg(long, default_value = "user", value_parser = ["admin", "user", "viewer"], requires = "firm")]
         role: String,
-        /// The email address needs no proof any more
+        /// The email address counts as verified
         #[arg(long)]
         verified: bool,
     },
     /// List accounts: id, status, time of registration, username or email
     List {
-        /// Only those of this firm
+        /// Only accounts of this firm
         #[arg(long)]
         firm: Option<Uuid>,
-        /// Only those whose username or email begins so; they are listed by it
+        /// Only accounts with a username or email that begins so, in that order
         #[arg(long)]
         prefix: Option<String>,
-        /// Only those with this role
+        /// Only accounts with this role
         #[arg(long, value_parser = ["admin", "user", "viewer"])]
         role: Option<String>,
-        /// Only those with this status
+        /// Only accounts with this status
         #[arg(long, value_parser = ["active", "inactive"])]
         status: Option<String>,
-        /// At most so many [default: all]
+        /// The largest number of accounts [default: all]
         #[arg(long, value_parser = number::<1_000_000_000>)]
         limit: Option<usize>,
-        /// In place of accounts, what is wrong with any: id, column, value, why, and the command that mends it
+        /// List what is wrong with accounts instead: id, column, value, reason, and the command that mends it
         #[arg(long, conflicts_with_all = ["firm", "prefix", "role", "status", "limit"])]
         problems: bool,
     },
-    /// Show all about an account
+    /// Show everything about an account
     Show {
         /// A username, an email address, or an id
         handle: String,
@@ -89,29 +89,29 @@ pub enum AccountCommand {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// Change what an email account may do within its firm and end all its sessions
+    /// Change the role of an email account within its firm and end all its sessions
     Role {
         /// An email address, or an id
         handle: String,
-        /// The new role
+        /// The role that it gets
         #[arg(value_parser = ["admin", "user", "viewer"])]
         role: String,
     },
-    /// Change the username of an account, or the name of the person of an email account; ends no session
+    /// Change the username of an account, or the person's name of an email account; ends no session
     Rename {
         /// A username, an email address, or an id
         handle: String,
-        /// The new name
+        /// The name that it gets
         name: String,
     },
     /// Set the password of an account and end all its sessions
     ///
-    /// The password is asked for, or read from standard input when that is no terminal.
+    /// The password is asked for on a terminal, and read from standard input otherwise.
     Password {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// Let an account administer the whole service, or no longer
+    /// Let an account administer the whole service, or take that right away
     #[command(subcommand)]
     PlatformAdmin(PlatformAdminCommand),
     /// Delete an account for good and end all its sessions
@@ -121,126 +121,126 @@ pub enum AccountCommand {
     },
 }
 
-/// Who administers the whole service.
+/// The commands that grant and revoke platform administration.
 #[derive(Debug, Subcommand)]
 pub enum PlatformAdminCommand {
-    /// It does from now on
+    /// Let the account administer the whole service
     Grant {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// It does no longer
+    /// Take the right to administer the service away
     Revoke {
         /// A username, an email address, or an id
         handle: String,
     },
 }
 
-/// What to do with sessions.
+/// The commands for sessions.
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
-    /// List the live sessions of an account, the newest first: id, beginning, latest token, address, program
+    /// List the live sessions of an account, the newest first: id, start, latest token, address, program
     List {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// End one session, or all of an account
+    /// End one session, or all sessions of an account
     End {
         /// The id of a session
         #[arg(required_unless_present = "all_of")]
         id: Option<Uuid>,
-        /// A username, an email address, or an id: ends all its sessions
+        /// A username, an email address, or an id: all its sessions end
         #[arg(long, value_name = "HANDLE", conflicts_with = "id")]
         all_of: Option<String>,
     },
 }
 
-/// What to do with firms.
+/// The commands for firms.
 #[derive(Debug, Subcommand)]
 pub enum FirmCommand {
-    /// List firms: id, time of their making, number of accounts, name
+    /// List firms: id, time of creation, number of accounts, name
     List,
-    /// Show a firm
+    /// Show one firm by its id
     Show {
-        /// Its id
+        /// The id of the firm
         id: Uuid,
     },
     /// Invite an email address to a firm; a running server sends the link
     Invite {
-        /// The firm's id
+        /// The id of the firm
         id: Uuid,
-        /// Who is invited
+        /// The email address to invite
         email: String,
-        /// What the account will be allowed
+        /// The role that the account will have
         #[arg(long, default_value = "user", value_parser = ["admin", "user", "viewer"])]
         role: String,
     },
-    /// List the invitations to a firm that can be accepted, the newest first: id, making, end, role, email
+    /// List the open invitations to a firm, the newest first: id, time of creation, expiry, role, email
     Invitations {
-        /// The firm's id
+        /// The id of the firm
         id: Uuid,
     },
-    /// Withdraw an invitation: its link is void
+    /// Withdraw an invitation, so that its link is void
     Revoke {
-        /// The invitation's id
+        /// The id of the invitation
         invitation: Uuid,
     },
 }
 
-/// What to do with failed sign-ins.
+/// The commands for failed sign-ins.
 #[derive(Debug, Subcommand)]
 pub enum AttemptsCommand {
-    /// List what has used its free attempts up: failures, the latest, until when it is blocked, what was tried, whose it is
+    /// List the accounts that have used up their free attempts: failures, the latest, blocked until, kind, account
     ///
-    /// What was tried is `login`, or `change` where a password was asked for within a session. The names that were tried are
-    /// not kept: of one that nobody has, there is nothing to show.
+    /// The kind is `login`, or `change` where a password was asked for within a session. Names that were tried are not
+    /// stored, so a name without an account is not shown.
     List,
-    /// Show how many sign-ins have failed in a row, and when the next may be tried
+    /// Show how many sign-ins have failed in a row, and when the next one is allowed
     Show {
         /// A username or an email address
         handle: String,
     },
-    /// Forget them, so that the next may be tried at once
+    /// Forget the failed sign-ins, so that the next one is allowed at once
     Clear {
         /// A username or an email address
         handle: String,
     },
 }
 
-/// What to do with mail.
+/// The commands for undelivered mail.
 #[derive(Debug, Subcommand)]
 pub enum MailCommand {
-    /// List the mails that were given up: id, when, number of attempts, kind, recipient, why
+    /// List the mails that were given up: id, time, attempts, kind, recipient, reason
     List,
-    /// Have mail that was given up tried again, by a running server or the next one that starts
+    /// Queue mail that was given up again, for a running server or the next one that starts
     Retry {
         /// The id of a mail
         #[arg(required_unless_present = "all")]
         id: Option<Uuid>,
-        /// All that was given up
+        /// Every mail that was given up
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },
 }
 
-/// What to do with the audit trail.
+/// The commands for the audit trail.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// List what happened, the newest first: time, action, result, who, on whom, from where, detail
+    /// List events, the newest first: time, action, result, actor, subject, address, detail
     List {
-        /// Only what this account did and what was done to it: a username, an email address, or an id
+        /// Only events by or about this account: a username, an email address, or an id
         #[arg(long)]
         account: Option<String>,
-        /// Only what concerns this firm
+        /// Only events about this firm
         #[arg(long)]
         firm: Option<Uuid>,
         /// Only this action, as in `login`
         #[arg(long)]
         action: Option<String>,
-        /// Only what happened so long ago or later, as in 90s, 15m, 1h or 30d
+        /// Only events that are at most this old, as in 90s, 15m, 1h or 30d
         #[arg(long, value_parser = duration)]
         since: Option<Duration>,
-        /// At most so many
+        /// The largest number of events
         #[arg(long, default_value = "100", value_parser = number::<1_000_000_000>)]
         limit: usize,
     },

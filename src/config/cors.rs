@@ -1,20 +1,21 @@
-//! Which pages of other origins may call, and with which request headers. Apart from the other settings because both have
-//! a form of their own.
+//! The settings of CORS: which pages of other origins may call, and with which request headers. Separate because both
+//! have a form of their own.
 
 use clap::Args;
 use http::HeaderName;
 
-use super::origin::{self, Origin};
+use super::origin::{self, AllowedOrigin};
 
-/// CORS.
+/// The settings of CORS.
 #[derive(Debug, Clone, Args)]
 pub struct CorsSettings {
-    /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
+    /// The origins that browsers may call from, separated by commas; `localhost` is that host on any port, `*` is any
+    /// origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
-    pub cors_allowed_origins: Vec<Origin>,
+    pub cors_allowed_origins: Vec<AllowedOrigin>,
 
-    /// The request headers that their pages may send beside those of the APIs, separated by commas; `*` is whatever they ask
-    /// for, but for those that proxies set
+    /// The request headers that their pages may send beside those of the APIs, separated by commas; `*` allows every
+    /// header that a page asks for, except those that proxies set
     #[arg(long, env, global = true, default_value = "*", value_delimiter = ',', value_parser = parse)]
     pub cors_allow_headers: Vec<RequestHeader>,
 }
@@ -22,22 +23,21 @@ pub struct CorsSettings {
 /// A request header that pages of other origins may send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestHeader {
-    /// Every one.
     Any,
-    /// This one.
+    /// The header of this name.
     Exact(HeaderName),
 }
 
 impl RequestHeader {
-    /// Whether a page may send a header of this name at all. Of some, services behind a proxy believe that the proxy set
-    /// them: where a request comes from, and who sends it.
+    /// Whether a page may send a header of this name at all. Services behind a proxy trust the proxy to set some
+    /// headers, such as those that tell where a request comes from and which user sends it.
     pub fn is_for_pages(name: &HeaderName) -> bool {
         let name = name.as_str();
         !matches!(name, "forwarded" | "x-real-ip") && !name.starts_with("x-forwarded-") && !name.starts_with("x-auth-")
     }
 }
 
-/// `*`, or a header's name.
+/// Reads `*` or the name of a header.
 fn parse(text: &str) -> Result<RequestHeader, &'static str> {
     match text.trim() {
         "*" => Ok(RequestHeader::Any),

@@ -1,4 +1,4 @@
-//! The arguments of `import` and `export`. Apart from the settings because they are of one run each.
+//! The arguments of `import` and `export`. Separate from the settings because they belong to one run.
 
 use std::path::PathBuf;
 
@@ -9,23 +9,23 @@ use clap::{Args, ValueEnum};
 pub struct ImportArgs {
     /// The file to read; `-` is standard input
     pub file: PathBuf,
-    /// What it is written in
+    /// The format of the file
     #[arg(long, value_enum)]
     pub format: ImportFormat,
-    /// Only tell what would become of each account
+    /// Only tell what would happen to each account
     #[arg(long)]
     pub dry_run: bool,
-    /// A file to write what was not imported to, and why: a JSON object a line
+    /// A file for the accounts that were not imported, with the reason: one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
 
-/// What a file of accounts is written in.
+/// The format of a file of accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ImportFormat {
-    /// A JSON object a line, as `countersign export` writes it
+    /// One JSON object a line, as `countersign export` writes it
     Ndjson,
-    /// A mongoexport of the collection `users`, an object a line
+    /// A mongoexport of the collection `users`, one object a line
     MongoUsers,
     /// The SQLite file with the table `users`
     UsernameSqlite,
@@ -33,9 +33,9 @@ pub enum ImportFormat {
     AuthUsersCsv,
 }
 
-/// Where to export to.
+/// The file to export to.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The file to make; standard output when left out or `-`
+    /// The file to write; standard output when left out or `-`
     pub file: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The settings of mail. Apart from the others, for they are one decision.
+//! The settings of mail. Separate because they are one decision.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use secrecy::SecretString;
 
 use crate::mail::{PublicUrl, Sender};
 
-/// Where mail goes, who it is from and what it says.
+/// The server, the sender and the texts of mail.
 #[derive(Clone, Default, Args)]
 pub struct MailSettings {
-    /// Where mail goes, as smtp://USER:PASSWORD@HOST:PORT, smtps://… or file:FOLDER [default: links are logged]
+    /// The mail server, as smtp://USER:PASSWORD@HOST:PORT, smtps://… or file:FOLDER [default: links are logged]
     ///
-    /// smtp:// insists on STARTTLS; without a password, ?tls=opportunistic or ?tls=none after it does not.
+    /// smtp:// insists on STARTTLS. Without a password, ?tls=opportunistic or ?tls=none at its end lifts that.
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "mail_url_file")]
     pub mail_url: Option<SecretString>,
 
@@ -20,19 +20,19 @@ pub struct MailSettings {
     #[arg(long, env, global = true)]
     pub mail_url_file: Option<PathBuf>,
 
-    /// Authorities in PEM form, which sign the mail server's certificate [default: the public ones]
+    /// Certificate authorities for the mail server, in PEM form [default: the public ones]
     #[arg(long, env, global = true)]
     pub mail_ca_file: Option<PathBuf>,
 
-    /// Who mail is from, as an address, or as a name and an address in angle brackets
+    /// The sender of mail: an address, or a name and an address in angle brackets
     #[arg(long, env, global = true, value_parser = Sender::parse)]
     pub mail_from: Option<Sender>,
 
-    /// A folder of templates, which replace those of the same names
+    /// A folder of templates, which replace the built-in templates of the same names
     #[arg(long, env, global = true)]
     pub mail_templates: Option<PathBuf>,
 
-    /// The address that people reach this service by, for links in mail [default: LISTEN_ADDR]
+    /// The address at which people reach this service, for links in mail [default: LISTEN_ADDR]
     #[arg(long, env, global = true, value_parser = PublicUrl::parse)]
     pub public_url: Option<PublicUrl>,
 }

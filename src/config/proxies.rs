@@ -1,25 +1,26 @@
-//! The proxies whose word is taken for where a request came from, and how one is written. Apart from the others for its
-//! parser. What they say is read in `server/forwarded.rs`.
+//! The trusted proxies, and how one is written. Separate for the parser. `transport/forwarded.rs` reads what the
+//! proxies say.
 
 use std::net::IpAddr;
 
 use clap::Args;
 use ipnet::IpNet;
 
-/// Who may say where a request came from.
+/// The settings of trusted proxies.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProxySettings {
-    /// Addresses and networks (10.0.0.0/8) of proxies, separated by commas: only what they say in X-Forwarded-For is believed
+    /// Addresses and networks (10.0.0.0/8) of trusted proxies, separated by commas: X-Forwarded-For is read from these
+    /// only
     #[arg(long, env, global = true, value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// An address, or a network as address and length.
+/// Reads an address, or a network as address and length.
 fn network(text: &str) -> Result<IpNet, &'static str> {
     const FORM: &str = "write addresses and networks, as in 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32";
     let text = text.trim();
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| FORM)?;
-    // Peers and hops are compared as what they are: an IPv4 address within IPv6 is one of IPv4.
+    // An IPv4 address within IPv6 is compared as the IPv4 address.
     let network = match (network.addr().to_canonical(), network) {
         (IpAddr::V4(address), IpNet::V6(network)) => {
             let length = network.prefix_len().checked_sub(96).ok_or(FORM)?;

@@ -1,4 +1,5 @@
-//! What single values mean, and which do not go together. Apart from the settings for their length.
+//! Tests of single values, and of settings that contradict each other.
+//! clap.
 
 use std::time::Duration;
 

@@ -1,13 +1,13 @@
-//! The settings of TLS, and that they are given together. Apart from the others, for they are one decision.
+//! The settings of TLS, which are given together or not at all. Separate because they are one decision.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-/// The files of TLS. Each is read anew when it changes.
+/// The files of TLS. Each is read again when it changes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsSettings {
-    /// The server's certificate in PEM form, followed by those between it and its authority: the port then speaks TLS
+    /// The server's certificate in PEM form, followed by its intermediate certificates: the port then speaks TLS
     #[arg(long, env, global = true)]
     pub tls_cert_file: Option<PathBuf>,
 
@@ -15,12 +15,13 @@ pub struct TlsSettings {
     #[arg(long, env, global = true)]
     pub tls_key_file: Option<PathBuf>,
 
-    /// Authorities in PEM form: who connects must have a certificate that one of them has signed
+    /// Certificate authorities for clients, in PEM form: a client must present a certificate that one of them has
+    /// signed
     #[arg(long, env, global = true)]
     pub tls_client_ca_file: Option<PathBuf>,
 }
 
-/// One setting of TLS without another.
+/// A setting of TLS that is given without another.
 #[derive(Debug, thiserror::Error)]
 #[error("{given} is set and {missing} is not: set TLS_CERT_FILE and TLS_KEY_FILE, or no setting of TLS")]
 pub struct IncompleteTls {
@@ -29,7 +30,7 @@ pub struct IncompleteTls {
 }
 
 impl TlsSettings {
-    /// The certificate and its key; `None` without TLS.
+    /// Returns the files of the certificate and its key, or `None` without TLS.
     pub fn pair(&self) -> Result<Option<(&Path, &Path)>, IncompleteTls> {
         let (cert, key) = ("TLS_CERT_FILE", "TLS_KEY_FILE");
         match (&self.tls_cert_file, &self.tls_key_file, &self.tls_client_ca_file) {

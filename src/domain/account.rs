@@ -7,46 +7,47 @@ use uuid::Uuid;
 
 use super::{Client, Email, FirmName, Handle, PasswordHash, PersonName, Username};
 
-/// An account as stored.
+/// An account as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Never reused.
+    /// The id, which is never reused.
     pub id: Uuid,
-    /// How it signs in.
+    /// How the account signs in.
     pub identity: Identity,
-    /// Whether it may sign in at all.
+    /// Whether the account may sign in at all.
     pub status: AccountStatus,
-    /// Counts the times that all its sessions were ended at once. A token carries the epoch of its sign-in: one of an
-    /// earlier epoch is dead. A counter rather than a time, so that no clock decides who is signed in.
+    /// How many times all sessions of the account were ended at once. A token carries the epoch of its sign-in, and a
+    /// token of an earlier epoch is revoked. It is a counter rather than a time, so that no clock decides which
+    /// sessions live.
     pub epoch: i64,
-    /// When it was registered, to the second.
+    /// The time of registration, in whole seconds.
     pub created_at: OffsetDateTime,
-    /// Whether it administers the whole service. Only the command line makes it so.
+    /// Whether the account administers the whole service. Only the command line grants that.
     pub platform_admin: bool,
 }
 
-/// How an account signs in, and what comes with that.
+/// How an account signs in, and the data that belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// By username.
+    /// An account that signs in by username.
     Username(Username),
-    /// By email; belongs to a firm.
+    /// An account that signs in by email, and belongs to a firm.
     Email {
-        /// Unique across firms.
+        /// The address, unique across firms.
         email: Email,
-        /// The person's name.
+        /// The name of the person.
         name: PersonName,
-        /// Where the account belongs.
+        /// The firm that the account belongs to.
         firm: Firm,
-        /// What it may do there.
+        /// The role of the account within its firm.
         role: Role,
-        /// Whether its owner proved that mail to the address arrives.
+        /// Whether the owner has proved that mail to the address arrives.
         verified: bool,
     },
 }
 
 impl Identity {
-    /// What is typed to sign in.
+    /// Returns the name that the account signs in with.
     pub fn handle(&self) -> Handle {
         match self {
             Self::Username(username) => Handle::Username(username.clone()),
@@ -58,25 +59,25 @@ impl Identity {
 /// A tenant: the group that email accounts belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firm {
-    /// Never reused.
+    /// The id, which is never reused.
     pub id: Uuid,
-    /// Not unique.
+    /// The name, which need not be unique.
     pub name: FirmName,
 }
 
 /// What an account may do within its firm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Administers the firm's accounts.
+    /// An administrator of the firm's accounts.
     Admin,
-    /// Works with the firm's data.
+    /// An account that works with the firm's data.
     User,
-    /// Reads the firm's data.
+    /// An account that reads the firm's data.
     Viewer,
 }
 
 impl Role {
-    /// As tokens, both JSON APIs and the database spell it.
+    /// Returns the spelling in tokens, both JSON APIs and the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -85,7 +86,7 @@ impl Role {
         }
     }
 
-    /// The reverse of [`Self::as_str`].
+    /// Reads what [`Self::as_str`] returns.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Admin, Self::User, Self::Viewer].into_iter().find(|role| role.as_str() == text)
     }
@@ -94,14 +95,14 @@ impl Role {
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountStatus {
-    /// It may.
+    /// The account may sign in.
     Active,
-    /// It may not, and none of its sessions lives.
+    /// The account may not sign in, and none of its sessions is live.
     Inactive,
 }
 
 impl AccountStatus {
-    /// As the database and the command line spell it.
+    /// Returns the spelling in the database and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -109,29 +110,28 @@ impl AccountStatus {
         }
     }
 
-    /// The reverse of [`Self::as_str`].
+    /// Reads what [`Self::as_str`] returns.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Active, Self::Inactive].into_iter().find(|status| status.as_str() == text)
     }
 }
 
-/// An account about to be stored. Ids and times are given to the store, never made by it.
+/// An account that is about to be stored. Callers give its ids and times; the store makes none.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
-    /// Its id.
     pub id: Uuid,
-    /// How it will sign in.
+    /// How the account will sign in.
     pub identity: Identity,
-    /// Whether the firm of an email identity is there already; otherwise it is made with the account.
+    /// Whether the firm of an email identity exists; otherwise it is created with the account.
     pub joins: bool,
-    /// Its password; `None` until one is set by a reset or an administrator.
+    /// The hash of the password; `None` until a reset or an administrator sets one.
     pub password_hash: Option<PasswordHash>,
-    /// Now.
+    /// The time of registration.
     pub created_at: OffsetDateTime,
 }
 
 impl NewAccount {
-    /// When its email was verified, if it is: at once.
+    /// Returns the time at which its email was verified, if the email counts as verified.
     pub fn verified_at(&self) -> Option<OffsetDateTime> {
         matches!(self.identity, Identity::Email { verified: true, .. }).then_some(self.created_at)
     }
@@ -142,28 +142,28 @@ impl NewAccount {
 pub struct Session {
     /// The `sid` of its tokens.
     pub id: Uuid,
-    /// Whose it is.
+    /// The account that signed in.
     pub account_id: Uuid,
-    /// The account's epoch at sign-in.
+    /// The epoch of the account at the sign-in.
     pub epoch: i64,
-    /// When the password was checked.
+    /// The time at which the password was checked.
     pub created_at: OffsetDateTime,
-    /// When its last token expires, however often it slides: the ceiling.
+    /// The time at which its last token expires, however often it is refreshed.
     pub expires_at: OffsetDateTime,
-    /// How long each of its tokens lives.
+    /// How long each of its tokens is valid.
     pub token_lifetime: Duration,
-    /// Where the sign-in came from.
+    /// The program and address of the sign-in.
     pub client: Client,
 }
 
 /// The end of one session, or of all sessions of an account that began before an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
-    /// This session is over.
+    /// The end of this session.
     Session(Uuid),
-    /// Every session of the account with a smaller epoch is over.
+    /// The end of every session of the account with a smaller epoch.
     Account {
-        /// Whose sessions.
+        /// The id of the account.
         id: Uuid,
         /// The first epoch that is not affected.
         epoch: i64,
@@ -171,7 +171,7 @@ pub enum Revocation {
 }
 
 impl Revocation {
-    /// The session or account whose tokens are dead.
+    /// Returns the id of the session or account.
     pub fn target(self) -> Uuid {
         match self {
             Self::Session(id) | Self::Account { id, .. } => id,

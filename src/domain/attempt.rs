@@ -1,4 +1,4 @@
-//! Failed attempts at an account's password, and what they are counted under.
+//! Failed attempts at an account's password, and the keys that they are counted by.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use uuid::Uuid;
 
 use super::{DeviceNumber, Handle, text};
 
-/// What attempts are counted under: a digest of what was tried. People type passwords into the field of the name, and
-/// what nobody is called is counted like any name; so the name itself is not kept.
+/// The key that failed attempts are counted by: a digest of the name that was tried. People type passwords into the
+/// name field by mistake, and a name without an account is counted as well, so the name itself is not stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AttemptKey([u8; 32]);
 
 impl AttemptKey {
-    /// Of signing in by this name, however it was spelt or stored and wherever it was sent to.
+    /// Returns the key of signing in by this name, for every spelling and every API.
     pub fn login(handle: &Handle) -> Self {
         let kind = match handle {
             Handle::Username(_) => "username",
@@ -23,25 +23,27 @@ impl AttemptKey {
         Self::of(&["login", kind, &text::canonical(handle.as_str())])
     }
 
-    /// Of proving the password once more within a session, so that strangers who guess at the sign-in never hinder it.
+    /// Returns the key of proving the password again within a session, which guesses at the sign-in do not affect.
     pub fn change(account_id: Uuid) -> Self {
         Self::of(&["change", &account_id.to_string()])
     }
 
-    /// Of signing in from one of an account's devices, so that strangers who guess at its name never hinder it.
+    /// Returns the key of signing in from one of an account's devices, which guesses at the account's name do not
+    /// affect.
     pub fn device(account_id: Uuid, number: DeviceNumber) -> Self {
         Self::of(&["device", &account_id.to_string(), &number.get().to_string()])
     }
 
-    /// Everything that attempts at the password of an account are counted under. A name that an earlier version stored is
-    /// counted under the one that its spelling leads to now, which may be somebody else's: that count is not the account's.
+    /// Returns every key that attempts at the password of an account are counted by. A name that an earlier version
+    /// stored leads to another account if that account has the canonical spelling; the key of that spelling is then not
+    /// among them.
     pub fn of_account(id: Uuid, handle: &Handle) -> impl Iterator<Item = Self> + use<> {
         let devices = DeviceNumber::all().map(move |number| Self::device(id, number));
         let is_its_own = text::canonical(handle.as_str()) == handle.as_str();
         is_its_own.then(|| Self::login(handle)).into_iter().chain([Self::change(id)]).chain(devices)
     }
 
-    /// The reverse of its text.
+    /// Reads the hexadecimal form of a key.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
         if text.len() != 2 * bytes.len() {
@@ -53,13 +55,13 @@ impl AttemptKey {
         Some(Self(bytes)).filter(|key| key.to_string() == text)
     }
 
-    /// No part has a NUL, for no name has one.
+    /// The parts are joined by NUL, which no name contains.
     fn of(parts: &[&str]) -> Self {
         Self(Sha256::digest(parts.join("\0")).into())
     }
 }
 
-/// 64 hexadecimal digits.
+/// A key is written as 64 hexadecimal digits.
 impl fmt::Display for AttemptKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -72,12 +74,12 @@ impl fmt::Debug for AttemptKey {
     }
 }
 
-/// The attempts that failed since the last one that succeeded: at least one.
+/// The attempts that failed since the last success: at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempts {
-    /// How many.
+    /// The number of failures.
     pub failures: u32,
-    /// When the latest did.
+    /// The time of the latest failure.
     pub last_failed_at: OffsetDateTime,
 }
 
@@ -98,7 +100,8 @@ mod tests {
         let devices = DeviceNumber::all().map(|number| AttemptKey::device(Uuid::nil(), number));
         let names = [login("alice"), login("bobby"), login("ada@example.com"), AttemptKey::change(Uuid::nil())];
         let keys: Vec<_> = names.into_iter().chain(devices).collect();
-        // Whoever changes the password of an account that an earlier version misnamed begins nobody else's count anew.
+        // A change of the password of an account with a misnamed username does not reset the counter of another
+        // account.
         let of = |handle: &Handle| AttemptKey::of_account(Uuid::nil(), handle).collect::<Vec<_>>();
         assert!(!of(&stored).contains(&login("jessica")));
         assert!(of(&Handle::parse("jessica").unwrap()).contains(&login("jessica")));

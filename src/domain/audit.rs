@@ -1,5 +1,6 @@
-//! What happened: who did what, on whom, from where, and how it ended. Apart from the log because it is kept, asked for and
-//! shown, so it has types that cannot hold what a person typed: names of ours, ids, addresses and numbers.
+//! The events of the audit trail: the actor, the action, the account, the origin and the result. Separate from the log
+//! because events are stored, searched and shown. Their types cannot hold text that a person typed: only fixed names,
+//! ids, addresses and numbers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,87 +11,86 @@ use uuid::Uuid;
 
 use super::{Call, Role};
 
-/// Something that happened, as it is stored.
+/// An event as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// A UUID of version 7. Of events in the same millisecond, the one that a process noted later has the larger.
+    /// A UUID of version 7. Of two events in one millisecond, the later one of a process has the larger id.
     pub id: Uuid,
-    /// When, to the millisecond.
+    /// The time, in whole milliseconds.
     pub at: OffsetDateTime,
-    /// What, and how it ended.
+    /// The action and its result.
     pub note: Note,
 }
 
-/// Something that happened, as the one who does it tells.
+/// An event as the code that acts reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// What.
     pub action: Action,
-    /// How it ended: `ok`, or why not; a text of ours.
+    /// The result: `ok`, or the reason of a failure; a fixed text.
     pub result: Cow<'static, str>,
-    /// Who: an account. `None` for who is not signed in, for the command line and for the server itself.
+    /// The account that acted; `None` for a caller that is not signed in, for the command line and for the server.
     pub actor: Option<Uuid>,
-    /// On whom: an account, that may be gone.
+    /// The account that was acted on; it may have been deleted.
     pub account: Option<Uuid>,
-    /// The firm that it concerns; the store looks it up unless it is told.
+    /// The firm that is concerned. The store looks it up when it is `None`.
     pub firm: Option<Uuid>,
-    /// From where.
+    /// Where the action came from.
     pub origin: Origin,
-    /// As in the answer's `request-id`; `None` when it did not come by the network.
+    /// The `request-id` of the answer; `None` when the action did not come by the network.
     pub request_id: Option<Uuid>,
-    /// What else there is to say.
+    /// Further details of the event.
     pub detail: Detail,
 }
 
 impl Note {
-    /// Of what a call does.
+    /// Describes an action of a call.
     pub fn new(action: Action, result: &'static str, call: &Call) -> Self {
         let origin = call.client.address.map_or(Origin::Unknown, Origin::Address);
         Self { request_id: call.request_id, ..Self::from(action, result, origin) }
     }
 
-    /// Of what no call does: the command line, or the server by itself.
+    /// Describes an action without a call: of the command line, or of the server itself.
     pub fn from(action: Action, result: &'static str, origin: Origin) -> Self {
         let (actor, account, firm, request_id) = (None, None, None, None);
         let (result, detail) = (Cow::Borrowed(result), Detail::None);
         Self { action, result, actor, account, firm, origin, request_id, detail }
     }
 
-    /// Who did it.
+    /// Names the account that acted.
     pub fn by(self, actor: impl Into<Option<Uuid>>) -> Self {
         Self { actor: actor.into(), ..self }
     }
 
-    /// To whom.
+    /// Names the account that was acted on.
     pub fn on(self, account: impl Into<Option<Uuid>>) -> Self {
         Self { account: account.into(), ..self }
     }
 
-    /// In which firm, where the store cannot look it up: the account will be gone.
+    /// Names the firm, for events of accounts that will be deleted.
     pub fn within(self, firm: Option<Uuid>) -> Self {
         Self { firm, ..self }
     }
 
-    /// What else there is to say.
+    /// Adds further details of the event.
     pub fn with(self, detail: Detail) -> Self {
         Self { detail, ..self }
     }
 }
 
-/// Defines the actions with their names, which are contract.
+/// Defines the actions with their names, on which clients rely.
 macro_rules! actions {
     ($($(#[$doc:meta])* $Action:ident = $name:literal,)+) => {
-        /// What can happen. Each has a name for the log, the database and clients, which never changes.
+        /// An action. Each has a name for the log, the database and clients, which never changes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Action {
             $($(#[$doc])* $Action,)+
         }
 
         impl Action {
-            /// All of them.
+            /// All actions, in the order of their definition.
             pub const ALL: &[Self] = &[$(Self::$Action,)+];
 
-            /// Its name.
+            /// Returns the name of the action.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$Action => $name,)+
@@ -101,92 +101,92 @@ macro_rules! actions {
 }
 
 actions! {
-    /// Somebody registers.
+    /// An account is registered.
     Register = "register",
-    /// Somebody signs in.
+    /// An account signs in.
     Login = "login",
-    /// A session is ended by itself.
+    /// A session ends itself.
     Logout = "logout",
-    /// A session, or all others, are ended from another one.
+    /// A session, or all other sessions, are ended from another session.
     Revoke = "revoke",
-    /// An account is made for somebody.
+    /// An administrator or the command line creates an account.
     Create = "create",
-    /// A person is called otherwise.
+    /// The name of a person changes.
     Rename = "rename",
     /// An account may no longer sign in.
     Disable = "disable",
     /// An account may sign in again.
     Enable = "enable",
-    /// An account may do something else in its firm.
+    /// The role of an account in its firm changes.
     Role = "role",
-    /// An account administers the whole service from now on.
+    /// An account becomes a platform administrator.
     PlatformAdminGranted = "platform_admin_granted",
-    /// It does so no more.
+    /// An account is a platform administrator no longer.
     PlatformAdminRevoked = "platform_admin_revoked",
-    /// An account is gone for good.
+    /// An account is deleted for good.
     Delete = "delete",
     /// An administrator sets a password.
     PasswordSet = "password_set",
-    /// Somebody changes the own password.
+    /// The owner changes a password.
     PasswordChanged = "password_changed",
-    /// Somebody asks for a link to set a new password.
+    /// A link to set a new password is requested.
     PasswordResetRequested = "password_reset_requested",
-    /// Somebody sets a new password with such a link.
+    /// A new password is set by such a link.
     PasswordReset = "password_reset",
-    /// Somebody asks for another link to verify an address.
+    /// Another link to verify an address is requested.
     VerificationRequested = "verification_requested",
     /// An address is verified.
     EmailVerified = "email_verified",
-    /// Somebody asks for another address.
+    /// A change of the address is requested.
     EmailChangeRequested = "email_change_requested",
-    /// The other address counts.
+    /// The new address replaces the old one.
     EmailChanged = "email_changed",
-    /// Somebody is invited to a firm.
+    /// An address is invited to a firm.
     InvitationCreated = "invitation_created",
-    /// Somebody joins a firm by an invitation.
+    /// An account joins a firm by an invitation.
     InvitationAccepted = "invitation_accepted",
     /// An invitation is withdrawn.
     InvitationRevoked = "invitation_revoked",
     /// Failed sign-ins are forgotten.
     AttemptsCleared = "attempts_cleared",
-    /// Accounts are taken in with their hashes.
+    /// Accounts are imported with their hashes.
     Import = "import",
-    /// Accounts are given out with their hashes.
+    /// Accounts are exported with their hashes.
     Export = "export",
-    /// Somebody wants to do what only an administrator may.
+    /// A caller without the right attempts an administrator's action.
     Administer = "administer",
     /// A mail is given up.
     MailDead = "mail_dead",
-    /// A mail that was given up is tried again.
+    /// A mail that was given up is queued again.
     MailRetried = "mail_retried",
-    /// The server starts, with the settings that the log tells at this moment.
+    /// The server starts, with the settings that the log shows at that moment.
     Start = "start",
-    /// The server stops.
+    /// The server stops for any reason but a crash.
     Stop = "stop",
 }
 
 impl Action {
-    /// The reverse of [`Self::as_str`].
+    /// Reads what [`Self::as_str`] returns.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.as_str() == text)
     }
 }
 
-/// From where something was done.
+/// Where an action came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The client's address.
+    /// The address of the client.
     Address(IpAddr),
-    /// `countersign …`
+    /// A command of `countersign`.
     CommandLine,
-    /// The server by itself.
+    /// The server itself, without a caller.
     Server,
-    /// A call in process, as tests make them.
+    /// A call within the process, as tests make them.
     Unknown,
 }
 
 impl Origin {
-    /// The reverse of its display.
+    /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         let named = [Self::CommandLine, Self::Server, Self::Unknown].into_iter();
         named.chain(text.parse().map(Self::Address)).find(|origin| origin.to_string() == text)
@@ -204,27 +204,25 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What else there is to say of an event. None of these can hold a secret, or anything that somebody typed.
+/// Further details of an event. No variant can hold a secret, or text that a person typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Nothing.
     None,
     /// The session that began or ended.
     Session(Uuid),
-    /// So many live sessions ended.
+    /// The number of live sessions that ended.
     Sessions(u64),
-    /// The new role.
     Role(Role),
-    /// The invitation.
+    /// The id of the invitation.
     Invitation(Uuid),
-    /// The mail.
+    /// The id of the mail.
     Mail(Uuid),
-    /// So many accounts came or went.
+    /// The number of accounts that were imported or exported.
     Accounts(u64),
 }
 
 impl Detail {
-    /// The reverse of its display.
+    /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, value) = text.split_once(' ').unwrap_or((text, ""));
         let detail = match kind {

@@ -1,4 +1,4 @@
-//! One call of a use case, besides what it asks for.
+//! The circumstances of one call of a use case, besides its arguments.
 
 use std::time::Instant;
 
@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::Client;
 
-/// Where a call comes from, under which id it is logged and audited, and until when anybody waits for its answer.
+/// The client of a call, the id that it is logged and audited by, and its deadline.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The program and the place.
+    /// The program and the address of the client.
     pub client: Client,
-    /// As in the answer's `request-id`; `None` when it did not come by the network.
+    /// The `request-id` of the answer; `None` when the call did not come by the network.
     pub request_id: Option<Uuid>,
-    /// When its caller gives it up.
+    /// The time at which the caller stops waiting.
     pub deadline: Instant,
 }

@@ -1,36 +1,36 @@
-//! Where a sign-in came from, so that its owner can tell one session from another.
+//! The program and address of a sign-in, by which the owner of an account tells sessions apart.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::text;
 
-/// The program and the place that signed in. A claim and a hint, never a proof: nothing is decided by it.
+/// The program and the address that signed in. The program's name is a claim, not a proof: no decision depends on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Client {
     label: String,
-    /// `None` when it did not come by the network.
+    /// The address; `None` when the sign-in did not come by the network.
     pub address: Option<IpAddr>,
 }
 
-/// Real ones have under 200; the rest is somebody's joke, and every session would store it.
+/// The longest label in characters. Real ones have fewer than 200; every session would store the rest.
 const MAX_LABEL_CHARS: usize = 200;
 
 impl Client {
-    /// Takes what the client calls itself. Nothing is refused, for nobody is kept from signing in by it: characters that
-    /// cannot be seen are left out, and so is what is beyond 200 characters.
+    /// Takes the name that the client gives itself. It is never refused, so that no client is kept from signing in:
+    /// invisible characters and everything beyond 200 characters are left out.
     pub fn new(label: &str, address: Option<IpAddr>) -> Self {
         let visible: String = label.chars().filter(|&c| !text::is_unprintable(c)).take(MAX_LABEL_CHARS).collect();
         Self { label: visible.trim().to_owned(), address }
     }
 
-    /// What the client calls itself: at most 200 characters, every one of them visible; possibly none.
+    /// Returns the client's own name: at most 200 visible characters, possibly none.
     pub fn label(&self) -> &str {
         &self.label
     }
 }
 
-/// Whose address it is, as far as an address can tell: of IPv6 the first address of its /64, which is what one subscriber
-/// has; of IPv4 itself, also when it came within IPv6.
+/// Returns the subscriber of an address: for IPv6, the first address of its /64, which one subscriber has; for IPv4,
+/// the address itself, also when it came within IPv6.
 pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
@@ -38,8 +38,8 @@ pub fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The network of an address, as far as an address can tell: its /48 of IPv6 or its /24 of IPv4. Whoever has one address
-/// of such a network can often have all of them.
+/// Returns the network of an address: its /48 of IPv6 or its /24 of IPv4. A client with one address of such a network
+/// can often use all of them.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).into(),

@@ -1,24 +1,25 @@
-//! The devices of an account: what lets its owner in while strangers guess at its password.
+//! The devices of an account, from which its owner can sign in while a stranger guesses at the password.
 //!
-//! An account has five devices, whatever number of programs sign in to it: a program that signs in for the first time is
-//! given one of the five by chance. So whoever holds the values of a hundred programs has the guesses of five.
+//! An account has five devices, however many programs sign in to it: a program that signs in for the first time is
+//! given one of the five by chance. An attacker who holds the values of a hundred programs therefore has the guesses of
+//! five devices.
 
 use uuid::Uuid;
 
 use super::AttemptKey;
 
-/// One device of an account, as of one password.
+/// One device of an account, valid for one password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
-    /// The account.
+    /// The id of the account.
     pub account_id: Uuid,
-    /// Which of its devices.
+    /// The number of the device.
     pub number: DeviceNumber,
-    /// How often another password had been set when the device signed in: another password makes it void.
+    /// How often the password had been changed when the device signed in. The next change makes the device void.
     pub password_changes: i64,
 }
 
-/// Which of the five devices of an account.
+/// The number of one of the five devices of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceNumber(u8);
 
@@ -26,29 +27,29 @@ pub struct DeviceNumber(u8);
 const DEVICES: u8 = 5;
 
 impl DeviceNumber {
-    /// The number that was stored as `number`; `None` when no device has it.
+    /// Returns the stored number, or `None` when no device has it.
     pub fn new(number: u8) -> Option<Self> {
         (number < DEVICES).then_some(Self(number))
     }
 
-    /// The device that a session without one belongs to. The last byte of a session's id is random.
+    /// Returns the device of a session without a device value. The last byte of a session's id is random.
     pub fn of_session(id: Uuid) -> Self {
         Self(id.as_bytes()[15] % DEVICES)
     }
 
-    /// Every device that an account has.
+    /// Returns every device number.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..DEVICES).map(Self)
     }
 
-    /// 0 to 4.
+    /// Returns the number, 0 to 4.
     pub fn get(self) -> u8 {
         self.0
     }
 }
 
 impl Device {
-    /// What failed sign-ins from it are counted under.
+    /// Returns the key that failed sign-ins from the device are counted by.
     pub fn attempts(&self) -> AttemptKey {
         AttemptKey::device(self.account_id, self.number)
     }

@@ -1,9 +1,8 @@
-//! What people and firms are called. Apart from `text`, for these are names to be read and not to be told apart: they
-//! are kept as they were typed but for white space, and they may hold what a script or an emoji is written with,
-//! though it shows nothing by itself:
+//! Names of people and firms. Separate from `text`, because these names are read by people and need not be unique. They
+//! are kept as typed except for white space. They may hold invisible characters that a script or an emoji needs:
 //!
-//! - U+200C and U+200D where RFC 5892 has them shape the letters beside them (appendix A.1 and A.2), as in Persian and
-//!   Sinhala;
+//! - U+200C and U+200D where RFC 5892 allows them because they shape the letters beside them (appendix A.1 and A.2), as
+//! in Persian and Sinhala;
 //! - U+200D within an emoji, and tags within a flag;
 //! - a variation selector behind the character that it selects a form of.
 
@@ -15,16 +14,16 @@ use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as 
 
 use super::text;
 
-/// The most characters (code points).
+/// The longest name in characters (code points).
 const LONGEST: usize = 100;
 
 const NON_JOINER: char = '\u{200C}';
 const JOINER: char = '\u{200D}';
-/// Stands for something that is not there.
+/// The placeholder of an object that is missing in plain text.
 const OBJECT_REPLACEMENT: char = '\u{FFFC}';
 const BLACK_FLAG: char = '\u{1F3F4}';
 const CANCEL_TAG: char = '\u{E007F}';
-/// The combining class of what takes the vowel off a letter.
+/// The combining class of marks that remove the vowel of a letter.
 const VIRAMA: u8 = 9;
 
 /// Defines a name of 1 to 100 visible characters.
@@ -35,24 +34,24 @@ macro_rules! display_name {
         pub struct $Name(String);
 
         impl $Name {
-            /// Trims `input`, makes white space single spaces, and composes it; letter case stays. The error says what
-            /// to change, without the input.
+            /// Trims `input`, turns white space into single spaces, and composes it; letter case stays. The error says
+            /// what to change, without the input.
             pub fn parse(input: &str) -> Result<Self, &'static str> {
                 judge(input).map(Self)
             }
 
-            /// What can be kept of `input`, for a name of elsewhere that nobody is there to correct: without what
-            /// [`Self::parse`] refuses, and cut where it is too long. `None` when nothing is left.
+            /// Returns what can be kept of a name from another system: without the characters that [`Self::parse`]
+            /// refuses, and cut where it is too long. Returns `None` when nothing is left.
             pub fn cleaned(input: &str) -> Option<Self> {
                 clean(input).map(Self)
             }
 
-            /// As a database holds it.
+            /// Takes a name from the database without judging it.
             pub(crate) fn stored(text: String) -> Option<Self> {
                 text::stored(text).map(Self)
             }
 
-            /// The name.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -61,16 +60,16 @@ macro_rules! display_name {
 }
 
 display_name!(
-    /// What a person is called: 1 to 100 characters, every one of them visible or shaping one that is.
+    /// The name of a person: 1 to 100 characters, each visible or shaping a visible one.
     PersonName
 );
 display_name!(
-    /// What a firm is called: 1 to 100 characters, every one of them visible or shaping one that is.
+    /// The name of a firm: 1 to 100 characters, each visible or shaping a visible one.
     FirmName
 );
 
 fn judge(input: &str) -> Result<String, &'static str> {
-    // More than 100 code points of four bytes are too many, whatever normalising does to them.
+    // A longer input has more than 100 code points of four bytes, whatever normalisation does to it.
     if input.len() > 1_024 {
         return Err("must have at most 100 characters");
     }
@@ -89,7 +88,7 @@ fn clean(input: &str) -> Option<String> {
     loop {
         let letters: Vec<char> = name.chars().take(4 * LONGEST).collect();
         let kept: String = (0..letters.len()).filter(|&at| may_stand(&letters, at)).map(|at| letters[at]).collect();
-        // What is left may stand beside something else now.
+        // Characters that were apart may now be neighbours.
         let kept = tidy(&kept.chars().take(LONGEST).collect::<String>());
         if kept == name {
             return (!name.is_empty()).then_some(name);
@@ -98,8 +97,8 @@ fn clean(input: &str) -> Option<String> {
     }
 }
 
-/// Composed, with single spaces, and without white space, direction marks and joiners at the ends, which copying
-/// brings along.
+/// Composes a text and makes white space single spaces. White space, direction marks and joiners at the ends, which
+/// copying often adds, are removed.
 fn tidy(text: &str) -> String {
     let is_margin = |c: char| c.is_whitespace() || matches!(c, NON_JOINER..='\u{200F}' | '\u{61C}');
     let mut name = String::with_capacity(text.len());
@@ -113,7 +112,7 @@ fn tidy(text: &str) -> String {
     name
 }
 
-/// Whether a character may stand where it does.
+/// Whether a character may stand at its place.
 fn may_stand(name: &[char], at: usize) -> bool {
     let before = at.checked_sub(1).map(|before| name[before]);
     let is_after_virama = before.is_some_and(|before| canonical_combining_class(before) == VIRAMA);
@@ -130,7 +129,7 @@ fn may_stand(name: &[char], at: usize) -> bool {
     }
 }
 
-/// RFC 5892, A.1: the letters on both sides, but for marks, would be joined.
+/// RFC 5892 A.1: the letters on both sides, marks aside, would be joined.
 fn is_between_joining(name: &[char], at: usize) -> bool {
     let types = CodePointMapData::<JoiningType>::new();
     let shapes = |c: &char| Some(types.get(*c)).filter(|kind| *kind != JoiningType::Transparent);
@@ -140,7 +139,7 @@ fn is_between_joining(name: &[char], at: usize) -> bool {
         && matches!(after, Some(JoiningType::RightJoining | JoiningType::DualJoining))
 }
 
-/// Between two pictures, the first of them perhaps with a colour or a selector (UAX 29, GB11).
+/// Between two pictographs, the first of them perhaps with a skin tone or a selector (UAX 29, GB11).
 fn is_within_emoji(name: &[char], at: usize) -> bool {
     let is_picture = |c: &char| CodePointSetData::new::<ExtendedPictographic>().contains(*c);
     let modifies = |c: &&char| {
@@ -150,7 +149,7 @@ fn is_within_emoji(name: &[char], at: usize) -> bool {
     name[..at].iter().rev().find(|c| !modifies(c)).is_some_and(is_picture) && name.get(at + 1).is_some_and(is_picture)
 }
 
-/// As England's: a black flag, tags that spell the region, and the one that ends them.
+/// Within a flag like that of England: a black flag, tags that spell the region, and the final tag.
 fn is_within_flag(name: &[char], at: usize) -> bool {
     let begin = name[..at].iter().rposition(|c| !is_tag(*c));
     let length = name[at..].iter().take_while(|c| is_tag(**c)).count();

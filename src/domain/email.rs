@@ -24,7 +24,8 @@ impl Email {
         if canonical.is_empty() {
             return Err("is required");
         }
-        // Asked of what was typed: folding may turn a letter into an ASCII one, and so one mailbox into another.
+        // The typed text is tested, because folding can turn another letter into an ASCII one, and so name another
+        // mailbox.
         if !input.is_ascii() {
             return Err("must be in ASCII (for an internationalised domain, its xn-- form)");
         }
@@ -34,19 +35,19 @@ impl Email {
         let options = Options::default().without_display_text().without_domain_literal().with_required_tld();
         let address =
             EmailAddress::parse_with_options(&canonical, options).map_err(|_| "must be a valid email address")?;
-        // One mailbox, one spelling: a quoted local part offers a second one.
+        // A mailbox has one spelling here; a quoted local part would be a second one.
         if address.local_part().contains('"') || text::has_unprintable(&canonical) {
             return Err("must be a valid email address");
         }
         Ok(Self(canonical))
     }
 
-    /// As a database holds it.
+    /// Takes an address from the database without judging it.
     pub(crate) fn stored(text: String) -> Option<Self> {
         text::stored(text).map(Self)
     }
 
-    /// The canonical form.
+    /// Returns the canonical form as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,10 +1,10 @@
-//! What can go wrong. Two faces: a variant is what the client learns, its source is what the log learns. Neither ever
-//! holds what the client typed.
+//! The failures of use cases. They have two faces: the client learns the variant, and the log learns its source.
+//! Neither holds text that the client sent.
 
 use std::error::Error;
 use std::time::Duration;
 
-type Source = Box<dyn Error + Send + Sync>;
+type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
@@ -12,76 +12,76 @@ pub enum AuthError {
     /// The request itself is wrong.
     #[error("the request has fields that need another value")]
     Validation(Violations),
-    /// Another account signs in with this.
+    /// Another account signs in with this name.
     #[error("this username or email is already registered")]
     HandleTaken,
-    /// Registration is closed.
+    /// Registration is closed to strangers.
     #[error("registration is closed")]
     RegistrationClosed,
-    /// Wrong password, no such account, or a disabled one: never told apart.
+    /// The password is wrong, or there is no such account, or it is disabled. The client cannot tell these apart.
     #[error("the username or email and the password do not match")]
     InvalidCredentials,
-    /// The token verified, but its account is no longer there or no longer active.
+    /// The token is genuine, but its account is deleted or disabled.
     #[error("the account of this token is gone")]
     AccountGone,
-    /// There is no such account or session, or it is not the caller's to see: never told apart.
+    /// There is no such account or session, or the caller may not see it. The client cannot tell these apart.
     #[error("there is no such session or account")]
     NotFound,
-    /// The password is right, and this service wants the email address verified first.
+    /// The password is right, and this service requires a verified email address first.
     #[error("the email address is not verified: use the link that was sent to it, or ask for another")]
     EmailNotVerified,
-    /// The one-time token is none, was used, or has expired: never told apart.
+    /// The one-time token is unknown, was used, or has expired. The client cannot tell these apart.
     #[error("this link was used already, or has expired: ask for another")]
     OneTimeTokenInvalid,
     /// The caller is signed in and may not do this.
     #[error("only an administrator may do this")]
     InsufficientPermissions,
-    /// Too many failed attempts on this account or from this address.
+    /// Too many attempts failed on this account or from this address.
     #[error("too many attempts")]
     TooManyAttempts {
-        /// When to try again.
+        /// The time to wait before the next attempt.
         retry_after: Duration,
     },
     /// Too many sign-ins are waiting already.
     #[error("too many sign-ins are waiting")]
     Overloaded {
-        /// When to try again.
+        /// The time to wait before the next attempt.
         retry_after: Duration,
     },
-    /// The caller's time passed before anything was done.
+    /// The deadline of the caller passed before anything was done.
     #[error("the call ran out of time")]
     OutOfTime,
     /// The database is out of reach.
     #[error("the database is out of reach")]
-    Unavailable(#[source] Source),
-    /// Whether a new password is known from a breach cannot be found out.
+    Unavailable(#[source] Cause),
+    /// The file of breached passwords cannot be read, so the new password cannot be checked.
     #[error("a new password cannot be checked for the moment")]
-    PasswordUnchecked(#[source] Source),
-    /// A defect.
+    PasswordUnchecked(#[source] Cause),
+    /// The code has a defect.
     #[error("internal error")]
-    Internal(#[source] Source),
+    Internal(#[source] Cause),
 }
 
 /// One field that needs another value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The field's name in the proto.
+    /// The name of the field in the proto.
     pub field: &'static str,
     /// What to change, as it follows the field's name: "must have at least 3 characters".
     pub description: &'static str,
 }
 
-/// Every bad field of a request at once; never empty when it is an error.
+/// All bad fields of a request at once; it is not empty when it is an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
 impl Violations {
-    /// Takes note of a bad field.
+    /// Adds a bad field.
     pub fn add(&mut self, field: &'static str, description: &'static str) {
         self.0.push(Violation { field, description });
     }
 
-    /// Keeps a parsed value, or takes note of why there is none.
+    /// Returns a parsed value, or adds the reason why there is none.
     pub fn check<T>(&mut self, field: &'static str, parsed: Result<T, &'static str>) -> Option<T> {
         parsed.map_err(|description| self.add(field, description)).ok()
     }
@@ -91,7 +91,7 @@ impl Violations {
         self.0.is_empty()
     }
 
-    /// The bad fields in the order they were found.
+    /// Returns the bad fields in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Violation> {
         self.0.iter()
     }

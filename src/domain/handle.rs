@@ -1,25 +1,25 @@
-//! What one types to sign in.
+//! The names that accounts sign in with.
 
 use std::fmt;
 
 use super::{Email, Username, text};
 
-/// The most characters that a name of either kind is looked for with: those of an email address.
+/// The longest name of either kind that is looked up, in characters: that of an email address.
 const LONGEST: usize = 254;
 const TOO_LONG: &str = "must have at most 254 characters";
 
-/// What an account signs in with: one of the two, never both, never neither.
+/// The name that an account signs in with: exactly one of the two kinds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Handle {
-    /// Signs in with a username.
+    /// The name of a username account.
     Username(Username),
-    /// Signs in with an email address.
+    /// The address of an email account.
     Email(Email),
 }
 
 impl Handle {
-    /// For a place with one field for both, as the command line has, to find who is called so: with an `@` it is an
-    /// email address, for no username has one.
+    /// Reads a name to look up from a field for both kinds, as the command line has. A name with an `@` is an email
+    /// address, because usernames have none.
     pub fn typed(input: &str) -> Result<Self, &'static str> {
         let handle = Self::by(input, Username::typed)?;
         if handle.as_str().chars().count() > LONGEST {
@@ -28,7 +28,7 @@ impl Handle {
         Ok(handle)
     }
 
-    /// The same for an account that is to be made.
+    /// Reads a name for a new account from a field for both kinds.
     pub fn parse(input: &str) -> Result<Self, &'static str> {
         Self::by(input, Username::parse)
     }
@@ -37,7 +37,7 @@ impl Handle {
         if input.contains('@') { Email::parse(input).map(Self::Email) } else { username(input).map(Self::Username) }
     }
 
-    /// The first letters of a name of either kind, in the canonical form of both.
+    /// Reads the beginning of a name of either kind, in the canonical form of both.
     pub fn prefix(input: &str) -> Result<String, &'static str> {
         let prefix = text::canonical(input);
         if prefix.chars().count() > LONGEST {
@@ -49,7 +49,7 @@ impl Handle {
         Ok(prefix)
     }
 
-    /// The canonical form.
+    /// Returns the canonical form as text.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Username(username) => username.as_str(),
@@ -58,23 +58,24 @@ impl Handle {
     }
 }
 
-/// What was typed to sign in: the name that is looked up, and another one that is taken only if nobody has the first.
+/// A name that was typed to sign in: the name that is looked up, and a second one that counts only if no account has
+/// the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInName {
-    /// In canonical form.
+    /// The name in canonical form.
     pub handle: Handle,
-    /// As an earlier version may have stored it.
+    /// The same name as an earlier version may have stored it.
     pub once_stored: Option<Handle>,
 }
 
 impl SignInName {
-    /// Of the field for usernames.
+    /// Reads the field for usernames.
     pub fn username(input: &str) -> Result<Self, &'static str> {
         let handle = Handle::Username(Username::typed(input)?);
         Ok(Self { handle, once_stored: Username::as_once_stored(input).map(Handle::Username) })
     }
 
-    /// Of the field for email addresses.
+    /// Reads the field for email addresses.
     pub fn email(input: &str) -> Result<Self, &'static str> {
         Ok(Self { handle: Handle::Email(Email::parse(input)?), once_stored: None })
     }

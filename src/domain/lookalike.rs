@@ -1,13 +1,12 @@
-//! What a new username must not have, because it could not be told from another one. Apart from `text`, which every
-//! name is brought into form by: this judges only what somebody registers or is renamed to, so that a stricter rule
-//! locks nobody out.
+//! Refuses new usernames that could be mistaken for another. Separate from `text`, which every name passes: only names
+//! of new and renamed accounts are judged here, so a stricter rule locks no account out.
 //!
-//! 1. No letter in another form, as full width or superscript: it has a compatibility mapping.
-//! 2. No second dot on a letter that has one, for it is not seen: `İ` is kept as `i` with a combining dot.
-//! 3. Letters of one script, or of those that are written together with Latin in East Asia: "Highly Restrictive" of
-//!    UTS 39, section 5.2. What no script owns (digits, punctuation, spaces, emoji) goes with each.
+//! 1. A letter must not be in another form, such as full width or superscript: it has a compatibility mapping.
+//! 2. A letter with a dot must not have a second dot, which is invisible. (`İ` is kept as `i` with a combining dot.)
+//! 3. All letters are of one script, or of scripts that are written together with Latin in East Asia: "Highly
+//! Restrictive" of UTS 39, section 5.2. Characters of no script (digits, punctuation, spaces, emoji) go with each.
 //!
-//! Names of one script may still look alike, as `l` and `1` do, and a word in Cyrillic and one in Latin.
+//! Names of one script may still look alike, as `l` and `1` do, and so may a word in Cyrillic and one in Latin.
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::{EmojiPresentation, Script, SoftDotted};
@@ -15,23 +14,23 @@ use icu_properties::script::ScriptWithExtensions;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::canonical_combining_class;
 
-/// Scripts that are written together.
+/// The scripts that are written together with Latin.
 const TOGETHER: [&[Script]; 3] = [
     &[Script::Latin, Script::Han, Script::Hiragana, Script::Katakana],
     &[Script::Latin, Script::Han, Script::Bopomofo],
     &[Script::Latin, Script::Han, Script::Hangul],
 ];
 
-/// U+0307.
+/// The combining dot above, U+0307.
 const DOT_ABOVE: char = '\u{307}';
 
-/// Combining marks above share this class.
+/// The class of combining marks that stand above a letter.
 const ABOVE: u8 = 230;
 
-/// What to change of a name in canonical form, if anything.
+/// Returns what to change in a name of canonical form, if anything.
 pub(super) fn problem(name: &str) -> Option<&'static str> {
     if name.contains('\u{FFFC}') {
-        // Stands for an object that is not there.
+        // The placeholder of an object that is missing in plain text.
         Some("must not contain control or invisible characters")
     } else if name.chars().any(is_another_form) {
         Some("must not contain letters in another form, as full width or superscript: type them plain")
@@ -46,7 +45,7 @@ pub(super) fn problem(name: &str) -> Option<&'static str> {
 
 fn is_another_form(c: char) -> bool {
     match c {
-        // Letters of Thai and Lao, each with a mapping to what it is made of.
+        // These letters of Thai and Lao have a mapping to their parts, and no other form.
         '\u{E33}' | '\u{EB3}' | '\u{EDC}' | '\u{EDD}' => false,
         c => std::iter::once(c).nfkc().ne([c]) && !CodePointSetData::new::<EmojiPresentation>().contains(c),
     }
@@ -56,7 +55,7 @@ fn has_second_dot(name: &str) -> bool {
     let mut is_dotted = false;
     name.chars().any(|c| {
         let second = is_dotted && c == DOT_ABOVE;
-        // A mark below or beside leaves the dot where it is.
+        // A mark below or beside a letter leaves its dot visible.
         if matches!(canonical_combining_class(c), 0 | ABOVE) {
             is_dotted = CodePointSetData::new::<SoftDotted>().contains(c);
         }

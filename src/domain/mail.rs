@@ -1,5 +1,5 @@
-//! Mail that is to be sent: what about and to whom, and nothing of what it will say. The secret in a link is made when it
-//! is sent (`mail/`), so that a queue of mail is no treasure.
+//! Mail that is to be sent: its kind and its recipient, but no text. The secret in a link is made when the mail is sent
+//! (`mail/`), so the queue holds no secret.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -9,22 +9,22 @@ use super::{Email, TicketPurpose};
 /// What a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MailKind {
-    /// To a new account: a link that proves that mail arrives.
+    /// For a new account: a link that verifies its address.
     VerifyEmail,
-    /// To whoever asked for it: a link that sets a new password.
+    /// For an account that asked for it: a link that sets a new password.
     ResetPassword,
-    /// To an address that an account wants to change to: a link that proves that mail arrives there.
+    /// For the new address of an account: a link that verifies it.
     ChangeEmail,
-    /// To the address that an account had before: a notice.
+    /// For the former address of an account: a notice of the change.
     EmailChanged,
-    /// To an account: a notice.
+    /// For an account: a notice that its password was changed.
     PasswordChanged,
-    /// To somebody who is asked to join a firm: a link that makes the account.
+    /// For an address that is invited to a firm: a link that creates the account.
     Invitation,
 }
 
 impl MailKind {
-    /// Every kind.
+    /// All kinds, in the order of their definition.
     pub const ALL: [Self; 6] = [
         Self::VerifyEmail,
         Self::ResetPassword,
@@ -34,7 +34,7 @@ impl MailKind {
         Self::Invitation,
     ];
 
-    /// As the database, the templates and the log spell it.
+    /// Returns the spelling in the database, the templates and the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify_email",
@@ -46,12 +46,12 @@ impl MailKind {
         }
     }
 
-    /// The reverse of [`Self::as_str`].
+    /// Reads what [`Self::as_str`] returns.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// What the link in it is good for; `None` of a notice, which has none.
+    /// Returns the purpose of the link in the mail, or `None` for a notice, which has no link.
     pub fn purpose(self) -> Option<TicketPurpose> {
         match self {
             Self::VerifyEmail => Some(TicketPurpose::VerifyEmail),
@@ -63,24 +63,22 @@ impl MailKind {
     }
 }
 
-/// A mail about to be queued.
+/// A mail that is about to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMail {
-    /// Its id.
     pub id: Uuid,
-    /// What it is about.
     pub kind: MailKind,
-    /// To whom.
     pub recipient: Email,
-    /// Whom or what it is about, when the address alone does not tell: the account of a change of email and of a notice,
-    /// the invitation of one. Nil for the two that strangers can ask for, so that asking is the same for every address.
+    /// The id of what the mail is about when the address alone does not tell: the account for a change of email and for
+    /// notices, the invitation for an invitation. It is nil for the two kinds that strangers can ask for, so that
+    /// asking does the same for every address.
     pub subject: Uuid,
-    /// Now.
+    /// The time of queueing.
     pub queued_at: OffsetDateTime,
 }
 
 impl NewMail {
-    /// One that an address is enough for: [`MailKind::VerifyEmail`] or [`MailKind::ResetPassword`].
+    /// Makes a mail for which the address is enough: [`MailKind::VerifyEmail`] or [`MailKind::ResetPassword`].
     pub fn to_address(id: Uuid, kind: MailKind, recipient: Email, queued_at: OffsetDateTime) -> Self {
         Self { id, kind, recipient, subject: Uuid::nil(), queued_at }
     }

@@ -1,5 +1,6 @@
-//! What accounts are made of: names, passwords, identities and the failures around them. Pure: no async, no I/O, no
-//! protocol. A string from outside becomes one of these types once, at the edge, and is never a string again.
+//! The parts of accounts: names, passwords, identities, and the failures of use cases. The module is pure: no async
+//! code, no I/O, no protocol. Text from outside is parsed into one of these types once, where it enters, and stays that
+//! type.
 
 mod account;
 mod attempt;

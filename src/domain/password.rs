@@ -1,5 +1,5 @@
-//! Passwords: as typed at login, and as being set. Two types, so that today's policy cannot be applied to yesterday's
-//! login.
+//! Passwords as typed at sign-in, and passwords that are being set. There are two types, so that a new policy cannot be
+//! applied to existing passwords at sign-in.
 
 use std::fmt;
 
@@ -8,23 +8,24 @@ use zeroize::Zeroizing;
 
 use super::{PasswordContext, PasswordPolicy};
 
-/// The most bytes that are hashed; more is refused before any work is done.
+/// The longest password in bytes. A longer one is refused before any work is done.
 const MAX_BYTES: usize = 1_024;
 
-/// A password as typed at login: in Unicode's composed form (NFC), 1 to 1,024 bytes, otherwise exactly as sent.
-/// Wiped from memory when dropped; cannot be printed.
+/// A password as typed at sign-in: in Unicode's composed form (NFC), 1 to 1,024 bytes, otherwise exactly as sent. It is
+/// wiped from memory when dropped, and cannot be printed.
 #[derive(Clone)]
 pub struct Password {
     composed: Zeroizing<String>,
-    /// As sent, where that was not composed.
+    /// The text as sent, if it was not in composed form.
     typed: Option<Zeroizing<String>>,
 }
 
 impl Password {
-    /// The fewest code points of a username account's password. It is the contract's floor, which policy only raises,
-    /// so a shorter one was never anybody's and is answered as the contract does: as a mistake in the request.
+    /// The shortest password of a username account, in code points. It is the minimum of the API contract, which a
+    /// policy can only raise. No stored password is shorter, so the answer to a shorter one is that the request is
+    /// wrong, as the contract says.
     pub const USERNAME_FLOOR: usize = 5;
-    /// The fewest code points of an email account's password *when it is set*; at login any is tried.
+    /// The shortest password of an email account *when it is set*, in code points. At sign-in, any length is tried.
     pub const EMAIL_FLOOR: usize = 8;
 
     /// Takes a password of at least `floor` code points. The error says what to change, without the input.
@@ -33,7 +34,7 @@ impl Password {
         if input.len() > MAX_BYTES {
             return Err("must have at most 1024 bytes");
         }
-        // Composing can grow a text threefold; reserved once, so that no copy is left behind by growing.
+        // Composing can grow a text threefold. The capacity is reserved once, so that growing leaves no copy behind.
         let mut composed = Zeroizing::new(String::with_capacity(3 * input.len()));
         composed.extend(input.nfc());
         let length = composed.chars().count();
@@ -46,17 +47,17 @@ impl Password {
         }
     }
 
-    /// What is hashed.
+    /// Returns the bytes to hash.
     pub fn as_bytes(&self) -> &[u8] {
         self.composed.as_bytes()
     }
 
-    /// Exactly as sent: what a hash of another system was made of, for hardly any of them composes.
+    /// Returns the bytes exactly as sent, which most other systems hash.
     pub fn as_typed(&self) -> &[u8] {
         self.typed.as_ref().unwrap_or(&self.composed).as_bytes()
     }
 
-    /// For the policy to look at.
+    /// Returns the text for the policy to judge.
     pub(super) fn as_str(&self) -> &str {
         &self.composed
     }
@@ -68,7 +69,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password that meets the policy for one being set. Whether it is known from a breach, the use cases ask.
+/// A password that meets the policy. The use cases check separately whether it is known from a breach.
 #[derive(Debug, Clone)]
 pub struct NewPassword(Password);
 
@@ -78,13 +79,13 @@ impl NewPassword {
         Self::judge(Password::parse(input, 1)?, policy, context)
     }
 
-    /// [`Self::parse`] of what was taken already.
+    /// Checks a password that is already parsed, as [`Self::parse`] does.
     pub fn judge(password: Password, policy: &PasswordPolicy, context: &PasswordContext) -> Result<Self, &'static str> {
         policy.judge(&password, context)?;
         Ok(Self(password))
     }
 
-    /// As it will be typed at login.
+    /// Returns the password as it will be typed at sign-in.
     pub fn as_password(&self) -> &Password {
         &self.0
     }

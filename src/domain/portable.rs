@@ -1,5 +1,6 @@
-//! Accounts on their way from one service to another, with their hashes: checked as any other account is, but with ids,
-//! status and times of their own. Apart from `account` because nobody registers like this: files and administrators do.
+//! Accounts on their way from one service to another, with their hashes. They are checked like all accounts, but bring
+//! their own ids, status and times. Separate from `account` because files and administrators create them, not a
+//! registration.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,78 +12,78 @@ use super::{
     AccountStatus, Email, Firm, FirmName, Handle, Identity, PasswordHash, PasswordHashError, PersonName, Role, Username,
 };
 
-/// What ids are made in that are made of something else. The same for ever, or repeating an import would double accounts.
+/// The namespace of ids that are derived from text. It must never change, or a repeated import would double accounts.
 const NAMESPACE: Uuid = Uuid::from_u128(0xdf1c_79fe_da5f_4051_93fc_7968_4d88_3381);
 
-/// The seconds of the years that can be written out, by UTC: 1 to 9999.
+/// The seconds of the years that can be written out in UTC: 1 to 9999.
 const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// An account as it comes, or goes. No epoch and no session: those end where it leaves.
+/// An account that is imported or exported. It has neither an epoch nor sessions, which end where it leaves.
 #[derive(Debug, Clone)]
 pub struct PortableAccount {
-    /// Not nil.
+    /// The id, which is not nil.
     pub id: Uuid,
-    /// How it signs in. A firm that is not there is made.
+    /// How the account signs in. A firm that does not exist is created.
     pub identity: Identity,
-    /// `None` when it has no password.
+    /// The hash of the password; `None` for an account without a password.
     pub password_hash: Option<PasswordHash>,
-    /// Whether it may sign in.
+    /// Whether the account may sign in.
     pub status: AccountStatus,
-    /// When it was registered.
+    /// The time of registration.
     pub created_at: OffsetDateTime,
-    /// What was made of its names on the way in, for people: nothing where they are kept as they came.
+    /// What was changed in its names when it was read, for people; empty when nothing was.
     pub notes: Vec<&'static str>,
 }
 
 impl PortableAccount {
-    /// What is typed to sign in.
+    /// Returns the name that the account signs in with.
     pub fn handle(&self) -> Handle {
         self.identity.handle()
     }
 }
 
-/// An account before any of it is checked: texts as they were found, empty where there were none.
+/// An account before it is checked: texts as they were found, empty where there were none.
 #[derive(Clone, Default)]
 pub struct PortableDraft<'a> {
-    /// A UUID; made of the handle when empty, the same each time.
+    /// A UUID. An empty one is derived from the handle, the same in every import.
     pub id: &'a str,
-    /// Either this …
+    /// The username, unless there is an email …
     pub username: &'a str,
-    /// … or this.
+    /// … and the other way round.
     pub email: &'a str,
-    /// The person's name, with an email. Where it is missing, it is what stands before the @ of the address.
+    /// The person's name, with an email. When it is missing, it is the local part of the address.
     pub name: &'a str,
-    /// A UUID, with an email; made of the account's id when empty, so that it is a firm of its own.
+    /// A UUID, with an email. An empty one is derived from the account's id, which gives the account its own firm.
     pub firm_id: &'a str,
-    /// The firm's name, with an email; the person's where it is missing.
+    /// The name of the firm, with an email. When it is missing, it is the name of the person.
     pub firm_name: &'a str,
-    /// With an email; `user` when empty.
+    /// The role, with an email; `user` when empty.
     pub role: &'a str,
-    /// In any spelling that [`PasswordHash::import`] takes; no password when empty.
+    /// The hash in any spelling that [`PasswordHash::import`] takes; empty for no password.
     pub password_hash: &'a str,
-    /// `active` when empty.
+    /// The status; `active` when empty.
     pub status: &'a str,
-    /// With an email: whether it needs no proof any more.
+    /// Whether the email counts as verified.
     pub email_verified: bool,
-    /// Now when `None`.
+    /// The time of registration; now when `None`.
     pub created_at: Option<OffsetDateTime>,
 }
 
-/// Why an account is not taken. Never holds a value, only the field's name.
+/// Why an account is refused. It names the field and never holds a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DraftError {
-    /// As in a line of our own form.
+    /// The name of the field in our own format.
     pub field: &'static str,
-    /// What to change.
+    /// What to change in it.
     pub problem: DraftProblem,
 }
 
 /// What is wrong with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DraftProblem {
-    /// As it follows the field's name: "must have at least 3 characters".
+    /// What to change, as it follows the field's name: "must have at least 3 characters".
     Value(&'static str),
-    /// Of `password_hash`.
+    /// What is wrong with `password_hash`.
     Hash(PasswordHashError),
 }
 
@@ -102,13 +103,13 @@ const NAME_MADE_UP: &str = "name is missing: what stands before the @ of the add
 const FIRM_NAME_CLEANED: &str = "firm.name was kept without what cannot be seen, and at most 100 characters of it";
 const FIRM_NAME_MADE_UP: &str = "firm.name is missing: the person's name was taken";
 
-/// An id that is made of `text`, the same each time; `kind` keeps texts of different meaning apart.
+/// Derives an id from `text`, the same one every time; `kind` keeps texts of different meaning apart.
 pub fn derived_id(kind: &str, text: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{kind}:{text}").as_bytes())
 }
 
 impl PortableDraft<'_> {
-    /// Checks all of it; the first field that is wrong is told.
+    /// Checks all fields; the first wrong one is the error.
     pub fn parse(&self, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
         let handle = match (self.username, self.email) {
             ("", "") => return Err(bad("username")("or email is required")),
@@ -142,7 +143,7 @@ impl PortableDraft<'_> {
         if !TIMES.contains(&created_at.unix_timestamp()) {
             return Err(bad("created_at")("must be in the years from 1 to 9999"));
         }
-        // What the database keeps.
+        // The database keeps milliseconds.
         let created_at = created_at.replace_millisecond(created_at.millisecond()).unwrap_or(created_at);
         Ok(PortableAccount { id, identity, password_hash, status, created_at, notes })
     }
@@ -172,7 +173,7 @@ impl PortableDraft<'_> {
         Ok((Identity::Email { email, name, firm, role, verified: self.email_verified }, notes))
     }
 
-    /// A username account is the handle and the password; whoever gives it more means something else.
+    /// A username account has only a name and a password; a file with more must mean something else.
     fn require_no_firm(&self) -> Result<(), DraftError> {
         let fields = [
             ("name", self.name),
@@ -186,7 +187,7 @@ impl PortableDraft<'_> {
     }
 }
 
-/// The nil one is what a listing begins after.
+/// The nil id is where a listing begins, so no account may have it.
 fn id(text: &str) -> Result<Uuid, &'static str> {
     Uuid::try_parse(text).ok().filter(|id| !id.is_nil()).ok_or("must be a UUID, and not the nil one")
 }

@@ -1,5 +1,5 @@
-//! One-time tokens ("tickets"): the secret in a link, and what is stored of it. Two types, so that the one that is worth
-//! something is in nobody's database.
+//! One-time tokens ("tickets"): the secret in a link, and its digest in the database. There are two types, so that the
+//! secret cannot be stored.
 
 use std::fmt;
 
@@ -8,17 +8,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-/// The secret of a link: 32 random bytes as base64url, when it is ours. Wiped from memory when dropped; cannot be printed.
+/// The secret of a link: 32 random bytes as base64url, when we made it. It is wiped from memory when dropped, and
+/// cannot be printed.
 pub struct Ticket(Zeroizing<String>);
 
 impl Ticket {
-    /// Makes one of random bytes.
+    /// Makes a ticket of random bytes.
     pub fn new(random: &[u8; 32]) -> Self {
         Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(random)))
     }
 
-    /// Takes what somebody says is one. Whether it is, only its digest tells. The error says what to change, without the
-    /// input.
+    /// Takes a text that a client sent as a ticket. Only the look-up of its digest tells whether it is one. The error
+    /// says what to change, without the input.
     pub fn parse(input: String) -> Result<Self, &'static str> {
         let input = Zeroizing::new(input);
         match input.chars().take(65).count() {
@@ -28,12 +29,13 @@ impl Ticket {
         }
     }
 
-    /// What is stored of it, and found by. One round of a fast hash is enough: 256 bits cannot be guessed.
+    /// Returns the digest, by which a ticket is stored and found. One round of a fast hash is enough, because 256 bits
+    /// cannot be guessed.
     pub fn digest(&self) -> TicketDigest {
         TicketDigest(Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// The text of the link. For the mail, and nothing else.
+    /// Returns the text for the link in the mail, and for nothing else.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -45,32 +47,32 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// SHA-256 of a [`Ticket`]'s text, in lower-case hexadecimal.
+/// The SHA-256 of a [`Ticket`]'s text, in lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketDigest(String);
 
 impl TicketDigest {
-    /// As the database spells it.
+    /// Returns the spelling in the database.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a ticket is good for, and for nothing else.
+/// What a ticket can be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TicketPurpose {
-    /// Proves that mail to an account's address arrives.
+    /// It verifies the address of an account.
     VerifyEmail,
-    /// Sets a new password.
+    /// It sets a new password.
     ResetPassword,
-    /// Proves that mail to another address arrives, and makes it the account's.
+    /// It verifies another address and makes it the account's.
     ChangeEmail,
-    /// Makes an account in a firm.
+    /// It creates an account in a firm.
     Invitation,
 }
 
 impl TicketPurpose {
-    /// As the database spells it.
+    /// Returns the spelling in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify_email",
@@ -80,7 +82,7 @@ impl TicketPurpose {
         }
     }
 
-    /// The reverse of [`Self::as_str`].
+    /// Reads what [`Self::as_str`] returns.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail, Self::Invitation]
             .into_iter()

@@ -1,11 +1,11 @@
-//! Usernames.
+//! Usernames, and the four ways to read one.
 
 use std::fmt;
 
 use super::{lookalike, text};
 
-/// More code points of four bytes than a name has, trebled by changing their case and padded by white space, are no
-/// name; the bound keeps normalisation from being work that a stranger chooses.
+/// The longest input in bytes. A name that fits has at most 15 code points of four bytes, tripled by folding and padded
+/// by white space; the bound limits the work of normalisation.
 const LONGEST_INPUT: usize = 1_024;
 
 const TOO_LONG: &str = "must have at most 15 characters";
@@ -13,27 +13,26 @@ const EMPTY: &str = "is required";
 const AN_EMAIL: &str = "must not contain @: an email address goes into the field email";
 const INVISIBLE: &str = "must not contain control or invisible characters";
 
-/// A username. There are four ways to one: [`Self::parse`] judges what somebody wants to be called from now on,
-/// [`Self::imported`] what somebody was called elsewhere, [`Self::typed`] finds whoever is called so, and what a
-/// database holds is not judged.
+/// A username. There are four ways to read one: [`Self::parse`] for a new name, [`Self::imported`] for a name from
+/// another system, [`Self::typed`] for a name to look up, and a name from the database, which is not judged.
 ///
-/// All but the last are canonical: trimmed, in lower case and composed. New ones have 3 to 15 code points, every one
-/// of them visible.
+/// The first three give the canonical form: trimmed, in lower case and composed. New names have 3 to 15 code points,
+/// all of them visible.
 ///
 /// Source: the username API contract ("username 3–15 characters", "case-insensitive, normalised to lower case").
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Username(String);
 
 impl Username {
-    /// For a new account, or a new name of one. Brings `input` into canonical form and judges that. The error says
-    /// what to change, without the input.
+    /// Reads the name of a new account, or a new name of one, in canonical form. The error says what to change, without
+    /// the input.
     pub fn parse(input: &str) -> Result<Self, &'static str> {
         let username = Self::of_good_length(input)?;
         lookalike::problem(&username.0).map_or(Ok(username), Err)
     }
 
-    /// For an account that comes from elsewhere: what it may not be mistaken for is up to the place where it was made.
-    /// But a letter that is kept as two would give it a name that somebody else may have there.
+    /// Reads a name from another system. Look-alikes are accepted, because that system allowed them. A letter that
+    /// folds into two is refused: the resulting name may be that of another account there.
     pub fn imported(input: &str) -> Result<Self, &'static str> {
         let username = Self::of_good_length(input)?;
         if text::small(input).chars().count() == username.0.chars().count() {
@@ -43,8 +42,7 @@ impl Username {
         }
     }
 
-    /// As it is typed by whoever has it, or looks for who has. Whether a new account might be called so does not
-    /// matter.
+    /// Reads a name to look up. The rules for new names do not apply.
     pub fn typed(input: &str) -> Result<Self, &'static str> {
         if input.len() > LONGEST_INPUT {
             return Err(TOO_LONG);
@@ -53,26 +51,26 @@ impl Username {
         match () {
             () if canonical.is_empty() => Err(EMPTY),
             () if text::has_at_sign(&canonical) => Err(AN_EMAIL),
-            // No database need take a NUL.
+            // Not every database accepts a NUL.
             () if canonical.chars().any(char::is_control) => Err(INVISIBLE),
             () => Ok(Self(canonical)),
         }
     }
 
-    /// What is typed, in small letters only, if that is something else than the canonical form. Until it was found
-    /// out, `ẞ` was stored as `ß`, which is `ss` in canonical form: who is called so signs in by this, unless somebody
-    /// is called `ss`.
+    /// Returns the lower-case form if it differs from the canonical form. Earlier versions stored `ẞ` as `ß`, which is
+    /// `ss` in canonical form. The owner of such a name signs in by this form, unless another account has the canonical
+    /// one.
     pub(super) fn as_once_stored(input: &str) -> Option<Self> {
         let small = text::small(input);
         (small != text::canonical(input)).then_some(Self(small))
     }
 
-    /// As a database holds it.
+    /// Takes a name from the database without judging it.
     pub(crate) fn stored(text: String) -> Option<Self> {
         text::stored(text).map(Self)
     }
 
-    /// Whether it is what looking it up looks for. One that is not was stored by an earlier version.
+    /// Whether looking the name up finds it. A name for which that is false was stored by an earlier version.
     pub fn is_canonical(&self) -> bool {
         text::canonical(&self.0) == self.0
     }
@@ -92,7 +90,7 @@ impl Username {
         }
     }
 
-    /// The canonical form.
+    /// Returns the canonical form as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What a hash may cost: the parameters of argon2id as an operator writes them, no weaker than is recommended and no
+//! The cost of a hash: the parameters of argon2id as an operator writes them, no weaker than recommended and no
 //! costlier than a stored hash may be.
 
 use argon2::Params;
@@ -8,12 +8,12 @@ use crate::domain::PasswordHash;
 
 pub use crate::domain::password_hash::argon2::FLOORS;
 
-/// As in PHC strings: `m=19456,t=2,p=1`.
+/// Writes parameters as PHC strings do: `m=19456,t=2,p=1`.
 pub fn to_text(params: &Params) -> String {
     format!("m={},t={},p={}", params.m_cost(), params.t_cost(), params.p_cost())
 }
 
-/// The inverse of [`to_text`], within the bounds.
+/// Reads what [`to_text`] writes, within the bounds.
 pub fn parse(text: &str) -> Result<Params, &'static str> {
     let mut costs = ["m", "t", "p"].into_iter().zip(text.split(',')).map(|(name, field)| {
         let digits = field.strip_prefix(name)?.strip_prefix('=')?;
@@ -34,7 +34,7 @@ pub fn parse(text: &str) -> Result<Params, &'static str> {
         .ok_or("too costly: write at most m=262144 (256 MiB), t=16 and p=4")
 }
 
-/// More memory than there is.
+/// The threads need more memory than the machine has.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "HASH_THREADS={threads} and HASH_PARAMS={params} need {need} MiB of memory, and there are {have}: lower the threads or \
@@ -47,12 +47,12 @@ pub struct MemoryError {
     have: u64,
 }
 
-/// What is left to the rest of the process, in MiB.
+/// The memory in MiB that is left to the rest of the process.
 const HEADROOM: u64 = 32;
 
 const MIB: u64 = 1_024 * 1_024;
 
-/// One thread for each core, or as many as there is memory for.
+/// Returns one thread for each core, or fewer when memory is short.
 pub fn threads(params: &Params) -> usize {
     let cores = machine::cores();
     let Some(bytes) = machine::memory() else { return cores };
@@ -61,7 +61,7 @@ pub fn threads(params: &Params) -> usize {
     cores.min(fit.try_into().unwrap_or(usize::MAX)).max(1)
 }
 
-/// Refuses what the machine cannot give while every thread is hashing, where that is known.
+/// Checks that the machine has enough memory for hashing on every thread, where its memory is known.
 pub fn require_memory(params: &Params, threads: usize) -> Result<(), MemoryError> {
     let need = threads as u64 * u64::from(params.m_cost()) * 1_024 / MIB + HEADROOM;
     match machine::memory() {

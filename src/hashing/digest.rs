@@ -1,5 +1,6 @@
-//! What a password hashes to by the scheme of a stored hash. Apart from the lane, which only knows that a job gives bytes,
-//! and from the hashes themselves (`domain/password_hash/`), which have been found bearable before they come here.
+//! Computes the output of a password by the scheme of a stored hash. Separate from the lane, which only knows that a
+//! job returns bytes, and from the stored hashes (`domain/password_hash/`), which check the cost before it is paid
+//! here.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use argon2_kernel::{Kernel, OUTPUT_BYTES};
@@ -9,16 +10,16 @@ use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
 use super::HashError;
-use super::lane::Output;
+use super::lane::HashOutput;
 use super::memory::Memory;
 use crate::domain::Password;
-use crate::domain::password_hash::argon2::Hash as Argon2Hash;
+use crate::domain::password_hash::argon2::Argon2Hash;
 use crate::domain::password_hash::pbkdf2::Digest;
 use crate::domain::password_hash::{PasswordHash, Scheme};
 
-/// What the right password's [`PasswordHash::output`] is compared with. Runs for as long as the stored hash's cost says.
-pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, memory: &mut Memory) -> Output {
-    // Ours are made of the composed form; others' of whatever was typed.
+/// Returns the bytes to compare with [`PasswordHash::output`]. The time it takes is the cost in the stored hash.
+pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, memory: &mut Memory) -> HashOutput {
+    // Our hashes are made of the composed form of a password, imported ones of the form that was typed.
     let typed = password.as_typed();
     match hash.scheme() {
         Scheme::Argon2(hash) if is_as_ours(hash) => argon2id(password, &hash.salt, &hash.params, kernel, memory),
@@ -46,20 +47,20 @@ pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, 
     }
 }
 
-/// Whether it is of the variant, the version and the length that ours are.
+/// Whether a hash has the variant, the version and the length of our own hashes.
 fn is_as_ours(hash: &Argon2Hash) -> bool {
     let Argon2Hash { algorithm, version, output, .. } = hash;
     (*algorithm, *version, output.len()) == (Algorithm::Argon2id, Version::V0x13, OUTPUT_BYTES)
 }
 
-/// argon2id as ours is, by the kernel if it has one lane, in the thread's own memory.
+/// Computes argon2id with one lane by the kernel, in the thread's own memory.
 pub(super) fn argon2id(
     password: &Password,
     salt: &[u8],
     params: &Params,
     kernel: Kernel,
     memory: &mut Memory,
-) -> Output {
+) -> HashOutput {
     let password = password.as_bytes();
     match argon2_kernel::Params::try_from(params) {
         Ok(params) => Ok(kernel.fill(password, salt, params, memory.take(params.blocks())?)?.to_vec().into()),
@@ -67,7 +68,7 @@ pub(super) fn argon2id(
     }
 }
 
-/// argon2 of any kind by the crate, in the same memory.
+/// Computes argon2 of any variant by the crate, in the same memory.
 fn argon2(
     algorithm: Algorithm,
     version: Version,
@@ -76,7 +77,7 @@ fn argon2(
     salt: &[u8],
     length: usize,
     memory: &mut Memory,
-) -> Output {
+) -> HashOutput {
     let blocks = memory.take(params.block_count())?.as_argon2();
     let mut output = Zeroizing::new(vec![0; length]);
     Argon2::new(algorithm, version, params.clone())
@@ -85,16 +86,16 @@ fn argon2(
         .map_err(|_| HashError::Failed("argon2 refused its input"))
 }
 
-/// scrypt, whose memory is the allocator's: such a hash is verified once, and is ours from then on.
-fn scrypt(password: &[u8], salt: &[u8], params: &scrypt::Params, length: usize) -> Output {
+/// Computes scrypt in memory of the allocator. Such a hash is verified once and then replaced by one of ours.
+fn scrypt(password: &[u8], salt: &[u8], params: &scrypt::Params, length: usize) -> HashOutput {
     let mut output = Zeroizing::new(vec![0; length]);
     scrypt::scrypt(password, salt, params, &mut output)
         .map(|()| output)
         .map_err(|_| HashError::Failed("scrypt refused its input"))
 }
 
-/// AES-256 in counter mode, counting from zero. The key is used for nothing else, so that is no nonce used twice.
-fn encrypt(key: &[u8], mut text: Vec<u8>) -> Output {
+/// AES-256 in counter mode, counting from zero. A key encrypts only one text, so no nonce is used twice.
+fn encrypt(key: &[u8], mut text: Vec<u8>) -> HashOutput {
     let zero = EncryptionContext::Iv128(FixedLength::from([0; 16]));
     UnboundCipherKey::new(&AES_256, key)
         .and_then(EncryptingKey::ctr)

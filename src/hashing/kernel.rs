@@ -1,18 +1,18 @@
-//! Which kernel passwords are hashed with: the setting, and whether its answers are right. Separate because it is decided
-//! once, at the start, by what the processor has.
+//! The kernel that hashes passwords: the setting, and a check of its answers. Separate because it is decided once, at
+//! the start, by the features of the processor.
 
 use argon2_kernel::{Choice, Kernel};
 
-/// `HASH_KERNEL`.
+/// The value of the setting `HASH_KERNEL`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelSetting {
-    /// The fastest that this processor has.
+    /// The fastest kernel that this processor supports.
     Auto,
-    /// This one, which this processor has.
+    /// One kernel, which this processor supports.
     Only(Kernel),
 }
 
-/// `auto`, or the name of a kernel that this processor has.
+/// Reads `auto`, or the name of a kernel that this processor supports.
 pub fn parse(text: &str) -> Result<KernelSetting, String> {
     if text == "auto" {
         return Ok(KernelSetting::Auto);
@@ -25,8 +25,8 @@ pub fn parse(text: &str) -> Result<KernelSetting, String> {
 }
 
 impl KernelSetting {
-    /// Tries it once, which takes a millisecond. A kernel that errs must not hash: whoever registers with it could never sign
-    /// in elsewhere. Then another is taken, and `warn` told.
+    /// Tries the kernel once, which takes a millisecond. When its answer is wrong, another kernel is used and `warn` is
+    /// called: passwords that a faulty kernel had hashed could not be verified by any other replica.
     pub fn kernel(self, warn: impl FnOnce(&str)) -> Result<Kernel, argon2_kernel::Error> {
         let choice = match self {
             Self::Auto => Kernel::choose()?,

@@ -13,52 +13,53 @@ use tokio::time::timeout_at;
 use zeroize::Zeroizing;
 
 use super::memory::Memory;
-use super::queue::{Client, Place, Queue};
-use super::stats::{Dropped, LaneStats, Refusal};
+use super::queue::{Queue, QueueClient, QueueSlot};
+use super::stats::{Dropped, LaneStats, RefusalCause};
 use super::{HashError, Turn, machine};
 
-/// How long a hash takes, before any has told.
+/// The assumed duration of a hash before the first one is done.
 const FIRST_GUESS: Duration = Duration::from_millis(50);
 
-/// How long a thread that has nothing to hash keeps its memory. To take it again costs milliseconds.
+/// How long an idle thread keeps its memory. Allocating it again costs milliseconds.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
-/// A quarter of the queue is for networks that are not known to it. Without that, as many callers as there are places, each in
-/// a network of its own and back as soon as it was served, would keep everybody else out for good. Of 128 places it
-/// is 32, which two threads serve within a second; the other three quarters are everybody's.
+/// One place in so many of the queue is reserved for networks that the queue has not served lately. Otherwise as many
+/// callers as there are places, each in a network of its own and back as soon as it was served, would keep all others
+/// out. Of 128 places, 32 are reserved, which two threads serve within a second.
 const RESERVED: usize = 4;
 
-pub(super) type Output = Result<Zeroizing<Vec<u8>>, HashError>;
+pub(super) type HashOutput = Result<Zeroizing<Vec<u8>>, HashError>;
 
-/// Asked when a job's turn has come. The job begins, and what the gate gives is held until it is settled; with `None` it waits
-/// until another lets go of what that holds; with an error it is not hashed, and may come again after that time.
-pub(super) type Gate = Box<dyn Fn() -> Result<Option<Held>, Duration> + Send>;
+/// Called when a job's turn has come. With a value, the job begins, and the value is held until the job is settled.
+/// With `None`, the job waits until another job drops its value. With an error, the job is not hashed and may be sent
+/// again after that time.
+pub(super) type Gate = Box<dyn Fn() -> Result<Option<GateValue>, Duration> + Send>;
 
-type Held = Box<dyn Send>;
+type GateValue = Box<dyn Send>;
 
-/// The entrance. The threads end when it is dropped.
+/// The queue and its threads. The threads end when it is dropped.
 pub(super) struct Lane(Arc<Shared>);
 
 struct Shared {
-    state: Mutex<State>,
-    /// A job has come, one that waited may begin, or the lane is closed.
+    state: Mutex<LaneState>,
+    /// Notified when a job arrives, when a waiting job may begin, and when the lane is closed.
     news: Condvar,
     memory: Arc<AtomicUsize>,
 }
 
-struct State {
+struct LaneState {
     queue: Queue<Job>,
     closed: bool,
-    /// How long hashes take, the latest weighing most; nothing until one is done.
+    /// The moving average of the duration of hashes; `None` until one is done.
     run_time: Option<Duration>,
-    /// All but what waits and what memory is held, which are read where they are.
+    /// All statistics except the number of waiting jobs and the memory, which are read directly.
     stats: LaneStats,
 }
 
-/// A hash to compute and where its output goes.
+/// A hash to compute, and the channel for its output.
 struct Job {
     gate: Option<Gate>,
-    hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>,
+    hash: Box<dyn FnOnce(&mut Memory) -> HashOutput + Send>,
     reply: oneshot::Sender<Reply>,
     deadline: Instant,
     since: Instant,
@@ -66,14 +67,14 @@ struct Job {
 
 type Reply = Result<(Zeroizing<Vec<u8>>, Permit), HashError>;
 
-/// What a job was let through its gate with. Whoever has it keeps it until all that follows from the hash is settled.
+/// What the gate returned for a job. Its holder keeps it until everything that follows from the hash is settled.
 #[must_use]
-pub struct Permit(Option<(Held, Arc<Shared>)>);
+pub struct Permit(Option<(GateValue, Arc<Shared>)>);
 
-/// Whoever waits for a job, and takes it out of the queue when dropped.
+/// A task that waits for its job, and removes the job from the queue when dropped.
 struct Waiter<'a> {
     shared: &'a Shared,
-    place: Place,
+    place: QueueSlot,
     deadline: tokio::time::Instant,
     output: oneshot::Receiver<Reply>,
 }
@@ -81,14 +82,14 @@ struct Waiter<'a> {
 impl Lane {
     /// Starts `threads` threads, which keep `usual_blocks` of memory each. At most `capacity` jobs wait for them.
     pub fn start(threads: usize, capacity: usize, usual_blocks: usize) -> io::Result<Self> {
-        let state = State {
+        let state = LaneState {
             queue: Queue::new(),
             closed: false,
             run_time: None,
             stats: LaneStats { threads, capacity, ..LaneStats::default() },
         };
         let (state, news, memory) = (Mutex::new(state), Condvar::new(), Arc::default());
-        // Made first, so that the threads that have started end if another cannot.
+        // Created first, so that the threads that have started end when another one cannot start.
         let lane = Self(Arc::new(Shared { state, news, memory }));
         for index in 0..threads {
             let shared = Arc::clone(&lane.0);
@@ -98,30 +99,30 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Refuses who would be refused a place now, and counts that.
+    /// Refuses and counts a caller for whose job there is no room now.
     pub fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
         let mut state = self.0.lock();
         state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal))
     }
 
-    /// As [`Self::run_past`], past no gate.
+    /// Runs a job without a gate, as [`Self::run_past`] does with one.
     pub async fn run(
         &self,
         turn: Turn,
         gone: impl Future<Output = ()>,
-        hash: impl FnOnce(&mut Memory) -> Output + Send + 'static,
-    ) -> Output {
+        hash: impl FnOnce(&mut Memory) -> HashOutput + Send + 'static,
+    ) -> HashOutput {
         self.run_past(None, turn, gone, hash).await.map(|(output, _)| output)
     }
 
-    /// Waits for a turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does `gone`
-    /// when it is over; a hash that has begun runs to its end.
+    /// Waits for the turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does
+    /// `gone` when it completes. A hash that has begun runs to its end.
     pub async fn run_past(
         &self,
         gate: Option<Gate>,
         turn: Turn,
         gone: impl Future<Output = ()>,
-        hash: impl FnOnce(&mut Memory) -> Output + Send + 'static,
+        hash: impl FnOnce(&mut Memory) -> HashOutput + Send + 'static,
     ) -> Reply {
         let mut waiter = self.admit(gate, &turn, Box::new(hash))?;
         let given_up = timeout_at(waiter.deadline, gone);
@@ -132,7 +133,7 @@ impl Lane {
                 if waiter.leave() {
                     return Err(HashError::Late);
                 }
-                // It has begun: the work is as good as done.
+                // The hash has begun, so its result is awaited.
                 (&mut waiter.output).await
             }
         };
@@ -143,7 +144,7 @@ impl Lane {
         &self,
         gate: Option<Gate>,
         turn: &Turn,
-        hash: Box<dyn FnOnce(&mut Memory) -> Output + Send>,
+        hash: Box<dyn FnOnce(&mut Memory) -> HashOutput + Send>,
     ) -> Result<Waiter<'_>, HashError> {
         let (reply, output) = oneshot::channel();
         let job = Job { gate, hash, reply, deadline: turn.deadline, since: Instant::now() };
@@ -151,30 +152,30 @@ impl Lane {
         let mut state = shared.lock();
         let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal))?;
         let displaced = gives_way.and_then(|client| state.queue.pop_latest(client));
-        let displaced = displaced.map(|job| (job.reply, state.refuse(Refusal::Displaced)));
+        let displaced = displaced.map(|job| (job.reply, state.refuse(RefusalCause::Displaced)));
         let place = state.queue.push(turn.client.into(), job);
         drop(state);
         shared.news.notify_one();
         if let Some((reply, refusal)) = displaced {
-            // Fails when it has hung up meanwhile, which is no matter.
+            // Sending fails when the waiter has left meanwhile, which does no harm.
             let _ = reply.send(Err(refusal));
         }
         Ok(Waiter { shared, place, deadline: turn.deadline.into(), output })
     }
 
-    /// Lets it believe that hashes take so long.
+    /// Sets the assumed duration of a hash.
     #[cfg(test)]
     pub fn assume(&self, run_time: Duration) {
         self.0.lock().run_time = Some(run_time);
     }
 
-    /// What tells how much memory the threads hold, and by its count that they have not ended.
+    /// Returns the counter of the memory that the threads hold. Each running thread holds a reference to it.
     #[cfg(test)]
     pub fn memory(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.0.memory)
     }
 
-    /// How it is doing now.
+    /// Returns the statistics of this moment.
     pub fn stats(&self) -> LaneStats {
         let state = self.0.lock();
         let memory = self.0.memory.load(Ordering::Relaxed);
@@ -183,11 +184,11 @@ impl Lane {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What each thread does.
+    /// The loop of each thread.
     fn work(self: &Arc<Self>, memory: &mut Memory) {
         machine::yield_to_others();
         while let Some((job, held)) = self.next(memory) {
@@ -197,15 +198,15 @@ impl Shared {
             let output = catch_unwind(AssertUnwindSafe(|| (job.hash)(memory)));
             self.lock().end(begun.elapsed());
             if let Ok(output) = output {
-                // Fails when the waiter has gone meanwhile, which is no matter.
+                // Sending fails when the waiter has left meanwhile, which does no harm.
                 let _ = job.reply.send(output.map(|output| (output, permit)));
             }
             memory.trim();
         }
     }
 
-    /// Waits for a job that may begin, with clean memory. `None` when the lane is closed.
-    fn next(&self, memory: &mut Memory) -> Option<(Job, Option<Held>)> {
+    /// Waits for a job that may begin, and wipes the memory. Returns `None` when the lane is closed.
+    fn next(&self, memory: &mut Memory) -> Option<(Job, Option<GateValue>)> {
         let mut state = self.lock();
         while !state.closed {
             if let Some((job, verdict)) = state.queue.pop_where(Job::judge) {
@@ -216,7 +217,7 @@ impl Shared {
                     }
                     Err((dropped, error)) => {
                         state.stats.dropped[dropped as usize] += 1;
-                        // Whom this wakes up may want the lock at once.
+                        // The threads that this wakes want the lock at once.
                         drop(state);
                         let _ = job.reply.send(Err(error));
                         state = self.lock();
@@ -242,41 +243,41 @@ impl Shared {
     }
 }
 
-impl State {
-    /// Whether this turn would come in time; and, in a full queue, whose latest job it would displace.
-    fn judge(&self, turn: &Turn) -> Result<Option<Client>, Refusal> {
+impl LaneState {
+    /// Whether this turn would come in time. In a full queue, returns the client whose latest job it would displace.
+    fn judge(&self, turn: &Turn) -> Result<Option<QueueClient>, RefusalCause> {
         let LaneStats { threads, capacity, running, .. } = self.stats;
-        let client = Client::from(turn.client);
+        let client = QueueClient::from(turn.client);
         let room = capacity - if self.queue.is_known(client) { capacity / RESERVED } else { 0 };
-        // Those for whom a thread is waking up take no room.
+        // Jobs for which a thread is waking up take no room.
         let full = self.queue.len() + running >= room + threads;
-        let gives_way = if full { Some(self.queue.gives_way_to(client).ok_or(Refusal::Full)?) } else { None };
+        let gives_way = if full { Some(self.queue.gives_way_to(client).ok_or(RefusalCause::Full)?) } else { None };
         let left = turn.deadline.saturating_duration_since(Instant::now());
-        // Who has to wait must also be done in time: in a queue that is as long as everybody's patience, all would be hashed
-        // in vain. Who need not wait is not refused for what hashes took of late.
+        // A job that must wait must also be done in time: in a queue that is as long as all deadlines, every job would
+        // be hashed in vain. A job that need not wait is not refused because hashes took long before.
         let in_time = |ahead| match running + ahead {
             before if before < threads => true,
             before => self.time_for(before / threads + 1) <= left,
         };
-        // The most that may be ahead is quicker to tell than how many are.
+        // The upper bound of the jobs ahead is cheaper than their exact number.
         if left.is_zero() || !(in_time(self.queue.len()) || in_time(self.queue.ahead_of(client))) {
-            return Err(Refusal::Deadline);
+            return Err(RefusalCause::Deadline);
         }
         Ok(gives_way)
     }
 
-    /// Counts a refusal.
-    fn refuse(&mut self, refusal: Refusal) -> HashError {
+    /// Counts a refusal and returns its error.
+    fn refuse(&mut self, refusal: RefusalCause) -> HashError {
         self.stats.refused[refusal as usize] += 1;
         HashError::Overloaded
     }
 
-    /// How long it takes that each thread has had so many jobs.
+    /// Returns how long it takes until each thread has run so many jobs.
     fn time_for(&self, jobs: usize) -> Duration {
         self.run_time.unwrap_or(FIRST_GUESS).saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
     }
 
-    /// Takes note that a job begins.
+    /// Updates the statistics when a job begins.
     fn begin(&mut self, job: &Job) {
         self.stats.running += 1;
         self.stats.wait.observe(job.since.elapsed());
@@ -290,9 +291,10 @@ impl State {
 }
 
 impl Job {
-    /// Whether it begins, now that its turn has come, or never; `None` when it must wait. Its waiter has not left, or the
-    /// job would have left the queue with it; but its time may have passed before the waiter's timer rang.
-    fn judge(&self) -> Option<Result<Option<Held>, (Dropped, HashError)>> {
+    /// Returns whether the job begins, now that its turn has come, or never; `None` when it must wait. Its waiter is
+    /// still there, since a leaving waiter removes its job, but the deadline may have passed before the waiter's timer
+    /// fired.
+    fn judge(&self) -> Option<Result<Option<GateValue>, (Dropped, HashError)>> {
         if self.deadline <= Instant::now() {
             return Some(Err((Dropped::Late, HashError::Late)));
         }
@@ -309,7 +311,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let Some((held, shared)) = self.0.take() else { return };
         drop(held);
-        // A thread that has found no job that may begin looks again: it holds the lock from its look until it waits.
+        // A thread that found no job that may begin looks again. It holds the lock from its look until it waits.
         if shared.lock().queue.len() > 0 {
             shared.news.notify_one();
         }
@@ -317,7 +319,7 @@ impl Drop for Permit {
 }
 
 impl Waiter<'_> {
-    /// Takes the job out of the queue; false when it is there no more.
+    /// Removes the job from the queue; returns false when it is not there any more.
     fn leave(&self) -> bool {
         let mut state = self.shared.lock();
         let job = state.queue.remove(self.place);
@@ -325,7 +327,7 @@ impl Waiter<'_> {
             let dropped = if self.deadline <= tokio::time::Instant::now() { Dropped::Late } else { Dropped::Gone };
             state.stats.dropped[dropped as usize] += 1;
         }
-        // What it holds is wiped and freed without the lock.
+        // The content of the job is wiped and freed without the lock.
         drop(state);
         job.is_some()
     }

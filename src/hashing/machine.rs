@@ -1,15 +1,15 @@
-//! What the lane asks of the machine: how much it has, and to let everything else go first. Separate because it is the one
-//! place that depends on the system, and nothing depends on its answers being there.
+//! What the lane needs of the machine: the number of cores, the amount of memory, and a low priority. Separate because
+//! it is the only code here that depends on the system, and everything works when the system does not answer.
 
 use std::fs;
 use std::thread;
 
-/// How many threads the machine runs at a time, as far as this process may use them.
+/// Returns how many threads of this process the machine runs at a time.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// How many bytes of memory this process can hope for: the machine's, or its container's where that is less.
+/// Returns the memory of the machine, or of its container where that is less, in bytes.
 pub fn memory() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let kibibytes = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?;
@@ -19,12 +19,12 @@ pub fn memory() -> Option<u64> {
     [machine, container].into_iter().flatten().min()
 }
 
-/// Lets every other thread go before the calling one, wherever both want a core.
+/// Lowers the priority of the calling thread below all others.
 ///
-/// By the nice value, which on Linux each thread has for itself. `SCHED_IDLE` made no difference to the calls beside it, and
-/// where another program keeps the cores busy it leaves a thread a third of a percent of one.
+/// It sets the nice value, which each thread has for itself on Linux. `SCHED_IDLE` made no difference to calls beside
+/// it, and left the thread a third of a percent of a core while another program kept the cores busy.
 pub(super) fn yield_to_others() {
-    // Where it is not to be had the system's own fairness remains.
+    // On failure, the scheduler remains fair.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19);
 }

@@ -1,40 +1,41 @@
-//! The memory that one thread hashes in: taken from the system once, kept from hash to hash, wiped, and given back. Separate
-//! because when each of these happens is a rule of its own; the memory itself is [`argon2_kernel::Memory`].
+//! The memory in which one thread hashes: allocated once, kept from hash to hash, wiped, and given back. Separate
+//! because each of these has a rule of its own; the memory itself is [`argon2_kernel::Memory`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::HashError;
 
-/// After so many hashes that all needed less, what one had taken beyond that is given back. A few, for that may be 256 MiB; not
-/// one, for where many accounts have costlier hashes than are made today, taking their memory anew each time is a third of
+/// After so many hashes that needed less, the memory beyond the usual is given back, which may be 256 MiB. One hash is
+/// not enough: where many accounts have costlier hashes than new ones, allocating memory for each would take a third of
 /// a sign-in.
 const FORGOTTEN_AFTER: u32 = 16;
 
-/// One thread's blocks. What a hash left in them is overwritten by the next hash, if it comes at once, and otherwise wiped
-/// ([`Self::wipe`]): that takes 0.5 ms of 19 MiB where a hash takes 4 to 30, which under load would be sign-ins lost.
+/// The blocks of one thread. The next hash overwrites what a hash left in them, when it follows at once. Otherwise
+/// [`Self::wipe`] wipes them: that takes 0.5 ms for 19 MiB, and a hash takes 4 to 30 ms, so wiping after every hash
+/// would cost sign-ins under load.
 #[derive(Debug)]
 pub(super) struct Memory {
     blocks: argon2_kernel::Memory,
-    /// How many blocks, from the first on, may hold what a hash has left.
+    /// The number of blocks, from the first on, that may hold data of a hash.
     dirty: usize,
-    /// How many blocks most hashes need.
+    /// The number of blocks that most hashes need.
     usual: usize,
-    /// How many blocks the latest hashes have needed at most, and how many hashes those are.
+    /// The largest number of blocks that the latest hashes needed, and the number of these hashes.
     needed: usize,
     hashes: u32,
-    /// What all threads hold, in bytes.
+    /// The memory that all threads hold, in bytes.
     held: Arc<AtomicUsize>,
 }
 
 impl Memory {
-    /// Takes nothing from the system yet. `usual` is how many blocks most hashes need.
+    /// Creates an empty memory; the first hash allocates it. `usual` is the number of blocks that most hashes need.
     pub fn new(usual: usize, held: Arc<AtomicUsize>) -> Self {
         Self { blocks: argon2_kernel::Memory::default(), dirty: 0, usual, needed: 0, hashes: 0, held }
     }
 
-    /// At least `count` blocks for one hash, which overwrites so many: argon2 reads no block before it has written it. Only
-    /// what it would leave of the hash before is wiped here.
+    /// Returns at least `count` blocks for one hash, which overwrites exactly `count`: argon2 reads no block before it
+    /// has written it. Blocks beyond those are wiped here if an earlier hash used them.
     pub fn take(&mut self, count: usize) -> Result<&mut argon2_kernel::Memory, HashError> {
         if self.blocks.len() < count {
             self.give_back();
@@ -47,23 +48,23 @@ impl Memory {
         Ok(&mut self.blocks)
     }
 
-    /// Whether there is anything to wipe.
+    /// Whether any block may hold data of a hash.
     pub fn is_dirty(&self) -> bool {
         self.dirty > 0
     }
 
-    /// Whether any is taken from the system.
+    /// Whether memory is allocated.
     pub fn is_held(&self) -> bool {
         !self.blocks.is_empty()
     }
 
-    /// Wipes what the latest hash has left.
+    /// Wipes the data of the latest hash.
     pub fn wipe(&mut self) {
         self.blocks.wipe(self.dirty);
         self.dirty = 0;
     }
 
-    /// Takes note that a hash has ended. Gives back what is more than the usual and than the latest hashes needed.
+    /// Notes the end of a hash, and gives back memory beyond the usual that the latest hashes did not need.
     pub fn trim(&mut self) {
         self.hashes += 1;
         if self.hashes == FORGOTTEN_AFTER {
@@ -74,13 +75,13 @@ impl Memory {
         }
     }
 
-    /// How many blocks hold anything.
+    /// Returns the number of blocks that hold data.
     #[cfg(test)]
     pub fn used(&mut self) -> usize {
         self.blocks.used()
     }
 
-    /// Gives all of it back to the system, wiped, until it is needed again.
+    /// Wipes all memory and gives it back to the system, until it is needed again.
     pub fn give_back(&mut self) {
         self.dirty = 0;
         self.held.fetch_sub(self.blocks.bytes(), Ordering::Relaxed);

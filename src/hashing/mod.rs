@@ -1,11 +1,11 @@
 //! The password lane: hashes run on threads of their own, each with memory of its own, behind a bounded queue. A hash
-//! costs thousands of times what a token check costs, so the two share neither a thread pool nor a queue, and the hash
-//! gives way where both want a core. A queue without a bound would be a promise that nobody keeps: who cannot be served in
-//! time is told so at once, and when to come back.
+//! costs thousands of times what a token check costs, so the two share neither a thread pool nor a queue, and hashing
+//! has the lower priority. The queue is bounded because a caller that cannot be served in time is told so at once, with
+//! the time after which to try again.
 //!
-//! `mod` is what callers see; `lane` the threads and their rules, `queue` (of `ring`s) whose turn it is, `memory` what they hash in,
-//! `digest` the hashes themselves, `kernel` what makes ours, `machine` what there is of threads and memory, `cost` the
-//! parameters that may be set, `stats` what is counted.
+//! This file is what callers use. `lane` has the threads and their rules, `queue` the order of jobs (built of `ring`s),
+//! `memory` the memory of a thread, `digest` the hashes, `kernel` the choice of the code for our own hashes, `machine`
+//! the cores and memory of the machine, `cost` the parameters that may be set, `stats` the statistics.
 
 pub mod cost;
 mod digest;
@@ -32,76 +32,77 @@ use lane::{Gate, Lane};
 use memory::Memory;
 
 pub use lane::Permit;
-pub use stats::{Dropped, Histogram, LaneStats, Refusal};
+pub use stats::{Dropped, Histogram, LaneStats, RefusalCause};
 
-/// In bytes, as RFC 9106 section 4 has it.
+/// The length of a salt in bytes, as RFC 9106 section 4 recommends.
 const SALT_BYTES: usize = 16;
 
-/// Hashes and verifies passwords. Cheap to clone.
+/// Hashes and verifies passwords. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct PasswordHasher {
     lane: Arc<Lane>,
     kernel: Kernel,
     params: Params,
-    /// What an unknown account is verified against, so that strangers cost the same work.
+    /// The hash that a password of an unknown account is verified against, so that it costs the same work.
     dummy: PasswordHash,
 }
 
-/// For whom a password is hashed, and until when anybody waits for it.
+/// The client that a password is hashed for, and the deadline.
 #[derive(Debug, Clone, Copy)]
 pub struct Turn {
-    /// Where the request came from: clients take turns, whoever sends how many. `None` is a client, too.
+    /// The address that the request came from: clients take turns. All requests without an address are one client.
     pub client: Option<IpAddr>,
-    /// When to give up waiting for a thread.
+    /// The time at which the caller stops waiting for a thread.
     pub deadline: Instant,
 }
 
-/// What verifying found.
+/// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// The password is the account's.
+    /// Whether the password is that of the account.
     pub matches: bool,
-    /// The stored hash was made with weaker parameters than today's.
+    /// Whether the stored hash was made with weaker parameters than new ones.
     pub outdated: bool,
 }
 
 /// Why a password was not hashed.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
-    /// The queue is full, or would not come to it before the deadline.
+    /// The queue is full, or the turn would come after the deadline.
     #[error("too many passwords are waiting to be hashed")]
     Overloaded,
-    /// When its turn came, its sender had no guess left.
+    /// The limit of failed sign-ins was reached before the turn came.
     #[error("its sender has no guess left")]
     Spent {
-        /// When there will be one.
+        /// The time until the next sign-in is allowed.
         retry_after: Duration,
     },
     /// The deadline passed before a thread was free.
     #[error("no thread was free in time")]
     Late,
-    /// The machine cannot give the memory, or a defect.
+    /// The memory could not be allocated, or the kernel has a defect.
     #[error("hashing failed: {0}")]
     Kernel(#[from] argon2_kernel::Error),
-    /// A defect.
+    /// The code has a defect.
     #[error("hashing failed: {0}")]
     Failed(&'static str),
 }
 
 impl PasswordHasher {
-    /// Starts `threads` threads that hash with `params`, by `kernel`; at most `queue` passwords wait for them.
+    /// Starts `threads` threads that hash with `params` by `kernel`. At most `queue` passwords wait for them.
     pub fn start(params: Params, kernel: Kernel, threads: usize, queue: usize) -> Result<Self, HashError> {
         let salt = random_salt()?;
         let mut output = [0; OUTPUT_BYTES];
         getrandom::fill(&mut output).map_err(|_| HashError::Failed("the system gives no random bytes"))?;
-        // No password hashes to random bytes, so no password matches.
+        // Random bytes are the output of no password, so no password matches.
         let dummy = PasswordHash::new(&params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))?;
         let lane = Lane::start(threads.max(1), queue, params.block_count())
             .map_err(|_| HashError::Failed("the system gives no thread"))?;
         Ok(Self { lane: Arc::new(lane), kernel, params, dummy })
     }
 
-    /// Refuses who would be refused by [`Self::verify`] now. Asked before anything else is done for them.
+    /// Returns the error that [`Self::verify`] would return now for lack of room. It is called before other work is
+    /// done for the request.
     pub fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
         self.lane.require_room(turn)
     }
@@ -111,7 +112,7 @@ impl PasswordHasher {
         self.hash_with(password, turn, || {}).await
     }
 
-    /// As [`Self::hash`]; `begins` is called when the hash begins, and dropped if it never does.
+    /// Hashes as [`Self::hash`] does. `begins` is called when the hash begins, and dropped if it never does.
     pub async fn hash_with(
         &self,
         password: &Password,
@@ -128,8 +129,8 @@ impl PasswordHasher {
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
     }
 
-    /// Verifies a password. With no hash to compare, because there is no such account, the same work is done and
-    /// nothing matches.
+    /// Verifies a password. Without a stored hash, because there is no such account, the same work is done and nothing
+    /// matches.
     pub async fn verify(
         &self,
         password: &Password,
@@ -139,12 +140,12 @@ impl PasswordHasher {
         self.verify_past(None, password, hash, turn, pending()).await.map(|(verdict, _)| verdict)
     }
 
-    /// As [`Self::verify`], for whoever must learn how a hash that has begun ends: when `gone` is over, the turn is given up,
-    /// unless the hash has begun.
+    /// Verifies as [`Self::verify`] does, for callers that must learn how a hash that has begun ends. When `gone`
+    /// completes, the turn is given up unless the hash has begun.
     ///
-    /// `may_begin` is asked when the turn has come. What it gives is held until the hash has ended and the [`Permit`] is
-    /// dropped; with `None` the password waits until that happens to another, while others are hashed; with an error it is
-    /// not hashed at all, and may be sent again after that time.
+    /// `may_begin` is called when the turn has come. With a value, the hash begins, and the value is held until the
+    /// hash has ended and the [`Permit`] is dropped. With `None`, the password waits until another value is dropped,
+    /// while others are hashed. With an error, it is not hashed and may be sent again after that time.
     pub async fn verify_if<T: Send + 'static>(
         &self,
         may_begin: impl Fn() -> Result<Option<T>, Duration> + Send + 'static,
@@ -173,17 +174,17 @@ impl PasswordHasher {
         Ok((Verdict { matches, outdated: hash.is_weaker_than(&self.params) }, permit))
     }
 
-    /// What new passwords are hashed with: no kernel but the portable one has more than one lane.
+    /// Returns the kernel for new passwords: with more than one lane, only the portable one.
     pub fn kernel(&self) -> Kernel {
         argon2_kernel::Params::try_from(&self.params).map_or(Kernel::PORTABLE, |_| self.kernel)
     }
 
-    /// How many hashes have begun since the start. Tests count them to prove that strangers cost the same.
+    /// Returns how many hashes have begun since the start. Tests use it to prove that unknown accounts cost the same.
     pub fn runs(&self) -> u64 {
         self.stats().wait.count()
     }
 
-    /// How the lane is doing now.
+    /// Returns the statistics of the lane.
     pub fn stats(&self) -> LaneStats {
         self.lane.stats()
     }

@@ -1,71 +1,72 @@
-//! Members that take turns: each has something waiting, and whoever had its turn goes to the end. Apart from the queue
-//! because that has two of them, one in the other: networks take turns, and so do the addresses of each.
+//! Members that take turns: each has something waiting, and goes to the end after its turn. Separate because the queue
+//! has rings within a ring: networks take turns, and so do the addresses of each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-/// What a member has waiting.
+/// The waiting jobs of a member.
 pub(super) trait Waiting: Default {
-    /// How many jobs.
+    /// Returns the number of jobs.
     fn len(&self) -> usize;
 }
 
-/// The members. One is known only while it has something waiting.
+/// The members that have something waiting. Others are not remembered.
 #[derive(Debug)]
 pub(super) struct Ring<K, W> {
-    members: HashMap<K, Member<W>>,
-    /// The next turn of each.
+    members: HashMap<K, RingMember<W>>,
+    /// The next turn of each member.
     turns: BTreeMap<u64, K>,
-    /// By how many jobs wait, and then by turn.
+    /// The members by their number of jobs, and then by turn.
     sizes: BTreeSet<(usize, u64)>,
-    /// How many members have more jobs than the index. None is zero, so it is as long as the most that any has.
+    /// For each index, the number of members with more jobs than the index. No entry is zero, so the length is the
+    /// largest number of jobs of a member.
     more_than: Vec<usize>,
     jobs: usize,
 }
 
 #[derive(Debug)]
-struct Member<W> {
+struct RingMember<W> {
     turn: u64,
     waiting: W,
 }
 
 impl<K: Copy + Eq + Hash, W: Waiting> Ring<K, W> {
-    /// What a member has waiting.
+    /// Returns what a member has waiting.
     pub fn get(&self, key: K) -> Option<&W> {
         self.members.get(&key).map(|member| &member.waiting)
     }
 
-    /// All members, in the order of their turns.
+    /// Returns all members in the order of their turns.
     pub fn in_turn(&self) -> impl Iterator<Item = (K, &W)> {
         self.turns.values().filter_map(|&key| Some((key, self.get(key)?)))
     }
 
-    /// The member with most waiting; of several, the one whose turn comes last.
+    /// Returns the member with most jobs; of several, the one with the last turn.
     pub fn longest(&self) -> Option<(K, &W)> {
         let (_, turn) = self.sizes.last()?;
         let key = *self.turns.get(turn)?;
         Some((key, self.get(key)?))
     }
 
-    /// How many jobs, at most, are served before one of a member that has `own` before it.
+    /// Returns how many jobs, at most, are served before one of a member that has `own` before it.
     pub fn ahead_of(&self, own: usize) -> usize {
-        // Of each member as many as it has, and at most one more than its own.
+        // Each member is served as many jobs as it has, and at most one more than `own`.
         self.more_than.iter().take(own + 1).sum()
     }
 
-    /// Changes what a member has waiting. One that had nothing comes with this turn, which is later than all others.
+    /// Changes what a member has waiting. A member without jobs enters with this turn, which is later than all others.
     pub fn change<T>(&mut self, key: K, turn: u64, change: impl FnOnce(&mut W) -> T) -> T {
         self.change_with(key, |before| before.unwrap_or(turn), change)
     }
 
-    /// The same of a member that has its turn now; this is its next one.
+    /// Changes what a member has waiting when it has its turn; `next` is its next turn.
     pub fn serve<T>(&mut self, key: K, next: u64, change: impl FnOnce(&mut W) -> T) -> T {
         self.change_with(key, |_| next, change)
     }
 
     fn change_with<T>(&mut self, key: K, turn: impl FnOnce(Option<u64>) -> u64, change: impl FnOnce(&mut W) -> T) -> T {
         let (turn_before, mut waiting) = match self.members.remove(&key) {
-            Some(Member { turn, waiting }) => (Some(turn), waiting),
+            Some(RingMember { turn, waiting }) => (Some(turn), waiting),
             None => (None, W::default()),
         };
         let before = waiting.len();
@@ -80,7 +81,7 @@ impl<K: Copy + Eq + Hash, W: Waiting> Ring<K, W> {
             let turn = turn(turn_before);
             self.turns.insert(turn, key);
             self.sizes.insert((after, turn));
-            self.members.insert(key, Member { turn, waiting });
+            self.members.insert(key, RingMember { turn, waiting });
         }
         result
     }

@@ -1,43 +1,42 @@
-//! What the lane counts. Plain numbers: who shows them, and in which format, is not its concern.
+//! The statistics of the lane as plain numbers. Other modules decide how they are shown.
 
 use std::time::Duration;
 
-/// How the lane is doing, at one moment.
+/// The state of the lane at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct LaneStats {
     /// Passwords that wait for a thread.
     pub waiting: usize,
     /// Passwords that are being hashed.
     pub running: usize,
-    /// Threads.
     pub threads: usize,
     /// How many passwords may wait.
     pub capacity: usize,
-    /// What the threads hold for hashing, in bytes.
+    /// The memory of all hashing threads, in bytes.
     pub memory: usize,
-    /// How long passwords waited that were hashed; its count is that of the hashes begun.
+    /// How long passwords waited that were hashed; its count is the number of hashes begun.
     pub wait: Histogram,
-    /// How long hashes took; its count is that of the hashes done.
+    /// How long hashes took; its count is the number of hashes done.
     pub run: Histogram,
-    /// Refused, by [`Refusal`].
-    pub refused: [u64; Refusal::ALL.len()],
-    /// Admitted, and then not hashed, by [`Dropped`].
+    /// Refused passwords, by reason.
+    pub refused: [u64; RefusalCause::ALL.len()],
+    /// Passwords that were admitted and not hashed, by [`Dropped`].
     pub dropped: [u64; Dropped::ALL.len()],
 }
 
 /// Why a password was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// As many wait as may.
+pub enum RefusalCause {
+    /// The queue is full.
     Full,
-    /// It would have had its turn too late for whoever asks.
+    /// The turn would come after the deadline of the caller.
     Deadline,
-    /// It waited, and gave way to one of a client with fewer waiting.
+    /// The password waited, and gave way to one of a client with fewer waiting.
     Displaced,
 }
 
-impl Refusal {
-    /// Each, with its name.
+impl RefusalCause {
+    /// All variants, each with its name.
     pub const ALL: [(Self, &str); 3] =
         [(Self::Full, "full"), (Self::Deadline, "deadline"), (Self::Displaced, "displaced")];
 }
@@ -45,33 +44,34 @@ impl Refusal {
 /// Why a password that waited was not hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dropped {
-    /// Whoever waited for it hung up.
+    /// The waiting caller has left.
     Gone,
-    /// Its time had passed.
+    /// Its deadline had passed.
     Late,
-    /// Others of the same address had failed too often by then.
+    /// Too many sign-ins of the same address had failed by then.
     Spent,
 }
 
 impl Dropped {
-    /// Each, with its name.
+    /// All variants, each with its name.
     pub const ALL: [(Self, &str); 3] = [(Self::Gone, "gone"), (Self::Late, "late"), (Self::Spent, "spent")];
 }
 
-/// How often a time was how long.
+/// The distribution of a duration.
 #[derive(Debug, Clone, Default)]
 pub struct Histogram {
-    /// All of them, added up, in seconds.
+    /// The sum of all durations, in seconds.
     pub sum: f64,
-    /// Those up to the bound of the same index and above the one before; the last is those above every bound.
+    /// The number of durations up to the bound of the same index and above the one before; the last is those above
+    /// every bound.
     pub counts: [u64; Self::BOUNDS.len() + 1],
 }
 
 impl Histogram {
-    /// In seconds: from a cheap hash on a quick machine to the longest that a call may wait.
+    /// The bounds in seconds, from a cheap hash on a fast machine to the longest time that a call may wait.
     pub const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-    /// How many there were.
+    /// Returns how many durations were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }

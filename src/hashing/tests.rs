@@ -1,4 +1,4 @@
-//! The lane under conditions that no client can bring about at will: jobs that wait for the test, panic, or look at the
+//! The lane under conditions that a client cannot create: jobs that wait for the test, that panic, or that look at the
 //! memory.
 
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::lane::{Gate, Lane};
 use super::memory::Memory;
-use super::{Dropped, HashError, LaneStats, PasswordHasher, Refusal, Turn};
+use super::{Dropped, HashError, LaneStats, PasswordHasher, RefusalCause, Turn};
 use crate::domain::{Password, PasswordHash};
 
 fn cheap() -> Params {
@@ -22,12 +22,12 @@ fn password(text: &str) -> Password {
     Password::parse(text.to_owned(), 1).unwrap()
 }
 
-/// A turn of the only client of the network of this number, with all the time in the world.
+/// A turn of the only client of the network of this number, with a deadline far away.
 fn turn(network: u8) -> Turn {
     Turn { client: Some([192, 0, network, 1].into()), deadline: Instant::now() + Duration::from_secs(600) }
 }
 
-fn refused(stats: &LaneStats, refusal: Refusal) -> u64 {
+fn refused(stats: &LaneStats, refusal: RefusalCause) -> u64 {
     stats.refused[refusal as usize]
 }
 
@@ -35,13 +35,13 @@ fn dropped(stats: &LaneStats, dropped: Dropped) -> u64 {
     stats.dropped[dropped as usize]
 }
 
-type Output = super::lane::Output;
+type HashOutput = super::lane::HashOutput;
 
-/// A lane of one thread, which is busy until told otherwise, and whose jobs tell that they ran.
+/// A lane of one thread that is busy until it is released, with jobs that record that they ran.
 struct Busy {
     lane: &'static Lane,
     release: mpsc::Sender<()>,
-    busy: tokio::task::JoinHandle<Output>,
+    busy: tokio::task::JoinHandle<HashOutput>,
     ran: mpsc::Sender<&'static str>,
     order: mpsc::Receiver<&'static str>,
 }
@@ -62,19 +62,19 @@ impl Busy {
     }
 
     /// Queues a job, and returns once it waits or was refused.
-    async fn queue(&self, turn: Turn, name: &'static str) -> tokio::task::JoinHandle<Output> {
+    async fn queue(&self, turn: Turn, name: &'static str) -> tokio::task::JoinHandle<HashOutput> {
         let (lane, ran) = (self.lane, self.ran.clone());
         let job = tokio::spawn(lane.run(turn, std::future::pending(), move |_| {
             ran.send(name).unwrap();
             Ok(vec![1; 32].into())
         }));
-        // The test's runtime has one thread: the task runs until it waits.
+        // The test's runtime has one thread, so the task runs until it waits.
         tokio::task::yield_now().await;
         job
     }
 
-    /// Lets the thread go on, and tells which jobs ran, in order, until `last`.
-    async fn finish(self, last: tokio::task::JoinHandle<Output>) -> Vec<&'static str> {
+    /// Releases the thread, and returns the jobs that ran, in order, until `last`.
+    async fn finish(self, last: tokio::task::JoinHandle<HashOutput>) -> Vec<&'static str> {
         drop(self.release);
         self.busy.await.unwrap().unwrap();
         last.await.unwrap().unwrap();
@@ -104,12 +104,12 @@ async fn in_a_full_queue_who_has_fewest_displaces_the_latest_of_who_has_most() {
     let fourth = busy.queue(turn(1), "a4").await;
     assert!(matches!(fourth.await.unwrap(), Err(HashError::Overloaded)), "no room, and nobody who has more");
     assert!(matches!(busy.lane.require_room(&turn(1)), Err(HashError::Overloaded)));
-    assert_eq!(refused(&busy.lane.stats(), Refusal::Full), 2);
+    assert_eq!(refused(&busy.lane.stats(), RefusalCause::Full), 2);
 
     assert!(busy.lane.require_room(&turn(2)).is_ok());
     let other = busy.queue(turn(2), "b1").await;
     assert!(matches!(third.await.unwrap(), Err(HashError::Overloaded)), "it gave way");
-    assert_eq!(refused(&busy.lane.stats(), Refusal::Displaced), 1);
+    assert_eq!(refused(&busy.lane.stats(), RefusalCause::Displaced), 1);
     assert_eq!(busy.lane.stats().waiting, 3);
     drop((first, other));
     assert_eq!(busy.finish(second).await, ["a1", "b1", "a2"]);
@@ -120,7 +120,7 @@ async fn a_quarter_of_the_queue_is_for_networks_that_had_no_turn_lately() {
     let busy = Busy::start(8).await;
     let mut waiting = Vec::new();
     for _ in 0..6 {
-        // The busy one is of this network.
+        // The busy job is of this network.
         waiting.push(busy.queue(turn(0), "known").await);
     }
     let seventh = busy.queue(turn(0), "known").await;
@@ -128,9 +128,9 @@ async fn a_quarter_of_the_queue_is_for_networks_that_had_no_turn_lately() {
     for network in 1..=2 {
         waiting.push(busy.queue(turn(network), "new").await);
     }
-    assert_eq!((busy.lane.stats().waiting, refused(&busy.lane.stats(), Refusal::Displaced)), (8, 0));
+    assert_eq!((busy.lane.stats().waiting, refused(&busy.lane.stats(), RefusalCause::Displaced)), (8, 0));
     waiting.push(busy.queue(turn(3), "new").await);
-    assert_eq!((busy.lane.stats().waiting, refused(&busy.lane.stats(), Refusal::Displaced)), (8, 1));
+    assert_eq!((busy.lane.stats().waiting, refused(&busy.lane.stats(), RefusalCause::Displaced)), (8, 1));
     drop(busy.release);
     busy.busy.await.unwrap().unwrap();
     for job in waiting {
@@ -158,7 +158,7 @@ async fn who_could_not_be_served_in_time_is_refused_at_once() {
         ("too late already", within(0, turn(3)), 4),
     ] {
         let _ = busy.lane.require_room(&turn);
-        assert_eq!(refused(&busy.lane.stats(), Refusal::Deadline), refusals, "{name}");
+        assert_eq!(refused(&busy.lane.stats(), RefusalCause::Deadline), refusals, "{name}");
     }
     let late = busy.queue(within(15, turn(2)), "late").await;
     assert!(matches!(late.await.unwrap(), Err(HashError::Overloaded)));
@@ -182,7 +182,7 @@ async fn who_hangs_up_is_not_hashed_and_gives_the_place_free_at_once() {
 async fn whose_time_has_passed_is_not_hashed() {
     let busy = Busy::start(4).await;
     let late = busy.queue(turn(1), "late").await;
-    // Nothing else happens, so the clock of the timers goes on to the deadline.
+    // Nothing else happens, so the paused clock advances to the deadline.
     tokio::time::pause();
     assert!(matches!(late.await.unwrap(), Err(HashError::Late)));
     tokio::time::resume();
@@ -263,7 +263,7 @@ async fn the_threads_end_with_the_lane_and_give_their_memory_back() {
     assert_eq!(memory.load(Ordering::Relaxed), 0);
 }
 
-/// Hashes in the memory and tells how many of all blocks hold anything after it.
+/// Hashes in the memory and returns how many of all blocks hold data afterwards.
 fn hash_in(memory: &mut Memory, blocks: usize) -> usize {
     let params = argon2_kernel::Params::new(blocks.try_into().unwrap(), 1).unwrap();
     Kernel::PORTABLE.fill(b"s3cur3pass", &[1; 16], params, memory.take(blocks).unwrap()).unwrap();
@@ -313,7 +313,7 @@ async fn a_thread_that_has_nothing_to_do_has_nothing_left_in_its_memory() {
     let lane = Lane::start(1, 4, 64).unwrap();
     let hash = |memory: &mut Memory| Ok(vec![u8::try_from(hash_in(memory, 64)).unwrap(); 32].into());
     assert_eq!(lane.run(turn(1), std::future::pending(), hash).await.unwrap()[..], [64; 32]);
-    // It may be looked at before the thread has had nothing to do.
+    // The thread may look at its memory before it has been idle.
     let look = |memory: &mut Memory| Ok(vec![u8::try_from(memory.used()).unwrap(); 32].into());
     while lane.run(turn(1), std::future::pending(), look).await.unwrap()[..] != [0; 32] {}
 }
@@ -331,7 +331,7 @@ async fn a_hash_verifies_its_own_password_only_and_a_stranger_costs_the_same() {
 
 #[tokio::test]
 async fn a_hash_made_by_another_implementation_verifies_and_is_outdated_when_weaker() {
-    // `echo -n s3cur3pass | argon2 saltsaltsaltsalt -id -t 2 -k 256 -p 1 -l 32 -e`, with the C reference.
+    // The output of `echo -n s3cur3pass | argon2 saltsaltsaltsalt -id -t 2 -k 256 -p 1 -l 32 -e`, the C reference.
     let hash = PasswordHash::parse(REFERENCE).unwrap();
     for (params, outdated) in [(cheap(), false), (Params::default(), true)] {
         let hasher = PasswordHasher::start(params, Kernel::choose().unwrap().kernel, 1, 4).unwrap();

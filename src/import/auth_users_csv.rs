@@ -1,14 +1,15 @@
-//! The table `auth.users` of the hosted identity service as CSV, with a row of names before the others: `id`, `email` and
-//! `encrypted_password`, and those of [`OPTIONAL`] that are there. The JSON of `raw_user_meta_data` may hold `name` or
-//! `full_name` and `firm_name`. Other columns are passed over.
+//! Reads the table `auth.users` of the hosted identity service as CSV. The first row names the columns: `id`, `email`
+//! and `encrypted_password` must be among them, and the columns of [`OPTIONAL`] are read where they are present. The
+//! JSON of `raw_user_meta_data` may hold `name` or `full_name`, and `firm_name`. All other columns are ignored.
 //!
-//! Each account gets a firm of its own, whose administrator it is: nothing there says who belongs together.
+//! Each account gets a firm of its own and becomes its administrator, because the table does not say which accounts
+//! belong together.
 //!
-//! Every column that is read has a type in which no spelling of NULL is a value, so whether one was quoted makes no
-//! difference. Names are within the JSON, where NULL is `null` and "Null" is somebody's name.
+//! Every column that is read has a type in which no spelling of NULL is a value, so quoting makes no difference. Names
+//! stand inside the JSON, where NULL is `null` and "Null" is a name.
 //!
-//! A record is one line, or several when a line end is quoted. A quotation that is never closed would swallow the rest of
-//! the file, so the lines of a record that makes no sense are read again, without the first.
+//! A record is one line, or several lines when a line end is quoted. A quotation that is never closed would swallow the
+//! rest of the file. The reader therefore reads the lines of a malformed record again, without the first one.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -17,13 +18,13 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
 use super::lines::{LONGEST, Line, Lines, too_long};
-use super::{Record, Refusal, typed};
+use super::{Record, RecordError, typed};
 use crate::domain::{PortableAccount, PortableDraft};
 
-/// The columns that must be there.
 const REQUIRED: [&str; 3] = ["id", "email", "encrypted_password"];
 
-/// The other columns that are read. `confirmed_at` may speak of a telephone, so it proves no address.
+/// The optional columns that are read. `confirmed_at` may be about a telephone number, so it does not verify an
+/// address.
 const OPTIONAL: [&str; 9] = [
     "email_confirmed_at",
     "confirmed_at",
@@ -36,22 +37,21 @@ const OPTIONAL: [&str; 9] = [
     "is_anonymous",
 ];
 
-/// By how much the clock of the machine that wrote the file may be ahead.
+/// How far the clock of the machine that wrote the file may be ahead of ours.
 const AHEAD: Duration = Duration::DAY;
 
 #[derive(Debug)]
 pub(super) struct AuthUsers {
     lines: Lines,
-    /// Lines that have been read and are to be read again.
+    /// Lines that have been read and will be read again.
     pending: VecDeque<Line>,
-    /// Where each column that is read is, if it is there.
+    /// The position of each column that is read and present.
     columns: HashMap<&'static str, usize>,
     width: usize,
     now: OffsetDateTime,
 }
 
 impl AuthUsers {
-    /// Reads the row of names.
     pub fn open(mut lines: Lines, now: OffsetDateTime) -> Result<Self, String> {
         let header = lines.next().map_err(|cause| cause.to_string())?.and_then(|line| line.text);
         let names = header.as_deref().and_then(fields).unwrap_or_default();
@@ -70,7 +70,7 @@ impl AuthUsers {
         Ok(Self { lines, pending: VecDeque::new(), columns, width: names.len(), now })
     }
 
-    /// How many bytes have been read.
+    /// Returns how many bytes have been read.
     pub fn bytes(&self) -> u64 {
         self.lines.bytes()
     }
@@ -84,7 +84,7 @@ impl AuthUsers {
                 Some(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
                 Some(text) => {
                     let fields = self.record(text)?;
-                    fields.and_then(|fields| Row { columns: &self.columns, fields: &fields }.account(self.now))
+                    fields.and_then(|fields| CsvRow { columns: &self.columns, fields: &fields }.account(self.now))
                 }
             };
             let (account, notes) = match taken {
@@ -102,8 +102,8 @@ impl AuthUsers {
         }
     }
 
-    /// The fields of the record that begins with this line.
-    fn record(&mut self, mut text: Vec<u8>) -> io::Result<Result<Vec<String>, Refusal>> {
+    /// Returns the fields of the record that begins with this line.
+    fn record(&mut self, mut text: Vec<u8>) -> io::Result<Result<Vec<String>, RecordError>> {
         let mut further = Vec::new();
         let mut problem = None;
         while is_open(&text) {
@@ -128,32 +128,32 @@ impl AuthUsers {
         for line in further.into_iter().rev() {
             self.pending.push_front(line);
         }
-        Ok(Err(Refusal::malformed(problem)))
+        Ok(Err(RecordError::malformed(problem)))
     }
 }
 
-/// A record whose fields are as many as the columns.
-struct Row<'a> {
+/// A record with as many fields as there are columns.
+struct CsvRow<'a> {
     columns: &'a HashMap<&'static str, usize>,
     fields: &'a [String],
 }
 
-impl<'a> Row<'a> {
+impl<'a> CsvRow<'a> {
     fn text(&self, column: &'static str) -> Option<&'a str> {
         self.columns.get(column).and_then(|at| self.fields.get(*at)).and_then(|text| typed::given(text))
     }
 
-    fn time(&self, column: &'static str) -> Result<Option<OffsetDateTime>, Refusal> {
+    fn time(&self, column: &'static str) -> Result<Option<OffsetDateTime>, RecordError> {
         const FORM: &str = "must be a time as in 2026-03-04 05:06:07+00, or empty";
-        self.text(column).map(|text| typed::time(text).ok_or_else(|| Refusal::field(column, FORM))).transpose()
+        self.text(column).map(|text| typed::time(text).ok_or_else(|| RecordError::field(column, FORM))).transpose()
     }
 
-    fn is_true(&self, column: &'static str) -> Result<bool, Refusal> {
-        let bad = || Refusal::field(column, "must be true or false, or empty");
+    fn is_true(&self, column: &'static str) -> Result<bool, RecordError> {
+        let bad = || RecordError::field(column, "must be true or false, or empty");
         self.text(column).map_or(Ok(false), |text| typed::boolean(text).ok_or_else(bad))
     }
 
-    fn is_banned(&self, now: OffsetDateTime) -> Result<bool, Refusal> {
+    fn is_banned(&self, now: OffsetDateTime) -> Result<bool, RecordError> {
         const COLUMN: &str = "banned_until";
         match self.text(COLUMN) {
             None | Some("-infinity") => Ok(false),
@@ -162,35 +162,35 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn meta(&self) -> Result<Map<String, Value>, Refusal> {
+    fn meta(&self) -> Result<Map<String, Value>, RecordError> {
         const COLUMN: &str = "raw_user_meta_data";
-        let bad = |_| Refusal::field(COLUMN, "is no JSON object");
+        let bad = |_| RecordError::field(COLUMN, "is no JSON object");
         self.text(COLUMN).map_or(Ok(Map::new()), |json| serde_json::from_str(json).map_err(bad))
     }
 
-    /// The account, and what to tell of it. All of a record is read, also what changes nothing here: one whose columns are
-    /// out of place must not be taken for another.
-    fn account(&self, now: OffsetDateTime) -> Result<(PortableAccount, Vec<&'static str>), Refusal> {
-        let required = |column| self.text(column).ok_or_else(|| Refusal::field(column, "is required"));
+    /// Returns the account and the notes about it. Every field is parsed, also those that change nothing here: a record
+    /// with shifted columns must not be taken for another account.
+    fn account(&self, now: OffsetDateTime) -> Result<(PortableAccount, Vec<&'static str>), RecordError> {
+        let required = |column| self.text(column).ok_or_else(|| RecordError::field(column, "is required"));
         let id = required("id")?;
         if self.is_true("is_anonymous")? {
-            return Err(Refusal::field("is_anonymous", "is true: such a user has nothing to sign in with"));
+            return Err(RecordError::field("is_anonymous", "is true: such a user has nothing to sign in with"));
         }
         if self.is_true("is_sso_user")? {
             const WHY: &str = "is true: such a user signs in at an identity provider, which this service has not";
-            return Err(Refusal::field("is_sso_user", WHY));
+            return Err(RecordError::field("is_sso_user", WHY));
         }
         let email = required("email")?;
         let confirmed = self.time("email_confirmed_at")?;
         if confirmed.is_some_and(|at| at > now + AHEAD) {
-            return Err(Refusal::field("email_confirmed_at", "must not be in the future"));
+            return Err(RecordError::field("email_confirmed_at", "must not be in the future"));
         }
         self.time("confirmed_at")?;
         let (is_banned, is_deleted) = (self.is_banned(now)?, self.time("deleted_at")?.is_some());
         let meta = self.meta()?;
         let text = |field| meta.get(field).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         let name = text("name").or_else(|| text("full_name"));
-        // Whoever gave no name is called as mail is addressed.
+        // An account without a name is called by the local part of its address.
         let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or_default());
         let draft = PortableDraft {
             id,
@@ -214,12 +214,11 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Whether a quotation goes on in the next line.
+/// Whether a quotation continues on the next line.
 fn is_open(text: &[u8]) -> bool {
     text.iter().filter(|byte| **byte == b'"').count() % 2 == 1
 }
 
-/// The fields of one record.
 fn fields(text: &[u8]) -> Option<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)

@@ -1,27 +1,26 @@
-//! The lines of a file, each of bounded length. Apart from the formats because each of those that are texts needs it, and
-//! none of them may take more memory because a file has no line ends.
+//! Reads the lines of a file, each of bounded length. Separate because all text formats need it, and a file without
+//! line ends must not cost more memory in any of them.
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read};
 
-use super::Refusal;
+use super::RecordError;
 
-/// In bytes. No account of ours comes near it.
+/// The longest line that is read, in bytes. No account that we export comes near it.
 pub(super) const LONGEST: usize = 64 * 1_024;
 
-/// Reads line by line.
 pub(super) struct Lines {
     input: BufReader<Box<dyn Read + Send>>,
     number: u64,
     bytes: u64,
 }
 
-/// A line with its end, if it has one.
+/// A line with its line end, if it has one.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// From 1.
+    /// The number of the line, counted from 1.
     pub number: u64,
-    /// `None` when it is longer than [`LONGEST`]; it is skipped.
+    /// The line, or `None` when it is longer than [`LONGEST`] and was skipped.
     pub text: Option<Vec<u8>>,
 }
 
@@ -30,14 +29,14 @@ impl Lines {
         Self { input: BufReader::with_capacity(LONGEST, input), number: 0, bytes: 0 }
     }
 
-    /// How many bytes have been read.
+    /// Returns how many bytes have been read.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     pub fn next(&mut self) -> io::Result<Option<Line>> {
         let mut text = Vec::new();
-        // One more tells a line that is too long.
+        // One byte more than the limit shows that the line is too long.
         let mut read = self.input.by_ref().take(LONGEST as u64 + 1).read_until(b'\n', &mut text)?;
         if read == 0 {
             return Ok(None);
@@ -54,16 +53,16 @@ impl Lines {
         }
         self.bytes += read as u64;
         if self.number == 1 && text.starts_with(b"\xEF\xBB\xBF") {
-            // A byte order mark is no part of a text.
+            // A byte order mark is not part of the text.
             text.drain(..3);
         }
         Ok(Some(Line { number: self.number, text: (!is_too_long).then_some(text) }))
     }
 }
 
-/// What a line is that has no text.
-pub(super) fn too_long() -> Refusal {
-    Refusal::malformed(format!("the line is longer than {LONGEST} bytes"))
+/// The refusal of a line that is longer than [`LONGEST`].
+pub(super) fn too_long() -> RecordError {
+    RecordError::malformed(format!("the line is longer than {LONGEST} bytes"))
 }
 
 impl fmt::Debug for Lines {

@@ -1,8 +1,8 @@
-//! The files that accounts come in: one file of code for each format, from its bytes to the domain's types. Nothing of it
-//! knows a database of ours.
+//! The file formats that accounts are imported from. Each format has a file of code, from its bytes to the domain's
+//! types. This module knows nothing of our database.
 //!
-//! [`Source`] reads any of them, a thousand accounts at a time, so that memory stays flat whatever the size. What cannot be
-//! read or taken is a [`Refusal`] at its place, and the reading goes on behind it.
+//! [`AccountFile`] reads every format, a thousand accounts at a time, so that memory use does not depend on the size of the
+//! file. A line or row that cannot be read becomes a [`RecordError`] with its number, and reading continues behind it.
 
 mod auth_users_csv;
 mod lines;
@@ -22,45 +22,44 @@ use auth_users_csv::AuthUsers;
 use lines::{Line, Lines};
 use username_sqlite::Users;
 
-/// How many accounts are read at once, and so stored in one transaction.
+/// How many accounts are read at once and stored in one transaction.
 pub const BATCH: usize = 1_000;
 
-/// What a file is written in.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Our own: a JSON object a line ([`ndjson`]).
+    /// Our own format: one JSON object a line ([`ndjson`]).
     Ndjson,
-    /// A mongoexport of the username contract's first store.
+    /// The output of mongoexport for the first store of the username contract.
     MongoUsers,
-    /// The SQLite file of its second.
+    /// The SQLite file of the second store of the username contract.
     UsernameSqlite,
-    /// The hosted identity service's table `auth.users` as CSV.
+    /// The table `auth.users` of the hosted identity service as CSV.
     AuthUsersCsv,
 }
 
-/// An account of a file, or why there is none.
+/// An account of a file, or the reason why the line or row is not one.
 #[derive(Debug)]
 pub struct Record {
-    /// The line that it begins in, or the row, from 1.
+    /// The number of the line or row that it begins in, counted from 1.
     pub place: u64,
-    /// What it is.
-    pub account: Result<PortableAccount, Refusal>,
-    /// What whoever imports it should know, where it was taken with less than stands there.
+    pub account: Result<PortableAccount, RecordError>,
+    /// What was left out or changed when the account was read; the import reports it.
     pub notes: Vec<&'static str>,
 }
 
-/// Why a line or row is not taken. Never holds what stands there.
+/// Why a line or row is not imported. It never holds the content of the line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Its form.
+pub enum RecordError {
+    /// The line does not have the form of the format.
     #[error("{0}")]
     Malformed(String),
-    /// A field of it.
+    /// A field has a value that is not allowed.
     #[error(transparent)]
     Field(#[from] DraftError),
 }
 
-impl Refusal {
+impl RecordError {
     fn malformed(problem: impl Into<String>) -> Self {
         Self::Malformed(problem.into())
     }
@@ -70,83 +69,84 @@ impl Refusal {
     }
 }
 
-/// Why a file cannot be read, or no further.
+/// Why a file cannot be read, or cannot be read any further.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {problem}", file.display())]
-pub struct SourceError {
+pub struct AccountFileError {
     file: PathBuf,
     problem: String,
 }
 
 /// A file that is being read.
 #[derive(Debug)]
-pub struct Source {
+pub struct AccountFile {
     file: PathBuf,
     total: Option<u64>,
-    /// `None` while it is being read, and after the end.
-    reader: Option<Reader>,
+    /// `None` while a batch is being read, and after the end of the file.
+    reader: Option<FileReader>,
     done: u64,
 }
 
 #[derive(Debug)]
-enum Reader {
-    /// Formats in which an account is a line.
+enum FileReader {
+    /// The formats in which an account is a line.
     Lines(Lines, ParseLine, OffsetDateTime),
     Csv(AuthUsers),
     Sqlite(Users),
 }
 
-type ParseLine = fn(&[u8], OffsetDateTime) -> Result<PortableAccount, Refusal>;
+type ParseLine = fn(&[u8], OffsetDateTime) -> Result<PortableAccount, RecordError>;
 
-impl Source {
-    /// Opens a file; `-` is standard input, which SQLite cannot be read from. `now` is for accounts that do not tell when
-    /// they were registered.
-    pub async fn open(format: Format, file: &Path, now: OffsetDateTime) -> Result<Self, SourceError> {
-        let failed = |problem: String| SourceError { file: file.to_owned(), problem };
+impl AccountFile {
+    /// Opens a file. The path `-` is standard input, except for SQLite. `now` becomes the time of registration of
+    /// accounts without one.
+    pub async fn open(format: Format, file: &Path, now: OffsetDateTime) -> Result<Self, AccountFileError> {
+        let failed = |problem: String| AccountFileError { file: file.to_owned(), problem };
         let (reader, total) = if format == Format::UsernameSqlite {
             let (users, total) = Users::open(file, now).await.map_err(failed)?;
-            (Reader::Sqlite(users), Some(total))
+            (FileReader::Sqlite(users), Some(total))
         } else {
             let (input, total) = input(file).map_err(|cause| failed(cause.to_string()))?;
             let lines = Lines::new(input);
             let reader = match format {
-                Format::Ndjson => Reader::Lines(lines, ndjson::parse, now),
-                Format::MongoUsers => Reader::Lines(lines, mongo_users::parse, now),
-                _ => Reader::Csv(AuthUsers::open(lines, now).map_err(failed)?),
+                Format::Ndjson => FileReader::Lines(lines, ndjson::parse, now),
+                Format::MongoUsers => FileReader::Lines(lines, mongo_users::parse, now),
+                _ => FileReader::Csv(AuthUsers::open(lines, now).map_err(failed)?),
             };
             (reader, total)
         };
         Ok(Self { file: file.to_owned(), total, reader: Some(reader), done: 0 })
     }
 
-    /// The next accounts, at most [`BATCH`]; none at the end. Not to be asked again after it was dropped half-way or failed.
-    pub async fn next(&mut self) -> Result<Vec<Record>, SourceError> {
+    /// Returns the next accounts, at most [`BATCH`], and none at the end. After a failure, or after this future was
+    /// dropped before its end, it must not be called again.
+    pub async fn next(&mut self) -> Result<Vec<Record>, AccountFileError> {
         let (reader, records) = match self.reader.take() {
-            Some(Reader::Sqlite(mut users)) => {
+            Some(FileReader::Sqlite(mut users)) => {
                 let records = users.next().await;
-                (Reader::Sqlite(users), records)
+                (FileReader::Sqlite(users), records)
             }
             Some(reader) => tokio::task::spawn_blocking(move || read(reader))
                 .await
-                .map_err(|cause| SourceError { file: self.file.clone(), problem: cause.to_string() })?,
+                .map_err(|cause| AccountFileError { file: self.file.clone(), problem: cause.to_string() })?,
             None => return Ok(Vec::new()),
         };
         self.done = match &reader {
-            Reader::Lines(lines, ..) => lines.bytes(),
-            Reader::Csv(users) => users.bytes(),
-            Reader::Sqlite(users) => users.rows(),
+            FileReader::Lines(lines, ..) => lines.bytes(),
+            FileReader::Csv(users) => users.bytes(),
+            FileReader::Sqlite(users) => users.rows(),
         };
-        let records = records.map_err(|problem| SourceError { file: self.file.clone(), problem })?;
+        let records = records.map_err(|problem| AccountFileError { file: self.file.clone(), problem })?;
         self.reader = (!records.is_empty()).then_some(reader);
         Ok(records)
     }
 
-    /// How much of [`Self::total`] has been read: bytes, or rows of SQLite.
+    /// Returns how much of [`Self::total`] has been read: bytes, or rows of SQLite.
     pub fn done(&self) -> u64 {
         self.done
     }
 
-    /// How much there is, unless it comes through a pipe.
+    /// Returns the size of the input, unless it comes through a pipe.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
@@ -165,16 +165,16 @@ fn input(file: &Path) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
     Ok((Box::new(file), total))
 }
 
-fn read(mut reader: Reader) -> (Reader, Result<Vec<Record>, String>) {
+fn read(mut reader: FileReader) -> (FileReader, Result<Vec<Record>, String>) {
     let mut records = Vec::with_capacity(BATCH);
     let failed = loop {
         if records.len() == BATCH {
             break None;
         }
         let record = match &mut reader {
-            Reader::Lines(lines, parse, now) => next_line(lines, *parse, *now),
-            Reader::Csv(users) => users.next(),
-            Reader::Sqlite(_) => Ok(None),
+            FileReader::Lines(lines, parse, now) => next_line(lines, *parse, *now),
+            FileReader::Csv(users) => users.next(),
+            FileReader::Sqlite(_) => Ok(None),
         };
         match record {
             Ok(Some(record)) => records.push(record),
@@ -189,7 +189,7 @@ fn next_line(lines: &mut Lines, parse: ParseLine, now: OffsetDateTime) -> io::Re
     while let Some(Line { number, text }) = lines.next()? {
         let account = match &text {
             None => Err(lines::too_long()),
-            // An empty line is no account; most files end with one.
+            // An empty line is not an account; most files end with one.
             Some(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
             Some(text) => parse(text, now),
         };

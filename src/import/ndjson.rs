@@ -1,4 +1,4 @@
-//! Our own format, which export writes and import reads: a JSON object a line.
+//! Our own format, which `export` writes and `import` reads: one JSON object a line.
 //!
 //! ```json
 //! {"id":"…","username":"alice","password_hash":"$argon2id$…","status":"active","created_at":"2026-03-04T05:06:07Z"}
@@ -6,20 +6,21 @@
 //!  "password_hash":"$2b$…","status":"active","email_verified":true,"created_at":"2026-03-04T05:06:07Z"}
 //! ```
 //!
-//! An account has a `username`, or an `email` with a `name` and a `firm`; all else may be left out, with the meaning of
-//! [`PortableDraft`]. A field that is unknown, or there twice, is a mistake: ignored, it would be found out too late.
+//! An account has a `username`, or an `email` with a `name` and a `firm`. All other fields may be left out and then
+//! mean what [`PortableDraft`] says. An unknown or repeated field is an error: if it were ignored, the loss would be
+//! noticed too late.
 
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Refusal, typed};
+use super::{RecordError, typed};
 use crate::domain::{Identity, PasswordHash, PortableAccount, PortableDraft};
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Line {
+struct NdjsonLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +30,7 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    firm: Option<Firm>,
+    firm: Option<NdjsonFirm>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,24 +45,23 @@ struct Line {
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Firm {
+struct NdjsonFirm {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
 
-/// Reads a line.
-pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount, Refusal> {
+pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
     let line = line.trim_ascii();
-    // A list would be taken for the fields in their order.
+    // serde would read a list as the fields in their order.
     if !line.starts_with(b"{") {
-        return Err(Refusal::malformed("no JSON object"));
+        return Err(RecordError::malformed("no JSON object"));
     }
-    let line: Line = serde_json::from_slice(line).map_err(|error| unreadable(line, &error))?;
+    let line: NdjsonLine = serde_json::from_slice(line).map_err(|error| unreadable(line, &error))?;
     let created_at = match &line.created_at {
         Some(text) => {
-            let bad = || Refusal::field("created_at", "must be a time as in 2026-03-04T05:06:07Z");
+            let bad = || RecordError::field("created_at", "must be a time as in 2026-03-04T05:06:07Z");
             Some(typed::time(text).ok_or_else(bad)?)
         }
         None => None,
@@ -83,21 +83,21 @@ pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount,
     Ok(draft.parse(now)?)
 }
 
-/// Writes a line, with its end.
+/// Writes one line with its line end.
 pub fn write(account: &PortableAccount, to: &mut impl Write) -> io::Result<()> {
-    let mut line = Line {
+    let mut line = NdjsonLine {
         id: Some(account.id.to_string()),
         password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc),
         status: Some(account.status.as_str().to_owned()),
         created_at: typed::write_time(account.created_at),
-        ..Line::default()
+        ..NdjsonLine::default()
     };
     match &account.identity {
         Identity::Username(username) => line.username = Some(username.as_str().to_owned()),
         Identity::Email { email, name, firm, role, verified } => {
             line.email = Some(email.as_str().to_owned());
             line.name = Some(name.as_str().to_owned());
-            line.firm = Some(Firm { id: Some(firm.id.to_string()), name: Some(firm.name.as_str().to_owned()) });
+            line.firm = Some(NdjsonFirm { id: Some(firm.id.to_string()), name: Some(firm.name.as_str().to_owned()) });
             line.role = Some(role.as_str().to_owned());
             line.email_verified = Some(*verified);
         }
@@ -106,17 +106,20 @@ pub fn write(account: &PortableAccount, to: &mut impl Write) -> io::Result<()> {
     to.write_all(b"\n")
 }
 
-/// What is wrong with a line, and where, without what stands there: the library would quote a value.
-fn unreadable(line: &[u8], error: &serde_json::Error) -> Refusal {
+/// Says what is wrong with a line and where. It does not quote the line, as the library's own text would.
+fn unreadable(line: &[u8], error: &serde_json::Error) -> RecordError {
     if !error.is_data() {
-        return Refusal::malformed(format!("no JSON object: it breaks off or goes wrong at column {}", error.column()));
+        return RecordError::malformed(format!(
+            "no JSON object: it breaks off or goes wrong at column {}",
+            error.column()
+        ));
     }
     let mut reader = serde_json::Deserializer::from_slice(line);
-    let Err(error) = serde_path_to_error::deserialize::<_, Line>(&mut reader) else {
-        return Refusal::malformed("no JSON object");
+    let Err(error) = serde_path_to_error::deserialize::<_, NdjsonLine>(&mut reader) else {
+        return RecordError::malformed("no JSON object");
     };
     let (field, said) = (error.path().to_string(), error.inner().to_string());
-    Refusal::malformed(if let Some(name) = said.strip_prefix("duplicate field `") {
+    RecordError::malformed(if let Some(name) = said.strip_prefix("duplicate field `") {
         format!("the field `{}` is there twice", name.split('`').next().unwrap_or_default())
     } else if said.starts_with("unknown field") {
         format!("the field `{field}` is unknown")

@@ -1,5 +1,5 @@
-//! Columns that have a type, in files where every value is a text: NULL, booleans and times as databases and their clients
-//! write them. Separate because several formats read them, and a text that is merely there must never count as a yes.
+//! Parses typed columns of files in which every value is text: NULL, booleans and times as databases and their clients
+//! write them. Separate because several formats read them; a text that is merely present must never count as true.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -7,8 +7,8 @@ use time::format_description::well_known::Rfc3339;
 /// How exporters and database clients write NULL, in any letter case.
 const NULLS: [&str; 9] = ["", "null", r"\n", "(null)", "<null>", "[null]", "none", "nil", "\"\""];
 
-/// The text of a column, or `None` where it is NULL. Only for columns in which no spelling of NULL can be a value: there are
-/// people whose name is Null.
+/// Returns the text of a column, or `None` where it is NULL. It is only for columns in which no spelling of NULL can be
+/// a value: some people are called Null.
 pub(super) fn given(text: &str) -> Option<&str> {
     let text = text.trim();
     let is_null = NULLS.iter().any(|null| text.eq_ignore_ascii_case(null));
@@ -23,8 +23,8 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// RFC 3339, `2026-03-04T05:06:07.89Z`, and PostgreSQL's text of a `timestamptz`, `2026-03-04 05:06:07.89+00`, which differs
-/// from it in a space and a shorter offset. Without an offset nobody can tell what time is meant.
+/// Reads RFC 3339 (`2026-03-04T05:06:07.89Z`) and PostgreSQL's text of a `timestamptz` (`2026-03-04 05:06:07.89+00`),
+/// which has a space and a shorter offset. A time without an offset is ambiguous and refused.
 pub(super) fn time(text: &str) -> Option<OffsetDateTime> {
     let mut text = text.trim().replacen(' ', "T", 1);
     if !text.is_ascii() {
@@ -39,7 +39,7 @@ pub(super) fn time(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text, &Rfc3339).ok()
 }
 
-/// As [`time()`] reads it: RFC 3339.
+/// Writes a time in RFC 3339, as [`time()`] reads it.
 pub(super) fn write_time(time: OffsetDateTime) -> Option<String> {
     time.format(&Rfc3339).ok()
 }
@@ -91,7 +91,7 @@ mod tests {
             ("1", None),
             ("", None),
             ("+", None),
-            // Five bytes of an offset, and no place between characters where a colon could go.
+            // The text is too short for an offset, and a character of several bytes stands where the colon would go.
             ("2026-03-04 05:06:07+a€", None),
             ("２026-03-04 05:06:07+00", None),
         ] {

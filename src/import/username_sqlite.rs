@@ -1,7 +1,9 @@
-//! The SQLite file of the username contract's second store: `users(id text primary key, username, password, is_active,
-//! created_at)`, the last in milliseconds. Opened for reading only; whoever is at work with it goes on.
+//! Reads the SQLite file of the username contract's second store: `users(id text primary key, username, password,
+//! is_active, created_at)`, the last in milliseconds. The file is opened for reading only; another process may go on
+//! using it.
 //!
-//! A column of SQLite's holds what was put into it, whatever its type says: a number may be there as a text, and NULL as one.
+//! SQLite stores a value as it was inserted, whatever the type of the column says: a number may be stored as text, and
+//! so may NULL.
 
 use std::path::Path;
 
@@ -10,34 +12,34 @@ use sqlx::{ConnectOptions as _, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{BATCH, Record, Refusal, mongo_users, typed};
+use super::{BATCH, Record, RecordError, mongo_users, typed};
 use crate::domain::{PasswordHash, PortableAccount, PortableDraft, derived_id};
 
 const PAGE: &str = "select rowid, cast(id as text), cast(username as text), cast(password as text), \
      cast(is_active as text), cast(created_at as text) from users where rowid > ?1 order by rowid limit ?2";
 
-/// The rows that have not been read.
+/// The rows that have not been read yet.
 #[derive(Debug)]
 pub(super) struct Users {
     connection: SqliteConnection,
     now: OffsetDateTime,
-    /// The rowid of the latest.
+    /// The rowid of the row that was read last.
     after: i64,
     rows: u64,
 }
 
 impl Users {
-    /// With how many rows there are.
+    /// Opens the file and returns it with the number of its rows.
     pub async fn open(file: &Path, now: OffsetDateTime) -> Result<(Self, u64), String> {
         let mut wal = file.as_os_str().to_owned();
         wal.push("-wal");
         let options = SqliteConnectOptions::new()
             .filename(file)
             .read_only(true)
-            // Nobody has it open: then nothing is made beside it either.
+            // No process has the file open, so SQLite need not make files beside it.
             .immutable(!Path::new(&wal).exists());
         let mut connection = options.connect().await.map_err(problem)?;
-        // One state of it, from here on, whatever is written meanwhile.
+        // The transaction shows one state of the file from here on, whatever is written meanwhile.
         sqlx::raw_sql("begin").execute(&mut connection).await.map_err(problem)?;
         let total: i64 =
             sqlx::query_scalar("select count(*) from users").fetch_one(&mut connection).await.map_err(problem)?;
@@ -45,12 +47,12 @@ impl Users {
         Ok((Self { connection, now, after: i64::MIN, rows: 0 }, total.unsigned_abs()))
     }
 
-    /// How many have been read.
+    /// Returns how many rows have been read.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The next ones; none after the last.
+    /// Returns the next rows, and none after the last one.
     pub async fn next(&mut self) -> Result<Vec<Record>, String> {
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         let rows = sqlx::query(PAGE).bind(self.after).bind(limit).fetch_all(&mut self.connection).await;
@@ -64,27 +66,27 @@ impl Users {
     }
 }
 
-fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, Refusal> {
+fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
     let text = |column: usize, field| {
         let text = row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
-        text.map_err(|_| Refusal::field(field, "is no text"))
+        text.map_err(|_| RecordError::field(field, "is no text"))
     };
     let (id, username, password) = (text(1, "id")?, text(2, "username")?, text(3, "password")?);
     let (is_active, created_at) = (text(4, "is_active")?, text(5, "created_at")?);
     let is_active = match typed::given(&is_active) {
         None => true,
-        // A column of real numbers makes 1.0 of 1.
+        // A column of type REAL turns 1 into 1.0.
         Some(text) => typed::boolean(text.strip_suffix(".0").unwrap_or(text))
-            .ok_or_else(|| Refusal::field("is_active", "must be 0 or 1"))?,
+            .ok_or_else(|| RecordError::field("is_active", "must be 0 or 1"))?,
     };
     let created_at = typed::given(&created_at).map(time).transpose()?;
     if id.is_empty() {
-        return Err(Refusal::field("id", "is required"));
+        return Err(RecordError::field("id", "is required"));
     }
     if password.is_empty() {
         return Err(mongo_users::missing());
     }
-    // Most are UUIDs; whatever else identifies a user there makes one, the same each time.
+    // Most ids are UUIDs. Any other id is turned into a UUID, the same one in every import.
     let id = Uuid::try_parse(&id).unwrap_or_else(|_| derived_id("username-sqlite", &id));
     let draft = PortableDraft {
         id: &id.to_string(),
@@ -98,9 +100,9 @@ fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, Refu
     Ok(PortableAccount { password_hash: account.password_hash.map(PasswordHash::of_trimmed), ..account })
 }
 
-/// Milliseconds, or a time that is written out.
-fn time(text: &str) -> Result<OffsetDateTime, Refusal> {
-    let bad = |problem| Refusal::field("created_at", problem);
+/// Reads milliseconds, or a time that is written out.
+fn time(text: &str) -> Result<OffsetDateTime, RecordError> {
+    let bad = |problem| RecordError::field("created_at", problem);
     match text.strip_suffix(".0").unwrap_or(text).parse::<i64>() {
         Ok(millis) => OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
             .map_err(|_| bad("is out of range")),
@@ -109,7 +111,7 @@ fn time(text: &str) -> Result<OffsetDateTime, Refusal> {
     }
 }
 
-/// SQLite's own sentence: it names what is missing and no values.
+/// SQLite's own message, which names what is missing and holds no values.
 fn problem(error: sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(database) => {

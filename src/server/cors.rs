@@ -22,7 +22,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::edge::Answer;
-use crate::config::{CorsSettings, Origin, RequestHeader};
+use crate::config::{AllowedOrigin, CorsSettings, RequestHeader};
 
 /// What every page may send: the APIs read it.
 const OURS: [HeaderName; 7] = [
@@ -56,8 +56,8 @@ pub(super) struct Cors {
 
 impl Cors {
     pub fn new(settings: &CorsSettings) -> Self {
-        let allowed: Arc<[Origin]> = settings.cors_allowed_origins.as_slice().into();
-        let any = allowed.contains(&Origin::Any);
+        let allowed: Arc<[AllowedOrigin]> = settings.cors_allowed_origins.as_slice().into();
+        let any = allowed.contains(&AllowedOrigin::Any);
         let mirrors = settings.cors_allow_headers.contains(&RequestHeader::Any);
         let listed = settings.cors_allow_headers.iter().filter_map(|header| match header {
             RequestHeader::Any => None,
@@ -133,14 +133,14 @@ fn asked_for(headers: &HeaderMap) -> HeaderValue {
     HeaderValue::try_from(names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn is_allowed(origin: &HeaderValue, allowed: &[Origin]) -> bool {
+fn is_allowed(origin: &HeaderValue, allowed: &[AllowedOrigin]) -> bool {
     let Ok(origin) = origin.to_str() else {
         return false;
     };
     allowed.iter().any(|allowed| match allowed {
-        Origin::Any => true,
-        Origin::Exact(exact) => origin.eq_ignore_ascii_case(exact),
-        Origin::Localhost => {
+        AllowedOrigin::Any => true,
+        AllowedOrigin::Exact(exact) => origin.eq_ignore_ascii_case(exact),
+        AllowedOrigin::Localhost => {
             origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")).is_some_and(|authority| {
                 let port = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|host| authority.strip_prefix(host));
                 port.is_some_and(|port| {

@@ -47,7 +47,7 @@ use crate::activity::Activity;
 use crate::breaches::{Breaches, BreachesError};
 use crate::budgets::{Budgets, PerHour};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Origin, Settings, SettingsError};
+use crate::config::{AllowedOrigin, Settings, SettingsError};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::mail::{MailError, Post, PublicUrl};
@@ -166,7 +166,7 @@ pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeErr
     if !matches!(settings.allow_registration.as_str(), "true" | "false") {
         tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
     }
-    if settings.cors.cors_allowed_origins.contains(&Origin::Any) {
+    if settings.cors.cors_allowed_origins.contains(&AllowedOrigin::Any) {
         tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
     }
     let kernel = app.hasher.kernel();

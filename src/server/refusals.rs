@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::bounds::Bounds;
-use crate::hashing::{PasswordHasher, Refusal};
+use crate::hashing::{PasswordHasher, RefusalCause};
 
 /// How often it looks.
 const PACE: Duration = Duration::from_secs(1);
@@ -21,9 +21,10 @@ pub(super) async fn tell(hasher: PasswordHasher, bounds: Arc<Bounds>) {
     loop {
         ticks.tick().await;
         let all = hasher.stats().refused;
-        let new = |cause: Refusal| all[cause as usize] - told[cause as usize];
+        let new = |cause: RefusalCause| all[cause as usize] - told[cause as usize];
         if all != told {
-            let [full, deadline, displaced] = [Refusal::Full, Refusal::Deadline, Refusal::Displaced].map(new);
+            let [full, deadline, displaced] =
+                [RefusalCause::Full, RefusalCause::Deadline, RefusalCause::Displaced].map(new);
             tracing::warn!(event = "hash", result = "refused", full, deadline, displaced);
         }
         told = all;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use countersign::domain::{Password, PasswordHash};
 use countersign::grpc::ClientAddress;
-use countersign::hashing::{Dropped, HashError, Refusal, Turn, Verdict};
+use countersign::hashing::{Dropped, HashError, RefusalCause, Turn, Verdict};
 use countersign::pb::{LoginRequest, login_request};
 use http::{Method, StatusCode};
 use prost::Message as _;
@@ -41,7 +41,7 @@ pub async fn flood(app: &TestApp, passwords: usize, cost: &str) -> JoinSet<Resul
     let sent = async || {
         let stats = app.hasher.stats();
         let begun = usize::try_from(stats.wait.count() - before).unwrap();
-        let refused = usize::try_from(stats.refused[Refusal::Full as usize]).unwrap();
+        let refused = usize::try_from(stats.refused[RefusalCause::Full as usize]).unwrap();
         begun > 0 && stats.waiting + begun + refused >= passwords
     };
     assert!(wire::eventually(Duration::from_secs(10), sent).await);
@@ -90,7 +90,7 @@ async fn a_full_password_lane_says_when_to_come_back_and_holds_up_no_token_check
     assert_unavailable(&app).await;
     let taken = json!({ "username": "alice", "password": PASSWORD });
     assert_eq!(app.post("/api/auth/register", &taken).await.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(app.hasher.stats().refused[Refusal::Full as usize] >= 4);
+    assert!(app.hasher.stats().refused[RefusalCause::Full as usize] >= 4);
     assert_eq!(wire::me(&app, &[("token", &token)]).await.code(), Code::Ok);
     drop(waiting);
 }
@@ -109,8 +109,8 @@ async fn who_could_not_be_served_in_time_is_told_so_at_once_and_another_address_
     assert_overloaded(&wire::call(&app, wire::LOGIN, &[], &login("alice")).await);
     assert_unavailable(&app).await;
     let after = app.hasher.stats();
-    let refused = |refusal: Refusal| after.refused[refusal as usize] - before.refused[refusal as usize];
-    assert_eq!((refused(Refusal::Deadline), refused(Refusal::Full)), (4, 0));
+    let refused = |refusal: RefusalCause| after.refused[refusal as usize] - before.refused[refusal as usize];
+    assert_eq!((refused(RefusalCause::Deadline), refused(RefusalCause::Full)), (4, 0));
 
     // One runs, and of those who wait one is ahead.
     let json = [("content-type", "application/json"), ("host", "a")];

@@ -62,6 +62,7 @@ mod sqlite;
 mod stack;
 mod store;
 mod stored_hashes;
+mod style;
 mod support;
 mod tls;
 mod tls_settings;

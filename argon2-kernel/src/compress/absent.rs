@@ -1,4 +1,4 @@
-//! In place of vectors that are another processor's, so that nothing around them need know which processor it is.
+//! A stand-in for vectors of another processor, so that the code around them is the same on every processor.
 
 use super::Compress;
 use crate::memory::Block;

@@ -1,5 +1,5 @@
-//! The compression in vectors of four words (AVX2). Four rounds are computed at a time: one has to wait for each of its
-//! multiplications, and four between them keep the core busy.
+//! The compression in vectors of four words (AVX2). Four rounds are computed at a time: a single round would wait for
+//! each of its multiplications, and four of them keep the core busy.
 //!
 //! A round works on sixteen words: a, b, c and d, four of each. First the four columns (a0 b0 c0 d0) … are mixed, then the
 //! diagonals (a0 b1 c2 d3) …: b, c and d are turned by one, two and three words and back.
@@ -14,7 +14,7 @@ use zerocopy::{transmute_mut, transmute_ref};
 use super::Compress;
 use crate::memory::Block;
 
-/// AVX2, which this processor has.
+/// The proof that this processor has AVX2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Avx2(());
 
@@ -27,8 +27,8 @@ impl Avx2 {
 impl Compress for Avx2 {
     fn compress(self, previous: &Block, reference: &Block, to: &mut Block, onto: bool) {
         #[expect(unsafe_code, reason = "the compiler cannot know what the processor has")]
-        // SAFETY: `compress` asks for nothing but AVX2. There is a `self`, its field is private to this file, and only
-        // `detect` makes one, where AVX2 is.
+        // SAFETY: `compress` requires only AVX2. A value of this type exists, its field is private to this file, and
+        // only `detect` creates one, where the processor has AVX2.
         unsafe {
             compress(previous, reference, to, onto);
         }
@@ -36,7 +36,7 @@ impl Compress for Avx2 {
 }
 
 /// Four words of each of four rounds.
-type Words = [__m256i; 4];
+type Words256 = [__m256i; 4];
 
 #[target_feature(enable = "avx2")]
 fn compress(previous: &Block, reference: &Block, to: &mut Block, onto: bool) {
@@ -45,7 +45,7 @@ fn compress(previous: &Block, reference: &Block, to: &mut Block, onto: bool) {
     let to: &mut [__m256i; 32] = transmute_mut!(to);
     let mut x = [_mm256_setzero_si256(); 32];
     for i in 0..32 {
-        // Both blocks are read at once: the reference is seldom in the nearest cache.
+        // Both blocks are read at once, because the reference is seldom in the nearest cache.
         x[i] = _mm256_xor_si256(previous[i], reference[i]);
         to[i] = if onto { _mm256_xor_si256(to[i], x[i]) } else { x[i] };
     }
@@ -99,8 +99,8 @@ fn columns(x: &[__m256i; 32], to: &mut [__m256i; 32], at: usize) {
 /// The function G of RFC 9106 section 3.6, on sixteen columns at once.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn mix(a: &mut Words, b: &mut Words, c: &mut Words, d: &mut Words) {
-    // Each of the four does a step before any does the next: that is what keeps the core busy.
+fn mix(a: &mut Words256, b: &mut Words256, c: &mut Words256, d: &mut Words256) {
+    // Each step is done for all four rounds before the next step, which keeps the core busy.
     for i in 0..4 {
         a[i] = multiply_add(a[i], b[i]);
     }
@@ -124,7 +124,7 @@ fn mix(a: &mut Words, b: &mut Words, c: &mut Words, d: &mut Words) {
     }
     for i in 0..4 {
         let x = _mm256_xor_si256(b[i], c[i]);
-        // To the right by 63 bits is to the left by one.
+        // A rotation to the right by 63 bits is one to the left by one bit.
         b[i] = _mm256_xor_si256(_mm256_srli_epi64(x, 63), _mm256_add_epi64(x, x));
     }
 }
@@ -137,7 +137,7 @@ fn multiply_add(x: __m256i, y: __m256i) -> __m256i {
     _mm256_add_epi64(_mm256_add_epi64(x, y), _mm256_add_epi64(product, product))
 }
 
-/// Every word to the right, by two bytes or three.
+/// Rotates every word to the right by two or three bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn rotate_by_bytes<const BYTES: usize>(x: __m256i) -> __m256i {
@@ -156,14 +156,14 @@ fn rotate_by_bytes<const BYTES: usize>(x: __m256i) -> __m256i {
 /// The words of each vector in the order `FROM`.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn turn<const FROM: i32>(x: Words) -> Words {
+fn turn<const FROM: i32>(x: Words256) -> Words256 {
     x.map(|x| _mm256_permute4x64_epi64::<FROM>(x))
 }
 
-/// Four words in two vectors, halves of each being a column's: turned by one.
+/// Turns four words by one. They are in two vectors, of which a column has one half each.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn turn_pairs([x0, x1, y0, y1]: Words) -> Words {
+fn turn_pairs([x0, x1, y0, y1]: Words256) -> Words256 {
     [
         _mm256_alignr_epi8::<8>(x1, x0),
         _mm256_alignr_epi8::<8>(x0, x1),
@@ -172,8 +172,8 @@ fn turn_pairs([x0, x1, y0, y1]: Words) -> Words {
     ]
 }
 
-/// The same, turned by two.
+/// Turns the same words by two.
 #[inline]
-fn swap([x0, x1, y0, y1]: Words) -> Words {
+fn swap([x0, x1, y0, y1]: Words256) -> Words256 {
     [x1, x0, y1, y0]
 }

@@ -1,5 +1,5 @@
-//! The compression in vectors of eight words (AVX-512). Eight rounds are computed at a time, two in each of four vectors:
-//! one has to wait for each of its multiplications, and four between them keep the core busy.
+//! The compression in vectors of eight words (AVX-512). Eight rounds are computed at a time, two in each of four
+//! vectors: a single round would wait for each of its multiplications, and four vectors keep the core busy.
 //!
 //! A round works on sixteen words: a, b, c and d, four of each. First the four columns (a0 b0 c0 d0) … are mixed, then the
 //! diagonals (a0 b1 c2 d3) …: b, c and d are turned by one, two and three words and back.
@@ -14,7 +14,7 @@ use zerocopy::{transmute_mut, transmute_ref};
 use super::Compress;
 use crate::memory::Block;
 
-/// AVX-512's foundation, which this processor has.
+/// The proof that this processor has AVX-512F.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Avx512(());
 
@@ -27,8 +27,8 @@ impl Avx512 {
 impl Compress for Avx512 {
     fn compress(self, previous: &Block, reference: &Block, to: &mut Block, onto: bool) {
         #[expect(unsafe_code, reason = "the compiler cannot know what the processor has")]
-        // SAFETY: `compress` asks for nothing but AVX-512F. There is a `self`, its field is private to this
-        // file, and only `detect` makes one, where it is.
+        // SAFETY: `compress` requires only AVX-512F. A value of this type exists, its field is private to this file,
+        // and only `detect` creates one, where the processor has AVX-512F.
         unsafe {
             compress(previous, reference, to, onto);
         }
@@ -36,7 +36,7 @@ impl Compress for Avx512 {
 }
 
 /// Four words of each of eight rounds.
-type Words = [__m512i; 4];
+type Words512 = [__m512i; 4];
 
 #[target_feature(enable = "avx512f")]
 fn compress(previous: &Block, reference: &Block, to: &mut Block, onto: bool) {
@@ -45,7 +45,7 @@ fn compress(previous: &Block, reference: &Block, to: &mut Block, onto: bool) {
     let to: &mut [__m512i; 16] = transmute_mut!(to);
     let mut x = [_mm512_setzero_si512(); 16];
     for i in 0..16 {
-        // Both blocks are read at once: the reference is seldom in the nearest cache.
+        // Both blocks are read at once, because the reference is seldom in the nearest cache.
         x[i] = _mm512_xor_si512(previous[i], reference[i]);
         to[i] = if onto { _mm512_xor_si512(to[i], x[i]) } else { x[i] };
     }
@@ -100,8 +100,8 @@ fn columns(x: &[__m512i; 16], to: &mut [__m512i; 16]) {
 /// The function G of RFC 9106 section 3.6, on 32 columns at once.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn mix(a: &mut Words, b: &mut Words, c: &mut Words, d: &mut Words) {
-    // Each of the four does a step before any does the next: that is what keeps the core busy.
+fn mix(a: &mut Words512, b: &mut Words512, c: &mut Words512, d: &mut Words512) {
+    // Each step is done for all four vectors before the next step, which keeps the core busy.
     for i in 0..4 {
         a[i] = multiply_add(a[i], b[i]);
     }
@@ -139,14 +139,14 @@ fn multiply_add(x: __m512i, y: __m512i) -> __m512i {
 /// The words of each half of each vector in the order `FROM`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn turn<const FROM: i32>(x: Words) -> Words {
+fn turn<const FROM: i32>(x: Words512) -> Words512 {
     x.map(|x| _mm512_permutex_epi64::<FROM>(x))
 }
 
-/// Four words in two vectors, quarters of each being a column's: turned by one.
+/// Turns four words by one. They are in two vectors, of which a column has one quarter each.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn turn_pairs([x0, x1, y0, y1]: Words) -> Words {
+fn turn_pairs([x0, x1, y0, y1]: Words512) -> Words512 {
     // The second word of each pair of `low` and the first of each of `high`.
     let between = |low, high| {
         let pairs = _mm512_shuffle_pd::<0b0101_0101>(_mm512_castsi512_pd(low), _mm512_castsi512_pd(high));
@@ -155,8 +155,8 @@ fn turn_pairs([x0, x1, y0, y1]: Words) -> Words {
     [between(x0, x1), between(x1, x0), between(y0, y1), between(y1, y0)]
 }
 
-/// The same, turned by two.
+/// Turns the same words by two.
 #[inline]
-fn swap([x0, x1, y0, y1]: Words) -> Words {
+fn swap([x0, x1, y0, y1]: Words512) -> Words512 {
     [x1, x0, y1, y0]
 }

@@ -1,5 +1,5 @@
-//! The compression function G of RFC 9106 section 3.5, once for each kind of vector. A file is one kind; all have the same
-//! three steps, so that whoever has read one has read them.
+//! The compression function G of RFC 9106 section 3.5, once for each kind of vector. Each kind has a file of its own,
+//! with the same three steps.
 
 #[cfg(not(target_arch = "x86_64"))]
 mod absent;
@@ -15,7 +15,7 @@ pub(crate) use {avx2::Avx2, avx512::Avx512};
 
 use crate::memory::Block;
 
-/// A compression function that this processor has. A value is the proof of it.
+/// A compression function that this processor supports. A value is the proof of that.
 pub(crate) trait Compress: Copy {
     /// Compresses two blocks into a third, or if `onto` onto what the third holds (by exclusive or), as passes after the
     /// first do.

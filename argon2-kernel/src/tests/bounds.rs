@@ -1,4 +1,4 @@
-//! What is refused, before anything is hashed; and the memory.
+//! The inputs that are refused before anything is hashed, and the memory.
 
 use super::hash;
 use crate::{Error, Kernel, Memory, Params};
@@ -48,7 +48,7 @@ fn bad_input_is_refused_by_every_kernel_and_nothing_is_hashed() {
 #[test]
 #[cfg(all(target_pointer_width = "64", not(miri)))]
 fn four_gibibytes_are_too_long_and_are_not_read() {
-    // Mapped and never touched: no memory is taken.
+    // The range is mapped and never touched, so it takes no memory.
     let vast = memmap2::MmapOptions::new().len(u32::MAX as usize + 1).no_reserve_swap().map_anon().unwrap();
     let params = Params::new(8, 1).unwrap();
     let mut memory = Memory::allocate(8).unwrap();
@@ -92,7 +92,7 @@ fn every_input_counts() {
             hash(kernel, b"password", b"12345678", 8, 1),
             hash(kernel, b"passwore", b"12345678", 8, 1),
             hash(kernel, b"password", b"12345679", 8, 1),
-            // As many blocks, but the cost as it was asked for is hashed, too.
+            // The number of blocks is equal, but the requested cost is part of the hash.
             hash(kernel, b"password", b"12345678", 9, 1),
             hash(kernel, b"password", b"12345678", 8, 2),
             hash(kernel, b"password1", b"2345678x", 8, 1),

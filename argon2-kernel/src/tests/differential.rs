@@ -1,4 +1,4 @@
-//! Every kernel against the `argon2` crate, on inputs nobody thought of.
+//! Every kernel against the `argon2` crate, on random inputs.
 
 use argon2::{Algorithm, Argon2, Version};
 use proptest::collection::vec;
@@ -9,27 +9,27 @@ use crate::memory::Block;
 use crate::tests::rfc9106::Scalar;
 use crate::{Kernel, Memory, Params};
 
-/// Of two hashes by each kernel.
+/// The number of cases with two hashes by each kernel.
 const CASES: u32 = match option_env!("FEW_CASES") {
     None => 15_000,
     Some(_) => 3_000,
 };
 
-/// Of two compressions by each kernel.
+/// The number of cases with two compressions by each kernel.
 const BLOCKS: u32 = if cfg!(miri) { 1 } else { 1_000 };
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Most are small, where the corners are; some have several blocks of addresses to a segment.
+/// Most are small, where the corner cases are; some have several blocks of addresses in a segment.
 fn params() -> impl Strategy<Value = Params> {
     let memory = prop_oneof![8 => 8_u32..64, 3 => 64_u32..520, 1 => 520_u32..2_200];
     (memory, 1_u32..5).prop_map(|(memory, passes)| Params::new(memory, passes).unwrap())
 }
 
 fn words() -> impl Strategy<Value = Vec<u64>> {
-    // Words of few bits and of all: carries and products at their ends.
+    // Words with few bits and with all bits reach the ends of carries and products.
     vec(prop_oneof![any::<u64>(), Just(0), Just(u64::MAX), Just(u64::from(u32::MAX))], Block::WORDS)
 }
 

@@ -1,6 +1,6 @@
-//! The proof that every kernel gives the same answer: RFC 9106's own vectors (`rfc9106`), hashes that the C implementation
-//! made (`reference`), the `argon2` crate on tens of thousands of inputs (`differential`), and what is refused (`bounds`).
-//! Apart from what they test because two of them reach into it.
+//! The proof that every kernel gives the same answer: RFC 9106's own vectors (`rfc9106`), hashes that the C
+//! implementation made (`reference`), the `argon2` crate on tens of thousands of inputs (`differential`), and refused
+//! inputs (`bounds`). Separate from the tested files because two of the tests use their internals.
 
 mod bounds;
 mod differential;

@@ -1,5 +1,5 @@
-//! Hashes that the C implementation made (Debian's libargon2 0~20171227, `argon2id_hash_raw`; PHC strings by its command
-//! line program `argon2`), and what becomes of a kernel that makes others.
+//! Hashes that the C implementation made (Debian's libargon2 0~20171227, `argon2id_hash_raw`; PHC strings by its
+//! command line program `argon2`), and the handling of a kernel with other answers.
 
 use std::cell::Cell;
 
@@ -9,7 +9,7 @@ use crate::compress::Compress;
 use crate::memory::Block;
 use crate::{Choice, Error, Kernel, passes};
 
-/// Password, salt, KiB, passes, output.
+/// A test vector: password, salt, KiB, passes, output.
 type Made = (&'static [u8], &'static [u8], u32, u32, &'static str);
 
 const MADE_IN_C: [Made; 6] = [
@@ -35,7 +35,7 @@ fn a_hash_that_the_c_implementation_made_is_made_by_every_kernel() {
     }
 }
 
-/// A run that is about certain kernels names them, so that it fails where it would pass without them.
+/// A run that tests certain kernels names them, so that it fails where they are missing.
 #[test]
 fn the_kernels_that_are_to_be_tested_are_there() {
     if let Some(expected) = option_env!("EXPECTED_KERNELS") {
@@ -54,7 +54,7 @@ fn every_kernel_of_this_processor_is_trusted_and_the_fastest_chosen() {
     assert_eq!(Kernel::available().last(), Some(Kernel::PORTABLE));
 }
 
-/// Right, but for one bit of one word of one block.
+/// A correct kernel but for one bit of one word of one block.
 #[derive(Clone, Copy)]
 struct Wrong<'a> {
     left: &'a Cell<u32>,
@@ -77,7 +77,7 @@ fn a_kernel_that_errs_in_one_bit_is_found_out_and_the_crate_hashes_in_its_place(
     if suspect == Kernel::PORTABLE {
         return;
     }
-    // Six blocks of addresses, each compressed twice, among two passes of 1,036 blocks.
+    // Six blocks of addresses, each compressed twice, and two passes of 1,036 blocks.
     for (at, word) in [(0, 0), (1, 7), (5, 127), (500, 0), (1_033, 1), (1_200, 64), (2_075, 127), (2_081, 127)] {
         let left = Cell::new(at);
         let choice = suspect.unless_wrong(|password, salt, params, memory| {

@@ -1,6 +1,6 @@
-//! RFC 9106 written out as it stands, with lanes, keys, associated data and all three variants, around the compression under
-//! test: its vectors (section 5) have four lanes, which the kernels are not made for. That the kernels make the same of one
-//! lane is the business of the other files.
+//! RFC 9106 written out as it stands, with lanes, keys, associated data and all three variants, around the compression
+//! under test. Its vectors (section 5) have four lanes, which the kernels do not support. The other files test that the
+//! kernels agree on one lane.
 
 use blake2::digest::consts::U32;
 use blake2::{Blake2b, Blake2b512, Digest};
@@ -23,7 +23,7 @@ const PASSES: usize = 3;
 /// The first and the last word of memory after each pass, and the tag.
 type Trace = (Vec<(u64, u64)>, String);
 
-/// H' of section 3.3, as long as a tag or as a block.
+/// Computes H' of section 3.3, as long as a tag or as a block.
 fn variable(inputs: &[&[u8]], length: usize) -> Vec<u8> {
     let message = [&[(length as u32).to_le_bytes().as_slice()], inputs].concat().concat();
     if length == 32 {
@@ -97,7 +97,7 @@ fn argon2(kernel: impl Compress, variant: Variant) -> Trace {
                 };
                 let (j1, j2) = (random & 0xffff_ffff, random >> 32);
                 let other = if pass == 0 && slice == 0 { lane } else { j2 as usize % LANES };
-                // W: finished segments of that lane, and of this one what is finished of this segment.
+                // W: the finished segments of that lane, and the finished blocks of this segment.
                 let (start, finished) = if pass == 0 { (0, slice) } else { ((slice + 1) % 4, 3) };
                 let within = if other == lane { index as isize - 1 } else { -isize::from(index == 0) };
                 let size = (finished * segment_length) as isize + within;
@@ -121,7 +121,7 @@ fn argon2(kernel: impl Compress, variant: Variant) -> Trace {
     (after, hex(&variable(&[&bytes], 32)))
 }
 
-/// The words of section 5.3 after each pass, and the tags of sections 5.1 to 5.3.
+/// Checks the words of section 5.3 after each pass, and the tags of sections 5.1 to 5.3.
 fn assert_vectors(kernel: impl Compress) {
     let (after, tag) = argon2(kernel, Variant::Id);
     assert_eq!(
@@ -145,7 +145,7 @@ fn the_vectors_of_rfc_9106_come_out_of_every_compression_of_this_processor() {
     Avx512::detect().into_iter().for_each(assert_vectors);
 }
 
-/// BlaMka in the words of RFC 9106 section 3.5 and 3.6, one word at a time.
+/// BlaMka in the words of RFC 9106 sections 3.5 and 3.6, one word at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Scalar;
 

@@ -1,5 +1,5 @@
-//! argon2id and argon2i: `$argon2id$v=19$m=19456,t=2,p=1$salt$output`. Ours is argon2id of version 19; without a version,
-//! a hash is one of version 16.
+//! argon2id and argon2i: `$argon2id$v=19$m=19456,t=2,p=1$salt$output`. New hashes are argon2id of version 19. A hash
+//! without a version is of version 16.
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, MIN_SALT_LEN, Params, Version};
@@ -8,29 +8,29 @@ use super::PasswordHashError;
 
 const FORM: &str = "$argon2id$v=19$m=KIBIBYTES,t=PASSES,p=LANES$salt$output, version 19 or 16, without key or data";
 
-/// How long our outputs are, in bytes: as RFC 9106 recommends.
+/// The length of our own outputs in bytes, as RFC 9106 recommends.
 const OUR_OUTPUT: usize = 32;
 
-/// Memory in KiB and passes, each pair as strong as the others against who has a thousand graphics cards: the equivalent
-/// settings of OWASP's Password Storage Cheat Sheet. The weakest that may be set.
+/// The weakest parameters that may be set: memory in KiB, and passes. Each pair is as strong as the others against an
+/// attacker with many graphics cards; they are the equivalent settings of OWASP's Password Storage Cheat Sheet.
 pub const FLOORS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
-/// What an argon2 hash says.
+/// The parts of an argon2 hash.
 #[derive(Clone)]
-pub struct Hash {
-    /// argon2id or argon2i.
+pub struct Argon2Hash {
+    /// The variant, argon2id or argon2i.
     pub algorithm: Algorithm,
-    /// 19 (0x13) or 16 (0x10).
+    /// The version, 19 (0x13) or 16 (0x10).
     pub version: Version,
-    /// Its cost, and how long its output is.
+    /// The cost, and the length of the output.
     pub params: Params,
-    /// 8 to 48 bytes.
+    /// The salt, 8 to 48 bytes.
     pub salt: Vec<u8>,
-    /// 16 to 64 bytes.
+    /// The output, 16 to 64 bytes.
     pub output: Vec<u8>,
 }
 
-impl Hash {
+impl Argon2Hash {
     pub(super) fn parse(text: &str) -> Result<Self, PasswordHashError> {
         let malformed = PasswordHashError::Malformed(FORM);
         let phc = phc::PasswordHash::new(text).map_err(|_| malformed)?;
@@ -45,7 +45,7 @@ impl Hash {
             return Err(PasswordHashError::Length("8 to 48 bytes of salt and 16 to 64 of output"));
         }
         let params = Params::try_from(&phc).map_err(|_| malformed)?;
-        // A keyed hash cannot be verified without its key; associated data is nowhere in use.
+        // A keyed hash cannot be verified without its key, and no known system uses associated data.
         if !params.keyid().is_empty() || !params.data().is_empty() {
             return Err(malformed);
         }
@@ -62,9 +62,9 @@ impl Hash {
     }
 }
 
-/// Whether hashing by one costs an attacker less than by the other: a smaller multiple of the floor that has as many passes.
-/// All floors are then as strong as each other, and of two settings at most one is weaker, so that no hash is ever made
-/// anew to and fro. Lanes divide the work, and do not change it.
+/// Whether hashing by `one` costs an attacker less than by `other`: its memory is a smaller multiple of the floor with
+/// the same number of passes. All floors count as equally strong, and of two settings at most one is weaker, so no hash
+/// is ever replaced back and forth. Lanes divide the work and do not change it.
 fn is_weaker(one: &Params, other: &Params) -> bool {
     let work = |(memory, passes): (u32, u32)| u64::from(memory) * u64::from(passes);
     let of = |params: &Params| work((params.m_cost(), params.t_cost()));
@@ -72,12 +72,12 @@ fn is_weaker(one: &Params, other: &Params) -> bool {
     of(one) * floor(other) < of(other) * floor(one)
 }
 
-/// See [`PasswordHash::is_bearable`](super::PasswordHash::is_bearable).
+/// Whether parameters are within the bounds of [`PasswordHash::is_bearable`](super::PasswordHash::is_bearable).
 pub(super) fn is_bearable(params: &Params) -> bool {
     params.m_cost() <= 256 * 1_024 && params.t_cost() <= 16 && params.p_cost() <= 4
 }
 
-/// What hashing by argon2id gave, as a text.
+/// Writes the output of argon2id as text.
 pub(super) fn text(params: &Params, salt: &[u8], output: &[u8]) -> Option<String> {
     let phc = phc::PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),

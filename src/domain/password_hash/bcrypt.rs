@@ -1,11 +1,12 @@
-//! bcrypt: `$2b$10$` and 53 characters, 22 of salt and 31 of output, in bcrypt's own base64. `$2a$` and `$2y$` are other
-//! programs' names for the same. Only the first 72 bytes of a password count, of which one is a final NUL if there is room.
+//! bcrypt: `$2b$10$` and 53 characters, 22 of salt and 31 of output, in bcrypt's own base64. `$2a$` and `$2y$` are
+//! other programs' names for the same. Only the first 72 bytes of a password count, including a final NUL if there is
+//! room for it.
 //!
-//! `$bcrypt-trimmed$2b$10$…` is ours: the same hash, made by the username contract's old server, which takes the white space
-//! around a password away before it hashes or compares.
+//! `$bcrypt-trimmed$2b$10$…` is our own spelling of a hash by the username contract's old server, which removes the
+//! white space around a password before it hashes or compares.
 //!
-//! The contract's own example lacks the last character, a full stop that ended up behind the quotation. Such a hash is
-//! taken: 176 of its 184 bits are there to compare.
+//! The contract's own example lacks the last character, because the full stop of the quotation was lost. Such a hash is
+//! accepted: 176 of its 184 bits remain to compare.
 
 use base64::Engine as _;
 use base64::alphabet::BCRYPT;
@@ -14,31 +15,31 @@ use zeroize::Zeroizing;
 
 use super::{PasswordHashError, phc};
 
-/// The first part of the text of a hash whose password was trimmed.
+/// The first part of the text of a hash of a trimmed password.
 pub(super) const TRIMMED: &str = "bcrypt-trimmed";
 
 const FORM: &str = "$2b$COST$ and 53 characters, with $2a$, $2b$ or $2y$ and a cost of 04 to 31";
 
-/// The rest of a key is not looked at.
+/// The number of bytes of a key that bcrypt reads.
 const KEY_BYTES: usize = 72;
 
-/// Not every program leaves the last character's unused bits zero.
+/// Some programs do not clear the unused bits of the last character.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
 
-/// What a bcrypt hash says.
+/// The parts of a bcrypt hash.
 #[derive(Clone)]
-pub struct Hash {
-    /// What was hashed is the password without the white space around it.
+pub struct BcryptHash {
+    /// Whether the password was hashed without the white space around it.
     pub trimmed: bool,
     /// The base-2 logarithm of its rounds, 4 to 14.
     pub cost: u32,
-    /// Always 16 bytes.
+    /// The salt, always 16 bytes.
     pub salt: [u8; 16],
-    /// The 23 of bcrypt's 24 bytes that are stored; 22 when the last character is missing.
+    /// The 23 bytes of bcrypt's 24 that are stored, or 22 when the last character is missing.
     pub output: Vec<u8>,
 }
 
-impl Hash {
+impl BcryptHash {
     pub(super) fn parse(text: &str) -> Result<Self, PasswordHashError> {
         let malformed = PasswordHashError::Malformed(FORM);
         let unmarked = text.strip_prefix('$').and_then(|text| text.strip_prefix(TRIMMED));
@@ -67,8 +68,8 @@ impl Hash {
         })
     }
 
-    /// What of a password goes into the hash: 1 to 72 bytes. A NUL within it is a byte as any other; programs that end
-    /// there would take more passwords than the right one.
+    /// Returns the bytes of a password that are hashed: 1 to 72. A NUL within them is a byte like any other; programs
+    /// that stop there would accept further passwords.
     pub fn key(&self, password: &[u8]) -> Zeroizing<Vec<u8>> {
         let password = if self.trimmed { trim(password) } else { password };
         let mut key = Zeroizing::new(Vec::with_capacity(KEY_BYTES));
@@ -77,9 +78,9 @@ impl Hash {
     }
 }
 
-/// Trims as that server's language does: Unicode's white space without NEL (U+0085), and the byte order mark.
+/// Trims as the language of that server does: Unicode's white space without NEL (U+0085), and the byte order mark.
 fn trim(password: &[u8]) -> &[u8] {
     let is_space = |letter: char| (letter.is_whitespace() && letter != '\u{85}') || letter == '\u{feff}';
-    // A password is a text; bytes that are none have no white space.
+    // A password is text; other bytes have no white space.
     std::str::from_utf8(password).map_or(password, |text| text.trim_matches(is_space).as_bytes())
 }

@@ -1,7 +1,7 @@
-//! Firebase's scrypt: what scrypt gives of password, salt and separator is a key, with which AES-256 in counter mode
-//! encrypts the project's signer key; the outcome is the hash. `$firebase-scrypt$ln=14,r=8,p=1$salt$separator$signer$output`,
-//! where `ln` is the project's `mem_cost` and `r` its `rounds`. Separator and signer key are the project's, the same in each
-//! of its hashes, and stand in each so that one needs nothing beside its text. The separator may be empty.
+//! Firebase's scrypt: the output of scrypt is a key, with which AES-256 in counter mode encrypts the project's signer
+//! key. The result is the hash: `$firebase-scrypt$ln=14,r=8,p=1$salt$separator$signer$output`, where `ln` is the
+//! project's `mem_cost` and `r` its `rounds`. Separator and signer key are the same in all hashes of a project. They
+//! stand in each, so that a hash can be verified on its own. The separator may be empty.
 
 use scrypt::Params;
 
@@ -9,20 +9,20 @@ use super::{PasswordHashError, phc, scrypt as plain};
 
 const FORM: &str = "$firebase-scrypt$ln=MEM_COST,r=ROUNDS,p=1$salt$separator$signer$output";
 
-/// What such a hash says.
+/// The parts of a Firebase hash.
 #[derive(Clone)]
-pub struct Hash {
-    /// scrypt's cost.
+pub struct FirebaseHash {
+    /// The cost of scrypt.
     pub params: Params,
     /// The salt with the separator after it.
     pub salt: Vec<u8>,
-    /// What is encrypted.
+    /// The signer key, which is encrypted.
     pub signer: Vec<u8>,
-    /// As long as `signer`.
+    /// The output, as long as `signer`.
     pub output: Vec<u8>,
 }
 
-impl Hash {
+impl FirebaseHash {
     pub(super) fn parse(text: &str) -> Result<Self, PasswordHashError> {
         let malformed = PasswordHashError::Malformed(FORM);
         let ["firebase-scrypt", costs, salt, separator, signer, output] = phc::parts(text).ok_or(malformed)? else {

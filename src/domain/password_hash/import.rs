@@ -1,5 +1,5 @@
-//! Other systems' spellings of the schemes, put into ours. Apart from `parse` because nothing that is stored is spelt like
-//! this: a hash has one spelling here, so that one can be compared with what the database holds.
+//! Turns other systems' spellings of the schemes into ours. Separate from `parse` because stored hashes have one
+//! spelling only, so that a hash can be compared with the one in the database.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::{PasswordHashError, phc};
 
-/// The text in our spelling; any other text as it is.
+/// Returns the text in our spelling; any other text is returned unchanged.
 pub(super) fn respell(text: &str) -> Result<Cow<'_, str>, PasswordHashError> {
     let (respelt, form) = if text.starts_with("$fbscrypt$") {
         (firebase(text), "$fbscrypt$v=1,n=MEM_COST,r=ROUNDS,p=1,ss=SEPARATOR,sk=SIGNER$salt$output")
@@ -17,15 +17,15 @@ pub(super) fn respell(text: &str) -> Result<Cow<'_, str>, PasswordHashError> {
     } else if let Some(respelt) = passlib(text) {
         (Some(respelt), "")
     } else {
-        // Django puts its own name of a scheme before the scheme's own text.
+        // Django puts its own name of the scheme before the scheme's own text.
         let bare = text.strip_prefix("bcrypt$").or_else(|| text.strip_prefix("argon2"));
         return Ok(Cow::Borrowed(bare.filter(|bare| bare.starts_with('$')).unwrap_or(text)));
     };
     respelt.map(Cow::Owned).ok_or(PasswordHashError::Malformed(form))
 }
 
-/// `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$output`, all of it in padded base64, as the hosted identity service stores
-/// what came from Firebase. The separator may be missing.
+/// Reads `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$output` with padded base64, as the hosted identity service stores
+/// hashes that came from Firebase. The separator may be missing.
 fn firebase(text: &str) -> Option<String> {
     let [_, head, salt, output] = phc::parts(text)?;
     let (costs, keys) = head.split_at_checked(head.match_indices(',').nth(3)?.0)?;
@@ -38,7 +38,7 @@ fn firebase(text: &str) -> Option<String> {
     Some(format!("$firebase-scrypt$ln={log_n},r={r},p={p}${salt}${separator}${signer}${output}"))
 }
 
-/// `pbkdf2_sha256$260000$salt$output`, of which the salt is a text and the output padded base64.
+/// Reads `pbkdf2_sha256$260000$salt$output`: the salt is text, and the output is padded base64.
 fn django(text: &str) -> Option<String> {
     let [scheme, iterations, salt, output] = phc::split(text)?;
     let scheme = match scheme {
@@ -50,7 +50,7 @@ fn django(text: &str) -> Option<String> {
     Some(format!("${scheme}$i={}${salt}${}", phc::number(iterations)?, unpadded(output)))
 }
 
-/// `$pbkdf2-sha256$29000$salt$output`, with `.` where base64 has `+`.
+/// Reads `$pbkdf2-sha256$29000$salt$output`, with `.` where base64 has `+`.
 fn passlib(text: &str) -> Option<String> {
     let [scheme @ ("pbkdf2-sha256" | "pbkdf2-sha512"), iterations, salt, output] = phc::parts(text)? else {
         return None;

@@ -1,5 +1,5 @@
-//! PBKDF2 (RFC 8018) with HMAC-SHA-256 or HMAC-SHA-512: `$pbkdf2-sha256$i=600000,l=32$salt$output`. `i` is how many
-//! iterations, `l` how long the output is, which may be left out.
+//! PBKDF2 (RFC 8018) with HMAC-SHA-256 or HMAC-SHA-512: `$pbkdf2-sha256$i=600000,l=32$salt$output`. `i` is the number
+//! of iterations, `l` the length of the output, which may be left out.
 
 use std::num::NonZeroU32;
 
@@ -9,29 +9,27 @@ const FORM: &str = "$pbkdf2-sha256$i=ITERATIONS,l=LENGTH$salt$output, or the sam
 
 const MAX_ITERATIONS: u32 = 2_000_000;
 
-/// Which hash is iterated.
+/// The hash function that is iterated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Digest {
-    /// SHA-256.
     Sha256,
-    /// SHA-512.
     Sha512,
 }
 
-/// What a PBKDF2 hash says.
+/// The parts of a PBKDF2 hash.
 #[derive(Clone)]
-pub struct Hash {
-    /// Which hash.
+pub struct Pbkdf2Hash {
     pub digest: Digest,
-    /// At most 2,000,000.
+    /// The iterations, at most 2,000,000.
     pub iterations: NonZeroU32,
-    /// 8 to 64 bytes.
+    /// The salt, 8 to 64 bytes.
     pub salt: Vec<u8>,
-    /// 16 to 64 bytes, and no more than one block of its digest: more would cost us another run and an attacker nothing.
+    /// The output, 16 to 64 bytes and at most one block of its digest: more would cost us a further run, and an
+    /// attacker nothing.
     pub output: Vec<u8>,
 }
 
-impl Hash {
+impl Pbkdf2Hash {
     pub(super) fn parse(text: &str) -> Result<Self, PasswordHashError> {
         let malformed = PasswordHashError::Malformed(FORM);
         let [scheme, costs, salt, output] = phc::parts(text).ok_or(malformed)?;

@@ -1,4 +1,5 @@
-//! What is taken for a stored hash, and what it may ask for. That each verifies is in `tests/it/stored_hashes.rs`.
+//! The texts that are accepted as stored hashes, and the bounds of their cost. `tests/it/stored_hashes.rs` verifies
+//! passwords by each.
 
 use argon2::Params;
 use proptest::prelude::*;
@@ -217,7 +218,7 @@ fn a_hash_is_as_strong_as_its_multiple_of_the_floor_with_as_many_passes() {
 }
 
 proptest! {
-    /// No text panics, and what is taken once is taken again, unchanged.
+    /// No text panics, and an accepted text is accepted again unchanged.
     #[test]
     fn any_text_is_taken_or_refused(
         text in prop_oneof![

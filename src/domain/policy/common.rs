@@ -1,33 +1,35 @@
-//! Passwords that are guessed first: the most common ones, and a few characters over and over. Apart from the policy
+//! Passwords that are guessed first: the most common ones, and a few characters repeated. Separate from the policy
 //! because it is about texts only, and about the embedded list.
 
-/// In lower case and in the order of their bytes, a line each; `NOTICE.md` beside it says where it is from. It has all of
-/// the source's that have 8 characters or more, so it holds the "top 3000 which match the application's password policy"
-/// (ASVS 5.0, 6.2.4).
+/// The common passwords in lower case and in the order of their bytes, one a line. `NOTICE.md` beside it names the
+/// source. It has all passwords of the source with 8 characters or more, so it holds the "top 3000 which match the
+/// application's password policy" (ASVS 5.0, 6.2.4).
 const COMMON: &str = include_str!("common-passwords.txt");
 
-/// A shorter text would not be long enough for a password; over and over, it is no better.
+/// A shorter text is too short for a password, and repeating it makes it no better.
 const SHORTEST_UNIT: usize = 8;
 
-/// Whether it is one of the list; `folded` as by [`fold`](super::fold).
+/// Whether a password is on the list; `folded` is the result of [`fold`](super::fold).
 pub(super) fn is_common(folded: &str) -> bool {
     is_line_of(COMMON, folded)
 }
 
-/// Whether it is a text of under 8 characters, or a common password, twice or more often; the last time may be cut short.
+/// Whether a password is a text of under 8 characters, or a common password, repeated; the last repetition may be cut
+/// short.
 pub(super) fn is_repetition(folded: &str) -> bool {
     let bytes = folded.as_bytes();
-    // Where a text repeats itself, a character begins: what is there is what it begins with.
+    // A text with a period equals itself shifted by the period. A character begins there, because one begins at its
+    // start.
     let unit = (1..=bytes.len() / 2).find(|&period| bytes[period..] == bytes[..bytes.len() - period]);
     let unit = unit.and_then(|period| folded.get(..period));
     unit.is_some_and(|unit| unit.chars().count() < SHORTEST_UNIT || is_common(unit))
 }
 
-/// Whether `sought` is one of the lines of `sorted`. Searched where it lies: an index would be memory for every process, and
-/// this is asked a few times a second at most.
+/// Whether `sought` is one of the lines of `sorted`. It is a binary search in the text: an index would take memory in
+/// every process, for a few searches a second.
 fn is_line_of(sorted: &str, sought: &str) -> bool {
     let text = sorted.as_bytes();
-    // Each is where a line begins, or the end.
+    // Both offsets are the beginning of a line, or the end of the text.
     let (mut low, mut high) = (0, text.len());
     while low < high {
         let middle = low + (high - low) / 2;

@@ -1,33 +1,33 @@
-//! What a password must not consist of: the words that whoever guesses one tries first, because they stand beside the
-//! account. Apart from the policy, for only here is it told which words those are and what "consist of" means.
+//! Refuses passwords that consist of words beside the account, which an attacker tries first. Separate from the policy
+//! because it decides which words those are and what "consist of" means.
 
 use super::common::is_common;
 use super::fold;
 use crate::domain::{Email, FirmName, Identity, PersonName, Username};
 use zeroize::Zeroizing;
 
-/// The name of what one signs in to.
+/// The name of the service that accounts sign in to.
 const PRODUCT: &str = "countersign";
 
-/// Shorter words are in too many good passwords by chance.
+/// The shortest word that is looked for. Good passwords often contain shorter words by chance.
 const SHORTEST_WORD: usize = 4;
 
-/// With fewer letters and digits beside the words than this, all of them are tried in a moment.
+/// With fewer letters and digits beside the words, all combinations are tried in a moment.
 const FEWEST_BESIDE: usize = 4;
 
-/// The digits of a date: what people put behind a name.
+/// The digits of a date, which people often add to a name.
 const DATE: usize = 8;
 
-/// Whose password it is going to be: the kind of account, which has a floor of its own, and its words.
+/// The account that a password is for: its kind, which has its own minimum length, and the words beside it.
 #[derive(Debug, Clone)]
 pub struct PasswordContext {
     is_email: bool,
-    /// Folded, of [`SHORTEST_WORD`] characters or more.
+    /// The words, folded, each of [`SHORTEST_WORD`] characters or more.
     words: Vec<String>,
 }
 
 impl PasswordContext {
-    /// Of a username account; `None` when the name itself is no good, or not known.
+    /// Returns the context of a username account; the name is `None` when it is invalid or unknown.
     pub fn of_username(username: Option<&Username>) -> Self {
         let mut context = Self::with_product(false);
         if let Some(username) = username {
@@ -36,7 +36,7 @@ impl PasswordContext {
         context
     }
 
-    /// Of an email account; `None` for what is no good, or not known.
+    /// Returns the context of an email account; parts are `None` when they are invalid or unknown.
     pub fn of_email(email: Option<&Email>, name: Option<&PersonName>, firm_name: Option<&FirmName>) -> Self {
         let mut context = Self::with_product(true);
         if let Some((local, domain)) = email.and_then(|email| email.as_str().split_once('@')) {
@@ -49,7 +49,7 @@ impl PasswordContext {
         context
     }
 
-    /// Of an account as it is.
+    /// Returns the context of an existing account.
     pub fn of(identity: &Identity) -> Self {
         match identity {
             Identity::Username(username) => Self::of_username(Some(username)),
@@ -57,7 +57,7 @@ impl PasswordContext {
         }
     }
 
-    /// Whether it is an email account's.
+    /// Whether the account is an email account.
     pub(super) fn is_email(&self) -> bool {
         self.is_email
     }
@@ -66,7 +66,7 @@ impl PasswordContext {
         Self { is_email, words: vec![PRODUCT.to_owned()] }
     }
 
-    /// Each word of a name, and all of them written together.
+    /// Adds each word of a name, and all of them written together.
     fn add(&mut self, name: &str) {
         let folded = fold(name);
         let parts = || folded.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
@@ -74,10 +74,10 @@ impl PasswordContext {
         self.words.extend(all.filter(|word: &String| word.chars().count() >= SHORTEST_WORD));
     }
 
-    /// Whether a password, folded, is one of the words with nothing beside it that would have to be guessed: fewer than
-    /// four letters and digits, only digits and no more than a date has, or a common password. Punctuation and spaces do
-    /// not count. So `alice2027!`, `Acme-Capital` and `countersign1` are, and "alice keeps nine grey geese" is not: a
-    /// passphrase may well mention a name.
+    /// Whether a folded password is one of the words with nothing beside it that must be guessed: fewer than four
+    /// letters and digits, only digits and no more than a date has, or a common password. Punctuation and spaces do not
+    /// count. That holds for `alice2027!`, `Acme-Capital` and `countersign1`, but not for "alice keeps nine grey
+    /// geese": a passphrase may mention a name.
     pub(super) fn is_all_there_is_to(&self, folded: &str) -> bool {
         let mut covered = vec![false; folded.len()];
         for word in &self.words {

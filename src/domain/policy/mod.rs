@@ -1,7 +1,7 @@
-//! What a password must be when it is set. Apart from the types of passwords, because what is asked for here is the
-//! operator's choice and changes, and login never asks it: raising it locks nobody out.
+//! The rules for a password when it is set. Separate from the types of passwords, because the operator chooses and
+//! changes these rules, and a sign-in never applies them: a stricter rule locks no account out.
 //!
-//! Pure. Whether a password is known from a breach is a look into a file, and [`breaches`](crate::breaches)'.
+//! This module is pure. [`breaches`](crate::breaches) reads the file of breached passwords.
 
 mod common;
 mod context;
@@ -15,7 +15,7 @@ use super::{Password, text};
 pub use context::PasswordContext;
 pub use preset::{LowerThanPreset, PolicyPreset};
 
-/// What a new password must be.
+/// The rules for new passwords.
 #[derive(Debug, Clone)]
 pub struct PasswordPolicy {
     username_floor: usize,
@@ -24,7 +24,7 @@ pub struct PasswordPolicy {
     screens: bool,
 }
 
-/// For floors of 1 to [`PasswordPolicy::HIGHEST_FLOOR`]: what a client is told is fixed text.
+/// The text for minimum lengths from 1 to [`PasswordPolicy::HIGHEST_FLOOR`]: what a client is told is fixed text.
 macro_rules! too_short {
     ($($floor:literal)*) => {
         [$(concat!("must have at least ", $floor, " characters")),*]
@@ -36,10 +36,11 @@ const TOO_SHORT: [&str; PasswordPolicy::HIGHEST_FLOOR] = too_short![
 ];
 
 impl PasswordPolicy {
-    /// The most that may be asked for. NIST SP 800-63B-4 has it that passwords of 64 characters must be accepted.
+    /// The largest minimum that may be set. NIST SP 800-63B-4 requires that passwords of 64 characters are accepted.
     pub const HIGHEST_FLOOR: usize = 64;
 
-    /// A preset, with a minimum of code points that raises its own, if there is one: 1 to [`Self::HIGHEST_FLOOR`].
+    /// Makes a policy of a preset and an optional minimum of code points, 1 to [`Self::HIGHEST_FLOOR`], which raises
+    /// that of the preset.
     pub fn new(preset: PolicyPreset, min_length: Option<usize>) -> Result<Self, LowerThanPreset> {
         let (username_floor, email_floor) = preset.floors();
         let asked = min_length.unwrap_or(username_floor).min(Self::HIGHEST_FLOOR);
@@ -75,10 +76,11 @@ impl PasswordPolicy {
     }
 }
 
-/// A text as whoever guesses sees it: widths, ligatures and the like made one (NFKC), and letters of either case, as
-/// they are in names. For comparing only: what is hashed keeps every difference.
+/// Returns a text in the form that an attacker tries: compatibility forms such as full width and ligatures made one
+/// (NFKC), and one letter case, as in names. It is for comparison only; hashing keeps every difference.
 fn fold(password: &str) -> Zeroizing<String> {
-    // Composing by compatibility can grow a text elevenfold; reserved once, so that no copy is left behind by growing.
+    // Composing by compatibility can grow a text elevenfold. The capacity is reserved once, so that growing leaves no
+    // copy behind.
     let mut folded = Zeroizing::new(String::with_capacity(16 * password.len()));
     folded.extend(text::one_case(password.nfkc()).nfkc());
     folded
@@ -164,7 +166,7 @@ mod tests {
 
     #[test]
     fn what_is_hashed_keeps_what_is_folded_for_comparing() {
-        // Composed (NFC), neither in lower case nor in another width.
+        // The password is composed (NFC), and neither in lower case nor in another width.
         let password = NewPassword::parse(
             "Ｃafe\u{301} ﬁn de siècle".to_owned(),
             &policy(PolicyPreset::Nist80063b4, None),

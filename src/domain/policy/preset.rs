@@ -1,11 +1,11 @@
-//! What the presets ask for. Apart from the judging, which knows numbers and not where they are from.
+//! The presets of the policy. Separate from the judging, which works with numbers only.
 
 use crate::domain::Password;
 
-/// What to begin with.
+/// The rules that a policy begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyPreset {
-    /// What both documented APIs promise, and no more: 5 characters for a username account, 8 for an email account.
+    /// The promise of both documented APIs: 5 characters for a username account, 8 for an email account.
     Contract,
     /// OWASP ASVS 5.0, level 1: 8 characters, none of the most common passwords, not made of words of the context.
     AsvsL1,
@@ -14,10 +14,10 @@ pub enum PolicyPreset {
 }
 
 impl PolicyPreset {
-    /// All of them.
+    /// All presets, in the order of their definition.
     pub const ALL: [Self; 3] = [Self::Contract, Self::AsvsL1, Self::Nist80063b4];
 
-    /// As it is written in settings.
+    /// Returns the spelling in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Contract => "contract",
@@ -26,12 +26,12 @@ impl PolicyPreset {
         }
     }
 
-    /// The reverse of [`Self::as_str`].
+    /// Reads what [`Self::as_str`] returns.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|preset| preset.as_str() == text)
     }
 
-    /// The fewest code points for a username account and for an email account.
+    /// Returns the minimum of code points for a username account and for an email account.
     pub(super) fn floors(self) -> (usize, usize) {
         match self {
             Self::Contract => (Password::USERNAME_FLOOR, Password::EMAIL_FLOOR),
@@ -41,7 +41,7 @@ impl PolicyPreset {
     }
 }
 
-/// A minimum that would lower what the preset asks for.
+/// A minimum length below that of the preset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "PASSWORD_MIN_LENGTH={asked} is less than the {floor} characters of PASSWORD_POLICY={}, which it can only raise: \

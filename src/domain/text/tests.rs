@@ -1,4 +1,4 @@
-//! That the canonical form stands still, for every code point and beside every kind of neighbour.
+//! The canonical form of a canonical form is itself, for every code point and beside every kind of neighbour.
 
 use proptest::prelude::*;
 use unicode_normalization::char::{canonical_combining_class, decompose_canonical};
@@ -6,11 +6,12 @@ use unicode_normalization::{IsNormalized, is_nfc_quick};
 
 use super::canonical;
 
-/// Before and after a code point: letters, marks, and what composes, expands or changes with its neighbour.
+/// Text before and after a code point: letters, marks, and characters that compose, expand or change with their
+/// neighbour.
 const NEIGHBOURS: [&str; 13] =
     ["a", "S", "ẞ", "i", "İ", "\u{301}", "\u{307}", "\u{323}", "α\u{345}", "Ά", "\u{1100}", "\u{11A8}", " "];
 
-/// Code points that change their length, fold in two steps, compose, or were once stored as something else.
+/// Code points that change their length, fold in two steps, compose, or were once stored in another form.
 const ODD: &[char] = &[
     'ẞ', 'ß', 'ſ', 'İ', 'ı', 'I', 'i', 'ŉ', 'ǰ', 'ΐ', 'ΰ', 'ﬃ', 'ﬅ', 'Ά', 'Σ', 'σ', 'ς', 'Ꭰ', 'ꭰ', 'Ᏸ', 'ᏸ', 'ǅ', 'ǈ',
     'ǲ', 'ᾳ', 'ᾼ', 'ᾈ', 'ῷ', '\u{345}', '\u{301}', '\u{307}', '\u{308}', '\u{323}', 'ᄀ', 'ᅡ', 'ᆨ', '가', '한', 'K', 'Å',
@@ -27,7 +28,7 @@ fn assert_stands_still(text: &str) {
 fn the_canonical_form_of_a_canonical_form_is_itself_for_every_code_point_beside_every_kind_of_neighbour() {
     let mut alone = String::new();
     for c in '\0'..=char::MAX {
-        // Many in a row, for a test that takes little time.
+        // Many code points are tested in one text, which is faster.
         if alone.len() > 4_096 {
             assert_stands_still(&std::mem::take(&mut alone));
         }
@@ -36,7 +37,7 @@ fn the_canonical_form_of_a_canonical_form_is_itself_for_every_code_point_beside_
             continue;
         }
         assert_stands_still(&c.to_string());
-        // A syllable composes with nothing but the end of one.
+        // A Hangul syllable composes only with a final consonant.
         let neighbours = if ('가'..='힣').contains(&c) { &["\u{11A8}"][..] } else { &NEIGHBOURS };
         for beside in neighbours {
             assert_stands_still(&format!("{beside}{c}"));
@@ -47,7 +48,8 @@ fn the_canonical_form_of_a_canonical_form_is_itself_for_every_code_point_beside_
     assert_stands_still(&alone);
 }
 
-/// Has no case, is not decomposed and composes with nothing before it: beside whatever it stands, it stays as it is.
+/// The code point has no case, does not decompose, and composes with nothing before it, so it stays the same
+/// everywhere.
 fn is_inert(c: char) -> bool {
     let mut whole = true;
     decompose_canonical(c, |part| whole &= part == c);

@@ -1,17 +1,17 @@
-//! Turns, and who gives way: by example, and as laws of any history.
+//! The order of turns and the choice of the job that gives way: by example, and as laws that hold in any history.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Client, LATELY, Place, Queue};
+use super::{LATELY, Queue, QueueClient, QueueSlot};
 
-fn client(address: &str) -> Client {
-    Client::from(Some(address.parse().unwrap()))
+fn client(address: &str) -> QueueClient {
+    QueueClient::from(Some(address.parse().unwrap()))
 }
 
-/// Clients of three networks.
-fn strangers() -> [Client; 3] {
+/// Returns clients of three networks.
+fn strangers() -> [QueueClient; 3] {
     ["192.0.2.1", "198.51.100.1", "2001:db8::1"].map(client)
 }
 
@@ -29,7 +29,7 @@ fn is_empty<J>(queue: &Queue<J>) -> bool {
 
 #[test]
 fn networks_take_turns_and_each_is_served_in_the_order_it_came() {
-    let ([a, b, _], c) = (strangers(), Client::from(None));
+    let ([a, b, _], c) = (strangers(), QueueClient::from(None));
     let mut queue = Queue::new();
     for job in ["a1", "a2", "a3", "a4"] {
         queue.push(a, job);
@@ -156,21 +156,21 @@ fn addresses_of_one_subscriber_are_one_client() {
     ] {
         assert_eq!(client(one) == client(other), same, "{one} {other}");
     }
-    assert_ne!(Client::from(None), client("::"));
+    assert_ne!(QueueClient::from(None), client("::"));
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push(Client),
+    Push(QueueClient),
     Pop,
-    /// One that was pushed, wherever it is by now.
+    /// A job that was pushed leaves, wherever it is by now.
     Leave(prop::sample::Index),
-    /// Makes room for a client.
-    Displace(Client),
+    /// Makes room for a client by displacing a job.
+    Displace(QueueClient),
 }
 
-fn any_client() -> impl Strategy<Value = Client> {
-    (0..4_u8, 0..4_u8).prop_map(|(network, host)| Client::from(Some([198, 51, network, host].into())))
+fn any_client() -> impl Strategy<Value = QueueClient> {
+    (0..4_u8, 0..4_u8).prop_map(|(network, host)| QueueClient::from(Some([198, 51, network, host].into())))
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -182,24 +182,25 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What must be there, by number of the job; and how often each other one was served since a network or a client waits.
+/// The expected content by the number of each job, and how often each other client was served while a network or client
+/// waited.
 #[derive(Default)]
 struct Model {
-    waiting: BTreeMap<usize, Client>,
+    waiting: BTreeMap<usize, QueueClient>,
     passed: BTreeMap<(String, String), usize>,
 }
 
 impl Model {
-    fn count(&self, is_one: impl Fn(&Client) -> bool) -> usize {
+    fn count(&self, is_one: impl Fn(&QueueClient) -> bool) -> usize {
         self.waiting.values().filter(|client| is_one(client)).count()
     }
 
-    /// That neither a network nor a subscriber of the same one is served twice while another waits.
+    /// Checks that neither a network nor a subscriber of one network is served twice while another waits.
     fn serve(&mut self, job: usize) -> Result<(), TestCaseError> {
         let served = self.waiting[&job];
         let first = self.waiting.iter().find(|(_, client)| **client == served);
         prop_assert_eq!(first.map(|(first, _)| *first), Some(job), "first come, first served");
-        let names = |client: &Client| (format!("{:?}", client.network), format!("{client:?}"));
+        let names = |client: &QueueClient| (format!("{:?}", client.network), format!("{client:?}"));
         let (network, subscriber) = names(&served);
         self.passed.retain(|(waits, _), _| *waits != network && *waits != subscriber);
         let mut passed: Vec<_> = Vec::new();
@@ -221,7 +222,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whoever has nothing waiting any more is kept waiting by nobody.
+    /// A client without waiting jobs waits for no other client.
     fn leave(&mut self, job: usize) {
         let Some(client) = self.waiting.remove(&job) else { return };
         let (network, subscriber) = (format!("{:?}", client.network), format!("{client:?}"));
@@ -234,12 +235,12 @@ impl Model {
         }
     }
 
-    /// That the right one gives way, or none.
-    fn judge(&self, to: Client, gives_way: Option<Client>) -> Result<(), TestCaseError> {
-        let network = |client: Client| self.count(|other| other.network == client.network);
-        let line = |client: Client| self.count(|other| *other == client);
+    /// Checks that the right job gives way, or none.
+    fn judge(&self, to: QueueClient, gives_way: Option<QueueClient>) -> Result<(), TestCaseError> {
+        let network = |client: QueueClient| self.count(|other| other.network == client.network);
+        let line = |client: QueueClient| self.count(|other| *other == client);
         let most = self.waiting.values().map(|client| network(*client)).max().unwrap_or(0);
-        let of_network = |client: &&Client| client.network == gives_way.unwrap_or(to).network;
+        let of_network = |client: &&QueueClient| client.network == gives_way.unwrap_or(to).network;
         let longest = self.waiting.values().filter(of_network).map(|client| line(*client)).max().unwrap_or(0);
         match gives_way {
             Some(one) if one.network != to.network => {
@@ -259,7 +260,7 @@ proptest! {
         last in any_client(),
     ) {
         let (mut queue, mut model) = (Queue::new(), Model::default());
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<QueueSlot> = Vec::new();
         for step in steps {
             match step {
                 Step::Push(client) => {
@@ -288,7 +289,7 @@ proptest! {
             }
             prop_assert_eq!(queue.len(), model.waiting.len());
         }
-        // What is promised to whoever comes now is kept, and exact for a network that comes anew.
+        // The promised bound holds for the new job, and is exact for a new network.
         let is_new = model.count(|client| client.network == last.network) == 0;
         let promised = queue.ahead_of(last);
         queue.push(last, places.len());

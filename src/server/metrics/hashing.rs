@@ -8,7 +8,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use crate::hashing::{Dropped, Histogram, PasswordHasher, Refusal};
+use crate::hashing::{Dropped, Histogram, PasswordHasher, RefusalCause};
 
 #[derive(Debug)]
 pub(super) struct OfHashing(pub PasswordHasher);
@@ -39,7 +39,7 @@ impl Collector for OfHashing {
                 .encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?
                 .encode_histogram::<NoLabelSet>(times.sum, times.count(), &counts.collect::<Vec<_>>(), None)?;
         }
-        let refused = Refusal::ALL.map(|(cause, name)| (name, stats.refused[cause as usize]));
+        let refused = RefusalCause::ALL.map(|(cause, name)| (name, stats.refused[cause as usize]));
         let dropped = Dropped::ALL.map(|(cause, name)| (name, stats.dropped[cause as usize]));
         for (name, help, counts) in [
             ("hash_refused", "Passwords refused, by cause", &refused[..]),

@@ -11,6 +11,7 @@ pub mod http;
 pub mod mail_server;
 pub mod network;
 pub mod postgres;
+pub mod sources;
 pub mod ticket;
 pub mod tls;
 pub mod token;
