@@ -1,5 +1,5 @@
-//! The C implementation: the system's `libargon2.so.1`, and what `benches/kernel/reference` has built of the published source.
-//! Loaded while running, so that nothing of it is in any build.
+//! The C implementation: the system's `libargon2.so.1`, and what `benches/kernel/reference` has built of the published
+//! source. Loaded while running, so that nothing of it is in any build.
 
 #![expect(unsafe_code, reason = "C promises nothing to the compiler")]
 
@@ -118,8 +118,8 @@ impl Library {
             free,
             flags: 0,
         };
-        // SAFETY: the signature and the context are those of `argon2.h`; without flags it writes to `out` only, and hashes
-        // in what `allocate` gives, which is borrowed here until it is done.
+        // SAFETY: the signature and the context are those of `argon2.h`; without flags it writes to `out` only, and
+        // hashes in what `allocate` gives, which is borrowed here until it is done.
         let code = unsafe {
             let hash = self.loaded.get::<unsafe extern "C" fn(*mut Context, i32) -> i32>(b"argon2_ctx").unwrap();
             hash(&raw mut context, ARGON2ID)

@@ -1,9 +1,9 @@
-//! What each kernel gains: `cargo bench --bench kernel`. Every kernel of this processor, the `argon2` crate as it is usually
-//! called and with its memory reused, and the C implementation where it is at hand (see `c.rs`), on one thread and on as
-//! many as there are cores, one after the other in every round. All make the same hash, or the run ends.
+//! What each kernel gains: `cargo bench --bench kernel`. Every kernel of this processor, the `argon2` crate as it is
+//! usually called and with its memory reused, and the C implementation where it is at hand (see `c.rs`), on one thread
+//! and on as many as there are cores, one after the other in every round. All make the same hash, or the run ends.
 //!
-//! `-- --memory 65536 --passes 3 --rounds 31` for other hashes; `-- --short` says in seconds whether it works. Nothing else
-//! must run meanwhile.
+//! `-- --memory 65536 --passes 3 --rounds 31` for other hashes; `-- --short` says in seconds whether it works. Nothing
+//! else must run meanwhile.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
 

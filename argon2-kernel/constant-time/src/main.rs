@@ -1,8 +1,8 @@
-//! Hashes a password that valgrind takes for undefined memory, so that it reports every branch and every address that depends
-//! on it. What it may report, `check` knows. A package of its own because nothing else needs valgrind.
+//! Hashes a password that valgrind takes for undefined memory, so that it reports every branch and every address that
+//! depends on it. What it may report, `check` knows. A package of its own because nothing else needs valgrind.
 //!
-//! valgrind knows no AVX-512, so this is about AVX2; what surrounds the compression is the same for both. With `control` it
-//! branches on the password itself, which must be reported.
+//! valgrind knows no AVX-512, so this is about AVX2; what surrounds the compression is the same for both. With
+//! `control` it branches on the password itself, which must be reported.
 
 use argon2_kernel::{Kernel, Memory, Params};
 

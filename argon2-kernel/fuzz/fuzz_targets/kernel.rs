@@ -1,6 +1,6 @@
-//! Every kernel against the `argon2` crate, on inputs that libFuzzer looks for: it sees which branches an input takes, as
-//! the tests of `src/tests/differential.rs` do not. Separate because it is a program of its own, which takes unstable
-//! flags of the compiler to build. `.ci/kernel` runs it under AddressSanitizer.
+//! Every kernel against the `argon2` crate, on inputs that libFuzzer looks for: it sees which branches an input takes,
+//! as the tests of `src/tests/differential.rs` do not. Separate because it is a program of its own, which takes
+//! unstable flags of the compiler to build. `.ci/kernel` runs it under AddressSanitizer.
 
 #![no_main]
 
@@ -53,7 +53,8 @@ fn often(u: &mut Unstructured<'_>, most: RangeInclusive<u32>, some: RangeInclusi
     u.int_in_range(range)
 }
 
-/// What must come out: the output is the crate's, and so is whether there is one, but for the memory, which it allocates.
+/// What must come out: the output is the crate's, and so is whether there is one, but for the memory, which it
+/// allocates.
 fn expected(password: &[u8], salt: &[u8], cost: Cost, blocks: usize) -> Result<Output, Error> {
     let mut output = [0; OUTPUT_BYTES];
     let made = argon2::Params::new(cost.memory, cost.passes, 1, Some(OUTPUT_BYTES)).and_then(|params| {

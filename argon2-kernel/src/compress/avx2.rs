@@ -1,8 +1,8 @@
 //! The compression in vectors of four words (AVX2). Four rounds are computed at a time: a single round would wait for
 //! each of its multiplications, and four of them keep the core busy.
 //!
-//! A round works on sixteen words: a, b, c and d, four of each. First the four columns (a0 b0 c0 d0) … are mixed, then the
-//! diagonals (a0 b1 c2 d3) …: b, c and d are turned by one, two and three words and back.
+//! A round works on sixteen words: a, b, c and d, four of each. First the four columns (a0 b0 c0 d0) … are mixed, then
+//! the diagonals (a0 b1 c2 d3) …: b, c and d are turned by one, two and three words and back.
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi64, _mm256_alignr_epi8, _mm256_mul_epu32, _mm256_permute4x64_epi64, _mm256_setr_epi8,
@@ -78,9 +78,9 @@ fn rows(x: &mut [__m256i; 32], at: usize) {
     }
 }
 
-/// The rounds of four columns, two in the vector `at` of each row and two in the next, added to the output. A column's a
-/// is a pair of words in each of the first two rows, its b in the next two, and so on: a vector and its partner in the next
-/// row.
+/// The rounds of four columns, two in the vector `at` of each row and two in the next, added to the output. A column's
+/// a is a pair of words in each of the first two rows, its b in the next two, and so on: a vector and its partner in
+/// the next row.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn columns(x: &[__m256i; 32], to: &mut [__m256i; 32], at: usize) {

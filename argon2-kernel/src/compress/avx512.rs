@@ -1,8 +1,8 @@
 //! The compression in vectors of eight words (AVX-512). Eight rounds are computed at a time, two in each of four
 //! vectors: a single round would wait for each of its multiplications, and four vectors keep the core busy.
 //!
-//! A round works on sixteen words: a, b, c and d, four of each. First the four columns (a0 b0 c0 d0) … are mixed, then the
-//! diagonals (a0 b1 c2 d3) …: b, c and d are turned by one, two and three words and back.
+//! A round works on sixteen words: a, b, c and d, four of each. First the four columns (a0 b0 c0 d0) … are mixed, then
+//! the diagonals (a0 b1 c2 d3) …: b, c and d are turned by one, two and three words and back.
 
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_mul_epu32, _mm512_permutex_epi64,
@@ -80,8 +80,8 @@ fn rows(x: &mut [__m512i; 16]) {
     }
 }
 
-/// The rounds of the eight columns, added to the output. A column's a is a pair of words in each of the first two rows, its
-/// b in the next two, and so on: a vector, of four columns, and its partner in the next row.
+/// The rounds of the eight columns, added to the output. A column's a is a pair of words in each of the first two rows,
+/// its b in the next two, and so on: a vector, of four columns, and its partner in the next row.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn columns(x: &[__m512i; 16], to: &mut [__m512i; 16]) {

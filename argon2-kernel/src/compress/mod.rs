@@ -17,10 +17,10 @@ use crate::memory::Block;
 
 /// A compression function that this processor supports. A value is the proof of that.
 pub(crate) trait Compress: Copy {
-    /// Compresses two blocks into a third, or if `onto` onto what the third holds (by exclusive or), as passes after the
-    /// first do.
+    /// Compresses two blocks into a third, or if `onto` onto what the third holds (by exclusive or), as passes after
+    /// the first do.
     ///
-    /// The exclusive or of the two is seen as eight rows of eight pairs of words. BLAKE2b's round, with multiplications in
-    /// its additions, is applied to each row and then to each column; the exclusive or is added once more.
+    /// The exclusive or of the two is seen as eight rows of eight pairs of words. BLAKE2b's round, with multiplications
+    /// in its additions, is applied to each row and then to each column; the exclusive or is added once more.
     fn compress(self, previous: &Block, reference: &Block, to: &mut Block, onto: bool);
 }
