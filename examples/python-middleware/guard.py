@@ -31,7 +31,7 @@ class Guard:
 
     def __call__(self, environ, start_response):
         sent = {name: environ[key] for name, key in CREDENTIALS.items() if key in environ}
-        key, heard, now, fresh = tuple(sent.values()), self.heard, steady(), []
+        key, heard, now, fresh = tuple(sent.items()), self.heard, steady(), []
         until, _, account = self.good.get(key, (0, None, None))
         if now >= min(until, self.fresh_until):
             try:
@@ -42,7 +42,7 @@ class Guard:
                 return self.refuse(start_response, error)
             except (OSError, HTTPException):
                 return self.refuse(start_response, None)
-            claims = json.loads(urlsafe_b64decode(key[0].split(".")[1] + "=="))
+            claims = json.loads(urlsafe_b64decode(key[0][1].split(".")[1] + "=="))
             until = now + min(ASK_AGAIN, claims["exp"] - time.time())
             with self.lock:
                 if heard == self.heard and now < self.fresh_until and len(self.good) < 10_000:
@@ -68,7 +68,7 @@ class Guard:
                 with urlopen(Request(self.server + "/v1/revocations:watch", headers=headers), timeout=3) as lines:
                     for news in (json.loads(line)["result"] for line in lines):
                         self.hear(news, began)
-            except (OSError, HTTPException, KeyError):  # KeyError: the last line of a stream may be an error
+            except (OSError, HTTPException, ValueError, KeyError):  # KeyError: a stream's last line may be an error
                 time.sleep(0.25)
 
     def hear(self, news, began):
