@@ -3,11 +3,11 @@
 # Three implementations of RFC 8265's profile UsernameCaseMapped give one Greek user two names, and disagree about which
 # digits a name may have.
 #
-# Why it matters: a service that canonicalises usernames in one language and looks them up in another one loses the
-# account, or makes a second one.
+# Why it matters: if one service stores the canonical username and another service, in another language, looks it up, the
+# account is not found, or a second one is made.
 #
 # Seen with Go's golang.org/x/text 0.44.0, Python's precis_i18n 1.1.2 (on CPython 3.11), Rust's precis-profiles 0.1.13:
-#   ΟΔΟΣ  Go and Rust: οδοσ. Python: οδος, with a final sigma. Both answers stand still when they are enforced again.
+#   ΟΔΟΣ  Go and Rust: οδοσ. Python: οδος, with a final sigma. Enforcing either answer again changes nothing.
 #   ۱23   (Extended Arabic-Indic digit one, then ASCII digits) Python and Rust take it; Go refuses it by the Bidi Rule.
 #   ١23   (Arabic-Indic digit one, then ASCII digits) all three refuse it.
 #   jeẞica  all three: jeßica, and never jessica: PRECIS maps letter case and does not fold it.

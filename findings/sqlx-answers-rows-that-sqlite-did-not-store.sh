@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 #
-# sqlx on SQLite: `insert … returning` that is read with `fetch_one` answers a row, and no error, for rows that do not fit on
-# the disk. Read with `fetch_all`, the same statement fails.
+# sqlx on SQLite: `insert … returning` that is read with `fetch_one` answers a row, and no error, for rows that do not fit
+# on the disk. The same statement fails when it is read with `fetch_all`.
 #
-# Why: outside a transaction SQLite commits when the statement ends. `fetch_one` stops at its first row, before that; the
-# error of the commit comes when the statement is reset, and nobody is told of it.
+# Why: outside a transaction SQLite commits when the statement ends. `fetch_one` stops at its first row, before the end.
+# The commit fails when the statement is reset, and sqlx reports that error to nobody.
 #
-# Why it matters: "counted: 3 failures" or "your order is number 17" is answered, and nothing of it is kept. Whoever uses
-# `returning` reads to the end (`fetch_all`), or begins and commits a transaction.
+# Why it matters: a service answers "3 failures counted" or "your order is number 17" and has stored nothing. A program
+# that uses `returning` must read to the end (`fetch_all`), or begin and commit a transaction.
 #
-# Seen with sqlx 0.9.0 and the SQLite that it bundles, in WAL mode, with files limited to 1,000 KiB (RLIMIT_FSIZE, as a full
-# disk): `fetch_one` answered 10,000 rows of 10,000, of which some 200 were stored; `fetch_all` failed at the first row that
-# did not fit, and every row that it had answered was stored.
+# Seen with sqlx 0.9.0 and the SQLite that it bundles, in WAL mode, with files limited to 1,000 KiB (RLIMIT_FSIZE, which
+# acts as a full disk): `fetch_one` answered 10,000 rows of 10,000, of which some 200 were stored. `fetch_all` failed at
+# the first row that did not fit, and every row that it had answered was stored.
 set -euo pipefail
 
 work="$(mktemp -d)"
@@ -58,7 +58,7 @@ async fn main() -> Result<(), sqlx::Error> {
 RUST
 CARGO_TARGET_DIR="$work/target" cargo build --quiet
 
-# In a shell of its own, for a limit of size cannot be raised again. Without the trap the signal would end the program.
+# Runs in a subshell, because a limit cannot be raised again. Without the trap, SIGXFSZ would end the program.
 limited() (
     trap '' XFSZ
     ulimit -f 1000

@@ -11,6 +11,7 @@ import { Chromium } from "./chromium.mjs";
 import { Scene } from "./expect.mjs";
 import * as links from "./links.mjs";
 import { MUTATIONS, REST_MUTATIONS, startMutant } from "./mutations.mjs";
+import * as react from "./react.mjs";
 import * as scenes from "./scenes.mjs";
 import { Countersign, servePages } from "./servers.mjs";
 
@@ -89,6 +90,7 @@ try {
   } else {
     if ((await status(`${server.url}/docs`)) === 200) played.push(["the API viewer", scenes.docs]);
     else skipped.push("the API viewer: GET /docs is not 200");
+    played.push(["the sign-in page in React", react.signIn]);
     played.push(["the page of a link that verifies an email", links.verify]);
     played.push(["the page of a link that sets a new password", links.reset]);
     played.push(["the page of an invitation", links.invitation]);

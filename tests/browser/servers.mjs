@@ -68,16 +68,21 @@ const SCRIPTS = {
   "/email.js": "pages/email.js",
   "/rest.js": "pages/rest.js",
   "/grpc_web.js": "build/grpc_web.js",
+  "/react-sign-in/build/sign-in.js": "../../examples/react-sign-in/build/sign-in.js",
 };
 
 /** Serves every page at `http://localhost:PORT/NAME?api=…`, which is another origin than the server's. */
 export async function servePages() {
   const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url, "http://localhost");
+    const { pathname, searchParams } = new URL(request.url, "http://localhost");
     const script = SCRIPTS[pathname];
     if (script) {
       response.setHeader("content-type", "text/javascript");
       response.end(await readFile(path.join(here, script)));
+    } else if (pathname === "/react-sign-in/") {
+      response.setHeader("content-type", "text/html");
+      const page = await readFile(path.join(here, "../../examples/react-sign-in/index.html"), "utf8");
+      response.end(page.replace("http://localhost:3008", searchParams.get("api")));
     } else if (SCRIPTS[`${pathname}.js`]) {
       response.setHeader("content-type", "text/html");
       const scripts = `<script src="/axios.js"></script><script type="module" src="${pathname}.js"></script>`;
