@@ -11,32 +11,32 @@ use crate::hashing::machine;
 /// What may be held at a time. IPv6 counts by /64.
 #[derive(Debug, Clone, Args)]
 pub struct BoundSettings {
-    /// How many connections may be open; more wait until one ends
+    /// The most connections that may be open; further ones wait until one ends
     #[arg(long, env, global = true, default_value = "20000", value_parser = number::<1_000_000>)]
     pub max_connections: usize,
 
-    /// How many of them may be of one address, unless it is a trusted proxy; more are closed at once
-    /// [default: 12000, or MAX_CONNECTIONS where that is less]
+    /// The most connections of one address that is not a trusted proxy; further ones are closed at once
+    /// [default: 12000, or MAX_CONNECTIONS if that is less]
     #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
     pub max_connections_per_address: Option<usize>,
 
-    /// After how long a connection is asked to end, so that a balancer can spread clients anew
+    /// The age at which a connection is asked to end, so that a load balancer can spread clients anew
     #[arg(long, env, global = true, default_value = "1h", value_parser = duration)]
     pub max_connection_age: Duration,
 
-    /// How many calls may be under way, streams aside; more are refused as OVERLOADED
+    /// The most calls in progress, without streams; further ones are refused as OVERLOADED
     #[arg(long, env, global = true, default_value = "8000", value_parser = number::<1_000_000>)]
     pub max_calls: usize,
 
-    /// How many of them may be of one address [default: 2000, or MAX_CALLS where that is less]
+    /// The most calls in progress of one address [default: 2000, or MAX_CALLS if that is less]
     #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
     pub max_calls_per_address: Option<usize>,
 
-    /// How much of request bodies may be held until they are whole, as in 64MiB; what arrives slowest is refused as OVERLOADED
+    /// The memory for request bodies that have not arrived completely; the slowest is refused as OVERLOADED
     #[arg(long, env, global = true, default_value = "64MiB", value_parser = bytes)]
     pub max_body_bytes: usize,
 
-    /// How much of that may be of one address [default: 16MiB, or MAX_BODY_BYTES where that is less]
+    /// The part of that memory that one address may use [default: 16MiB, or MAX_BODY_BYTES if that is less]
     #[arg(long, env, global = true, value_parser = bytes)]
     pub max_body_bytes_per_address: Option<usize>,
 }

@@ -8,15 +8,15 @@ use super::number;
 /// How often an address may do what, IPv6 by /64; and, sixteen times as often, its network.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct BudgetSettings {
-    /// How often an hour an address may fail to sign in; 0 is without limit
+    /// The rate limit of failed sign-ins for each address, an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "100", value_parser = per_hour)]
     pub login_failures_per_address: u32,
 
-    /// How often an hour an address may register, or try to; 0 is without limit
+    /// The rate limit of registrations for each address, an hour, failed ones included; 0 means no limit
     #[arg(long, env, global = true, default_value = "60", value_parser = per_hour)]
     pub registrations_per_address: u32,
 
-    /// How often an hour an address may ask for mail; 0 is without limit
+    /// The rate limit of requests for mail for each address, an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "20", value_parser = per_hour)]
     pub mail_requests_per_address: u32,
 }

@@ -9,10 +9,10 @@ use super::{duration, number};
 /// How long hashes may take, and how long to measure.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct CalibrateArgs {
-    /// The longest that a hash may take while every thread is hashing
+    /// The longest time that a hash may take while every thread is hashing
     #[arg(long, default_value = "50ms", value_parser = milliseconds)]
     pub target: Duration,
-    /// How long to measure, about: longer is steadier
+    /// How long to measure, approximately; a longer measurement is steadier
     #[arg(long, default_value = "12s", value_parser = duration)]
     pub within: Duration,
 }

@@ -13,7 +13,7 @@ use super::{duration, number};
 pub enum Output {
     /// For people
     Table,
-    /// For programs: one JSON object a line
+    /// For programs: one JSON object on each line
     Json,
 }
 
@@ -33,9 +33,9 @@ pub struct Printed<C: Subcommand> {
 pub enum AccountCommand {
     /// Create an account, whether registration is open or not; safe to repeat
     ///
-    /// The password is asked for, or read from standard input when that is no terminal.
+    /// The command asks for the password, or reads it from standard input if that is not a terminal.
     Create {
-        /// A username, or an email address (which has an @)
+        /// A username or an email address; it is an email address if it contains an @
         handle: String,
         /// The person's name, for an email account
         #[arg(long, default_value = "")]
@@ -43,38 +43,38 @@ pub enum AccountCommand {
         /// The name of the new firm, for an email account
         #[arg(long, default_value = "")]
         firm_name: String,
-        /// In place of --firm-name, the id of a firm that is there
+        /// The id of an existing firm, in place of --firm-name
         #[arg(long, conflicts_with = "firm_name")]
         firm: Option<Uuid>,
-        /// What it may do in the firm of --firm
+        /// The role of the account in the firm of --firm
         #[arg(long, default_value = "user", value_parser = ["admin", "user", "viewer"], requires = "firm")]
         role: String,
-        /// The email address needs no proof any more
+        /// Treat the email address as verified
         #[arg(long)]
         verified: bool,
     },
     /// List accounts: id, status, time of registration, username or email
     List {
-        /// Only those of this firm
+        /// Only accounts of this firm
         #[arg(long)]
         firm: Option<Uuid>,
-        /// Only those whose username or email begins so; they are listed by it
+        /// Only accounts with a username or email that begins with this; the list is ordered by it
         #[arg(long)]
         prefix: Option<String>,
-        /// Only those with this role
+        /// Only accounts with this role
         #[arg(long, value_parser = ["admin", "user", "viewer"])]
         role: Option<String>,
-        /// Only those with this status
+        /// Only accounts with this status
         #[arg(long, value_parser = ["active", "inactive"])]
         status: Option<String>,
-        /// At most so many [default: all]
+        /// The largest number of accounts to list [default: all]
         #[arg(long, value_parser = number::<1_000_000_000>)]
         limit: Option<usize>,
-        /// In place of accounts, what is wrong with any: id, column, value, why, and the command that mends it
+        /// List problems in place of accounts: id, column, value, reason, and the command that repairs it
         #[arg(long, conflicts_with_all = ["firm", "prefix", "role", "status", "limit"])]
         problems: bool,
     },
-    /// Show all about an account
+    /// Show everything about an account
     Show {
         /// A username, an email address, or an id
         handle: String,
@@ -89,7 +89,7 @@ pub enum AccountCommand {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// Change what an email account may do within its firm and end all its sessions
+    /// Change the role of an email account in its firm and end all its sessions
     Role {
         /// An email address, or an id
         handle: String,
@@ -106,12 +106,12 @@ pub enum AccountCommand {
     },
     /// Set the password of an account and end all its sessions
     ///
-    /// The password is asked for, or read from standard input when that is no terminal.
+    /// The command asks for the password, or reads it from standard input if that is not a terminal.
     Password {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// Let an account administer the whole service, or no longer
+    /// Make an account a platform administrator, or revoke that
     #[command(subcommand)]
     PlatformAdmin(PlatformAdminCommand),
     /// Delete an account for good and end all its sessions
@@ -124,12 +124,12 @@ pub enum AccountCommand {
 /// Who administers the whole service.
 #[derive(Debug, Subcommand)]
 pub enum PlatformAdminCommand {
-    /// It does from now on
+    /// Make the account a platform administrator
     Grant {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// It does no longer
+    /// Revoke the rights of a platform administrator
     Revoke {
         /// A username, an email address, or an id
         handle: String,
@@ -139,7 +139,7 @@ pub enum PlatformAdminCommand {
 /// What to do with sessions.
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
-    /// List the live sessions of an account, the newest first: id, beginning, latest token, address, program
+    /// List the live sessions of an account, the newest first: id, start, time of the latest token, address, client
     List {
         /// A username, an email address, or an id
         handle: String,
@@ -158,29 +158,29 @@ pub enum SessionCommand {
 /// What to do with firms.
 #[derive(Debug, Subcommand)]
 pub enum FirmCommand {
-    /// List firms: id, time of their making, number of accounts, name
+    /// List firms: id, creation time, number of accounts, name
     List,
     /// Show a firm
     Show {
-        /// Its id
+        /// The firm's id
         id: Uuid,
     },
     /// Invite an email address to a firm; a running server sends the link
     Invite {
         /// The firm's id
         id: Uuid,
-        /// Who is invited
+        /// The email address to invite
         email: String,
-        /// What the account will be allowed
+        /// The role of the new account
         #[arg(long, default_value = "user", value_parser = ["admin", "user", "viewer"])]
         role: String,
     },
-    /// List the invitations to a firm that can be accepted, the newest first: id, making, end, role, email
+    /// List the open invitations to a firm, the newest first: id, creation time, expiry, role, email
     Invitations {
         /// The firm's id
         id: Uuid,
     },
-    /// Withdraw an invitation: its link is void
+    /// Withdraw an invitation: its link stops working
     Revoke {
         /// The invitation's id
         invitation: Uuid,
@@ -190,17 +190,17 @@ pub enum FirmCommand {
 /// What to do with failed sign-ins.
 #[derive(Debug, Subcommand)]
 pub enum AttemptsCommand {
-    /// List what has used its free attempts up: failures, the latest, until when it is blocked, what was tried, whose it is
+    /// List the names without free attempts: failures, time of the latest, end of the wait, kind of attempt, account
     ///
-    /// What was tried is `login`, or `change` where a password was asked for within a session. The names that were tried are
-    /// not kept: of one that nobody has, there is nothing to show.
+    /// The kind is `login`, or `change` if a password was asked for within a session. The names themselves are not stored, so
+    /// the list shows only names of accounts.
     List,
-    /// Show how many sign-ins have failed in a row, and when the next may be tried
+    /// Show how many sign-ins failed in a row, and when the next attempt is allowed
     Show {
         /// A username or an email address
         handle: String,
     },
-    /// Forget them, so that the next may be tried at once
+    /// Forget the failed sign-ins, so that the next attempt is allowed at once
     Clear {
         /// A username or an email address
         handle: String,
@@ -210,14 +210,14 @@ pub enum AttemptsCommand {
 /// What to do with mail.
 #[derive(Debug, Subcommand)]
 pub enum MailCommand {
-    /// List the mails that were given up: id, when, number of attempts, kind, recipient, why
+    /// List the mails that could not be delivered: id, time, number of attempts, kind, recipient, reason
     List,
-    /// Have mail that was given up tried again, by a running server or the next one that starts
+    /// Queue mail again that could not be delivered; a running server sends it, or the next one that starts
     Retry {
         /// The id of a mail
         #[arg(required_unless_present = "all")]
         id: Option<Uuid>,
-        /// All that was given up
+        /// All mail that could not be delivered
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },
@@ -226,21 +226,21 @@ pub enum MailCommand {
 /// What to do with the audit trail.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// List what happened, the newest first: time, action, result, who, on whom, from where, detail
+    /// List events, the newest first: time, action, result, caller, account concerned, address, detail
     List {
-        /// Only what this account did and what was done to it: a username, an email address, or an id
+        /// Only events that this account caused or that concern it: a username, an email address, or an id
         #[arg(long)]
         account: Option<String>,
-        /// Only what concerns this firm
+        /// Only events that concern this firm
         #[arg(long)]
         firm: Option<Uuid>,
-        /// Only this action, as in `login`
+        /// Only events with this action, such as `login`
         #[arg(long)]
         action: Option<String>,
-        /// Only what happened so long ago or later, as in 90s, 15m, 1h or 30d
+        /// Only events of this last period, as in 90s, 15m, 1h or 30d
         #[arg(long, value_parser = duration)]
         since: Option<Duration>,
-        /// At most so many
+        /// The largest number of events to list
         #[arg(long, default_value = "100", value_parser = number::<1_000_000_000>)]
         limit: usize,
     },

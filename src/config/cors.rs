@@ -9,12 +9,12 @@ use super::origin::{self, Origin};
 /// CORS.
 #[derive(Debug, Clone, Args)]
 pub struct CorsSettings {
-    /// The origins whose browsers may call, separated by commas; `localhost` is that host on any port, `*` is any origin
+    /// Origins of web pages that may call, separated by commas; `localhost` means that host on any port, `*` any origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<Origin>,
 
-    /// The request headers that their pages may send beside those of the APIs, separated by commas; `*` is whatever they ask
-    /// for, but for those that proxies set
+    /// Request headers that those pages may send beside the headers of the APIs, separated by commas; `*` allows all except
+    /// those that proxies set
     #[arg(long, env, global = true, default_value = "*", value_delimiter = ',', value_parser = parse)]
     pub cors_allow_headers: Vec<RequestHeader>,
 }

@@ -9,13 +9,13 @@ use clap::{Args, ValueEnum};
 pub struct ImportArgs {
     /// The file to read; `-` is standard input
     pub file: PathBuf,
-    /// What it is written in
+    /// The format of the file
     #[arg(long, value_enum)]
     pub format: ImportFormat,
-    /// Only tell what would become of each account
+    /// Report what would happen to each account, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// A file to write what was not imported to, and why: a JSON object a line
+    /// A file for the accounts that were not imported, with the reason: one JSON object on each line
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
@@ -23,19 +23,19 @@ pub struct ImportArgs {
 /// What a file of accounts is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ImportFormat {
-    /// A JSON object a line, as `countersign export` writes it
+    /// One JSON object on each line, as `countersign export` writes it
     Ndjson,
-    /// A mongoexport of the collection `users`, an object a line
+    /// A mongoexport of the collection `users`, one object on each line
     MongoUsers,
     /// The SQLite file with the table `users`
     UsernameSqlite,
-    /// The table `auth.users` as CSV, with a row of names
+    /// The table `auth.users` as CSV, with a header row
     AuthUsersCsv,
 }
 
 /// Where to export to.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The file to make; standard output when left out or `-`
+    /// The file to create; standard output if it is left out or `-`
     pub file: Option<PathBuf>,
 }

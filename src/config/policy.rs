@@ -11,8 +11,8 @@ use crate::domain::{PasswordPolicy, PolicyPreset};
 /// What new passwords must be. Login does not ask: whoever has a password keeps it.
 #[derive(Debug, Clone, Args)]
 pub struct PolicySettings {
-    /// What is asked of new passwords: what the documented APIs promise (5 characters, 8 with an email), OWASP ASVS level 1
-    /// (8, no common ones), or NIST SP 800-63B-4 (15, no common ones)
+    /// The policy for new passwords: what the documented APIs promise (5 characters, 8 with an email), OWASP ASVS level 1
+    /// (8 characters, no common password), or NIST SP 800-63B-4 (15 characters, no common password)
     #[arg(
         long, env, global = true, default_value = "contract",
         value_parser = PossibleValuesParser::new(PolicyPreset::ALL.map(PolicyPreset::as_str))
@@ -20,11 +20,11 @@ pub struct PolicySettings {
     )]
     pub password_policy: PolicyPreset,
 
-    /// The fewest characters of new passwords; only raises what PASSWORD_POLICY asks
+    /// The least number of characters of a new password, up to 64; it can only raise the minimum of PASSWORD_POLICY
     #[arg(long, env, global = true, value_parser = number::<{ PasswordPolicy::HIGHEST_FLOOR }>)]
     pub password_min_length: Option<usize>,
 
-    /// Passwords that are known from breaches and refused: a sorted file of SHA-1 in hexadecimal, or a filter of it
+    /// Breached passwords to refuse, with every policy: a sorted file of SHA-1 digests in hexadecimal, or a filter made of it
     #[arg(long, env, global = true)]
     pub breached_passwords_file: Option<PathBuf>,
 }
@@ -32,13 +32,13 @@ pub struct PolicySettings {
 /// What to do with lists of passwords.
 #[derive(Debug, Subcommand)]
 pub enum PasswordsCommand {
-    /// Make a filter, a twentieth of the size, of a sorted file of breached passwords; BREACHED_PASSWORDS_FILE takes either
+    /// Make a filter of a sorted file of breached passwords, a twentieth of its size; BREACHED_PASSWORDS_FILE takes either
     BuildFilter {
-        /// The file: SHA-1 in hexadecimal, a line each, in ascending order, with or without :COUNT behind it
+        /// The file: SHA-1 digests in hexadecimal, one on each line, in ascending order, with or without :COUNT after them
         input: PathBuf,
-        /// The filter to make
+        /// The filter file to create
         output: PathBuf,
-        /// Bits a password: of all other passwords, 8 refuse one in 256, 16 one in 65536
+        /// Bits for each password. The filter also refuses other passwords: one in 256 with 8 bits, one in 65536 with 16
         #[arg(long, default_value = "16", value_parser = ["8", "16"])]
         bits: String,
     },
