@@ -200,13 +200,13 @@ pub struct Settings {
     #[command(flatten)]
     pub passwords: PolicySettings,
 
-    /// The cost of hashing a password with argon2id: KiB of memory, passes, lanes. `countersign calibrate` recommends a value;
+    /// The cost of hashing a password with argon2id: KiB of memory, passes, lanes. `countersign calibrate` recommends one;
     /// a value below the OWASP recommendation is refused
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub hash_params: Params,
 
-    /// The code that hashes passwords: auto, avx512, avx2 or portable. `auto` is the fastest that the processor supports; with
-    /// more than one lane it is always `portable`
+    /// The code that hashes passwords: auto, avx512, avx2 or portable; auto is the fastest that the processor supports; with
+    /// more than one lane it is always portable
     #[arg(long, env, global = true, default_value = "auto", value_parser = kernel::parse)]
     pub hash_kernel: KernelSetting,
 

@@ -24,6 +24,8 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "docs/grpc.md", "docs/rest.md", "docs/username-api.md", "docs/email-api.md", "docs/sessions.md",
          "docs/accounts.md", "docs/tls.md"]
+# Pages with commands that need another service, which their own tests start.
+OTHER_PAGES = ["docs/guarding.md"]
 SERVER = "ALLOW_REGISTRATION=true countersign"
 STARTED = '2026-11-22T14:48:43Z  INFO event="start" version="" url="http://127.0.0.1:3008" registration="open" kernel=avx512\n…'
 # Commands that do not end by themselves.
@@ -32,7 +34,7 @@ ASSIGNMENT = re.compile(r"([A-Z]+)=\$\(.*\)")
 TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 TIMEOUT = 60  # seconds, for one command
 
-# Values that differ in every run, and the word for each kind.
+# Values that differ in each run, and the word for each kind.
 KINDS = [(re.compile(pattern), kind) for pattern, kind in [
     (r"eyJ[A-Za-z0-9_.…-]+", "TOKEN"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
@@ -199,6 +201,10 @@ def run_page(name, programs):
 def main():
     binary, tools = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
     checks, skipped = 0, []
+    for page in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]:
+        name = str(page.relative_to(ROOT))
+        if name not in PAGES + OTHER_PAGES and commands_of(name):
+            sys.exit(f"FAILED: {name} has commands that nothing runs: add it to PAGES, or mark them `text`")
     with tempfile.TemporaryDirectory() as programs:
         (pathlib.Path(programs) / "countersign").symlink_to(binary)
         for tool in tools.iterdir():

@@ -43,21 +43,22 @@ fn is_up_to_date(path: &str, render: impl Fn(&str) -> String) {
 
 /// A row of a Markdown table.
 fn row(cells: &[&str]) -> String {
-    let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
-    format!("| {} |\n", cells.join(" | "))
+    let cells = cells.iter().map(|cell| cell.replace('|', "\\|"));
+    let cells: String =
+        cells.map(|cell| if cell.is_empty() { "| ".to_owned() } else { format!("| {cell} ") }).collect();
+    format!("{cells}|\n")
 }
 
 /// The help text of a setting or an argument without its `[default: …]`, and that default.
 fn help(arg: &clap::Arg) -> (String, Option<String>) {
-    let text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+    // clap takes the full stop from the first paragraph.
+    let text = help.replace("\n\n", ". ").replace('\n', " ");
     let (text, default) = match text.split_once(" [default: ") {
         None => (text, None),
         Some((before, after)) => {
             let (default, rest) = after.split_once(']').expect("the default has an end");
-            // The paragraph before it has no full stop, as clap wants it.
-            let text = if rest.is_empty() { before.to_owned() } else { format!("{before}.{rest}") };
-            (text, Some(default.to_owned()))
+            (format!("{before}{rest}"), Some(default.to_owned()))
         }
     };
     let values: Vec<_> = arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
