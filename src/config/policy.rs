@@ -11,8 +11,9 @@ use crate::domain::{PasswordPolicy, PolicyPreset};
 /// What new passwords must be. Login does not ask: whoever has a password keeps it.
 #[derive(Debug, Clone, Args)]
 pub struct PolicySettings {
-    /// What the documented APIs promise of new passwords (5 characters, 8 with an email), OWASP ASVS level 1 (8 characters, no
-    /// common password), or NIST SP 800-63B-4 (15 characters, no common password)
+    /// The policy for new passwords: contract, as the documented APIs promise (5 characters, 8 with an email); asvs-l1, as OWASP
+    /// ASVS level 1 asks (8 characters, no common password); or nist-800-63b-4, as NIST SP 800-63B-4 asks (15 characters, no
+    /// common password)
     #[arg(
         long, env, global = true, default_value = "contract",
         value_parser = PossibleValuesParser::new(PolicyPreset::ALL.map(PolicyPreset::as_str))
