@@ -47,7 +47,7 @@ pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
 
 /// What a caller of the command line may build upon.
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting is wrong; 3 there is no such account, \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting is wrong; 3 no such account, \
                           session, firm, invitation or mail.";
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
@@ -142,8 +142,8 @@ pub struct Settings {
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
     pub database_url: String,
 
-    /// The secret that signs tokens, 32 bytes or more; required with PostgreSQL [default: generated once and kept beside the
-    /// SQLite file]
+    /// The secret that signs tokens, 32 bytes or more; required with PostgreSQL [default: generated once and kept
+    /// beside the SQLite file]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_file")]
     pub jwt_secret: Option<SecretString>,
 
@@ -159,8 +159,8 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub jwt_secret_previous_file: Option<PathBuf>,
 
-    /// Credentials of the services that may watch revocations, each 32 bytes or more, separated by commas [default: none, so
-    /// that no service may]
+    /// Credentials of the services that may watch revocations, each 32 bytes or more, separated by commas [default:
+    /// none, so that no service may]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "watch_credentials_file")]
     pub watch_credentials: Option<SecretString>,
 
@@ -200,13 +200,13 @@ pub struct Settings {
     #[command(flatten)]
     pub passwords: PolicySettings,
 
-    /// The cost of hashing a password with argon2id: KiB of memory, passes, lanes. `countersign calibrate` recommends one;
-    /// a value below the OWASP recommendation is refused
+    /// The cost of hashing a password with argon2id: KiB of memory, passes, lanes. `countersign calibrate` recommends
+    /// one; a value below the OWASP recommendation is refused
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub hash_params: Params,
 
-    /// The code that hashes passwords: auto, avx512, avx2 or portable; auto is the fastest that the processor supports; with
-    /// more than one lane it is always portable
+    /// The code that hashes passwords: auto, avx512, avx2 or portable; auto is the fastest that the processor supports;
+    /// with more than one lane it is always portable
     #[arg(long, env, global = true, default_value = "auto", value_parser = kernel::parse)]
     pub hash_kernel: KernelSetting,
 
@@ -214,7 +214,8 @@ pub struct Settings {
     #[arg(long, env, global = true, value_parser = number::<1_024>)]
     pub hash_threads: Option<usize>,
 
-    /// How many sign-ins may wait for such a thread; a quarter of the queue is reserved for networks without a recent one
+    /// How many sign-ins may wait for such a thread; a quarter of the queue is reserved for networks without a recent
+    /// one
     #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
     pub hash_queue: usize,
 

@@ -1,5 +1,5 @@
-//! The settings of what clients may hold of the server at a time: connections, calls and bytes of bodies, in all and by address.
-//! Apart from the others, for they are one decision. `server/bounds` keeps to them.
+//! The settings of what clients may hold of the server at a time: connections, calls and bytes of bodies, in all and by
+//! address. Apart from the others, for they are one decision. `server/bounds` keeps to them.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What to do with accounts, sessions, firms, failed sign-ins, mail and the audit trail from the command line. Apart from the
-//! settings, which are the same for every command.
+//! What to do with accounts, sessions, firms, failed sign-ins, mail and the audit trail from the command line. Apart
+//! from the settings, which are the same for every command.
 
 use std::time::Duration;
 
@@ -192,8 +192,8 @@ pub enum FirmCommand {
 pub enum AttemptsCommand {
     /// List the names without free attempts: failures, time of the latest, end of the wait, kind of attempt, account
     ///
-    /// The kind is `login`, or `change` if a password was asked for within a session. The names themselves are not stored, so
-    /// the list shows only names of accounts.
+    /// The kind is `login`, or `change` if a password was asked for within a session. The names themselves are not
+    /// stored, so the list shows only names of accounts.
     List,
     /// Show how many sign-ins failed in a row, and when the next attempt is allowed
     Show {

@@ -1,5 +1,5 @@
-//! Which pages of other origins may call, and with which request headers. Apart from the other settings because both have
-//! a form of their own.
+//! Which pages of other origins may call, and with which request headers. Apart from the other settings because both
+//! have a form of their own.
 
 use clap::Args;
 use http::HeaderName;
@@ -13,8 +13,8 @@ pub struct CorsSettings {
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<Origin>,
 
-    /// Request headers that those pages may send beside the headers of the APIs, separated by commas; `*` allows all except
-    /// those that proxies set
+    /// Request headers that those pages may send beside the headers of the APIs, separated by commas; `*` allows all
+    /// except those that proxies set
     #[arg(long, env, global = true, default_value = "*", value_delimiter = ',', value_parser = parse)]
     pub cors_allow_headers: Vec<RequestHeader>,
 }
@@ -29,8 +29,8 @@ pub enum RequestHeader {
 }
 
 impl RequestHeader {
-    /// Whether a page may send a header of this name at all. Of some, services behind a proxy believe that the proxy set
-    /// them: where a request comes from, and who sends it.
+    /// Whether a page may send a header of this name at all. Of some, services behind a proxy believe that the proxy
+    /// set them: where a request comes from, and who sends it.
     pub fn is_for_pages(name: &HeaderName) -> bool {
         let name = name.as_str();
         !matches!(name, "forwarded" | "x-real-ip") && !name.starts_with("x-forwarded-") && !name.starts_with("x-auth-")

@@ -10,7 +10,8 @@ use crate::mail::{PublicUrl, Sender};
 /// Where mail goes, who it is from and what it says.
 #[derive(Clone, Default, Args)]
 pub struct MailSettings {
-    /// Where mail is sent: smtp://USER:PASSWORD@HOST:PORT, smtps://… or file:FOLDER [default: links are written to the log]
+    /// Where mail is sent: smtp://USER:PASSWORD@HOST:PORT, smtps://… or file:FOLDER [default: links are written to the
+    /// log]
     ///
     /// smtp:// requires STARTTLS. Without a password, ?tls=opportunistic or ?tls=none lifts that requirement.
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "mail_url_file")]

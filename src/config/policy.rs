@@ -11,9 +11,9 @@ use crate::domain::{PasswordPolicy, PolicyPreset};
 /// What new passwords must be. Login does not ask: whoever has a password keeps it.
 #[derive(Debug, Clone, Args)]
 pub struct PolicySettings {
-    /// The policy for new passwords: contract, as the documented APIs promise (5 characters, 8 with an email); asvs-l1, as OWASP
-    /// ASVS level 1 asks (8 characters, no common password); or nist-800-63b-4, as NIST SP 800-63B-4 asks (15 characters, no
-    /// common password)
+    /// The policy for new passwords: contract, as the documented APIs promise (5 characters, 8 with an email); asvs-l1,
+    /// as OWASP ASVS level 1 asks (8 characters, no common password); or nist-800-63b-4, as NIST SP 800-63B-4 asks (15
+    /// characters, no common password)
     #[arg(
         long, env, global = true, default_value = "contract",
         value_parser = PossibleValuesParser::new(PolicyPreset::ALL.map(PolicyPreset::as_str))
@@ -25,7 +25,8 @@ pub struct PolicySettings {
     #[arg(long, env, global = true, value_parser = number::<{ PasswordPolicy::HIGHEST_FLOOR }>)]
     pub password_min_length: Option<usize>,
 
-    /// Breached passwords to refuse, with every policy: a sorted file of SHA-1 digests in hexadecimal, or a filter made of it
+    /// Breached passwords to refuse, with every policy: a sorted file of SHA-1 digests in hexadecimal, or a filter made
+    /// of it
     #[arg(long, env, global = true)]
     pub breached_passwords_file: Option<PathBuf>,
 }
@@ -33,13 +34,16 @@ pub struct PolicySettings {
 /// What to do with lists of passwords.
 #[derive(Debug, Subcommand)]
 pub enum PasswordsCommand {
-    /// Make a filter of a sorted file of breached passwords, a twentieth of its size; BREACHED_PASSWORDS_FILE takes either
+    /// Make a filter of a sorted file of breached passwords, a twentieth of its size; BREACHED_PASSWORDS_FILE takes
+    /// either
     BuildFilter {
-        /// The file: SHA-1 digests in hexadecimal, one on each line, in ascending order, with or without :COUNT after them
+        /// The file: SHA-1 digests in hexadecimal, one on each line, in ascending order, with or without :COUNT after
+        /// them
         input: PathBuf,
         /// The filter file to create
         output: PathBuf,
-        /// Bits for each password. The filter also refuses other passwords: one in 256 with 8 bits, one in 65536 with 16
+        /// Bits for each password. The filter also refuses other passwords: one in 256 with 8 bits, one in 65536 with
+        /// 16
         #[arg(long, default_value = "16", value_parser = ["8", "16"])]
         bits: String,
     },

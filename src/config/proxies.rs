@@ -9,7 +9,8 @@ use ipnet::IpNet;
 /// Who may say where a request came from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ProxySettings {
-    /// Addresses and networks (10.0.0.0/8) of trusted proxies, separated by commas: X-Forwarded-For is read only from them
+    /// Addresses and networks (10.0.0.0/8) of trusted proxies, separated by commas: X-Forwarded-For is read only from
+    /// them
     #[arg(long, env, global = true, value_delimiter = ',', value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 }
