@@ -46,8 +46,8 @@ pub use policy::{PasswordsCommand, PolicySettings};
 pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
 
-/// The exit codes, on which scripts may rely.
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting cannot work; 3 there is no such account, \
+/// What a caller of the command line may build upon.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting is wrong; 3 no such account, \
                           session, firm, invitation or mail.";
 
 /// A gRPC authentication service: accounts sign in with a username or an email and a password and get a JWT.
@@ -76,11 +76,11 @@ pub enum Command {
     Firm(Printed<FirmCommand>),
     /// Show and forget failed sign-ins
     Attempts(Printed<AttemptsCommand>),
-    /// List and retry mail that was given up
+    /// Work with mail that could not be delivered
     Mail(Printed<MailCommand>),
-    /// Search the events of the audit trail
+    /// Read the audit trail
     Audit(Printed<AuditCommand>),
-    /// Print a script that completes commands and flags in a shell
+    /// Print a script that makes a shell complete commands and flags
     Completions {
         /// The name of the shell
         shell: Shell,
@@ -88,7 +88,7 @@ pub enum Command {
     /// Work with lists of breached passwords
     #[command(subcommand)]
     Passwords(PasswordsCommand),
-    /// Copy everything into another, empty database, of the same engine or the other
+    /// Copy everything into another, empty database, of the same engine or of the other
     ///
     /// Stop the servers first. Both databases are given by their addresses, as in DATABASE_URL; `--from` is only read.
     MigrateStore {
@@ -101,21 +101,21 @@ pub enum Command {
     },
     /// Copy the SQLite database of DATABASE_URL to a new file, beside a running server or without one
     Backup {
-        /// The file to write
+        /// The file to create
         file: PathBuf,
     },
-    /// Import accounts with their hashes, beside a running server or without one; safe to repeat
+    /// Import accounts with their password hashes, beside a running server or without one; safe to repeat
     Import(ImportArgs),
-    /// Export all accounts with their hashes, one JSON object a line
+    /// Export all accounts with their password hashes, one JSON object on each line
     Export(ExportArgs),
-    /// Measure how much password hashing this machine can afford, and recommend HASH_PARAMS
+    /// Measure how long password hashes take on this machine, and recommend HASH_PARAMS
     Calibrate(CalibrateArgs),
 }
 
 /// The flags of `serve` that are not settings.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
-    /// Make a new, empty SQLite database where one was deleted or emptied
+    /// Create a new, empty SQLite database in place of one that was deleted or emptied
     #[arg(long)]
     pub new_database: bool,
 }
@@ -124,7 +124,7 @@ pub struct ServeArgs {
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
-    /// The address and port to listen on, as IP:PORT
+    /// The address to listen on, as IP:PORT
     #[arg(long, env, global = true, default_value = "127.0.0.1:3008")]
     pub listen_addr: SocketAddr,
 
@@ -134,12 +134,14 @@ pub struct Settings {
     #[command(flatten)]
     pub mail: MailSettings,
 
-    /// The database, as sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    /// The database: sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    ///
+    /// The server creates a missing SQLite file, and migrates the schema when it starts.
     #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
     pub database_url: String,
 
-    /// The secret that signs tokens, 32 bytes or more [default: made once and kept beside the database, if that is a
-    /// file]
+    /// The secret that signs tokens, 32 bytes or more; required with PostgreSQL [default: generated once and kept
+    /// beside the SQLite file]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_file")]
     pub jwt_secret: Option<SecretString>,
 
@@ -147,7 +149,7 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub jwt_secret_file: Option<PathBuf>,
 
-    /// The previous secret: tokens that it signed are still accepted
+    /// The previous secret: tokens signed with it are still accepted, and replaced by tokens signed with JWT_SECRET
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_previous_file")]
     pub jwt_secret_previous: Option<SecretString>,
 
@@ -155,58 +157,62 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub jwt_secret_previous_file: Option<PathBuf>,
 
-    /// Secrets of 32 bytes or more, separated by commas, one for each service that may watch revocations
+    /// Credentials of the services that may watch revocations, each 32 bytes or more, separated by commas [default:
+    /// none, so that no service may]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "watch_credentials_file")]
     pub watch_credentials: Option<SecretString>,
 
-    /// A file that holds WATCH_CREDENTIALS, one a line
+    /// A file that holds WATCH_CREDENTIALS, one on each line
     #[arg(long, env, global = true)]
     pub watch_credentials_file: Option<PathBuf>,
 
-    /// Whether strangers may register: exactly `true` opens registration, any other value closes it
+    /// Whether anybody may register, by any API: exactly `true` opens registration, anything else closes it
     #[arg(long, env, global = true, default_value = "false")]
     pub allow_registration: String,
 
-    /// Whether an account with an email address may sign in only after the address was verified
+    /// Whether an account with an email address can sign in only after the address was verified
     #[arg(long, env, global = true, default_value = "false", action = clap::ArgAction::Set)]
     pub require_verified_email: bool,
 
-    /// How long a token of a username sign-in is valid
+    /// The lifetime of a token after a sign-in with a username, at most 90d
     #[arg(long, env, global = true, default_value = "1h", value_parser = token_lifetime)]
     pub username_token_lifetime: Duration,
 
-    /// How long a token of an email sign-in is valid
+    /// The lifetime of a token after a sign-in with an email address, at most 90d
     #[arg(long, env, global = true, default_value = "24h", value_parser = token_lifetime)]
     pub email_token_lifetime: Duration,
 
-    /// How long after a sign-in its last token expires, however often it was refreshed
+    /// The time from a sign-in to the expiry of its last token, however often the token is refreshed
     #[arg(long, env, global = true, default_value = "30d", value_parser = duration)]
     pub session_max_lifetime: Duration,
 
-    /// The age of the set of revocations beyond which tokens are refused as UNAVAILABLE
+    /// How long revocations may stay unread, at most 60s, before tokens are refused as UNAVAILABLE
     #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
     pub revocation_staleness: Duration,
 
-    /// How far the clocks of two replicas may be apart, at most 120s; beyond that, tokens are refused as UNAVAILABLE
+    /// How far apart the clocks of two replicas may be, at most 120s; beyond it, tokens are refused as UNAVAILABLE
     #[arg(long, env, global = true, default_value = "60s", value_parser = skew)]
     pub clock_skew: Skew,
 
     #[command(flatten)]
     pub passwords: PolicySettings,
 
-    /// The cost of hashing a password, as `countersign calibrate` recommends it: KiB of memory, passes, lanes
+    /// The cost of hashing a password with argon2id: KiB of memory, passes, lanes. `countersign calibrate` recommends
+    /// one; a value below the OWASP recommendation is refused
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub hash_params: Params,
 
-    /// The code that hashes passwords: auto, avx512, avx2 or portable. Auto is the fastest that the processor supports
+    /// The code that hashes passwords: auto, avx512, avx2 or portable; auto is the fastest that the processor supports;
+    /// with more than one lane it is always portable
     #[arg(long, env, global = true, default_value = "auto", value_parser = kernel::parse)]
     pub hash_kernel: KernelSetting,
 
-    /// How many threads hash passwords [default: as many as there are cores]
+    /// The number of threads that hash passwords; each holds the memory of one hash [default: the number of cores]
     #[arg(long, env, global = true, value_parser = number::<1_024>)]
     pub hash_threads: Option<usize>,
 
-    /// How many passwords may wait for a thread
+    /// How many sign-ins may wait for such a thread; a quarter of the queue is reserved for networks without a recent
+    /// one
     #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
     pub hash_queue: usize,
 
@@ -222,22 +228,22 @@ pub struct Settings {
     #[command(flatten)]
     pub bounds: BoundSettings,
 
-    /// Whether the server describes its services to grpcurl and similar clients
+    /// Whether gRPC server reflection (v1 and v1alpha) is on, which tools such as grpcurl need
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub grpc_reflection: bool,
 
-    /// Whether the server describes its JSON APIs, at /openapi.json and /docs
+    /// Whether the server serves the description of its JSON APIs at /openapi.json and /docs
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub api_docs: bool,
 
     #[command(flatten)]
     pub audit: AuditSettings,
 
-    /// The address and port that serve metrics to Prometheus, as IP:PORT [default: none]
+    /// The address where Prometheus reads GET /metrics, as IP:PORT, always without TLS [default: no metrics]
     #[arg(long, env, global = true)]
     pub metrics_addr: Option<SocketAddr>,
 
-    /// The form of log lines
+    /// The format of log lines, which go to standard error
     #[arg(long, env, global = true, value_enum, default_value = "text")]
     pub log_format: LogFormat,
 }

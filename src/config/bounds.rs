@@ -1,5 +1,5 @@
-//! The limits of what clients may hold at a time: connections, calls and bytes of request bodies, in all and for one
-//! address. Separate because they are one decision, which `transport/bounds` enforces.
+//! The settings of what clients may hold of the server at a time: connections, calls and bytes of bodies, in all and by
+//! address. Apart from the others, for they are one decision. `server/bounds` keeps to them.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::hashing::machine;
 /// The limits of what clients may hold at a time. IPv6 addresses are counted by /64.
 #[derive(Debug, Clone, Args)]
 pub struct BoundSettings {
-    /// How many connections may be open; further ones wait until one ends
+    /// The most connections that may be open; further ones wait until one ends
     #[arg(long, env, global = true, default_value = "20000", value_parser = number::<1_000_000>)]
     pub max_connections: usize,
 
-    /// How many connections one address may have, unless it is a trusted proxy; further ones are closed at once
-    /// [default: 12000, or MAX_CONNECTIONS where that is less]
+    /// The most connections of one address that is not a trusted proxy; further ones are closed at once
+    /// [default: 12000, or MAX_CONNECTIONS if that is less]
     #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
     pub max_connections_per_address: Option<usize>,
 
@@ -24,21 +24,19 @@ pub struct BoundSettings {
     #[arg(long, env, global = true, default_value = "1h", value_parser = duration)]
     pub max_connection_age: Duration,
 
-    /// How many calls may be under way, streams not counted; further ones are refused as OVERLOADED
+    /// The most calls in progress, without streams; further ones are refused as OVERLOADED
     #[arg(long, env, global = true, default_value = "8000", value_parser = number::<1_000_000>)]
     pub max_calls: usize,
 
-    /// How many calls one address may have under way [default: 2000, or MAX_CALLS where that is less]
+    /// The most calls in progress of one address [default: 2000, or MAX_CALLS if that is less]
     #[arg(long, env, global = true, value_parser = number::<1_000_000>)]
     pub max_calls_per_address: Option<usize>,
 
-    /// How many bytes of incomplete request bodies may be held, as in 64MiB; beyond that, the slowest request is
-    /// refused as OVERLOADED
+    /// The memory for request bodies that have not arrived completely; the slowest is refused as OVERLOADED
     #[arg(long, env, global = true, default_value = "64MiB", value_parser = bytes)]
     pub max_body_bytes: usize,
 
-    /// How many bytes of incomplete request bodies one address may have [default: 16MiB, or MAX_BODY_BYTES where that
-    /// is less]
+    /// The part of that memory that one address may use [default: 16MiB, or MAX_BODY_BYTES if that is less]
     #[arg(long, env, global = true, value_parser = bytes)]
     pub max_body_bytes_per_address: Option<usize>,
 }

@@ -1,5 +1,5 @@
-//! The hourly limits of failed sign-ins, registrations and mail requests for one address. Separate because they are one
-//! decision. The limits for one account are not settings: they are the same everywhere (`budgets::schedule`).
+//! The settings of guessing budgets by address. Apart from the others, for they are one decision. By account there is
+//! no setting: those numbers are the same everywhere (`budgets::schedule`).
 
 use clap::Args;
 
@@ -9,15 +9,15 @@ use super::number;
 /// an address.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct BudgetSettings {
-    /// How many failed sign-ins an address may have in an hour; 0 means no limit
+    /// The rate limit of failed sign-ins for each address, an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "100", value_parser = per_hour)]
     pub login_failures_per_address: u32,
 
-    /// How many registrations an address may attempt in an hour; 0 means no limit
+    /// The rate limit of registrations for each address, an hour, failed ones included; 0 means no limit
     #[arg(long, env, global = true, default_value = "60", value_parser = per_hour)]
     pub registrations_per_address: u32,
 
-    /// How many mails an address may ask for in an hour; 0 means no limit
+    /// The rate limit of requests for mail for each address, an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "20", value_parser = per_hour)]
     pub mail_requests_per_address: u32,
 }

@@ -12,7 +12,7 @@ pub struct CalibrateArgs {
     /// The longest time that a hash may take while every thread is hashing
     #[arg(long, default_value = "50ms", value_parser = milliseconds)]
     pub target: Duration,
-    /// About how long to measure; longer is steadier
+    /// How long to measure, approximately; a longer measurement is steadier
     #[arg(long, default_value = "12s", value_parser = duration)]
     pub within: Duration,
 }

@@ -1,5 +1,5 @@
-//! The commands for accounts, sessions, firms, failed sign-ins, mail and the audit trail. Separate from the settings,
-//! which are the same for every command.
+//! What to do with accounts, sessions, firms, failed sign-ins, mail and the audit trail from the command line. Apart
+//! from the settings, which are the same for every command.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{duration, number};
 pub enum Output {
     /// A table for people to read
     Table,
-    /// JSON for programs, one object a line
+    /// For programs: one JSON object on each line
     Json,
 }
 
@@ -33,9 +33,9 @@ pub struct Printed<C: Subcommand> {
 pub enum AccountCommand {
     /// Create an account, whether registration is open or not; safe to repeat
     ///
-    /// The password is asked for on a terminal, and read from standard input otherwise.
+    /// The command asks for the password, or reads it from standard input if that is not a terminal.
     Create {
-        /// A username, or an email address (which has an @)
+        /// A username or an email address; it is an email address if it contains an @
         handle: String,
         /// The person's name, for an email account
         #[arg(long, default_value = "")]
@@ -43,13 +43,13 @@ pub enum AccountCommand {
         /// The name of the new firm, for an email account
         #[arg(long, default_value = "")]
         firm_name: String,
-        /// The id of an existing firm, instead of --firm-name
+        /// The id of an existing firm, in place of --firm-name
         #[arg(long, conflicts_with = "firm_name")]
         firm: Option<Uuid>,
         /// The role of the account in the firm of --firm
         #[arg(long, default_value = "user", value_parser = ["admin", "user", "viewer"], requires = "firm")]
         role: String,
-        /// The email address counts as verified
+        /// Treat the email address as verified
         #[arg(long)]
         verified: bool,
     },
@@ -58,7 +58,7 @@ pub enum AccountCommand {
         /// Only accounts of this firm
         #[arg(long)]
         firm: Option<Uuid>,
-        /// Only accounts with a username or email that begins so, in that order
+        /// Only accounts with a username or email that begins with this; the list is ordered by it
         #[arg(long)]
         prefix: Option<String>,
         /// Only accounts with this role
@@ -67,10 +67,10 @@ pub enum AccountCommand {
         /// Only accounts with this status
         #[arg(long, value_parser = ["active", "inactive"])]
         status: Option<String>,
-        /// The largest number of accounts [default: all]
+        /// The largest number of accounts to list [default: all]
         #[arg(long, value_parser = number::<1_000_000_000>)]
         limit: Option<usize>,
-        /// List what is wrong with accounts instead: id, column, value, reason, and the command that mends it
+        /// List problems in place of accounts: id, column, value, reason, and the command that repairs it
         #[arg(long, conflicts_with_all = ["firm", "prefix", "role", "status", "limit"])]
         problems: bool,
     },
@@ -89,7 +89,7 @@ pub enum AccountCommand {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// Change the role of an email account within its firm and end all its sessions
+    /// Change the role of an email account in its firm and end all its sessions
     Role {
         /// An email address, or an id
         handle: String,
@@ -106,12 +106,12 @@ pub enum AccountCommand {
     },
     /// Set the password of an account and end all its sessions
     ///
-    /// The password is asked for on a terminal, and read from standard input otherwise.
+    /// The command asks for the password, or reads it from standard input if that is not a terminal.
     Password {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// Let an account administer the whole service, or take that right away
+    /// Make an account a platform administrator, or revoke that
     #[command(subcommand)]
     PlatformAdmin(PlatformAdminCommand),
     /// Delete an account for good and end all its sessions
@@ -124,12 +124,12 @@ pub enum AccountCommand {
 /// The commands that grant and revoke platform administration.
 #[derive(Debug, Subcommand)]
 pub enum PlatformAdminCommand {
-    /// Let the account administer the whole service
+    /// Make the account a platform administrator
     Grant {
         /// A username, an email address, or an id
         handle: String,
     },
-    /// Take the right to administer the service away
+    /// Revoke the rights of a platform administrator
     Revoke {
         /// A username, an email address, or an id
         handle: String,
@@ -139,7 +139,7 @@ pub enum PlatformAdminCommand {
 /// The commands for sessions.
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
-    /// List the live sessions of an account, the newest first: id, start, latest token, address, program
+    /// List the live sessions of an account, the newest first: id, start, time of the latest token, address, client
     List {
         /// A username, an email address, or an id
         handle: String,
@@ -158,11 +158,11 @@ pub enum SessionCommand {
 /// The commands for firms.
 #[derive(Debug, Subcommand)]
 pub enum FirmCommand {
-    /// List firms: id, time of creation, number of accounts, name
+    /// List firms: id, creation time, number of accounts, name
     List,
     /// Show one firm by its id
     Show {
-        /// The id of the firm
+        /// The firm's id
         id: Uuid,
     },
     /// Invite an email address to a firm; a running server sends the link
@@ -171,16 +171,16 @@ pub enum FirmCommand {
         id: Uuid,
         /// The email address to invite
         email: String,
-        /// The role that the account will have
+        /// The role of the new account
         #[arg(long, default_value = "user", value_parser = ["admin", "user", "viewer"])]
         role: String,
     },
-    /// List the open invitations to a firm, the newest first: id, time of creation, expiry, role, email
+    /// List the open invitations to a firm, the newest first: id, creation time, expiry, role, email
     Invitations {
         /// The id of the firm
         id: Uuid,
     },
-    /// Withdraw an invitation, so that its link is void
+    /// Withdraw an invitation: its link stops working
     Revoke {
         /// The id of the invitation
         invitation: Uuid,
@@ -190,17 +190,17 @@ pub enum FirmCommand {
 /// The commands for failed sign-ins.
 #[derive(Debug, Subcommand)]
 pub enum AttemptsCommand {
-    /// List the accounts that have used up their free attempts: failures, the latest, blocked until, kind, account
+    /// List the names without free attempts: failures, time of the latest, end of the wait, kind of attempt, account
     ///
-    /// The kind is `login`, or `change` where a password was asked for within a session. Names that were tried are not
-    /// stored, so a name without an account is not shown.
+    /// The kind is `login`, or `change` if a password was asked for within a session. The names themselves are not
+    /// stored, so the list shows only names of accounts.
     List,
-    /// Show how many sign-ins have failed in a row, and when the next one is allowed
+    /// Show how many sign-ins failed in a row, and when the next attempt is allowed
     Show {
         /// A username or an email address
         handle: String,
     },
-    /// Forget the failed sign-ins, so that the next one is allowed at once
+    /// Forget the failed sign-ins, so that the next attempt is allowed at once
     Clear {
         /// A username or an email address
         handle: String,
@@ -210,14 +210,14 @@ pub enum AttemptsCommand {
 /// The commands for undelivered mail.
 #[derive(Debug, Subcommand)]
 pub enum MailCommand {
-    /// List the mails that were given up: id, time, attempts, kind, recipient, reason
+    /// List the mails that could not be delivered: id, time, number of attempts, kind, recipient, reason
     List,
-    /// Queue mail that was given up again, for a running server or the next one that starts
+    /// Queue mail again that could not be delivered; a running server sends it, or the next one that starts
     Retry {
         /// The id of a mail
         #[arg(required_unless_present = "all")]
         id: Option<Uuid>,
-        /// Every mail that was given up
+        /// All mail that could not be delivered
         #[arg(long, conflicts_with = "id")]
         all: bool,
     },
@@ -226,21 +226,21 @@ pub enum MailCommand {
 /// The commands for the audit trail.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// List events, the newest first: time, action, result, actor, subject, address, detail
+    /// List events, the newest first: time, action, result, caller, account concerned, address, detail
     List {
-        /// Only events by or about this account: a username, an email address, or an id
+        /// Only events that this account caused or that concern it: a username, an email address, or an id
         #[arg(long)]
         account: Option<String>,
-        /// Only events about this firm
+        /// Only events that concern this firm
         #[arg(long)]
         firm: Option<Uuid>,
-        /// Only this action, as in `login`
+        /// Only events with this action, such as `login`
         #[arg(long)]
         action: Option<String>,
-        /// Only events that are at most this old, as in 90s, 15m, 1h or 30d
+        /// Only events of this last period, as in 90s, 15m, 1h or 30d
         #[arg(long, value_parser = duration)]
         since: Option<Duration>,
-        /// The largest number of events
+        /// The largest number of events to list
         #[arg(long, default_value = "100", value_parser = number::<1_000_000_000>)]
         limit: usize,
     },

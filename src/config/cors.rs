@@ -1,4 +1,4 @@
-//! The settings of CORS: which pages of other origins may call, and with which request headers. Separate because both
+//! Which pages of other origins may call, and with which request headers. Apart from the other settings because both
 //! have a form of their own.
 
 use clap::Args;
@@ -9,13 +9,12 @@ use super::origin::{self, AllowedOrigin};
 /// The settings of CORS.
 #[derive(Debug, Clone, Args)]
 pub struct CorsSettings {
-    /// The origins that browsers may call from, separated by commas; `localhost` is that host on any port, `*` is any
-    /// origin
+    /// Origins of web pages that may call, separated by commas; `localhost` means that host on any port, `*` any origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<AllowedOrigin>,
 
-    /// The request headers that their pages may send beside those of the APIs, separated by commas; `*` allows every
-    /// header that a page asks for, except those that proxies set
+    /// Request headers that those pages may send beside the headers of the APIs, separated by commas; `*` allows all
+    /// except those that proxies set
     #[arg(long, env, global = true, default_value = "*", value_delimiter = ',', value_parser = parse)]
     pub cors_allow_headers: Vec<RequestHeader>,
 }
@@ -29,8 +28,8 @@ pub enum RequestHeader {
 }
 
 impl RequestHeader {
-    /// Whether a page may send a header of this name at all. Services behind a proxy trust the proxy to set some
-    /// headers, such as those that tell where a request comes from and which user sends it.
+    /// Whether a page may send a header of this name at all. Of some, services behind a proxy believe that the proxy
+    /// set them: where a request comes from, and who sends it.
     pub fn is_for_pages(name: &HeaderName) -> bool {
         let name = name.as_str();
         !matches!(name, "forwarded" | "x-real-ip") && !name.starts_with("x-forwarded-") && !name.starts_with("x-auth-")

@@ -12,10 +12,10 @@ pub struct ImportArgs {
     /// The format of the file
     #[arg(long, value_enum)]
     pub format: ImportFormat,
-    /// Only tell what would happen to each account
+    /// Report what would happen to each account, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// A file for the accounts that were not imported, with the reason: one JSON object a line
+    /// A file for the accounts that were not imported, with the reason: one JSON object on each line
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
@@ -23,19 +23,19 @@ pub struct ImportArgs {
 /// The format of a file of accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ImportFormat {
-    /// One JSON object a line, as `countersign export` writes it
+    /// One JSON object on each line, as `countersign export` writes it
     Ndjson,
-    /// A mongoexport of the collection `users`, one object a line
+    /// A mongoexport of the collection `users`, one object on each line
     MongoUsers,
     /// The SQLite file with the table `users`
     UsernameSqlite,
-    /// The table `auth.users` as CSV, with a row of names
+    /// The table `auth.users` as CSV, with a header row
     AuthUsersCsv,
 }
 
 /// The file to export to.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The file to write; standard output when left out or `-`
+    /// The file to create; standard output if it is left out or `-`
     pub file: Option<PathBuf>,
 }

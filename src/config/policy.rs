@@ -11,8 +11,9 @@ use crate::domain::{PasswordPolicy, PolicyPreset};
 /// The rules for new passwords. Signing in does not check them, so existing passwords stay valid.
 #[derive(Debug, Clone, Args)]
 pub struct PolicySettings {
-    /// The rules for new passwords: those of the documented APIs (5 characters, 8 with an email), OWASP ASVS level 1
-    /// (8, no common ones), or NIST SP 800-63B-4 (15, no common ones)
+    /// The policy for new passwords: contract, as the documented APIs promise (5 characters, 8 with an email); asvs-l1,
+    /// as OWASP ASVS level 1 asks (8 characters, no common password); or nist-800-63b-4, as NIST SP 800-63B-4 asks (15
+    /// characters, no common password)
     #[arg(
         long, env, global = true, default_value = "contract",
         value_parser = PossibleValuesParser::new(PolicyPreset::ALL.map(PolicyPreset::as_str))
@@ -20,11 +21,12 @@ pub struct PolicySettings {
     )]
     pub password_policy: PolicyPreset,
 
-    /// The minimum length of new passwords in characters; it can only raise the minimum of PASSWORD_POLICY
+    /// The least number of characters of a new password, up to 64; it can only raise the minimum of PASSWORD_POLICY
     #[arg(long, env, global = true, value_parser = number::<{ PasswordPolicy::HIGHEST_FLOOR }>)]
     pub password_min_length: Option<usize>,
 
-    /// A file of breached passwords, which are refused: a sorted list of SHA-1 in hexadecimal, or a filter of it
+    /// Breached passwords to refuse, with every policy: a sorted file of SHA-1 digests in hexadecimal, or a filter made
+    /// of it
     #[arg(long, env, global = true)]
     pub breached_passwords_file: Option<PathBuf>,
 }
@@ -32,15 +34,16 @@ pub struct PolicySettings {
 /// The commands for lists of passwords.
 #[derive(Debug, Subcommand)]
 pub enum PasswordsCommand {
-    /// Make a filter of a sorted list of breached passwords, a twentieth of its size; BREACHED_PASSWORDS_FILE takes
+    /// Make a filter of a sorted file of breached passwords, a twentieth of its size; BREACHED_PASSWORDS_FILE takes
     /// either
     BuildFilter {
-        /// The list: one SHA-1 in hexadecimal a line, in ascending order, with or without :COUNT behind it
+        /// The file: SHA-1 digests in hexadecimal, one on each line, in ascending order, with or without :COUNT after
+        /// them
         input: PathBuf,
-        /// The filter to make
+        /// The filter file to create
         output: PathBuf,
-        /// Bits for each password: with 8, one in 256 of all other passwords is refused by mistake, with 16 one in
-        /// 65536
+        /// Bits for each password. The filter also refuses other passwords: one in 256 with 8 bits, one in 65536 with
+        /// 16
         #[arg(long, default_value = "16", value_parser = ["8", "16"])]
         bits: String,
     },

@@ -7,16 +7,15 @@ use clap::Args;
 /// The files of TLS. Each is read again when it changes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsSettings {
-    /// The server's certificate in PEM form, followed by its intermediate certificates: the port then speaks TLS
+    /// The server's certificate in PEM form, followed by its intermediate certificates: with it, the port speaks TLS
     #[arg(long, env, global = true)]
     pub tls_cert_file: Option<PathBuf>,
 
-    /// The private key of TLS_CERT_FILE, in PEM form
+    /// The private key of TLS_CERT_FILE, in PEM form, without a passphrase
     #[arg(long, env, global = true)]
     pub tls_key_file: Option<PathBuf>,
 
-    /// Certificate authorities for clients, in PEM form: a client must present a certificate that one of them has
-    /// signed
+    /// Certificate authorities in PEM form: every client must present a certificate that one of them has signed
     #[arg(long, env, global = true)]
     pub tls_client_ca_file: Option<PathBuf>,
 }

@@ -43,7 +43,7 @@ pub enum TlsError {
     )]
     OtherKey(PathBuf),
     /// What rustls does not take.
-    #[error("{0} ({1}) is of no use: {2}; make it anew, as the README shows")]
+    #[error("{0} ({1}) is of no use: {2}; make it anew, as docs/tls.md shows")]
     Unfit(&'static str, PathBuf, String),
 }
 

@@ -20,6 +20,7 @@ mod cors;
 mod crash;
 mod database_file;
 mod disk;
+mod documents;
 mod email_api;
 mod email_credentials;
 mod email_credentials_refused;

@@ -9,7 +9,7 @@
 //!    apart from the others, because anybody may open them.
 //! 4. **bytes of bodies**, as each arrives ([`Bodies`]): when there are too many, the body that makes least progress gives way.
 //!
-//! With the settings' defaults, and heads of 16 KiB, that is at most what `README.md` says under "What clients may hold".
+//! With the settings' defaults, and heads of 16 KiB, that is at most what `docs/limits.md` says.
 
 mod admission;
 mod bodies;
