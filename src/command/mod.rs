@@ -31,7 +31,7 @@ use crate::accounts::{Listed, Operator, Unreadable};
 use crate::breaches::BreachesError;
 use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
-use crate::domain::AuthError;
+use crate::domain::{AuthError, with_cause};
 use crate::hashing::HashError;
 use crate::import::SourceError;
 use crate::store::{self, BackupError, MoveError, OpenError, Purpose, Store};
@@ -57,7 +57,7 @@ pub enum CommandError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A use case.
-    #[error("{}{}", .0, cause(.0))]
+    #[error("{}", with_cause(.0))]
     Auth(#[from] AuthError),
     /// No thread or no memory to hash with.
     #[error(transparent)]
@@ -229,11 +229,6 @@ fn tell(unreadable: &[Unreadable]) -> usize {
         let _ = writeln!(io::stderr(), "countersign: {row}");
     }
     unreadable.len()
-}
-
-/// What a use case's error hides from clients, the operator may see.
-fn cause(error: &AuthError) -> String {
-    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 /// What passwords are hashed with. A command has no log, so what there is to say of it goes where errors go.
