@@ -1,54 +1,49 @@
-//! Compiles `proto/` with protox, so that a fresh machine needs no protoc.
+//! Compiles `proto/` with protox, so that a fresh machine needs no protoc, and turns options of the protos into Rust.
 
 use std::{env, error::Error, fs, io, path::PathBuf};
 
 use prost::Message as _;
+use protox::prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
+
+const PACKAGE: &str = "countersign.v1";
 
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its folder this way")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=migrations");
 
-    // Every file of our own, and those that no service uses: the details that an error may have.
+    // All files of our own, and the messages of error details, which no service mentions.
     let mut protos: Vec<_> =
         fs::read_dir("proto/countersign/v1")?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     protos.sort();
     protos.extend(["proto/google/rpc/status.proto", "proto/google/rpc/error_details.proto"].map(PathBuf::from));
-    // Encoded by protox itself: a round trip through prost's types would drop custom options, the REST paths.
+    // Encoded by protox itself: a round trip through prost's types would drop options that these do not know, such as
+    // the REST paths and `debug_redact`.
     let bytes = protox::Compiler::new(["proto"])?
         .include_imports(true)
         .include_source_info(true)
         .open_files(protos)?
         .encode_file_descriptor_set();
     let mut descriptors = prost_types::FileDescriptorSet::decode(bytes.as_slice())?;
-    // No Rust of what only reflection and OpenAPI speak of.
+    // Only reflection and the OpenAPI document use these files, so they become no Rust.
     descriptors.file.retain(|file| {
         !matches!(file.package(), "google.api" | "google.rpc") && !file.name().ends_with("/field_schema.proto")
     });
 
+    let pool = DescriptorPool::decode(bytes.as_slice())?;
+    let secretive: Vec<_> = pool.all_messages().filter(has_secret).collect();
+    let debug_impls = secretive.iter().map(debug_impl).collect::<Result<String, _>>()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;
-    let with_secrets = [
-        "RegisterRequest",
-        "RegisterResponse",
-        "LoginRequest",
-        "LoginResponse",
-        "VerifyEmailRequest",
-        "ChangeEmailRequest",
-        "ChangePasswordRequest",
-        "ResetPasswordRequest",
-        "AcceptInvitationRequest",
-        "CreateAccountRequest",
-        "SetPasswordRequest",
-        "PortableAccount",
-        "ImportAccountsRequest",
-        "ExportAccountsResponse",
-    ];
-    tonic_prost_build::configure()
+    fs::write(out.join("options.rs"), debug_impls + &grpc_codes(&pool)?)?;
+    let builder = tonic_prost_build::configure()
         .build_transport(false)
         .codec_path("crate::pb::codec::SmallCodec")
-        // `pb.rs` gives these a `Debug` that shows nothing.
-        .skip_debug(with_secrets.map(|message| format!("countersign.v1.{message}")))
+        .skip_debug(secretive.iter().map(MessageDescriptor::full_name));
+    // A message without a derived `Debug` has oneofs without one.
+    let oneofs = secretive.iter().flat_map(|message| message.oneofs().collect::<Vec<_>>());
+    oneofs
+        .fold(builder, |builder, oneof| builder.enum_attribute(oneof.full_name(), "#[derive(Debug)]"))
         .compile_fds(descriptors)?;
 
     // Not in the binary: of `examples/guarded_service`, for cargo has no build script for examples alone.
@@ -57,4 +52,65 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(["greeter.proto"], [example])?;
     tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
     Ok(())
+}
+
+fn has_secret(message: &MessageDescriptor) -> bool {
+    message.package_name() == PACKAGE && message.fields().any(|field| is_secret(&field))
+}
+
+/// Whether the field has the option `debug_redact`.
+fn is_secret(field: &FieldDescriptor) -> bool {
+    let option = field.options().get_field_by_name("debug_redact").and_then(|value| value.as_bool());
+    option == Some(true)
+}
+
+/// A `Debug` that shows every field of the message except its secrets.
+fn debug_impl(message: &MessageDescriptor) -> Result<String, String> {
+    let mut fields = Vec::new();
+    for field in message.fields() {
+        // A oneof is one field of the struct.
+        let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
+        let name = oneof.as_ref().map_or(field.name(), |oneof| oneof.name()).to_owned();
+        let value = match is_secret(&field) {
+            true if oneof.is_some() => return Err(format!("{}: a secret in a oneof would show", field.full_name())),
+            true => "::core::format_args!(\"[redacted]\")".to_owned(),
+            false => format!("self.{name}"),
+        };
+        fields.push(format!(".field({name:?}, &{value})"));
+    }
+    fields.dedup();
+    let (name, fields) = (message.name(), fields.concat());
+    Ok(format!(
+        "impl ::core::fmt::Debug for {name} {{
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{
+                f.debug_struct({name:?}){fields}.finish()
+            }}
+        }}\n"
+    ))
+}
+
+/// `ErrorReason::code`, from the option `grpc_code` of each reason.
+fn grpc_codes(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let reasons = pool.get_enum_by_name(&format!("{PACKAGE}.ErrorReason")).ok_or("there is no ErrorReason")?;
+    let option = pool.get_extension_by_name(&format!("{PACKAGE}.grpc_code")).ok_or("there is no grpc_code")?;
+    let mut arms = String::new();
+    for reason in reasons.values() {
+        let options = reason.options();
+        if options.has_extension(&option) {
+            let code = options.get_extension(&option);
+            let words = code.as_str().unwrap_or_default().split('_').map(|word| word.split_at(word.len().min(1)));
+            let variant: String = words.map(|(first, rest)| first.to_owned() + &rest.to_lowercase()).collect();
+            arms += &format!("{} => ::tonic::Code::{variant},", reason.number());
+        } else if reason.number() != 0 {
+            return Err(format!("{} has no grpc_code", reason.name()).into());
+        }
+    }
+    Ok(format!(
+        "impl ErrorReason {{
+            /// The gRPC code of every failure with this reason.
+            pub const fn code(self) -> ::tonic::Code {{
+                match self as i32 {{ {arms} _ => ::tonic::Code::Unknown }}
+            }}
+        }}\n"
+    ))
 }

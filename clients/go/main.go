@@ -1,9 +1,9 @@
-// Everything that a client of Countersign does, against a server that lets tokens live for a few seconds:
+// Does everything that a client of Countersign does, against a server with tokens that live for a few seconds:
 //
 //	ALLOW_REGISTRATION=true USERNAME_TOKEN_LIFETIME=3s countersign
 //	clients/go/run 127.0.0.1:3008
 //
-// It ends with success only if all of it held.
+// It succeeds only if every step had the expected result.
 package main
 
 import (
@@ -45,7 +45,7 @@ func run(address string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
-	saved := "" // where a real client has a file or a keychain
+	saved := "" // a real client uses a file or a keychain
 	keeper := token.NewKeeper(saved, func(token string) { saved = token })
 	conn, err := grpc.NewClient(address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -57,7 +57,7 @@ func run(address string) error {
 	auth := pb.NewAuthServiceClient(conn)
 	sessions := pb.NewSessionServiceClient(conn)
 
-	// A bad registration: every bad field at once.
+	// A bad registration is answered with every bad field at once.
 	_, err = auth.Register(ctx, &pb.RegisterRequest{
 		Handle: &pb.RegisterRequest_Username{Username: "go"}, Password: "1234"})
 	var fields []string
@@ -72,7 +72,7 @@ func run(address string) error {
 		return fmt.Errorf("the violations were of %v", fields)
 	}
 
-	// Registering signs a username account in, too; this one logs in anyway.
+	// Registering signs a username account in, too; this client logs in anyway.
 	username := "go-" + strings.ToLower(rand.Text()[:10])
 	if _, err = auth.Register(ctx, &pb.RegisterRequest{
 		Handle: &pb.RegisterRequest_Username{Username: username}, Password: "s3cur3pass"}); err != nil {
@@ -96,7 +96,7 @@ func run(address string) error {
 	}
 	fmt.Printf("%s is logged in for %v\n", username, lifetime)
 
-	// A call that fails brings a fresh token, too. (Two of the same second are the same.)
+	// The answer to a failed call has a fresh token, too. (Two tokens of the same second are equal.)
 	time.Sleep(time.Second)
 	_, err = sessions.RevokeSession(ctx, &pb.RevokeSessionRequest{SessionId: "no-such-session"})
 	if err := expect(err, codes.NotFound, "NOT_FOUND"); err != nil {
@@ -106,7 +106,7 @@ func run(address string) error {
 		return fmt.Errorf("the failed call brought no fresh token")
 	}
 
-	// Whoever keeps calling stays signed in, from several places at once: the first token expires, the session goes on.
+	// A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes on.
 	var calling sync.WaitGroup
 	failures := make(chan error, 4)
 	for range 4 {
@@ -128,7 +128,7 @@ func run(address string) error {
 	if err := <-failures; err != nil {
 		return err
 	}
-	// Given by the call, the first token is sent instead of the kept one.
+	// If the call itself gives the first token, that one is sent instead of the kept token.
 	_, err = auth.Me(metadata.AppendToOutgoingContext(ctx, "token", first), &pb.MeRequest{})
 	if err := expect(err, codes.Unauthenticated, "TOKEN_EXPIRED"); err != nil {
 		return err
@@ -146,7 +146,7 @@ func run(address string) error {
 		return fmt.Errorf("a token is kept after the logout")
 	}
 
-	// As if another process had saved it: it is refused, and forgotten, which says that the user must log in again.
+	// As if another process had saved this token. It is refused and forgotten, so the user must log in again.
 	keeper.Set(last)
 	_, err = auth.Me(ctx, &pb.MeRequest{})
 	if err := expect(err, codes.Unauthenticated, "TOKEN_INVALID"); err != nil {
@@ -159,7 +159,7 @@ func run(address string) error {
 	return nil
 }
 
-// expect is how errors are read: the code says what to do, the reason why.
+// expect shows how to read errors: the code says what to do, and the reason says why.
 func expect(err error, code codes.Code, reason string) error {
 	if got := detail[*errdetails.ErrorInfo](err).GetReason(); status.Code(err) != code || got != reason {
 		return fmt.Errorf("expected %v %s, got %q: %v", code, reason, got, err)
@@ -168,7 +168,7 @@ func expect(err error, code codes.Code, reason string) error {
 	return nil
 }
 
-// detail finds the detail of a type in an error; nil, which the getters accept, when there is none.
+// detail finds the detail of a type in an error, or nil, which the getters accept.
 func detail[T any](err error) (found T) {
 	for _, one := range status.Convert(err).Details() {
 		if detail, ok := one.(T); ok {

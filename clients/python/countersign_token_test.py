@@ -1,4 +1,4 @@
-"""What the example cannot arrange with a real server: that something happens while an answer is on its way."""
+"""Tests what the example cannot arrange with a real server: that something happens before an answer arrives."""
 
 import unittest
 from collections.abc import Callable
@@ -21,14 +21,14 @@ class KeeperTest(unittest.TestCase):
     def call(
         self, method: str, code: StatusCode, fresh: str = "", own: tuple = (), meanwhile: Callable = lambda: None
     ) -> list[str]:
-        """One call, and which tokens it sent. `meanwhile` happens before the answer arrives."""
+        """Makes one call and returns the tokens that it sent. `meanwhile` happens before the answer arrives."""
         sent = []
 
         def continuation(details, request):
             sent.extend(value for key, value in details.metadata or () if key == "token")
             meanwhile()
             metadata = (("token", fresh),) if fresh else ()
-            # Where grpc puts them: with a failure, all metadata are trailing.
+            # Where grpc puts them: all metadata of a failed call are trailing.
             initial, trailing = (metadata, ()) if code is StatusCode.OK else (None, metadata)
             call = SimpleNamespace(
                 code=lambda: code, initial_metadata=lambda: initial, trailing_metadata=lambda: trailing

@@ -1,9 +1,9 @@
-"""Everything that a client of Countersign does, against a server that lets tokens live for a few seconds:
+"""Does everything that a client of Countersign does, against a server with tokens that live for a few seconds:
 
     ALLOW_REGISTRATION=true USERNAME_TOKEN_LIFETIME=3s countersign
     clients/python/run 127.0.0.1:3008
 
-It ends with success only if all of it held.
+It succeeds only if every step had the expected result.
 """
 
 import os
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def run(channel: grpc.Channel) -> None:
-    saved = ""  # where a real client has a file or a keychain
+    saved = ""  # a real client uses a file or a keychain
 
     def save(token: str) -> None:
         nonlocal saved
@@ -48,7 +48,7 @@ def run(channel: grpc.Channel) -> None:
     channel = grpc.intercept_channel(channel, keeper)
     auth, sessions = AuthServiceStub(channel), SessionServiceStub(channel)
 
-    # A bad registration: every bad field at once.
+    # A bad registration is answered with every bad field at once.
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "VALIDATION") as refusal:
         auth.Register(RegisterRequest(username="py", password="1234"), timeout=10)
     violations = detail(refusal[0], BadRequest).field_violations
@@ -56,7 +56,7 @@ def run(channel: grpc.Channel) -> None:
         print(violation.field, violation.description)
     check([violation.field for violation in violations] == ["username", "password"], "both fields are named")
 
-    # Registering signs a username account in, too; this one logs in anyway.
+    # Registering signs a username account in, too; this client logs in anyway.
     username, password = f"py-{secrets.token_hex(5)}", "s3cur3pass"
     auth.Register(RegisterRequest(username=username, password=password), timeout=10)
     with refused(grpc.StatusCode.UNAUTHENTICATED, "INVALID_CREDENTIALS"):
@@ -66,13 +66,13 @@ def run(channel: grpc.Channel) -> None:
     check(login.expires_in <= 30, "tokens live for seconds: start the server with USERNAME_TOKEN_LIFETIME=3s")
     print(f"{username} is logged in for {login.expires_in} s")
 
-    # A call that fails brings a fresh token, too. (Two of the same second are the same.)
+    # The answer to a failed call has a fresh token, too. (Two tokens of the same second are equal.)
     time.sleep(1)
     with refused(grpc.StatusCode.NOT_FOUND, "NOT_FOUND"):
         sessions.RevokeSession(RevokeSessionRequest(session_id="no-such-session"), timeout=10)
     check(saved != login.token, "the failed call brought a fresh token")
 
-    # Whoever keeps calling stays signed in, from several places at once: the first token expires, the session goes on.
+    # A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes on.
     def keep_calling(end: float) -> None:
         while time.monotonic() < end:
             me = auth.Me(MeRequest(), timeout=10)
@@ -81,7 +81,7 @@ def run(channel: grpc.Channel) -> None:
 
     with ThreadPoolExecutor(max_workers=4) as threads:
         list(threads.map(keep_calling, [time.monotonic() + login.expires_in + 1] * 4))
-    # Given by the call, the first token is sent instead of the kept one.
+    # If the call itself gives the first token, that one is sent instead of the kept token.
     with refused(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED"):
         auth.Me(MeRequest(), timeout=10, metadata=[("token", login.token)])
     auth.Me.future(MeRequest(), timeout=10).result()
@@ -91,7 +91,7 @@ def run(channel: grpc.Channel) -> None:
     auth.Logout(LogoutRequest(), timeout=10)
     check(saved == "", "no token is kept after the logout")
 
-    # As if another process had saved it: it is refused, and forgotten, which says that the user must log in again.
+    # As if another process had saved this token. It is refused and forgotten, so the user must log in again.
     keeper.set(last)
     with refused(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_INVALID"):
         auth.Me(MeRequest(), timeout=10)
@@ -101,7 +101,7 @@ def run(channel: grpc.Channel) -> None:
 
 @contextmanager
 def refused(code: grpc.StatusCode, reason: str) -> Iterator[list[grpc.RpcError]]:
-    """This is how errors are read: the code says what to do, the reason why."""
+    """Shows how to read errors: the code says what to do, and the reason says why."""
     refusal: list[grpc.RpcError] = []
     try:
         yield refusal
@@ -114,7 +114,7 @@ def refused(code: grpc.StatusCode, reason: str) -> Iterator[list[grpc.RpcError]]
 
 
 def detail(error: grpc.RpcError, kind: type[Detail]) -> Detail:
-    """Finds the detail of a type in an error; an empty one when there is none."""
+    """Finds the detail of a type in an error, or an empty one."""
     found = kind()
     status = rpc_status.from_call(error)
     for packed in status.details if status else ():
@@ -124,7 +124,7 @@ def detail(error: grpc.RpcError, kind: type[Detail]) -> Detail:
 
 
 def check(held: bool, what: str) -> None:
-    """Unlike an assertion, not switched off by `python -O`."""
+    """Checks a condition. Unlike an assertion, `python -O` does not switch it off."""
     if not held:
         sys.exit(f"FAILED: {what}")
 

@@ -31,7 +31,7 @@ use crate::accounts::{Listed, Operator, Unreadable};
 use crate::breaches::BreachesError;
 use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
-use crate::domain::AuthError;
+use crate::domain::{AuthError, with_cause};
 use crate::hashing::HashError;
 use crate::import::AccountFileError;
 use crate::store::{self, BackupError, MoveError, OpenError, Purpose, Store};
@@ -57,7 +57,7 @@ pub enum CommandError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A use case refused.
-    #[error("{}{}", .0, cause(.0))]
+    #[error("{}", with_cause(.0))]
     Auth(#[from] AuthError),
     /// There is no thread or no memory to hash with.
     #[error(transparent)]
@@ -218,11 +218,6 @@ fn tell(unreadable: &[Unreadable]) -> usize {
         let _ = writeln!(io::stderr(), "countersign: {row}");
     }
     unreadable.len()
-}
-
-/// Returns the inner error, which clients must not see and operators may.
-fn cause(error: &AuthError) -> String {
-    std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
 /// Returns the code that hashes passwords. A command has no log, so its warning is printed on standard error.

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 type Cause = Box<dyn Error + Send + Sync>;
 
+/// The text of an error and of its direct cause, for an operator at a terminal.
+pub fn with_cause(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {

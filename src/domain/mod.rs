@@ -30,7 +30,7 @@ pub use client::{Client, network, subscriber};
 pub use device::{Device, DeviceNumber};
 pub use display_name::{FirmName, PersonName};
 pub use email::Email;
-pub use error::{AuthError, Violation, Violations};
+pub use error::{AuthError, Violation, Violations, with_cause};
 pub use handle::{Handle, SignInName};
 pub use mail::{MailKind, NewMail};
 pub use password::{NewPassword, Password};

@@ -1,4 +1,4 @@
-//! Messages of `AdminService` into the domain's types and back. Apart from `convert`, which the other services share.
+//! Requests of `AdminService` as values of the domain, and values that only administrators see as messages.
 
 use super::convert;
 use super::fields;
@@ -54,13 +54,13 @@ pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, P
     parsed.filter(|_| bad.is_empty()).ok_or(AuthError::Validation(bad))
 }
 
-/// Parses a password that is to be set; whether it is good enough depends on the account.
+/// Parses a password that is to be set. The use case applies the password policy, which depends on the account.
 pub(super) fn password(text: String) -> Result<Password, AuthError> {
     let mut bad = Violations::default();
     bad.check("password", Password::parse(text, 1)).ok_or(AuthError::Validation(bad))
 }
 
-/// Parses what becomes of an account, or names every bad field at once.
+/// Parses the changes to an account, or names every bad field at once.
 pub(super) fn change(request: &pb::UpdateAccountRequest) -> Result<AccountChange, AuthError> {
     let mut bad = Violations::default();
     let name = request.name.as_deref().and_then(|name| bad.check("name", PersonName::parse(name)));
@@ -70,7 +70,7 @@ pub(super) fn change(request: &pb::UpdateAccountRequest) -> Result<AccountChange
     if bad.is_empty() { Ok(AccountChange { name, username, role, status }) } else { Err(AuthError::Validation(bad)) }
 }
 
-/// Which accounts, and how many.
+/// Parses which accounts to list, and how many.
 pub(super) fn account_question(request: &pb::ListAccountsRequest) -> Result<(AccountQuestion, u32), AuthError> {
     let mut bad = Violations::default();
     let role = bad.check("role", role(request.role)).flatten();
@@ -89,10 +89,10 @@ pub(super) fn account_question(request: &pb::ListAccountsRequest) -> Result<(Acc
     }
 }
 
-/// Which events, and how many.
+/// Parses which events to list, and how many.
 pub(super) fn audit_question(request: &pb::ListAuditEventsRequest) -> Result<(AuditQuestion, u32), AuthError> {
     let mut bad = Violations::default();
-    // What is no UUID is no account's, and would have to be answered with nothing; most likely it is a slip.
+    // A text that is not a UUID would select no events. It is most likely a mistake, so it is refused.
     let account = fields::optional_id(&request.account_id).map_err(|_| "must be an account's id");
     let account = bad.check("account_id", account).flatten();
     let action = match request.action.as_str() {
@@ -120,13 +120,13 @@ pub(super) fn invited(request: &pb::CreateInvitationRequest) -> Result<Invited, 
         .and_then(|(email, role)| Ok(Invited { email, role, firm: firm()? }))
 }
 
-/// A username or an email address.
+/// Parses a username or an email address.
 pub(super) fn handle(text: &str) -> Result<Handle, AuthError> {
     let mut bad = Violations::default();
     bad.check("handle", Handle::typed(text)).ok_or(AuthError::Validation(bad))
 }
 
-/// An invitation as administrators see it.
+/// An invitation as a message.
 pub(super) fn invitation(invitation: &Invitation) -> pb::Invitation {
     pb::Invitation {
         id: invitation.id.to_string(),
@@ -139,7 +139,7 @@ pub(super) fn invitation(invitation: &Invitation) -> pb::Invitation {
     }
 }
 
-/// How failed sign-ins stand.
+/// The failed sign-ins with a name.
 pub(super) fn attempts(state: AttemptState) -> pb::GetAttemptsResponse {
     pb::GetAttemptsResponse {
         failures: state.failures.try_into().unwrap_or(i32::MAX),
@@ -159,7 +159,7 @@ pub(super) fn record(record: &AccountRecord) -> pb::AccountRecord {
     }
 }
 
-/// An account that was changed, or as much of it as can be read.
+/// An account that was changed. If its row cannot be read, the message has only what the change knows.
 pub(super) fn updated(updated: &Updated) -> pb::AccountRecord {
     updated.record.as_ref().map_or_else(
         || pb::AccountRecord {
@@ -181,7 +181,7 @@ pub(super) fn firm(record: &FirmRecord) -> pb::Firm {
     }
 }
 
-/// Something that happened.
+/// An event of the audit trail.
 pub(super) fn event(AuditEvent { id, at, note }: &AuditEvent) -> pb::AuditEvent {
     let optional = |id: Option<uuid::Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     pb::AuditEvent {
@@ -204,7 +204,7 @@ pub(super) fn pb_status(status: AccountStatus) -> pb::AccountStatus {
     }
 }
 
-/// A role; `None` when unspecified.
+/// Parses a role, which may be unspecified.
 fn role(number: i32) -> Result<Option<Role>, &'static str> {
     match pb::Role::try_from(number) {
         Ok(pb::Role::Unspecified) => Ok(None),
@@ -215,7 +215,7 @@ fn role(number: i32) -> Result<Option<Role>, &'static str> {
     }
 }
 
-/// A status; `None` when unspecified.
+/// Parses a status, which may be unspecified.
 fn status(number: i32) -> Result<Option<AccountStatus>, &'static str> {
     match pb::AccountStatus::try_from(number) {
         Ok(pb::AccountStatus::Unspecified) => Ok(None),

@@ -1,50 +1,47 @@
 //! `countersign.v1.AdminService`: each RPC parses, calls one use case, and converts.
 
-use std::pin::Pin;
-
-use futures_util::Stream;
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::auth_service::actor;
-use super::status::Failure;
-use super::{admin_convert, convert, fields, portable};
+use super::call_context::{actor, call};
+use super::status::ToStatus;
+use super::{admin_convert, fields, portable};
 use crate::accounts::{Accounts, Actor};
 use crate::domain::{AuthError, Call};
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
 
-pub(super) struct Admin {
+pub(super) struct AdminRpcs {
     accounts: Accounts,
 }
 
-impl Admin {
+impl AdminRpcs {
     pub fn new(accounts: Accounts) -> Self {
         Self { accounts }
     }
 
-    /// What was parsed. Who is no administrator is told that, and not what is wrong with the request.
+    /// Returns what was parsed. A caller that is not an administrator is told so, and not what is wrong with the
+    /// request.
     async fn valid<T>(&self, actor: &Actor, call: &Call, parsed: Result<T, AuthError>) -> Result<T, Status> {
         if parsed.is_err() {
-            self.accounts.require_administrator(actor, call).await.map_err(Failure)?;
+            self.accounts.require_administrator(actor, call).await.map_err(ToStatus)?;
         }
-        Ok(parsed.map_err(Failure)?)
+        Ok(parsed.map_err(ToStatus)?)
     }
 }
 
-type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
 #[tonic::async_trait]
-impl AdminService for Admin {
-    type ImportAccountsStream = Responses<pb::ImportAccountsResponse>;
-    type ExportAccountsStream = Responses<pb::ExportAccountsResponse>;
+impl AdminService for AdminRpcs {
+    type ImportAccountsStream = BoxStream<pb::ImportAccountsResponse>;
+    type ExportAccountsStream = BoxStream<pb::ExportAccountsResponse>;
 
     async fn create_account(
         &self,
         request: Request<pb::CreateAccountRequest>,
     ) -> Result<Response<pb::CreateAccountResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let (creation, password) = self.valid(&actor, &call, admin_convert::creation(request.into_inner())).await?;
-        let made = self.accounts.create_account(&actor, creation, password, call).await.map_err(Failure)?;
+        let made = self.accounts.create_account(&actor, creation, password, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::CreateAccountResponse { account: Some(admin_convert::record(&made)) }))
     }
 
@@ -52,9 +49,9 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::GetAccountRequest>,
     ) -> Result<Response<pb::GetAccountResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
-        let found = self.accounts.get_account(&actor, id, &call).await.map_err(Failure)?;
+        let found = self.accounts.get_account(&actor, id, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::GetAccountResponse { account: Some(admin_convert::record(&found)) }))
     }
 
@@ -62,11 +59,11 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::ListAccountsRequest>,
     ) -> Result<Response<pb::ListAccountsResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let message = request.into_inner();
         let (asked, limit) = self.valid(&actor, &call, admin_convert::account_question(&message)).await?;
         let page_token = &message.page_token;
-        let list = self.accounts.list_accounts(&actor, asked, limit, page_token, &call).await.map_err(Failure)?;
+        let list = self.accounts.list_accounts(&actor, asked, limit, page_token, &call).await.map_err(ToStatus)?;
         let accounts = list.accounts.iter().map(admin_convert::record).collect();
         Ok(Response::new(pb::ListAccountsResponse { accounts, next_page_token: list.next_page_token }))
     }
@@ -75,10 +72,10 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::UpdateAccountRequest>,
     ) -> Result<Response<pb::UpdateAccountResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let change = self.valid(&actor, &call, admin_convert::change(request.get_ref())).await?;
         let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
-        let updated = self.accounts.update_account(&actor, id, change, call).await.map_err(Failure)?;
+        let updated = self.accounts.update_account(&actor, id, change, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::UpdateAccountResponse { account: Some(admin_convert::updated(&updated)) }))
     }
 
@@ -86,11 +83,11 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::SetPasswordRequest>,
     ) -> Result<Response<pb::SetPasswordResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let message = request.into_inner();
         let id = self.valid(&actor, &call, fields::id(&message.account_id)).await?;
         let password = self.valid(&actor, &call, admin_convert::password(message.password)).await?;
-        self.accounts.set_password(&actor, id, password, call).await.map_err(Failure)?;
+        self.accounts.set_password(&actor, id, password, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::SetPasswordResponse {}))
     }
 
@@ -98,9 +95,9 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::DeleteAccountRequest>,
     ) -> Result<Response<pb::DeleteAccountResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
-        self.accounts.delete_account(&actor, id, call).await.map_err(Failure)?;
+        self.accounts.delete_account(&actor, id, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::DeleteAccountResponse {}))
     }
 
@@ -108,10 +105,10 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::ListFirmsRequest>,
     ) -> Result<Response<pb::ListFirmsResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let message = request.into_inner();
         let limit = self.valid(&actor, &call, fields::page_size(message.page_size)).await?;
-        let list = self.accounts.list_firms(&actor, limit, &message.page_token, &call).await.map_err(Failure)?;
+        let list = self.accounts.list_firms(&actor, limit, &message.page_token, &call).await.map_err(ToStatus)?;
         let firms = list.firms.iter().map(admin_convert::firm).collect();
         Ok(Response::new(pb::ListFirmsResponse { firms, next_page_token: list.next_page_token }))
     }
@@ -120,9 +117,9 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::CreateInvitationRequest>,
     ) -> Result<Response<pb::CreateInvitationResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let invited = self.valid(&actor, &call, admin_convert::invited(request.get_ref())).await?;
-        let invitation = self.accounts.create_invitation(&actor, invited, call).await.map_err(Failure)?;
+        let invitation = self.accounts.create_invitation(&actor, invited, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::CreateInvitationResponse { invitation: Some(admin_convert::invitation(&invitation)) }))
     }
 
@@ -130,12 +127,12 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::ListInvitationsRequest>,
     ) -> Result<Response<pb::ListInvitationsResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let message = request.into_inner();
         let limit = self.valid(&actor, &call, fields::page_size(message.page_size)).await?;
         let firm = self.valid(&actor, &call, fields::optional_id(&message.firm_id)).await?;
         let page_token = &message.page_token;
-        let list = self.accounts.list_invitations(&actor, firm, limit, page_token, &call).await.map_err(Failure)?;
+        let list = self.accounts.list_invitations(&actor, firm, limit, page_token, &call).await.map_err(ToStatus)?;
         let invitations = list.invitations.iter().map(admin_convert::invitation).collect();
         Ok(Response::new(pb::ListInvitationsResponse { invitations, next_page_token: list.next_page_token }))
     }
@@ -144,9 +141,9 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::RevokeInvitationRequest>,
     ) -> Result<Response<pb::RevokeInvitationResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let id = self.valid(&actor, &call, fields::id(&request.get_ref().invitation_id)).await?;
-        self.accounts.revoke_invitation(&actor, id, call).await.map_err(Failure)?;
+        self.accounts.revoke_invitation(&actor, id, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::RevokeInvitationResponse {}))
     }
 
@@ -154,9 +151,9 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::GetAttemptsRequest>,
     ) -> Result<Response<pb::GetAttemptsResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let handle = self.valid(&actor, &call, admin_convert::handle(&request.get_ref().handle)).await?;
-        let state = self.accounts.get_attempts(&actor, &handle, &call).await.map_err(Failure)?;
+        let state = self.accounts.get_attempts(&actor, &handle, &call).await.map_err(ToStatus)?;
         Ok(Response::new(admin_convert::attempts(state)))
     }
 
@@ -164,9 +161,9 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::ClearAttemptsRequest>,
     ) -> Result<Response<pb::ClearAttemptsResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let handle = self.valid(&actor, &call, admin_convert::handle(&request.get_ref().handle)).await?;
-        self.accounts.clear_attempts(&actor, &handle, call).await.map_err(Failure)?;
+        self.accounts.clear_attempts(&actor, &handle, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::ClearAttemptsResponse {}))
     }
 
@@ -174,11 +171,11 @@ impl AdminService for Admin {
         &self,
         request: Request<pb::ListAuditEventsRequest>,
     ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
+        let (actor, call) = (actor(&request)?, call(&request));
         let message = request.into_inner();
         let (asked, limit) = self.valid(&actor, &call, admin_convert::audit_question(&message)).await?;
         let page_token = &message.page_token;
-        let list = self.accounts.list_audit_events(&actor, asked, limit, page_token, &call).await.map_err(Failure)?;
+        let list = self.accounts.list_audit_events(&actor, asked, limit, page_token, &call).await.map_err(ToStatus)?;
         let events = list.events.iter().map(admin_convert::event).collect();
         Ok(Response::new(pb::ListAuditEventsResponse { events, next_page_token: list.next_page_token }))
     }

@@ -2,32 +2,32 @@
 
 use tonic::{Request, Response, Status};
 
-use super::status::{self, Failure};
-use super::{convert, credentials};
-use crate::accounts::{Accounts, Actor, profile};
-use crate::layer::{Caller, FormerCaller};
+use super::call_context::{actor, call, caller, former_caller};
+use super::status::ToStatus;
+use super::{auth_convert, convert};
+use crate::accounts::{Accounts, profile};
 use crate::pb;
 use crate::pb::auth_service_server::AuthService;
 use crate::token::IssuedToken;
 
-pub(super) struct Auth {
+pub(super) struct AuthRpcs {
     accounts: Accounts,
 }
 
-impl Auth {
+impl AuthRpcs {
     pub fn new(accounts: Accounts) -> Self {
         Self { accounts }
     }
 }
 
 #[tonic::async_trait]
-impl AuthService for Auth {
+impl AuthService for AuthRpcs {
     async fn register(&self, request: Request<pb::RegisterRequest>) -> Result<Response<pb::RegisterResponse>, Status> {
-        let call = convert::call(&request);
-        self.accounts.require_open_registration(&call).map_err(Failure)?;
+        let call = call(&request);
+        self.accounts.require_open_registration(&call).map_err(ToStatus)?;
         let policy = self.accounts.policy();
-        let (registration, password) = convert::registration(request.into_inner(), policy).map_err(Failure)?;
-        let (account, token) = self.accounts.register(registration, password, call).await.map_err(Failure)?;
+        let (registration, password) = auth_convert::registration(request.into_inner(), policy).map_err(ToStatus)?;
+        let (account, token) = self.accounts.register(registration, password, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::RegisterResponse {
             account: Some(convert::account(&account)),
             expires_in: token.as_ref().map_or(0, expires_in),
@@ -36,10 +36,10 @@ impl AuthService for Auth {
     }
 
     async fn login(&self, request: Request<pb::LoginRequest>) -> Result<Response<pb::LoginResponse>, Status> {
-        let call = convert::call(&request);
-        let evidence = convert::device_evidence(&request);
-        let (name, password) = convert::login(request.into_inner()).map_err(Failure)?;
-        let signed_in = self.accounts.login(&name, &password, &evidence, call).await.map_err(Failure)?;
+        let call = call(&request);
+        let evidence = auth_convert::device_evidence(&request);
+        let (name, password) = auth_convert::login(request.into_inner()).map_err(ToStatus)?;
+        let signed_in = self.accounts.login(&name, &password, &evidence, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::LoginResponse {
             expires_in: expires_in(&signed_in.token),
             token: signed_in.token.token.into_string(),
@@ -50,17 +50,17 @@ impl AuthService for Auth {
 
     async fn me(&self, request: Request<pb::MeRequest>) -> Result<Response<pb::MeResponse>, Status> {
         let claims = caller(&request)?.claims();
-        let account = self.accounts.who_is(claims.sub, claims.epoch).await.map_err(Failure)?;
+        let account = self.accounts.who_is(claims.sub, claims.epoch).await.map_err(ToStatus)?;
         let shown = profile(&account.identity);
         let mut response = Response::new(pb::MeResponse { account: Some(convert::account(&account)) });
-        // The layer mints the fresh token with this: it shows the same as the answer.
+        // The layer issues the fresh token with this profile, so the token shows the same as the answer.
         response.extensions_mut().insert(shown);
         Ok(response)
     }
 
     async fn logout(&self, request: Request<pb::LogoutRequest>) -> Result<Response<pb::LogoutResponse>, Status> {
-        let former: &FormerCaller = proof(&request)?;
-        self.accounts.logout(former.claims(), convert::call(&request)).await.map_err(Failure)?;
+        let former = former_caller(&request)?;
+        self.accounts.logout(former.claims(), call(&request)).await.map_err(ToStatus)?;
         Ok(Response::new(pb::LogoutResponse {}))
     }
 
@@ -68,9 +68,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::VerifyEmailRequest>,
     ) -> Result<Response<pb::VerifyEmailResponse>, Status> {
-        let call = convert::call(&request);
-        let ticket = credentials::ticket(request.into_inner().one_time_token).map_err(Failure)?;
-        let account = self.accounts.verify_email(&ticket, &call).await.map_err(Failure)?;
+        let call = call(&request);
+        let ticket = auth_convert::ticket(request.into_inner().one_time_token).map_err(ToStatus)?;
+        let account = self.accounts.verify_email(&ticket, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::VerifyEmailResponse { account: Some(convert::account(&account)) }))
     }
 
@@ -78,9 +78,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ResendVerificationRequest>,
     ) -> Result<Response<pb::ResendVerificationResponse>, Status> {
-        let call = convert::call(&request);
-        let email = credentials::email("email", &request.get_ref().email).map_err(Failure)?;
-        self.accounts.resend_verification(email, &call).await.map_err(Failure)?;
+        let call = call(&request);
+        let email = auth_convert::email("email", &request.get_ref().email).map_err(ToStatus)?;
+        self.accounts.resend_verification(email, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::ResendVerificationResponse {}))
     }
 
@@ -88,9 +88,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ChangeEmailRequest>,
     ) -> Result<Response<pb::ChangeEmailResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
-        let (email, password) = credentials::change_email(request.into_inner()).map_err(Failure)?;
-        self.accounts.request_email_change(&actor, email, &password, &call).await.map_err(Failure)?;
+        let (actor, call) = (actor(&request)?, call(&request));
+        let (email, password) = auth_convert::change_email(request.into_inner()).map_err(ToStatus)?;
+        self.accounts.request_email_change(&actor, email, &password, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::ChangeEmailResponse {}))
     }
 
@@ -98,9 +98,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ChangePasswordRequest>,
     ) -> Result<Response<pb::ChangePasswordResponse>, Status> {
-        let (actor, call) = (actor(&request)?, convert::call(&request));
-        let (current, new) = credentials::change_password(request.into_inner()).map_err(Failure)?;
-        let ended = self.accounts.change_password(&actor, &current, new, &call).await.map_err(Failure)?;
+        let (actor, call) = (actor(&request)?, call(&request));
+        let (current, new) = auth_convert::change_password(request.into_inner()).map_err(ToStatus)?;
+        let ended = self.accounts.change_password(&actor, &current, new, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::ChangePasswordResponse { revoked_count: ended.try_into().unwrap_or(i32::MAX) }))
     }
 
@@ -108,9 +108,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RequestPasswordResetRequest>,
     ) -> Result<Response<pb::RequestPasswordResetResponse>, Status> {
-        let call = convert::call(&request);
-        let email = credentials::email("email", &request.get_ref().email).map_err(Failure)?;
-        self.accounts.request_password_reset(email, &call).await.map_err(Failure)?;
+        let call = call(&request);
+        let email = auth_convert::email("email", &request.get_ref().email).map_err(ToStatus)?;
+        self.accounts.request_password_reset(email, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::RequestPasswordResetResponse {}))
     }
 
@@ -118,9 +118,9 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ResetPasswordRequest>,
     ) -> Result<Response<pb::ResetPasswordResponse>, Status> {
-        let call = convert::call(&request);
-        let (ticket, new) = credentials::reset_password(request.into_inner()).map_err(Failure)?;
-        self.accounts.reset_password(&ticket, new, &call).await.map_err(Failure)?;
+        let call = call(&request);
+        let (ticket, new) = auth_convert::reset_password(request.into_inner()).map_err(ToStatus)?;
+        self.accounts.reset_password(&ticket, new, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::ResetPasswordResponse {}))
     }
 
@@ -128,27 +128,11 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::AcceptInvitationRequest>,
     ) -> Result<Response<pb::AcceptInvitationResponse>, Status> {
-        let call = convert::call(&request);
-        let ((ticket, name), password) = credentials::accept_invitation(request.into_inner()).map_err(Failure)?;
-        let account = self.accounts.accept_invitation(&ticket, name, password, &call).await.map_err(Failure)?;
+        let call = call(&request);
+        let ((ticket, name), password) = auth_convert::accept_invitation(request.into_inner()).map_err(ToStatus)?;
+        let account = self.accounts.accept_invitation(&ticket, name, password, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::AcceptInvitationResponse { account: Some(convert::account(&account)) }))
     }
-}
-
-/// Who asks, for the use cases that look the account up.
-pub(super) fn actor<T>(request: &Request<T>) -> Result<Actor, Status> {
-    let claims = caller(request)?.claims();
-    Ok(Actor { account_id: claims.sub, session_id: claims.sid, epoch: claims.epoch })
-}
-
-/// Who calls. Only a method that was made public by mistake has none.
-pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
-    proof(request)
-}
-
-/// What the layer proved of whoever calls.
-fn proof<T, P: Send + Sync + 'static>(request: &Request<T>) -> Result<&P, Status> {
-    request.extensions().get().ok_or_else(|| status::internal("a guarded method was called without a caller".into()))
 }
 
 fn expires_in(issued: &IssuedToken) -> i32 {

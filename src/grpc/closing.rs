@@ -1,5 +1,5 @@
-//! The end of a connection, as its streams hear of it: with a status, between two messages, and not by being cut off. Apart from
-//! the services, because all streams end alike, those of other crates too. A unary call is finished.
+//! Ends streams before their connection ends: with a status, between two messages, instead of being cut off. Separate
+//! from the services because all streams end alike, also those of other crates. A unary call is left to finish.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use tonic::body::Body;
 
 use super::status;
 
-/// In the extensions of a request: is cancelled when its connection, or the server, is about to end.
+/// The signal that a connection, or the server, is about to end. It is in the extensions of each request.
 #[derive(Debug, Clone)]
 pub struct Closing(pub Arc<CancellationToken>);
 
-/// How many frames of a stream that are ready may still go when its connection is about to end: what health says of a
-/// shutdown, for one. A stream that always has something to say must end, too.
+/// The most frames that a stream may still send when its connection is about to end, if they are ready. The health
+/// service announces a shutdown this way. A limit is needed because a stream may always have a frame ready.
 const LAST_FRAMES: u8 = 16;
 
 pin_project! {
     /// The messages of a stream, and UNAVAILABLE once its connection is about to end.
-    struct Ending {
+    struct EndingBody {
         body: Body,
         #[pin]
         closing: WaitForCancellationFutureOwned,
@@ -35,14 +35,14 @@ pin_project! {
 }
 
 impl Closing {
-    /// A stream's answer that ends in time.
+    /// The body of a stream, which ends when this signal is given.
     pub(super) fn end(&self, answer: Body) -> Body {
         let closing = CancellationToken::clone(&self.0).cancelled_owned();
-        Body::new(Ending { body: answer, closing, last_frames: LAST_FRAMES, has_ended: false })
+        Body::new(EndingBody { body: answer, closing, last_frames: LAST_FRAMES, has_ended: false })
     }
 }
 
-impl HttpBody for Ending {
+impl HttpBody for EndingBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -59,7 +59,7 @@ impl HttpBody for Ending {
                 return frame;
             }
         }
-        // Every frame is of whole messages.
+        // Every frame holds whole messages, so the stream may end between any two.
         *this.has_ended = true;
         let mut trailers = HeaderMap::new();
         let added = status::connection_ends().add_header(&mut trailers);

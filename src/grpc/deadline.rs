@@ -1,32 +1,33 @@
-//! The time a call may take: the caller's `grpc-timeout`, at most ours. tonic's own server does this in its transport,
-//! which this service does not use, and which the JSON APIs would not pass.
+//! The deadline of a call: the caller's `grpc-timeout`, limited by the server's. tonic's own server does this in its
+//! transport, which this service does not use and which calls of the JSON APIs would not pass.
 
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use tonic::Status;
 
-use super::status::Failure;
+use super::status::ToStatus;
 use crate::domain::{AuthError, Violations};
 
-/// When a call will be given up, in the extensions of its request.
+/// The deadline of a call, in the extensions of its request.
 #[derive(Debug, Clone, Copy)]
 struct Deadline(Instant);
 
-/// Of a caller that names none, and the most that one may name. For a stream, the time until it begins.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The timeout of a call that names none, and the longest that a call may name. For a stream, it is the time until the
+/// stream begins.
+const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When this call will be given up. Its handler is told by [`noted`].
+/// Sets the deadline of a request, which its handler reads by [`of`].
 pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> {
     let mut timeouts = request.headers().get_all("grpc-timeout").iter().map(parse);
     let limit = match (timeouts.next(), timeouts.next()) {
-        (None, _) => LONGEST,
-        (Some(Some(limit)), None) => limit.min(LONGEST),
+        (None, _) => MAX_TIMEOUT,
+        (Some(Some(limit)), None) => limit.min(MAX_TIMEOUT),
         (Some(_), _) => {
             let mut violations = Violations::default();
             violations
                 .add("grpc-timeout", "must be there once, with up to eight digits and a unit of H, M, S, m, u or n");
-            return Err(Failure(AuthError::Validation(violations)).into());
+            return Err(ToStatus(AuthError::Validation(violations)).into());
         }
     };
     let deadline = Instant::now() + limit;
@@ -34,12 +35,12 @@ pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> 
     Ok(deadline)
 }
 
-/// When the call of this request will be given up.
-pub(super) fn noted<T>(request: &tonic::Request<T>) -> Instant {
-    request.extensions().get().map_or_else(|| Instant::now() + LONGEST, |&Deadline(deadline)| deadline)
+/// The deadline of the call that this request belongs to.
+pub(super) fn of<T>(request: &tonic::Request<T>) -> Instant {
+    request.extensions().get().map_or_else(|| Instant::now() + MAX_TIMEOUT, |&Deadline(deadline)| deadline)
 }
 
-/// `TimeoutValue TimeoutUnit` of the gRPC protocol over HTTP/2.
+/// Reads `TimeoutValue TimeoutUnit` of the gRPC protocol over HTTP/2.
 fn parse(value: &HeaderValue) -> Option<Duration> {
     let (digits, unit) = value.to_str().ok()?.split_at_checked(value.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,43 +1,43 @@
-//! Fields that requests of several services have: ids, sizes of pages, times. Apart from `convert`, whose strings become names
-//! and passwords.
+//! Fields that requests of several services have: ids, page sizes, times. Separate from the `…_convert` modules because
+//! each of those belongs to one service.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::domain::{AuthError, Violations};
 
-/// Rows on a page, unless the request says how many.
-const PAGE: u32 = 50;
+/// The rows on a page if the request does not say.
+const DEFAULT_PAGE_SIZE: u32 = 50;
 
-/// A page of these is under 200 KiB, however long the texts.
-const LONGEST_PAGE: u32 = 200;
+/// The most rows on a page. A page of these is under 200 KiB, however long the texts are.
+const MAX_PAGE_SIZE: u32 = 200;
 
-/// What is no UUID is nobody's id: it is not found, like any other.
+/// Parses an id. A text that is not a UUID is the id of nothing, so it is not found, like any unknown id.
 pub(super) fn id(text: &str) -> Result<Uuid, AuthError> {
     Uuid::try_parse(text).map_err(|_| AuthError::NotFound)
 }
 
-/// None when empty.
+/// Parses an id that may be empty.
 pub(super) fn optional_id(text: &str) -> Result<Option<Uuid>, AuthError> {
     if text.is_empty() { Ok(None) } else { id(text).map(Some) }
 }
 
-/// How many rows are wanted.
+/// Parses the page size of a request that has no other field to check.
 pub(super) fn page_size(asked: i32) -> Result<u32, AuthError> {
     let mut bad = Violations::default();
     bad.check("page_size", size(asked)).ok_or(AuthError::Validation(bad))
 }
 
-/// The same, among other fields.
+/// Parses a page size, for a request whose violations are collected.
 pub(super) fn size(asked: i32) -> Result<u32, &'static str> {
     match u32::try_from(asked) {
-        Ok(0) => Ok(PAGE),
-        Ok(size) => Ok(size.min(LONGEST_PAGE)),
+        Ok(0) => Ok(DEFAULT_PAGE_SIZE),
+        Ok(size) => Ok(size.min(MAX_PAGE_SIZE)),
         Err(_) => Err("must not be negative"),
     }
 }
 
-/// A time, if there is one.
+/// Parses a time that may be unset.
 pub(super) fn time(asked: Option<prost_types::Timestamp>) -> Result<Option<OffsetDateTime>, &'static str> {
     let Some(prost_types::Timestamp { seconds, nanos }) = asked else {
         return Ok(None);

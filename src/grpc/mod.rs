@@ -1,27 +1,31 @@
 //! The gRPC face: [`stack()`] puts every service behind the one stack of semantic middleware.
 //!
-//! The network serves this value, and the JSON APIs call it in process: nothing can be bypassed, and nothing is written
-//! twice. **What must hold for every call belongs here.** The listener (`server`) holds connection knobs only; anything
-//! semantic put there would not be seen by the JSON APIs, which enter at this value.
+//! The network is served this value, and the JSON APIs call it in process, so nothing can be bypassed and nothing is
+//! written twice. **What must hold for every call belongs here.** The listener (`server`) holds connection settings
+//! only, because the JSON APIs enter at this value and would not see anything that the listener did.
 //!
-//! What it does to a call (`stack`), from the outside in, each with its because; `tests/it/stack.rs` asserts the order:
+//! The steps of `stack` from the outside in, each with its reason; `tests/it/stack.rs` asserts their order:
 //!
-//! 1. panics, outside everything, because a panic in any layer below must become one INTERNAL and not a lost connection;
-//! 2. authentication, outside what follows, because a call that panicked or ran out of time was authenticated all the
-//!    same, and its answer carries a fresh token;
-//! 3. panics of the handler;
-//! 4. the deadline, around the handler and the reading of its message;
-//! 5. blame, next to the library that reads messages, because what it says of one that it cannot read is not ours.
+//! 1. Panics come outside everything, because a panic in any step below must become one INTERNAL and not a lost
+//!    connection.
+//! 2. Authentication comes outside what follows, because a call that panicked or ran out of time was authenticated all
+//!    the same, and its answer carries a fresh token.
+//! 3. Panics of the handler.
+//! 4. The deadline comes around the handler and the reading of its message.
+//! 5. Reclassification of unreadable requests comes next to tonic, because it replaces the status that tonic gives
+//!    them.
 
 mod admin_convert;
 mod admin_service;
+mod auth_convert;
 mod auth_service;
-mod calls;
+mod call_context;
 mod closing;
 mod convert;
-mod credentials;
 mod deadline;
+mod failures;
 mod fields;
+mod metering;
 mod portable;
 mod responses;
 mod session_service;
@@ -31,6 +35,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use prost_reflect::{DescriptorError, DescriptorPool};
 use tonic::Status;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
@@ -41,86 +46,74 @@ use crate::activity::Activity;
 use crate::layer::{AuthLayer, Caller, InvalidPath};
 use crate::meter::Meter;
 use crate::pb;
+use crate::pb::MethodRules;
 use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
+use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
 use crate::revocations::Revocations;
 use crate::token::{Secret, Tokens};
 use stack::{Handlers, Refuse};
 
-pub use calls::meter;
+pub use call_context::{ClientAddress, RequestId};
 pub use closing::Closing;
-pub use convert::{ClientAddress, RequestId};
+pub use metering::meter;
 pub use stack::Stack;
 pub use status::overloaded;
 
-/// In bytes. No message of ours comes near it; tonic's default is four MiB.
+/// The most bytes of a message. No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE: usize = 64 * 1_024;
 
-/// What anyone may call. Everything else needs a token, including what does not exist yet.
-const PUBLIC: [&str; 12] = [
-    "/countersign.v1.AuthService/Register",
-    "/countersign.v1.AuthService/Login",
-    // They come by mail, with a one-time token, or ask for such a mail.
-    "/countersign.v1.AuthService/VerifyEmail",
-    "/countersign.v1.AuthService/ResendVerification",
-    "/countersign.v1.AuthService/RequestPasswordReset",
-    "/countersign.v1.AuthService/ResetPassword",
-    "/countersign.v1.AuthService/AcceptInvitation",
-    // Asks for a credential of its own.
-    "/countersign.v1.SessionService/WatchRevocations",
-    "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
-    REFLECTION_V1,
-    REFLECTION_V1ALPHA,
-];
-
-/// What ends sessions: also who has a token that has expired, or whose session has ended, may call it.
-const ENDING: [&str; 1] = ["/countersign.v1.AuthService/Logout"];
+/// The methods of other packages that anybody may call. Their descriptors have no `method_rules`.
+const PUBLIC_ELSEWHERE: [&str; 4] =
+    ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", REFLECTION_V1, REFLECTION_V1ALPHA];
 
 const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const REFLECTION_V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 
-/// The one stack could not be built: a defect in the constants above or in the descriptors.
+/// Why the stack could not be built: a defect in the constants above or in the descriptors.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// A public path that is none.
+    /// A public path that no request can have.
     #[error(transparent)]
     Path(#[from] InvalidPath),
+    /// Descriptors that cannot be read.
+    #[error(transparent)]
+    Descriptors(#[from] DescriptorError),
     /// Descriptors that reflection cannot serve.
     #[error(transparent)]
-    Descriptors(#[from] tonic_reflection::server::Error),
+    Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// What the stack is made of.
+/// The parts that the stack is built from.
 #[derive(Debug)]
-pub struct Parts {
-    /// The use cases.
+pub struct StackParts {
+    /// The use cases that the RPCs call.
     pub accounts: Accounts,
-    /// Judges and mints tokens.
+    /// Verifies and issues tokens.
     pub tokens: Tokens,
-    /// The sessions that are over.
+    /// The sessions that have ended early.
     pub revocations: Arc<Revocations>,
-    /// Hears of every fresh token.
+    /// Notes every fresh token.
     pub activity: Arc<Activity>,
-    /// What is said of the server's health.
+    /// Reports the server's health.
     pub health: HealthReporter,
-    /// Who presents one of these may watch revocations.
+    /// The service credentials that allow a caller to watch revocations.
     pub watch_credentials: Vec<Secret>,
-    /// Whether it describes itself to grpcurl and its like, in both versions of that protocol.
+    /// Whether to serve reflection, which describes the API to grpcurl and similar clients, in both of its versions.
     pub reflection: bool,
-    /// Counts calls: [`meter`].
+    /// Counts calls, if metrics are served. Made by [`meter`].
     pub meter: Option<Arc<Meter>>,
 }
 
 /// Every service behind the one stack.
-pub fn stack(parts: Parts) -> Result<Stack, StackError> {
-    let Parts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
-    let sessions = session_service::Sessions::new(accounts.clone(), watch::Watchers::new(watch_credentials));
+pub fn stack(parts: StackParts) -> Result<Stack, StackError> {
+    let StackParts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
+    let sessions = session_service::SessionRpcs::new(accounts.clone(), watch::Watchers::new(watch_credentials));
     let sessions = SessionServiceServer::new(sessions).max_decoding_message_size(MAX_MESSAGE);
-    let admin = AdminServiceServer::new(admin_service::Admin::new(accounts.clone()));
+    let admin = AdminServiceServer::new(admin_service::AdminRpcs::new(accounts.clone()));
     let admin = admin.max_decoding_message_size(MAX_MESSAGE);
-    let auth = AuthServiceServer::new(auth_service::Auth::new(accounts)).max_decoding_message_size(MAX_MESSAGE);
+    let auth = AuthServiceServer::new(auth_service::AuthRpcs::new(accounts)).max_decoding_message_size(MAX_MESSAGE);
     let health = HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE);
     let mut others = Routes::new(health);
     if reflection {
@@ -133,11 +126,21 @@ pub fn stack(parts: Parts) -> Result<Stack, StackError> {
             .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE))
             .add_service(describe().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE));
     }
-    let refuse: Refuse = |refusal| Status::from(status::Failure(refusal)).into_http();
-    let layer = AuthLayer::new(tokens, revocations, PUBLIC, refuse)?
-        .ending(ENDING)?
+    let descriptors = DescriptorPool::decode(pb::DESCRIPTORS)?;
+    // The handler of WatchRevocations checks the service credential.
+    let public = paths(&descriptors, &[Credential::None, Credential::Service]);
+    let refuse: Refuse = |refusal| Status::from(status::ToStatus(refusal)).into_http();
+    let layer = AuthLayer::new(tokens, revocations, public.chain(PUBLIC_ELSEWHERE.map(str::to_owned)), refuse)?
+        .ending(paths(&descriptors, &[Credential::FormerToken]))?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
-    let described = [REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned);
-    let streams = Arc::new(calls::streams().chain(described).collect());
-    Ok(Stack::new(Handlers { auth, sessions, admin, others: others.prepare(), streams }, &layer, meter))
+    let streams = metering::streams().chain([REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned));
+    let handlers = Handlers { auth, sessions, admin, others: others.prepare(), streams: Arc::new(streams.collect()) };
+    Ok(Stack::new(handlers, &layer, meter))
+}
+
+/// The paths of the RPCs that take one of these credentials.
+fn paths(descriptors: &DescriptorPool, credentials: &[Credential]) -> impl Iterator<Item = String> {
+    let rpcs = descriptors.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let matching = rpcs.filter(|rpc| credentials.contains(&MethodRules::of(rpc).credential()));
+    matching.map(|rpc| format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()))
 }

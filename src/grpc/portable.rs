@@ -1,14 +1,14 @@
-//! `ImportAccounts` and `ExportAccounts`: the two streams of `AdminService`, and the form of an account that both speak.
-//! Apart from the other RPCs because each is a task that reads or writes message after message.
+//! `ImportAccounts` and `ExportAccounts`: the two streams of `AdminService`, and the form of an account that both use.
+//! Separate from the other RPCs because each is a task that reads or writes one message after another.
 
 use prost_types::Timestamp;
 use time::OffsetDateTime;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Status, Streaming};
 
-use super::auth_service::{actor, caller};
-use super::responses::{Sender, respond};
-use super::status::{self, Failure};
+use super::call_context::{actor, call, caller};
+use super::responses::{ResponseSender, respond};
+use super::status::{self, ToStatus};
 use super::{admin_convert, convert};
 use crate::accounts::{Accounts, Actor, Import, Imported, Unreadable};
 use crate::domain::{Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
@@ -16,10 +16,11 @@ use crate::layer::Caller;
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
 
-/// Accounts a response of an export: with the longest of all texts it is a message that an import takes.
-const ACCOUNTS_A_MESSAGE: usize = 25;
+/// The accounts in a response of an export. Even with the longest texts, such a response is a message that an import
+/// accepts.
+const ACCOUNTS_PER_MESSAGE: usize = 25;
 
-/// Who imports or exports. The guard lets them in once; a stream asks again for each of its messages.
+/// The caller that imports or exports. The guard checks it once, and the stream checks it again for each message.
 struct Administrator {
     accounts: Accounts,
     caller: Caller,
@@ -30,106 +31,106 @@ struct Administrator {
 impl Administrator {
     fn of<T>(request: &Request<T>, accounts: &Accounts) -> Result<Self, Status> {
         let (caller, actor) = (caller(request)?.clone(), actor(request)?);
-        Ok(Self { accounts: accounts.clone(), caller, actor, call: convert::call(request) })
+        Ok(Self { accounts: accounts.clone(), caller, actor, call: call(request) })
     }
 
-    /// Refuses once the guard would.
+    /// Fails as soon as the guard would refuse the caller.
     fn require_session(&self) -> Result<(), Status> {
-        Ok(self.accounts.require_session(self.caller.claims()).map_err(Failure)?)
+        Ok(self.accounts.require_session(self.caller.claims()).map_err(ToStatus)?)
     }
 
     async fn import(&self, dry_run: bool) -> Result<Import, Status> {
-        Ok(self.accounts.import(&self.actor, &self.call, dry_run).await.map_err(Failure)?)
+        Ok(self.accounts.import(&self.actor, &self.call, dry_run).await.map_err(ToStatus)?)
     }
 }
 
-/// Stores message after message, and answers each.
+/// Stores one request after another, and answers each.
 pub(super) async fn import(
     accounts: &Accounts,
     request: Request<Streaming<pb::ImportAccountsRequest>>,
 ) -> Result<BoxStream<pb::ImportAccountsResponse>, Status> {
     let by = Administrator::of(&request, accounts)?;
-    // Before the first message, so that who may not is told so at once.
+    // Before the first message, so that a caller without permission is refused at once.
     let mut import = by.import(false).await?;
     Ok(respond(async move |sender| {
-        let result = each(&by, &mut import, request.into_inner(), sender).await;
+        let result = import_requests(&by, &mut import, request.into_inner(), sender).await;
         by.accounts.tell_import(&by.actor, &by.call, &import);
         result
     }))
 }
 
-async fn each(
+async fn import_requests(
     by: &Administrator,
     import: &mut Import,
     mut requests: Streaming<pb::ImportAccountsRequest>,
-    sender: Sender<pb::ImportAccountsResponse>,
+    sender: ResponseSender<pb::ImportAccountsResponse>,
 ) -> Result<(), Status> {
     let mut dry_run: Option<Import> = None;
-    // Nobody pauses here for ever: whatever a request comes through bounds the silence of its sender.
+    // This does not wait for ever: the listener and the JSON APIs limit how long a client may be silent.
     while let Some(request) = requests.message().await.map_err(status::broken_off)? {
-        // Before anything is stored, so that what is stored is answered.
-        let room = sender.room().await?;
-        // Between two messages, the actor may have signed out, or become somebody else.
+        // Before anything is stored, so that everything that is stored is also answered.
+        let permit = sender.permit().await?;
+        // Between two messages, the caller may have signed out or lost its permission.
         by.require_session()?;
-        by.accounts.require_platform_admin(&by.actor, &by.call).await.map_err(Failure)?;
+        by.accounts.require_platform_admin(&by.actor, &by.call).await.map_err(ToStatus)?;
         let import = match (request.dry_run, &mut dry_run) {
             (false, _) => &mut *import,
             (true, Some(import)) => import,
             (true, none) => none.insert(by.import(true).await?),
         };
-        room.send(take(import, request.accounts, by.accounts.now()).await?);
+        permit.send(import_accounts(import, request.accounts, by.accounts.now()).await?);
     }
     Ok(())
 }
 
-/// Sends all accounts, some a message.
+/// Sends all accounts, a few in each response.
 pub(super) async fn export(
     accounts: &Accounts,
     request: &Request<pb::ExportAccountsRequest>,
 ) -> Result<BoxStream<pb::ExportAccountsResponse>, Status> {
     let by = Administrator::of(request, accounts)?;
-    let mut page = by.accounts.export(&by.actor, &by.call).await.map_err(Failure)?;
+    let mut page = by.accounts.export(&by.actor, &by.call).await.map_err(ToStatus)?;
     Ok(respond(async move |sender| {
         loop {
-            let accounts = page.found.chunks(ACCOUNTS_A_MESSAGE).map(|some| pb::ExportAccountsResponse {
+            let accounts = page.found.chunks(ACCOUNTS_PER_MESSAGE).map(|some| pb::ExportAccountsResponse {
                 accounts: some.iter().map(message).collect(),
                 problems: Vec::new(),
             });
-            let problems = page.unreadable.chunks(ACCOUNTS_A_MESSAGE).map(|some| pb::ExportAccountsResponse {
+            let problems = page.unreadable.chunks(ACCOUNTS_PER_MESSAGE).map(|some| pb::ExportAccountsResponse {
                 accounts: Vec::new(),
                 problems: some.iter().map(problem).collect(),
             });
             for response in accounts.chain(problems) {
-                let room = sender.room().await?;
-                // Between two messages, the actor may have signed out.
+                let permit = sender.permit().await?;
+                // Between two messages, the caller may have signed out.
                 by.require_session()?;
-                room.send(response);
+                permit.send(response);
             }
             let Some(last) = page.found.last().filter(|_| !page.is_last) else {
                 return Ok(());
             };
-            page = by.accounts.export_after(&by.actor, &by.call, last.id).await.map_err(Failure)?;
+            page = by.accounts.export_after(&by.actor, &by.call, last.id).await.map_err(ToStatus)?;
         }
     }))
 }
 
-async fn take(
+async fn import_accounts(
     import: &mut Import,
     messages: Vec<pb::PortableAccount>,
     now: OffsetDateTime,
 ) -> Result<pb::ImportAccountsResponse, Status> {
-    let (mut accounts, mut places) = (Vec::with_capacity(messages.len()), Vec::with_capacity(messages.len()));
+    let (mut accounts, mut positions) = (Vec::with_capacity(messages.len()), Vec::with_capacity(messages.len()));
     let mut response = pb::ImportAccountsResponse::default();
     for (index, message) in (0..).zip(&messages) {
         match parse(message, now) {
             Ok(account) => {
-                places.push((index, account.notes.join("; ")));
+                positions.push((index, account.notes.join("; ")));
                 accounts.push(account);
             }
             Err(error) => response.problems.push(pb::ImportProblem { index, description: error.to_string() }),
         }
     }
-    for (imported, (index, notes)) in import.take(accounts).await.map_err(Failure)?.into_iter().zip(places) {
+    for (imported, (index, notes)) in import.take(accounts).await.map_err(ToStatus)?.into_iter().zip(positions) {
         match imported {
             Imported::New => {
                 response.imported_count += 1;
@@ -151,7 +152,7 @@ fn bad(field: &'static str, problem: &'static str) -> DraftError {
     DraftError { field, problem: DraftProblem::Value(problem) }
 }
 
-/// What is no `Timestamp` by protobuf's rules could be sent back to nobody.
+/// Refuses a time that protobuf does not allow in a `Timestamp`, because an export could not send it.
 fn time(timestamp: &Timestamp) -> Result<OffsetDateTime, DraftError> {
     let nanos = u32::try_from(timestamp.nanos).ok().filter(|nanos| *nanos < 1_000_000_000);
     let time = nanos

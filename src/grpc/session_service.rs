@@ -2,35 +2,35 @@
 
 use tonic::{Request, Response, Status};
 
-use super::auth_service::actor;
-use super::status::Failure;
+use super::call_context::{actor, call};
+use super::status::ToStatus;
 use super::watch::{self, Watchers};
 use super::{convert, fields};
 use crate::accounts::Accounts;
 use crate::pb;
 use crate::pb::session_service_server::SessionService;
 
-pub(super) struct Sessions {
+pub(super) struct SessionRpcs {
     accounts: Accounts,
     watchers: Watchers,
 }
 
-impl Sessions {
+impl SessionRpcs {
     pub fn new(accounts: Accounts, watchers: Watchers) -> Self {
         Self { accounts, watchers }
     }
 }
 
 #[tonic::async_trait]
-impl SessionService for Sessions {
-    type WatchRevocationsStream = watch::Responses;
+impl SessionService for SessionRpcs {
+    type WatchRevocationsStream = watch::RevocationStream;
 
     async fn watch_revocations(
         &self,
         request: Request<pb::WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
-        self.watchers.authorise(request.metadata()).map_err(Failure)?;
-        let responses = self.watchers.watch(&self.accounts, &request.get_ref().cursor).await.map_err(Failure)?;
+        self.watchers.authorise(request.metadata()).map_err(ToStatus)?;
+        let responses = self.watchers.watch(&self.accounts, &request.get_ref().cursor).await.map_err(ToStatus)?;
         Ok(Response::new(responses))
     }
 
@@ -40,10 +40,10 @@ impl SessionService for Sessions {
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
         let actor = actor(&request)?;
         let message = request.into_inner();
-        let limit = fields::page_size(message.page_size).map_err(Failure)?;
-        let account_id = fields::optional_id(&message.account_id).map_err(Failure)?;
+        let limit = fields::page_size(message.page_size).map_err(ToStatus)?;
+        let account_id = fields::optional_id(&message.account_id).map_err(ToStatus)?;
         let list =
-            self.accounts.list_sessions(&actor, account_id, limit, &message.page_token).await.map_err(Failure)?;
+            self.accounts.list_sessions(&actor, account_id, limit, &message.page_token).await.map_err(ToStatus)?;
         let sessions = list.sessions.into_iter().map(|stored| convert::session(stored, actor.session_id)).collect();
         Ok(Response::new(pb::ListSessionsResponse { sessions, next_page_token: list.next_page_token }))
     }
@@ -53,9 +53,9 @@ impl SessionService for Sessions {
         request: Request<pb::RevokeSessionRequest>,
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
         let actor = actor(&request)?;
-        let call = convert::call(&request);
-        let session_id = fields::id(&request.into_inner().session_id).map_err(Failure)?;
-        self.accounts.revoke_session(&actor, session_id, call).await.map_err(Failure)?;
+        let call = call(&request);
+        let session_id = fields::id(&request.into_inner().session_id).map_err(ToStatus)?;
+        self.accounts.revoke_session(&actor, session_id, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
 
@@ -64,9 +64,9 @@ impl SessionService for Sessions {
         request: Request<pb::RevokeOtherSessionsRequest>,
     ) -> Result<Response<pb::RevokeOtherSessionsResponse>, Status> {
         let actor = actor(&request)?;
-        let call = convert::call(&request);
-        let account_id = fields::optional_id(&request.into_inner().account_id).map_err(Failure)?;
-        let revoked = self.accounts.revoke_other_sessions(&actor, account_id, call).await.map_err(Failure)?;
+        let call = call(&request);
+        let account_id = fields::optional_id(&request.into_inner().account_id).map_err(ToStatus)?;
+        let revoked = self.accounts.revoke_other_sessions(&actor, account_id, call).await.map_err(ToStatus)?;
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))
     }

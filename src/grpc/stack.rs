@@ -1,6 +1,6 @@
-//! The one stack: what stands between a request and the service that answers it. Separate from `mod`, which says what is
-//! behind it. Written out as two steps instead of one layer upon another: each layer in a box of its own would cost every
-//! call as much as the check of its token.
+//! The one stack of middleware between a request and the service that answers it. Separate from `mod`, which puts the
+//! services together. The stack is two services written out, and not a chain of tower layers, because a boxed future
+//! for each layer would cost every call as much as the check of its token.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -21,11 +21,11 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::{Layer as _, Service};
 
-use super::admin_service::Admin;
-use super::auth_service::Auth;
+use super::admin_service::AdminRpcs;
+use super::auth_service::AuthRpcs;
 use super::closing::Closing;
-use super::session_service::Sessions;
-use super::{calls, deadline, status};
+use super::session_service::SessionRpcs;
+use super::{deadline, metering, status};
 use crate::layer::{self, AuthLayer, Refusal};
 use crate::meter::Meter;
 use crate::pb::admin_service_server::AdminServiceServer;
@@ -37,23 +37,23 @@ use crate::pb::session_service_server::SessionServiceServer;
 pub struct Stack {
     guarded: layer::Auth<Handlers, Refuse>,
     streams: Arc<HashSet<String>>,
-    /// Nobody's, where nothing is measured: then nothing is.
+    /// Counts calls, if metrics are served.
     meter: Option<Arc<Meter>>,
 }
 
-/// How a refusal of the layer becomes an answer.
+/// The function that answers a call which the layer refuses.
 pub(super) type Refuse = fn(Refusal) -> Response<Body>;
 
-type Answer = Result<Response<Body>, Infallible>;
+type CallResult = Result<Response<Body>, Infallible>;
 
-/// The services: our own by name, and whatever else there is.
+/// All services: our own, which are called by name, and those of other crates.
 #[derive(Clone)]
 pub(super) struct Handlers {
-    pub auth: AuthServiceServer<Auth>,
-    pub sessions: SessionServiceServer<Sessions>,
-    pub admin: AdminServiceServer<Admin>,
+    pub auth: AuthServiceServer<AuthRpcs>,
+    pub sessions: SessionServiceServer<SessionRpcs>,
+    pub admin: AdminServiceServer<AdminRpcs>,
     pub others: Routes,
-    /// The paths of what ends when somebody likes, and with its connection.
+    /// The paths of streams, which end with their connection.
     pub streams: Arc<HashSet<String>>,
 }
 
@@ -63,13 +63,13 @@ impl Stack {
         Self { guarded: auth.layer(handlers), streams, meter }
     }
 
-    /// Whether a path is of a stream, which may last for ever.
+    /// Whether the method at this path is a stream, which may last for ever.
     pub fn is_stream(&self, path: &str) -> bool {
         self.streams.contains(path)
     }
 }
 
-/// 1. Panics, outside everything. 2. Authentication.
+/// Step 1 catches panics, outside everything. Step 2 is authentication.
 impl<B> Service<Request<B>> for Stack
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -77,15 +77,15 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Answer>;
+    type Future = BoxFuture<'static, CallResult>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let running = self.meter.as_ref().map(|meter| calls::begin(meter, request.uri().path()));
-        // Whoever sees a panic sees an answer: nothing half-done is looked at again.
+        let running = self.meter.as_ref().map(|meter| metering::begin(meter, request.uri().path()));
+        // Safe to unwind: after a panic only the answer is used, and no state that may be half-changed.
         let called = catch_unwind(AssertUnwindSafe(|| self.guarded.call(request)));
         Box::pin(async move {
             let answer = match called {
@@ -93,14 +93,14 @@ where
                 Err(panic) => panicked(panic),
             };
             if let (Some(running), Ok(answer)) = (running, &answer) {
-                running.answered(calls::code(answer));
+                running.answered(metering::code(answer));
             }
             answer
         })
     }
 }
 
-/// 3. Panics of the handler. 4. The deadline. 5. Blame.
+/// Step 3 catches panics of the handler. Step 4 is the deadline. Step 5 reclassifies unreadable requests.
 impl<B> Service<Request<B>> for Handlers
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -108,7 +108,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Answer>;
+    type Future = BoxFuture<'static, CallResult>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -125,7 +125,7 @@ where
         let answer = async move {
             match timeout_at(deadline.into(), handler).await {
                 Ok(answer) => {
-                    let answer = answer.map(status::blame_whom_it_concerns);
+                    let answer = answer.map(status::reclassify_unreadable);
                     let Some(closing) = closing else { return answer };
                     answer.map(|answer| answer.map(|body| closing.end(body)))
                 }
@@ -137,21 +137,21 @@ where
 }
 
 impl Handlers {
-    fn dispatch<B>(&mut self, request: Request<B>) -> BoxFuture<'static, Answer>
+    fn dispatch<B>(&mut self, request: Request<B>) -> BoxFuture<'static, CallResult>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
         match request.uri().path().split('/').nth(1) {
-            Some(<AuthServiceServer<Auth> as NamedService>::NAME) => self.auth.call(request),
-            Some(<SessionServiceServer<Sessions> as NamedService>::NAME) => self.sessions.call(request),
-            Some(<AdminServiceServer<Admin> as NamedService>::NAME) => self.admin.call(request),
+            Some(<AuthServiceServer<AuthRpcs> as NamedService>::NAME) => self.auth.call(request),
+            Some(<SessionServiceServer<SessionRpcs> as NamedService>::NAME) => self.sessions.call(request),
+            Some(<AdminServiceServer<AdminRpcs> as NamedService>::NAME) => self.admin.call(request),
             _ => Box::pin(self.others.call(request)),
         }
     }
 }
 
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Answer {
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> CallResult {
     let cause = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -1,5 +1,6 @@
-//! Failures become statuses here, and only here is a gRPC code chosen. The status shows the client fixed text, a reason
-//! (`google.rpc.ErrorInfo`) and what to do; the cause is logged, once, and goes no further.
+//! Failures become statuses here and nowhere else. A status shows the client fixed text, a reason
+//! (`google.rpc.ErrorInfo`) with the gRPC code that the proto gives it, and what to do. The cause is logged once and
+//! goes no further.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,30 +10,29 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::responses::Unread;
-use super::watch::CredentialError;
+use super::failures::{CredentialError, UnreadResponse};
 use crate::accounts::{SessionEnd, WatchEnd};
 use crate::domain::{AuthError, Violations};
 use crate::layer::Refusal;
 use crate::pb::{ERROR_DOMAIN, ErrorReason};
 
-/// A failure on its way to becoming a [`Status`].
-pub(super) struct Failure<E>(pub E);
+/// An error that becomes a [`Status`], as in `.map_err(ToStatus)?`.
+pub(super) struct ToStatus<E>(pub E);
 
-impl From<Failure<Refusal>> for Status {
-    fn from(Failure(refusal): Failure<Refusal>) -> Self {
-        let (code, reason) = match refusal {
-            Refusal::TokenMissing => (Code::Unauthenticated, ErrorReason::TokenMissing),
-            Refusal::TokenInvalid | Refusal::TwoTokens => (Code::Unauthenticated, ErrorReason::TokenInvalid),
-            Refusal::TokenExpired => (Code::Unauthenticated, ErrorReason::TokenExpired),
-            Refusal::Unavailable => (Code::Unavailable, ErrorReason::Unavailable),
+impl From<ToStatus<Refusal>> for Status {
+    fn from(ToStatus(refusal): ToStatus<Refusal>) -> Self {
+        let reason = match refusal {
+            Refusal::TokenMissing => ErrorReason::TokenMissing,
+            Refusal::TokenInvalid | Refusal::TwoTokens => ErrorReason::TokenInvalid,
+            Refusal::TokenExpired => ErrorReason::TokenExpired,
+            Refusal::Unavailable => ErrorReason::Unavailable,
         };
-        with_reason(code, reason, &refusal.to_string(), ErrorDetails::new())
+        with_reason(reason, &refusal.to_string(), ErrorDetails::new())
     }
 }
 
-impl From<Failure<CredentialError>> for Status {
-    fn from(Failure(error): Failure<CredentialError>) -> Self {
+impl From<ToStatus<CredentialError>> for Status {
+    fn from(ToStatus(error): ToStatus<CredentialError>) -> Self {
         let reason = match error {
             CredentialError::Missing => ErrorReason::TokenMissing,
             CredentialError::Invalid => {
@@ -40,26 +40,26 @@ impl From<Failure<CredentialError>> for Status {
                 ErrorReason::TokenInvalid
             }
         };
-        with_reason(Code::Unauthenticated, reason, &error.to_string(), ErrorDetails::new())
+        with_reason(reason, &error.to_string(), ErrorDetails::new())
     }
 }
 
-impl From<Failure<WatchEnd>> for Status {
-    fn from(Failure(end): Failure<WatchEnd>) -> Self {
+impl From<ToStatus<WatchEnd>> for Status {
+    fn from(ToStatus(end): ToStatus<WatchEnd>) -> Self {
         let message = end.to_string();
         match end {
-            WatchEnd::Failed(error) => Failure(error).into(),
+            WatchEnd::Failed(error) => ToStatus(error).into(),
             WatchEnd::Behind | WatchEnd::Interrupted | WatchEnd::TooMany | WatchEnd::Stale => {
                 tracing::info!(event = "watch", result = "ended", cause = message);
-                with_reason(Code::Unavailable, ErrorReason::Unavailable, &message, ErrorDetails::new())
+                with_reason(ErrorReason::Unavailable, &message, ErrorDetails::new())
             }
         }
     }
 }
 
-impl From<Failure<SessionEnd>> for Status {
-    fn from(Failure(end): Failure<SessionEnd>) -> Self {
-        Failure(match end {
+impl From<ToStatus<SessionEnd>> for Status {
+    fn from(ToStatus(end): ToStatus<SessionEnd>) -> Self {
+        ToStatus(match end {
             SessionEnd::Revoked => Refusal::TokenInvalid,
             SessionEnd::Expired => Refusal::TokenExpired,
             SessionEnd::Unknown => Refusal::Unavailable,
@@ -68,31 +68,31 @@ impl From<Failure<SessionEnd>> for Status {
     }
 }
 
-impl From<Failure<Unread>> for Status {
-    fn from(Failure(unread): Failure<Unread>) -> Self {
+impl From<ToStatus<UnreadResponse>> for Status {
+    fn from(ToStatus(unread): ToStatus<UnreadResponse>) -> Self {
         let message = unread.to_string();
         tracing::info!(event = "stream", result = "ended", cause = message);
-        with_reason(Code::Unavailable, ErrorReason::Unavailable, &message, ErrorDetails::new())
+        with_reason(ErrorReason::Unavailable, &message, ErrorDetails::new())
     }
 }
 
-impl From<Failure<AuthError>> for Status {
-    fn from(Failure(error): Failure<AuthError>) -> Self {
+impl From<ToStatus<AuthError>> for Status {
+    fn from(ToStatus(error): ToStatus<AuthError>) -> Self {
         let message = error.to_string();
-        let (code, reason) = match error {
+        let reason = match error {
             AuthError::Validation(violations) => return invalid(&violations),
-            AuthError::HandleTaken => (Code::AlreadyExists, ErrorReason::HandleTaken),
-            AuthError::RegistrationClosed => (Code::PermissionDenied, ErrorReason::RegistrationClosed),
-            AuthError::InvalidCredentials => (Code::Unauthenticated, ErrorReason::InvalidCredentials),
-            AuthError::EmailNotVerified => (Code::FailedPrecondition, ErrorReason::EmailNotVerified),
-            AuthError::OneTimeTokenInvalid => (Code::FailedPrecondition, ErrorReason::OneTimeTokenInvalid),
-            AuthError::InsufficientPermissions => (Code::PermissionDenied, ErrorReason::InsufficientPermissions),
-            AuthError::NotFound => (Code::NotFound, ErrorReason::NotFound),
+            AuthError::HandleTaken => ErrorReason::HandleTaken,
+            AuthError::RegistrationClosed => ErrorReason::RegistrationClosed,
+            AuthError::InvalidCredentials => ErrorReason::InvalidCredentials,
+            AuthError::EmailNotVerified => ErrorReason::EmailNotVerified,
+            AuthError::OneTimeTokenInvalid => ErrorReason::OneTimeTokenInvalid,
+            AuthError::InsufficientPermissions => ErrorReason::InsufficientPermissions,
+            AuthError::NotFound => ErrorReason::NotFound,
             AuthError::TooManyAttempts { retry_after } => {
                 let message = format!("too many attempts: try again in {} s", retry_after.as_secs());
                 return exhausted(ErrorReason::TooManyAttempts, &message, retry_after);
             }
-            AuthError::AccountGone => return Failure(Refusal::TokenInvalid).into(),
+            AuthError::AccountGone => return ToStatus(Refusal::TokenInvalid).into(),
             AuthError::Overloaded { retry_after } => {
                 let message = format!("too many sign-ins are waiting: try again in {} s", retry_after.as_secs());
                 return exhausted(ErrorReason::Overloaded, &message, retry_after);
@@ -100,53 +100,53 @@ impl From<Failure<AuthError>> for Status {
             AuthError::OutOfTime => return deadline_exceeded(),
             AuthError::Unavailable(cause) | AuthError::PasswordUnchecked(cause) => {
                 tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "unavailable");
-                (Code::Unavailable, ErrorReason::Unavailable)
+                ErrorReason::Unavailable
             }
             AuthError::Internal(cause) => return internal(cause),
         };
-        with_reason(code, reason, &message, ErrorDetails::new())
+        with_reason(reason, &message, ErrorDetails::new())
     }
 }
 
-/// What a client is told of a defect.
+/// The message of every status that stands for a defect.
 const INTERNAL: &str = "internal error: it has been logged";
 
-/// A defect: fixed text for the client, the cause for the log.
+/// The status of a defect: fixed text for the client, and the cause for the log.
 pub(super) fn internal(cause: Box<dyn Error + Send + Sync>) -> Status {
     tracing::error!(event = "error", cause = cause.as_ref() as &dyn Error, "internal error");
     Status::internal(INTERNAL)
 }
 
-/// Bytes that are no message of the method, or not even framed as one, are the client's mistake; the library answers them
-/// with INTERNAL and a text of its own. Whatever says INTERNAL and is not [`internal`] is that.
-pub(super) fn blame_whom_it_concerns(response: Response<Body>) -> Response<Body> {
+/// Answers VALIDATION where tonic could not read the request. Bytes that are not a message of the method are the
+/// client's mistake, but tonic answers them with INTERNAL and a text of its own, which tells them from [`internal`].
+pub(super) fn reclassify_unreadable(response: Response<Body>) -> Response<Body> {
     match response.extensions().get::<Status>() {
         Some(status) if status.code() == Code::Internal && status.message() != INTERNAL => {
             let text = "the request is not one message of the type that this method takes";
-            with_reason(Code::InvalidArgument, ErrorReason::Validation, text, ErrorDetails::new()).into_http()
+            with_reason(ErrorReason::Validation, text, ErrorDetails::new()).into_http()
         }
         _ => response,
     }
 }
 
-/// The caller's own time limit, or ours, passed.
+/// The caller's own timeout, or the server's, has passed.
 pub(super) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the call ran out of time")
 }
 
-/// A stream of requests that broke off: the library says UNKNOWN of a sender that paused for too long. Of one that is gone it
-/// may say so, too, and then nobody hears it.
+/// The status for a stream of requests that broke off. tonic answers a client that paused for too long with UNKNOWN. It
+/// may also answer so when the client has gone, but then nobody receives the status.
 pub(super) fn broken_off(status: Status) -> Status {
     if status.code() == Code::Unknown { deadline_exceeded() } else { status }
 }
 
-/// What a stream is told whose connection is about to end.
+/// Ends a stream because its connection is about to end.
 pub(super) fn connection_ends() -> Status {
     let text = "this connection is about to end: call again, and go on after the last message";
-    with_reason(Code::Unavailable, ErrorReason::Unavailable, text, ErrorDetails::new())
+    with_reason(ErrorReason::Unavailable, text, ErrorDetails::new())
 }
 
-/// More is under way, or being sent, than there is room for: of a call that has not begun, so it is safe to repeat.
+/// Refuses a call because too many are under way. The call has not begun, so it is safe to repeat.
 pub fn overloaded() -> Status {
     exhausted(ErrorReason::Overloaded, "too many requests are under way: try again in 1 s", Duration::from_secs(1))
 }
@@ -157,17 +157,17 @@ fn invalid(violations: &Violations) -> Status {
         details.add_bad_request_violation(violation.field, violation.description);
     }
     let all: Vec<_> = violations.iter().map(|bad| format!("{} {}", bad.field, bad.description)).collect();
-    with_reason(Code::InvalidArgument, ErrorReason::Validation, &all.join("; "), details)
+    with_reason(ErrorReason::Validation, &all.join("; "), details)
 }
 
-/// Logged by whoever counts them: a storm has thousands a second.
+/// Does not log: a storm of calls has thousands of these a second, and the code that counts them logs a summary.
 fn exhausted(reason: ErrorReason, message: &str, retry_after: Duration) -> Status {
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(retry_after));
-    with_reason(Code::ResourceExhausted, reason, message, details)
+    with_reason(reason, message, details)
 }
 
-fn with_reason(code: Code, reason: ErrorReason, message: &str, mut details: ErrorDetails) -> Status {
+fn with_reason(reason: ErrorReason, message: &str, mut details: ErrorDetails) -> Status {
     details.set_error_info(reason.as_reason(), ERROR_DOMAIN, std::collections::HashMap::new());
-    Status::with_error_details(code, message, details)
+    Status::with_error_details(reason.code(), message, details)
 }

@@ -2,8 +2,8 @@
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-/// The header of the username API and of every answer: `token: <jwt>`.
-pub(super) const TOKEN: HeaderName = HeaderName::from_static("token");
+/// The header that carries a token: of requests as one of two carriers, and of every answer with a fresh token.
+pub const TOKEN: HeaderName = HeaderName::from_static("token");
 
 /// What one carrier, or all of them together, presented.
 #[derive(Debug, PartialEq, Eq)]

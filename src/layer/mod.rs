@@ -67,7 +67,7 @@ mod service;
 mod warning;
 
 pub use caller::{Caller, FormerCaller};
-pub use credential::{Credential, read as read_credential};
+pub use credential::{Credential, TOKEN, read as read_credential};
 pub use future::ResponseFuture;
 pub use guard::Refusal;
 pub use layer::{AuthLayer, InvalidPath};

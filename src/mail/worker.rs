@@ -102,7 +102,7 @@ async fn run(post: Arc<Post>, public: Arc<PublicUrl>, stop: Stop) {
                     }
                 }
                 // Looked at again in a moment; when the database is away, others say so.
-                Err(error) => tracing::debug!(event = "mail", result = "not looked at", cause = cause(&error)),
+                Err(error) => tracing::debug!(event = "mail", result = "not looked at", cause = error.cause()),
             }
         }
         tokio::select! {
@@ -130,13 +130,13 @@ async fn one(post: &Post, public: &PublicUrl, mail: ClaimedMail) {
             MailFate::Postponed { until: post.clock.now() + wait, cause }
         }
         Err(Setback::Store(error)) => {
-            tracing::warn!(event = "mail", result = "put off", kind, mail = %id, attempt, cause = cause(&error));
+            tracing::warn!(event = "mail", result = "put off", kind, mail = %id, attempt, cause = error.cause());
             return;
         }
     };
     if let Err(error) = post.store.settle_mail(&mail, &fate, post.clock.now()).await {
         // It is sent again when the lease is over.
-        tracing::warn!(event = "mail", result = "not settled", kind, mail = %id, attempt, cause = cause(&error));
+        tracing::warn!(event = "mail", result = "not settled", kind, mail = %id, attempt, cause = error.cause());
     } else if let MailFate::Dead { .. } = fate {
         give_up(post, &mail).await;
     }
@@ -148,7 +148,7 @@ async fn give_up(post: &Post, mail: &ClaimedMail) {
     let note = Note::from(Action::MailDead, "given up", Origin::Server).on(account).with(Detail::Mail(mail.id));
     let event = AuditEvent { id: Uuid::now_v7(), at: post.clock.now(), note };
     if let Err(error) = post.store.append_events(&[event]).await {
-        tracing::warn!(event = "audit", result = "lost", events = 1, cause = cause(&error));
+        tracing::warn!(event = "audit", result = "lost", events = 1, cause = error.cause());
     }
 }
 
@@ -222,10 +222,6 @@ fn without(text: &str, hidden: [&str; 2]) -> String {
         }
     }
     text.chars().take(MAX_CAUSE_CHARS).collect()
-}
-
-fn cause(error: &StoreError) -> &(dyn std::error::Error + 'static) {
-    std::error::Error::source(error).unwrap_or(error)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! How messages become bytes: as the library does it, with less room to begin with. Its buffers of 8 KiB are taken from the
-//! allocator twice a call, four times where a JSON API is in between, and our messages have a few hundred bytes.
+//! How messages become bytes: as tonic does it, with smaller buffers. The buffers of 8 KiB that tonic begins with are
+//! allocated twice a call, or four times if a JSON API is in between, and our messages have a few hundred bytes.
 
 use std::marker::PhantomData;
 
@@ -7,13 +7,13 @@ use prost::Message;
 use tonic::codec::{BufferSettings, Codec};
 use tonic_prost::ProstCodec;
 
-/// Room for a message of ours; more is taken when it needs more.
+/// The buffer that a message begins with, which holds most of ours. It grows when a message is larger.
 const USUAL_BYTES: usize = 512;
 
-/// When what was encoded is handed on before the next message of a stream: the library's own figure.
+/// A stream hands on what it has encoded once it is this large: tonic's own figure.
 const YIELD_BYTES: usize = 32 * 1_024;
 
-/// What every call begins with.
+/// The settings that every call begins with.
 pub fn small() -> BufferSettings {
     BufferSettings::new(USUAL_BYTES, YIELD_BYTES)
 }

@@ -18,6 +18,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 use tower::Service;
 
+pub(super) use crate::layer::TOKEN;
 use crate::pb::ErrorReason;
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::auth_service_client::AuthServiceClient;
@@ -61,9 +62,6 @@ pub(super) type Client = AuthServiceClient<Rpc>;
 
 /// The same, of what administrators call.
 pub(super) type Admins = AdminServiceClient<Rpc>;
-
-/// One of the two carriers of a token, and the one that a fresh one comes back in.
-pub(super) const TOKEN: HeaderName = HeaderName::from_static("token");
 
 /// What a client sends along with a sign-in of an earlier one, and the header that it is answered in.
 pub(super) const DEVICE: HeaderName = HeaderName::from_static("device");

@@ -23,12 +23,13 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::edge::Answer;
 use crate::config::{AllowedOrigin, CorsSettings, RequestHeader};
+use crate::layer::TOKEN;
 
 /// What every page may send: the APIs read it.
 const OURS: [HeaderName; 7] = [
     CONTENT_TYPE,
     AUTHORIZATION,
-    HeaderName::from_static("token"),
+    TOKEN,
     HeaderName::from_static("device"),
     HeaderName::from_static("x-grpc-web"),
     HeaderName::from_static("x-user-agent"),
@@ -110,7 +111,7 @@ impl Cors {
         if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             hide(headers);
         } else if !is_preflight {
-            let exposed = if headers.contains_key("token") { EXPOSED_WITH_TOKEN } else { EXPOSED };
+            let exposed = if headers.contains_key(TOKEN) { EXPOSED_WITH_TOKEN } else { EXPOSED };
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
         answer.map(Either::Right)

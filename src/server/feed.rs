@@ -79,7 +79,7 @@ impl Feed {
                 serving = read.is_ok();
                 match read {
                     Ok(()) => tracing::info!(event = "database", result = "back"),
-                    Err(error) => tracing::error!(event = "database", result = "away", cause = cause(&error)),
+                    Err(error) => tracing::error!(event = "database", result = "away", cause = error.cause()),
                 }
                 self.health.set_reachable(serving).await;
             }
@@ -164,7 +164,7 @@ impl Feed {
                 store.purge_attempts(idle_since, schedule::MOST).await
             };
             if let Err(error) = purged.await {
-                tracing::warn!(event = "sweep", result = "put off", cause = cause(&error));
+                tracing::warn!(event = "sweep", result = "put off", cause = error.cause());
             }
         });
     }
@@ -178,8 +178,4 @@ async fn ask<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result
 
 fn entry(stored: &StoredRevocation) -> Entry {
     Entry { revocation: stored.revocation, until: stored.until }
-}
-
-fn cause(error: &StoreError) -> &(dyn std::error::Error + 'static) {
-    std::error::Error::source(error).unwrap_or(error)
 }

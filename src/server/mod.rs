@@ -269,7 +269,7 @@ impl App {
         )
         .await?;
         let calls = settings.metrics_addr.map(|_| Arc::new(grpc::meter()));
-        let stack = grpc::stack(grpc::Parts {
+        let stack = grpc::stack(grpc::StackParts {
             accounts,
             tokens,
             revocations: Arc::clone(&revocations),

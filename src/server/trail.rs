@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::accounts::Audit;
 use crate::revocations::Revocations;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// How late an event may be written. A crash loses as much.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -85,15 +85,11 @@ async fn write(store: &dyn Store, audit: &Audit) -> bool {
         }
         if let Err(error) = store.append_events(&batch).await {
             // Kept, and written with the next batch.
-            tracing::warn!(event = "audit", result = "put off", cause = cause(&error));
+            tracing::warn!(event = "audit", result = "put off", cause = error.cause());
             return false;
         }
         audit.written(batch.len());
     }
-}
-
-fn cause(error: &StoreError) -> &(dyn std::error::Error + 'static) {
-    std::error::Error::source(error).unwrap_or(error)
 }
 
 /// By a clock that is off nothing is old.
@@ -105,7 +101,7 @@ async fn purge(store: Arc<dyn Store>, revocations: Arc<Revocations>, retention: 
                 Ok(purged) if purged == u64::from(PURGED_AT_ONCE) => {}
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::warn!(event = "audit", result = "not purged", cause = cause(&error));
+                    tracing::warn!(event = "audit", result = "not purged", cause = error.cause());
                     break;
                 }
             }

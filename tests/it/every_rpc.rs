@@ -1,11 +1,14 @@
 //! The guard, proved from the schema: every RPC that the descriptors know, and what they do not know, is called without
-//! a good token. A new RPC is guarded until someone says otherwise *here*.
+//! a good token, and must answer as its `method_rules` say.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use countersign::pb;
+use countersign::pb::MethodRules;
+use countersign::pb::method_rules::Credential;
 use http::Response;
 use http::header::HeaderMap;
-use prost::Message as _;
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_reflect::{DescriptorPool, MethodDescriptor};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
@@ -13,28 +16,7 @@ use tower::ServiceExt as _;
 use crate::support::{SECRET, TestApp};
 use crate::{forge, wire};
 
-/// What anyone may call.
-pub const PUBLIC: [&str; 11] = [
-    "/countersign.v1.AuthService/AcceptInvitation",
-    "/countersign.v1.AuthService/Login",
-    "/countersign.v1.AuthService/Register",
-    "/countersign.v1.AuthService/RequestPasswordReset",
-    "/countersign.v1.AuthService/ResendVerification",
-    "/countersign.v1.AuthService/ResetPassword",
-    "/countersign.v1.AuthService/VerifyEmail",
-    "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
-    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-];
-
-/// Asks for a service credential: no token is one, and what it says of a token is always the same.
-pub const WATCH: &str = "/countersign.v1.SessionService/WatchRevocations";
-
-/// Ends sessions: a token that has expired or whose session has ended is good enough for that.
-const ENDING: &str = "/countersign.v1.AuthService/Logout";
-
-/// Guarded although no descriptor knows them; among them, public ones written in other ways.
+/// Paths that are guarded although no descriptor knows them. Among them are public ones in other spellings.
 const UNKNOWN: [&str; 15] = [
     "/countersign.v1.AuthService/NoSuchMethod",
     "/countersign.v1.NoSuchService/Login",
@@ -55,7 +37,7 @@ const UNKNOWN: [&str; 15] = [
 ];
 
 #[tokio::test]
-async fn every_rpc_but_the_public_ones_refuses_whoever_has_no_good_token() {
+async fn every_rpc_but_the_public_ones_refuses_a_caller_without_a_good_token() {
     let app = TestApp::start().await;
     let revoked = app.sign_in_username("revoked").await;
     assert_eq!(wire::call(&app, wire::LOGOUT, &[("token", &revoked)], &[]).await.code(), Code::Ok);
@@ -72,25 +54,30 @@ async fn every_rpc_but_the_public_ones_refuses_whoever_has_no_good_token() {
         ("expired", &[("token", &expired)], "TOKEN_EXPIRED"),
         ("revoked", &[("token", &revoked)], "TOKEN_INVALID"),
     ];
-    let paths: Vec<_> = methods().into_iter().chain(UNKNOWN.map(String::from)).collect();
-    assert!(paths.iter().filter(|path| path.starts_with("/countersign.v1.AuthService/")).count() >= 4);
-    for path in &paths {
+    let unknown = UNKNOWN.map(|path| (path.to_owned(), Credential::Unspecified));
+    let paths: Vec<_> = served().into_iter().chain(unknown).collect();
+    for wanted in [Credential::Unspecified, Credential::None, Credential::FormerToken, Credential::Service] {
+        assert!(paths.iter().any(|&(_, credential)| credential == wanted), "{wanted:?}");
+    }
+    for (path, credential) in &paths {
         for (name, headers, reason) in credentials {
             let response = head(&app, path, headers).await;
             assert_eq!(response.headers().get("token"), None, "{path} with {name}");
             let status = status(response.headers());
-            if PUBLIC.contains(&path.as_str()) {
+            if *credential == Credential::None {
                 assert_ne!(status.map(|status| status.code()), Some(Code::Unauthenticated), "{path} with {name}");
                 continue;
             }
-            if path == ENDING && ["expired", "revoked"].contains(&name) {
+            if *credential == Credential::FormerToken && ["expired", "revoked"].contains(&name) {
                 assert_eq!(status.map(|status| status.code()), None, "{path} with {name}");
                 continue;
             }
             let status = status.unwrap_or_else(|| panic!("{path} with {name} was let in"));
             assert_eq!(status.code(), Code::Unauthenticated, "{path} with {name}");
             let info = status.get_details_error_info().unwrap();
-            let reason = if path == WATCH && name == "expired" { "TOKEN_INVALID" } else { reason };
+            // A token is not a service credential, whether it has expired or not.
+            let is_service = *credential == Credential::Service;
+            let reason = if is_service && name == "expired" { "TOKEN_INVALID" } else { reason };
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, pb::ERROR_DOMAIN), "{path} with {name}");
         }
     }
@@ -99,10 +86,8 @@ async fn every_rpc_but_the_public_ones_refuses_whoever_has_no_good_token() {
 #[tokio::test]
 async fn the_public_ones_are_all_there() {
     let app = TestApp::start().await;
-    let known = methods();
-    for path in PUBLIC {
-        assert!(known.iter().any(|method| method == path), "{path} is public and in no descriptor");
-        let status = status(head(&app, path, &[]).await.headers());
+    for (path, _) in served().into_iter().filter(|&(_, credential)| credential == Credential::None) {
+        let status = status(head(&app, &path, &[]).await.headers());
         assert_ne!(status.map(|status| status.code()), Some(Code::Unimplemented), "{path}");
     }
 }
@@ -123,57 +108,64 @@ async fn what_does_not_exist_is_unimplemented_for_a_caller_and_the_answer_carrie
 }
 
 #[test]
-fn every_rpc_says_whether_it_needs_a_token_and_lists_its_reasons() {
-    for file in files(pb::DESCRIPTORS, "countersign.v1") {
-        let locations = &file.source_code_info.as_ref().expect("source info").location;
-        for (service_index, service) in (0..).zip(&file.service) {
-            for (index, method) in (0..).zip(&service.method) {
-                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                // Field 6 of a file is its services, field 2 of a service its methods.
-                let location = locations.iter().find(|location| location.path == [6, service_index, 2, index]);
-                let comment = location.map(|location| location.leading_comments()).unwrap_or_default();
-                let needs = match path.as_str() {
-                    WATCH => "Needs a service credential",
-                    public if PUBLIC.contains(&public) => "Needs no token",
-                    _ => "Needs a token",
-                };
-                assert!(comment.contains(needs), "the comment of {path} must say {needs:?}");
-                let reasons = comment.split_once("Reasons:").unwrap_or_else(|| panic!("{path} lists no reasons")).1;
-                let named: Vec<_> = reasons.split('`').skip(1).step_by(2).collect();
-                assert!(!named.is_empty(), "{path}");
-                for reason in named {
-                    let known = pb::ErrorReason::from_reason(reason) != pb::ErrorReason::Unspecified;
-                    assert!(known, "{path}: {reason} is no reason");
-                }
-            }
+fn every_reason_that_the_rules_of_an_rpc_name_is_one_and_is_named_once() {
+    for rpc in rpcs(pb::DESCRIPTORS) {
+        let rules = MethodRules::of(&rpc);
+        let named: Vec<_> = rules.reasons.iter().map(|&number| pb::ErrorReason::try_from(number)).collect();
+        assert!(
+            named.iter().all(|reason| reason.is_ok_and(|reason| reason != pb::ErrorReason::Unspecified)),
+            "{rpc:?}"
+        );
+        let all = rules.all_reasons();
+        let distinct: BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{}: {all:?}", rpc.full_name());
+    }
+}
+
+#[test]
+fn the_comment_of_an_rpc_says_no_token_is_needed_if_and_only_if_its_rules_do() {
+    for rpc in rpcs(pb::DESCRIPTORS) {
+        let comment = comment(&rpc);
+        let credential = MethodRules::of(&rpc).credential();
+        let sentences = [("Needs no token", Credential::None), ("Needs a service credential", Credential::Service)];
+        for (sentence, wanted) in sentences {
+            assert_eq!(comment.contains(sentence), credential == wanted, "{}: {sentence:?}", rpc.full_name());
         }
     }
 }
 
-/// The full paths of every method of every service that is served.
-fn methods() -> Vec<String> {
-    let sets = [
-        files(pb::DESCRIPTORS, "countersign.v1"),
-        files(tonic_health::pb::FILE_DESCRIPTOR_SET, "grpc.health.v1"),
-        files(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET, "grpc.reflection.v1"),
-        files(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET, "grpc.reflection.v1alpha"),
+/// The path of every method of every service that is served, and the credential that it needs.
+fn served() -> BTreeMap<String, Credential> {
+    let ours = rpcs(pb::DESCRIPTORS).into_iter().map(|rpc| (path(&rpc), MethodRules::of(&rpc).credential()));
+    let others = [
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ];
-    let mut methods = Vec::new();
-    for file in sets.iter().flatten() {
-        for service in &file.service {
-            for method in &service.method {
-                methods.push(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
-            }
-        }
-    }
-    methods
+    // These have no rules of ours, and anybody may call them.
+    let others = others.into_iter().flat_map(rpcs).map(|rpc| (path(&rpc), Credential::None));
+    ours.chain(others).collect()
 }
 
-fn files(descriptors: &[u8], package: &str) -> Vec<FileDescriptorProto> {
-    let set = FileDescriptorSet::decode(descriptors).unwrap();
-    let files: Vec<_> = set.file.into_iter().filter(|file| file.package() == package).collect();
-    assert!(!files.is_empty(), "{package}");
-    files
+pub fn rpcs(descriptors: &[u8]) -> Vec<MethodDescriptor> {
+    let pool = DescriptorPool::decode(descriptors).unwrap();
+    let rpcs: Vec<_> = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+    assert!(!rpcs.is_empty());
+    rpcs
+}
+
+fn path(rpc: &MethodDescriptor) -> String {
+    format!("/{}/{}", rpc.parent_service().full_name(), rpc.name())
+}
+
+/// The comment in front of an RPC.
+pub fn comment(rpc: &MethodDescriptor) -> String {
+    let file = rpc.parent_file().file_descriptor_proto().clone();
+    let locations = file.source_code_info.unwrap().location;
+    let location = locations.iter().find(|location| location.path == rpc.path()).unwrap();
+    let lines: Vec<_> =
+        location.leading_comments().lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    lines.join("\n")
 }
 
 /// The beginning of an answer, which may be a stream without end.

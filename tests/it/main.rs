@@ -52,6 +52,7 @@ mod refresh;
 mod replicas;
 mod rest;
 mod rest_rules;
+mod secrets;
 mod session_clients;
 mod session_revocation;
 mod session_service;

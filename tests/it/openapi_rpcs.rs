@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use countersign::pb;
+use countersign::pb::MethodRules;
+use countersign::pb::method_rules::Credential;
 use countersign::rest::{Rpc, Transcoder};
-use prost_reflect::{DescriptorPool, MethodDescriptor};
-use serde_json::{Value, json};
+use prost_reflect::MethodDescriptor;
+use serde_json::json;
 
-use crate::every_rpc::{PUBLIC, WATCH};
+use crate::every_rpc::{comment, rpcs};
 use crate::openapi::{document, operations};
 use crate::support::TestApp;
 
@@ -18,7 +20,7 @@ async fn every_annotated_rpc_is_in_the_document_and_no_other() {
         .into_iter()
         .filter_map(|(name, operation)| Some((name, operation["x-grpc-method"].as_str()?.to_owned())))
         .collect();
-    let annotated = methods().into_iter().flat_map(|method| {
+    let annotated = rpcs(pb::DESCRIPTORS).into_iter().flat_map(|method| {
         let name = format!("{}/{}", method.parent_service().full_name(), method.name());
         bindings(&method).into_iter().map(move |binding| (binding, name.clone()))
     });
@@ -27,24 +29,32 @@ async fn every_annotated_rpc_is_in_the_document_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_an_rpc_needs_and_how_it_fails_is_what_its_comment_says() {
+async fn what_an_rpc_needs_and_how_it_fails_is_what_its_rules_say() {
     let document = document(&TestApp::start().await).await;
     for (name, operation) in operations(&document) {
         let Some(method) = operation["x-grpc-method"].as_str() else { continue };
-        let path = format!("/{method}");
-        assert_eq!(operation["description"], comment(method), "{name}");
-        let security = match path.as_str() {
-            WATCH => json!([{ "serviceCredential": [] }]),
-            public if PUBLIC.contains(&public) => json!([]),
-            _ => json!([{ "token": [] }, { "bearer": [] }]),
+        let full_name = method.replace('/', ".");
+        let rpc = rpcs(pb::DESCRIPTORS).into_iter().find(|rpc| rpc.full_name() == full_name).unwrap();
+        let rules = MethodRules::of(&rpc);
+        assert_eq!(operation["description"], comment(&rpc), "{name}");
+        let security = match rules.credential() {
+            Credential::Service => json!([{ "serviceCredential": [] }]),
+            Credential::None => json!([]),
+            Credential::Unspecified | Credential::FormerToken => json!([{ "token": [] }, { "bearer": [] }]),
         };
         assert_eq!(operation["security"], security, "{name}");
-        for reason in comment(method).split_once("Reasons:").unwrap().1.split('`').skip(1).step_by(2) {
-            let told = |response: &Value| response["description"].as_str().unwrap().contains(&format!("`{reason}`: "));
-            assert!(operation["responses"].as_object().unwrap().values().any(told), "{name}: {reason}");
+        let told = |reason: &pb::ErrorReason| {
+            let line = format!("`{}`: ", reason.as_reason());
+            let mut responses = operation["responses"].as_object().unwrap().values();
+            responses.any(|response| response["description"].as_str().unwrap().contains(&line))
+        };
+        let possible = rules.all_reasons();
+        for number in 1..=14 {
+            let reason = pb::ErrorReason::try_from(number).unwrap();
+            assert_eq!(told(&reason), possible.contains(&reason), "{name}: {reason:?}");
         }
         let has_login = operation["responses"].get("401").is_some();
-        assert_eq!(has_login, security != json!([]) || path.ends_with("/Login"), "{name}");
+        assert_eq!(has_login, security != json!([]) || method.ends_with("/Login"), "{name}");
     }
 }
 
@@ -71,7 +81,7 @@ fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
     let put = &all["POST /v1/shelves/{shelf}/books"];
     let body = &put["requestBody"]["content"]["application/json"]["schema"];
     assert_eq!(body["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["book", "kinds", "page", "when"]);
-    assert_eq!(put["security"], json!([{ "token": [] }, { "bearer": [] }]), "unless the comment says otherwise");
+    assert_eq!(put["security"], json!([{ "token": [] }, { "bearer": [] }]), "unless its rules say otherwise");
     assert_eq!(
         document["components"]["schemas"]["Book"]["properties"]["parts"]["items"]["$ref"],
         "#/components/schemas/Book"
@@ -85,6 +95,7 @@ fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
 const SHELVES: &str = r#"
     syntax = "proto3";
     package library.v1;
+    import "countersign/v1/method_rules.proto";
     import "google/api/annotations.proto";
     import "google/protobuf/timestamp.proto";
     // Books.
@@ -94,6 +105,7 @@ const SHELVES: &str = r#"
       // Needs no token.
       rpc FindBook(FindBookRequest) returns (Book) {
         option (google.api.http) = {get: "/v1/shelves/{shelf}/books/{book}"};
+        option (countersign.v1.method_rules) = {credential: CREDENTIAL_NONE};
       }
       // Puts one there.
       rpc PutBook(FindBookRequest) returns (Book) {
@@ -132,23 +144,6 @@ fn compile(text: &str) -> Vec<u8> {
 
 fn nobody() -> Rpc {
     Rpc::new(|_| Box::pin(async { unreachable!("nothing is called") }))
-}
-
-fn methods() -> Vec<MethodDescriptor> {
-    let pool = DescriptorPool::decode(pb::DESCRIPTORS).unwrap();
-    pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
-}
-
-fn comment(method: &str) -> String {
-    let (service, name) = method.split_once('/').unwrap();
-    let is_it = |method: &MethodDescriptor| method.name() == name && method.parent_service().full_name() == service;
-    let method = methods().into_iter().find(is_it).unwrap();
-    let file = method.parent_file().file_descriptor_proto().clone();
-    let locations = file.source_code_info.unwrap().location;
-    let location = locations.iter().find(|location| location.path == method.path()).unwrap();
-    let lines: Vec<_> =
-        location.leading_comments().lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-    lines.join("\n")
 }
 
 /// `GET /v1/me`, read off the annotation by its text form.

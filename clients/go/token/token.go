@@ -1,17 +1,18 @@
-// Package token keeps a client of Countersign signed in: it sends the newest token with every call and keeps the fresh
-// one that every answer brings. It is this one file, to be copied; it needs no generated code.
+// Package token keeps a client of Countersign signed in. It sends the newest token with every call, and keeps the fresh
+// token of every answer. Copy this file; it needs no generated code.
 //
 //	keeper := token.NewKeeper(saved, func(token string) { … })
 //	conn, err := grpc.NewClient(address, …, grpc.WithChainUnaryInterceptor(keeper.Intercept))
 //	…
 //	keeper.Set(login.GetToken()) // after Login, or the Register of a username
 //
-// Every call that takes a token is unary; streams (WatchRevocations, with its own credential) pass untouched.
+// Only unary calls are given a token. Streams are left alone: WatchRevocations takes a credential of its own, and the
+// streams of AdminService must be given a token by their caller.
 //
-// A Keeper is one signed-in user and safe for concurrent use. Calls that overlap may store their tokens in any order:
-// each is good until it expires, so the last to arrive is kept. What must not happen is that an answer from a session
-// that is over puts its token in the place of a newer session's, or of none: each call remembers the session that it
-// began in, and Set begins another.
+// A Keeper stands for one signed-in user and is safe for concurrent use. Calls that overlap may store their tokens in any
+// order: each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an earlier session
+// must not replace the token of a newer one, or bring a token back after a logout. So each call remembers the session
+// that it began in, and Set begins a new session.
 package token
 
 import (
@@ -36,9 +37,9 @@ type Keeper struct {
 
 // NewKeeper returns a Keeper that begins with the token saved by an earlier run, or "".
 //
-// Whenever the token changes, changed is told the new one, to be saved; or "" when there is none any more: the user
-// logged out, or the server refused it (UNAUTHENTICATED) and the user must log in again. It is told one change at a
-// time, in their order, so it must neither take long nor call the Keeper. It may be nil.
+// Whenever the token changes, changed is called with the new token, to save it. It is called with "" when the user has
+// logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It is called with one
+// change after another, in order, so it must neither take long nor call the Keeper. It may be nil.
 func NewKeeper(saved string, changed func(token string)) *Keeper {
 	if changed == nil {
 		changed = func(string) {}
@@ -46,14 +47,14 @@ func NewKeeper(saved string, changed func(token string)) *Keeper {
 	return &Keeper{token: saved, changed: changed}
 }
 
-// Token returns the newest token, "" when there is none.
+// Token returns the newest token, or "" if there is none.
 func (k *Keeper) Token() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.token
 }
 
-// Set begins another session with its first token, or ends the present one with "".
+// Set begins a new session with its first token, or ends the present one with "".
 func (k *Keeper) Set(token string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -61,9 +62,9 @@ func (k *Keeper) Set(token string) {
 	k.store(token)
 }
 
-// Intercept is a grpc.UnaryClientInterceptor. Its place is on connections to services that accept these tokens, and on
-// no other: it would send the token there, too. A call that brings a credential of its own is left alone, because two
-// different ones are refused. (Credentials given as grpc.PerRPCCredentials are not seen here: do not combine them.)
+// Intercept is a grpc.UnaryClientInterceptor. Use it only on connections to services that accept these tokens, because it
+// sends the token to every service. A call that has a credential of its own is left alone, because a call with two
+// different credentials is refused. Intercept does not see grpc.PerRPCCredentials, so do not combine it with them.
 func (k *Keeper) Intercept(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	own, _ := metadata.FromOutgoingContext(ctx)
@@ -85,7 +86,7 @@ func (k *Keeper) Intercept(ctx context.Context, method string, req, reply any, c
 	if session != k.session {
 		return err
 	}
-	// A failure is answered by headers alone, which gRPC calls trailers.
+	// A failed call has its metadata in the trailers: its answer has headers only, and gRPC calls those trailers.
 	fresh := append(header.Get("token"), trailer.Get("token")...)
 	switch {
 	case len(fresh) > 0:
@@ -93,7 +94,7 @@ func (k *Keeper) Intercept(ctx context.Context, method string, req, reply any, c
 	case err == nil && method == "/countersign.v1.AuthService/Logout":
 		k.session++
 		k.store("")
-	// Only if nothing fresher came meanwhile: that one may be good when this one had expired.
+	// Only if no other call has brought a fresher token meanwhile, which may be valid.
 	case status.Code(err) == codes.Unauthenticated && sent == k.token:
 		k.session++
 		k.store("")
@@ -101,7 +102,7 @@ func (k *Keeper) Intercept(ctx context.Context, method string, req, reply any, c
 	return err
 }
 
-// store is called with the lock held: changes are told in the order in which they are made.
+// store must be called with the lock held, so that changed is called in the order of the changes.
 func (k *Keeper) store(token string) {
 	if token != k.token {
 		k.token = token
@@ -109,7 +110,7 @@ func (k *Keeper) store(token string) {
 	}
 }
 
-// takesToken tells whether a method reads a token. The others would ignore one, but nothing should be sent it in vain.
+// takesToken reports whether a method is sent the token. The other methods would ignore it.
 func takesToken(method string) bool {
 	switch method {
 	case "/countersign.v1.AuthService/Register", "/countersign.v1.AuthService/Login":

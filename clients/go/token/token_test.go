@@ -16,7 +16,7 @@ const (
 	logout = "/countersign.v1.AuthService/Logout"
 )
 
-// What the example cannot arrange with a real server: that something happens while an answer is on its way.
+// Tests what the example cannot arrange with a real server: that something happens before an answer arrives.
 func TestKeeper(t *testing.T) {
 	unauthenticated := status.Error(codes.Unauthenticated, "")
 	for _, test := range []struct {
@@ -75,7 +75,7 @@ func TestKeeper(t *testing.T) {
 	}
 }
 
-// answer is a whole call that brings a fresh token.
+// answer makes a whole call, and its answer has a fresh token.
 func answer(k *Keeper, fresh string) {
 	_ = k.Intercept(context.Background(), me, nil, nil, nil,
 		func(_ context.Context, _ string, _, _ any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {
@@ -84,7 +84,7 @@ func answer(k *Keeper, fresh string) {
 		})
 }
 
-// reply puts a fresh token where grpc puts it: with a failure, all metadata are trailers.
+// reply puts a fresh token where grpc puts it: all metadata of a failed call are trailers.
 func reply(fresh string, failed bool, opts []grpc.CallOption) {
 	if fresh == "" {
 		return

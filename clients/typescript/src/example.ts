@@ -1,8 +1,8 @@
 /**
  * The life of a sign-in, over gRPC from Node: `COUNTERSIGN_URL=http://127.0.0.1:3008 node build/example.js`.
  *
- * It shows that a session outlives its tokens, so it waits for two lifetimes of one: start the server with
- * `ALLOW_REGISTRATION=true USERNAME_TOKEN_LIFETIME=2s`. Each step says what held; one that does not ends the process.
+ * It shows that a session outlives its tokens, so it waits for two lifetimes of a token. Start the server with
+ * `ALLOW_REGISTRATION=true USERNAME_TOKEN_LIFETIME=2s`. Each step prints its result; a step with another result ends the process.
  */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,7 +23,7 @@ const auth = createClient(AuthService, transport);
 const sessions = createClient(SessionService, transport);
 
 const stored = () => storage.getItem("countersign.token");
-/** A call with this token and no other; its answer is stored nowhere. */
+/** Makes a call with this token only, and stores nothing. */
 const meWith = (token: string) => auth.me({}, { headers: { token } });
 
 const username = `ts-${Date.now().toString(36)}`;
@@ -51,7 +51,7 @@ assert.equal(stored(), first);
 assert.ok(expiresIn <= 5, `tokens live for ${expiresIn} s: set USERNAME_TOKEN_LIFETIME=2s on the server for this example`);
 held(`logged in, with a token for ${expiresIn} s`);
 
-// More than the token's lifetime, but never a lifetime between two calls.
+// Longer than the token's lifetime, but with less than a lifetime between two calls.
 const lifetime = expiresIn * 1000;
 for (const end = Date.now() + lifetime * 1.2; Date.now() < end; await sleep(lifetime / 8)) {
   assert.equal((await auth.me({})).account?.id, account?.id);
@@ -92,7 +92,7 @@ async function failure(call: Promise<unknown>): Promise<ConnectError> {
   assert.fail("the call succeeded");
 }
 
-/** One of `ErrorReason`, without its prefix; a failure that is nobody's fault but the server's has none. */
+/** The reason of an error, a value of `ErrorReason` without its prefix. A defect of the server has no reason. */
 function reason(error: ConnectError): string | undefined {
   return error.findDetails(ErrorInfoSchema)[0]?.reason;
 }

@@ -1,4 +1,4 @@
-/** Late answers and refusals, which no server gives on demand: the interceptor alone, against answers made up here. */
+/** Tests the interceptor with late answers and refusals, which no real server gives on demand. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
@@ -12,7 +12,7 @@ const key = "countersign.token";
 const token = (sid: string, exp: number) =>
   ["e30", Buffer.from(JSON.stringify({ sid, exp, username: "zoë🦊" })).toString("base64url"), "c2ln"].join(".");
 
-/** A client whose calls are answered when the test says so, in any order. */
+/** A client with calls that the test answers, in any order. */
 function client() {
   const storage = new MemoryStorage();
   const sent: (string | null)[] = [];
@@ -35,7 +35,7 @@ function client() {
     };
   }
   const auth = createClient(AuthService, transport);
-  /** Begins a call; what is returned answers it. */
+  /** Begins a call, and returns the function that answers it. */
   const begin = (call: Promise<unknown>) => {
     const done = call.then(() => undefined, (error: ConnectError) => error.code);
     const index = begun++;

@@ -1,33 +1,33 @@
 /**
- * Keeps a client of Countersign signed in. Copy this file; it needs nothing but the generated code.
+ * Keeps a client of Countersign signed in. Copy this file; it needs only the generated code.
  *
- * Give `keepSignedIn()` to a transport as its first interceptor, and that transport is one signed-in user:
+ * Give `keepSignedIn()` to a transport as its first interceptor. The transport then stands for one signed-in user:
  *
- * - the token that `login` and `register` answer is stored; `logout` forgets it, once the server has ended the session;
- * - every other call sends the stored token, and stores the fresh one of its answer, also when the answer is an error.
- *   Whoever calls more often than a token's lifetime stays signed in;
- * - a call that fails with `Code.Unauthenticated` forgets the token that was refused. Nothing is sent again: whoever
- *   called shows the sign-in form. After any other error, `Code.Unavailable` included, the token is as good as before.
+ * - The token of the answer to `login` and `register` is stored. `logout` removes it, once the server has ended the session.
+ * - Every other call sends the stored token, and stores the fresh token of its answer, also if the answer is an error. A
+ *   client that calls more often than a token's lifetime stays signed in.
+ * - A call that fails with `Code.Unauthenticated` removes the token that was refused. The call is not repeated: the page shows
+ *   the sign-in form. After any other error, including `Code.Unavailable`, the token is as valid as before.
  *
- * Calls may overlap, also those of several tabs: a fresh token leaves those before it valid until they expire, so
- * nothing is queued. But an answer may be late, so a fresh token replaces only a stored one of the same sign-in (the
- * claim `sid`) that expires no later. So no call that began before a sign-out, or as someone else, signs anyone in.
+ * Calls may overlap, also those of several tabs. A fresh token leaves earlier ones valid until they expire, so no call has to
+ * wait for another. But an answer may arrive late, so a fresh token replaces a stored one only if it is of the same sign-in
+ * (the claim `sid`) and does not expire earlier. So a call that began before a sign-out, or as another user, signs nobody in.
  *
- * A call that brings a `token` or an `authorization` header of its own is left alone.
+ * A call that has a `token` or an `authorization` header of its own is left alone.
  */
 import { isMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 
 import { AuthService, LoginResponseSchema, RegisterResponseSchema } from "./gen/countersign/v1/auth_service_pb.js";
 
-/** Where the token lies. `localStorage` is one: it survives a reload, and all tabs share it. */
+/** The storage of the token. `localStorage` is one: it survives a reload, and all tabs share it. */
 export interface TokenStorage {
   getItem(key: string): string | null;
   setItem(key: string, token: string): void;
   removeItem(key: string): void;
 }
 
-/** Forgets everything when the process ends. A server that calls on behalf of several users needs one for each. */
+/** A storage that lasts as long as the process. A server that calls for several users needs one for each user. */
 export class MemoryStorage implements TokenStorage {
   readonly #items = new Map<string, string>();
 
@@ -42,9 +42,9 @@ export class MemoryStorage implements TokenStorage {
   }
 }
 
-/** `key` is the token's name in `storage`. */
+/** Makes the interceptor. `key` is the token's name in `storage`. */
 export function keepSignedIn(storage: TokenStorage, key = "countersign.token"): Interceptor {
-  let turns = 0; // sign-ins and sign-outs begun here
+  let turns = 0; // how many sign-ins and sign-outs have begun here
 
   const slide = (fresh: string | null) => {
     const stored = storage.getItem(key);
@@ -59,7 +59,7 @@ export function keepSignedIn(storage: TokenStorage, key = "countersign.token"): 
       const turn = ++turns;
       const response = await next(request);
       const { message } = response;
-      // An email account has no token before it logs in. And of two overlapping sign-ins, the later one is meant.
+      // An email account has no token before it logs in. If two sign-ins overlap, the later one counts.
       if (isMessage(message, LoginResponseSchema) || isMessage(message, RegisterResponseSchema)) {
         if (message.token && turn === turns) storage.setItem(key, message.token);
       }
@@ -76,7 +76,7 @@ export function keepSignedIn(storage: TokenStorage, key = "countersign.token"): 
       return response;
     } catch (error) {
       if (error instanceof ConnectError) {
-        // Headers and trailers in one: an answer that is nothing but an error has them in one place.
+        // The metadata of an error holds headers and trailers.
         slide(error.metadata.get("token"));
         if (error.code === Code.Unauthenticated && storage.getItem(key) === sent) storage.removeItem(key);
       }
@@ -84,7 +84,7 @@ export function keepSignedIn(storage: TokenStorage, key = "countersign.token"): 
     }
   };
 
-  /** Whatever of that sign-in is stored by now. */
+  /** Removes the stored token if it is of the same sign-in as `sent`. */
   function forget(sent: string) {
     const stored = storage.getItem(key);
     if (stored && claims(stored).sid === claims(sent).sid) storage.removeItem(key);
@@ -100,7 +100,7 @@ function replaces(fresh: Claims, stored: Claims): boolean {
   return fresh.sid === stored.sid && (fresh.exp ?? 0) >= (stored.exp ?? 0);
 }
 
-/** What a token says, unverified: the server verifies. `{}` of what is no token, as anything may lie in a storage. */
+/** The claims of a token, not verified; the server verifies them. `{}` if the stored text is not a token. */
 function claims(token: string): Claims {
   try {
     return JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) ?? {};

@@ -7,6 +7,7 @@ use super::constraint::Constraint;
 use super::schema::{Schemas, forms};
 use super::value::Side;
 use super::{comment, example, failure, parameter};
+use crate::pb::MethodRules;
 use crate::rest::transcoder::rules::{Binding, RequestBody};
 
 /// The name of its place under the path. `None` of a verb that OpenAPI has no place for; any verb is shown as the one that may
@@ -33,13 +34,14 @@ pub(super) fn id(binding: &Binding, taken: &[String]) -> String {
 pub(super) fn operation(binding: &Binding, id: &str, schemas: &mut Schemas) -> Value {
     let rpc = &binding.rpc;
     let comment = comment::of(&rpc.parent_file(), rpc.path());
+    let rules = MethodRules::of(rpc);
     let mut operation = json!({
         "operationId": id,
         "tags": [rpc.parent_service().name()],
         "summary": comment::summary(&comment),
         "description": comment,
-        "security": failure::security(&comment),
-        "responses": responses(binding, &comment, schemas),
+        "security": failure::security(&rules),
+        "responses": responses(binding, &rules, schemas),
         "x-grpc-method": format!("{}/{}", rpc.parent_service().full_name(), rpc.name()),
     });
     let parameters = parameter::parameters(binding, schemas);
@@ -84,7 +86,7 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
     Some(json!({ "required": is_required, "content": { "application/json": content } }))
 }
 
-fn responses(binding: &Binding, comment: &str, schemas: &mut Schemas) -> Value {
+fn responses(binding: &Binding, rules: &MethodRules, schemas: &mut Schemas) -> Value {
     let output = binding.rpc.output();
     let (schema, example) = match &binding.response_body {
         Some(field) => (schemas.value(field, Side::Response), None),
@@ -110,10 +112,10 @@ fn responses(binding: &Binding, comment: &str, schemas: &mut Schemas) -> Value {
         output => comment::of(&output.parent_file(), output.path()),
     };
     let mut success = json!({ "description": description, "content": { kind: content } });
-    if let Some(token) = failure::token_header(comment) {
+    if let Some(token) = failure::token_header(rules) {
         success["headers"] = json!({ "Token": token });
     }
-    let mut responses = failure::responses(binding, comment);
+    let mut responses = failure::responses(binding, rules);
     responses.insert("200".to_owned(), success);
     Value::Object(responses)
 }

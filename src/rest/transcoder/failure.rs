@@ -143,7 +143,7 @@ fn accepts_problem(headers: &HeaderMap) -> bool {
 }
 
 /// "HTTP Mapping" of `google/rpc/code.proto`.
-fn http_status(code: Code) -> StatusCode {
+pub(in crate::rest) fn http_status(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
         // "499 Client Closed Request"

@@ -36,7 +36,7 @@ use super::call::{self, DEVICE, Rpc, TOKEN};
 use codec::Dynamic;
 use rules::{Binding, RequestBody};
 
-pub(super) use failure::Failures;
+pub(super) use failure::{Failures, http_status};
 pub use rules::RuleError;
 
 /// What of a request's headers becomes metadata: credentials, what the client calls itself and which device it is, and the

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 
 use super::{OpenError, StoreError, open};
+use crate::domain::with_cause;
 
 use tables::Tally;
 pub use tables::{Column, Content, TABLES, Table};
@@ -74,13 +75,13 @@ pub enum MoveError {
     #[error("--to: the database is not empty, its table `{0}` has rows; name one that holds nothing yet")]
     NotEmpty(&'static str),
     /// While reading from the source.
-    #[error("--from: {}; nothing was moved", cause(.0))]
+    #[error("--from: {}; nothing was moved", with_cause(.0))]
     Reading(#[source] StoreError),
     /// While writing to the target, or reading back.
-    #[error("--to: {}; nothing was moved", cause(.0))]
+    #[error("--to: {}; nothing was moved", with_cause(.0))]
     Writing(#[source] StoreError),
     /// While committing: the answer may have been lost.
-    #[error("--to: {}; either all was moved or nothing: try again, which is refused if all was", cause(.0))]
+    #[error("--to: {}; either all was moved or nothing: try again, which is refused if all was", with_cause(.0))]
     Committing(#[source] StoreError),
     /// Something on the way, or in the target, changed a row or left one out.
     #[error(
@@ -181,12 +182,5 @@ fn sentence(error: &OpenError) -> String {
             format!("a server is serving {path}; stop the server first, or what it writes meanwhile would be lost")
         }
         other => other.about("the address"),
-    }
-}
-
-fn cause(error: &StoreError) -> String {
-    match error {
-        StoreError::Unavailable(cause) | StoreError::Corrupt(cause) => format!("{error}: {cause}"),
-        StoreError::HandleTaken => error.to_string(),
     }
 }

@@ -35,14 +35,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Everything that a client of Countersign does, against a server that lets tokens live for a few seconds:
+ * Does everything that a client of Countersign does, against a server with tokens that live for a few seconds:
  *
  * <pre>
  * ALLOW_REGISTRATION=true USERNAME_TOKEN_LIFETIME=3s countersign
  * clients/java/run 127.0.0.1:3008
  * </pre>
  *
- * <p>It ends with success only if all of it held.
+ * <p>It succeeds only if every step had the expected result.
  */
 public final class Example {
   public static void main(String[] args) throws Exception {
@@ -57,12 +57,12 @@ public final class Example {
   }
 
   private static void run(ManagedChannel channel) throws Exception {
-    var saved = new AtomicReference<>(""); // where a real client has a file or a keychain
+    var saved = new AtomicReference<>(""); // a real client uses a file or a keychain
     var tokens = new TokenInterceptor(saved.get(), saved::set);
     var auth = AuthServiceGrpc.newBlockingStub(channel).withInterceptors(tokens);
     var sessions = SessionServiceGrpc.newBlockingStub(channel).withInterceptors(tokens);
 
-    // A bad registration: every bad field at once.
+    // A bad registration is answered with every bad field at once.
     var bad = RegisterRequest.newBuilder().setUsername("jv").setPassword("1234").build();
     var refusal = refused(Status.Code.INVALID_ARGUMENT, "VALIDATION", () -> auth.register(bad));
     List<FieldViolation> violations =
@@ -72,7 +72,7 @@ public final class Example {
         violations.stream().map(FieldViolation::getField).toList().equals(List.of("username", "password")),
         "both fields are named");
 
-    // Registering signs a username account in, too; this one logs in anyway.
+    // Registering signs a username account in, too; this client logs in anyway.
     String username = "java-" + UUID.randomUUID().toString().substring(0, 8);
     auth.register(RegisterRequest.newBuilder().setUsername(username).setPassword("s3cur3pass").build());
     var wrong = LoginRequest.newBuilder().setUsername(username).setPassword("wrong-pass");
@@ -85,13 +85,13 @@ public final class Example {
         lifetime.toSeconds() <= 30, "tokens live for seconds: start the server with USERNAME_TOKEN_LIFETIME=3s");
     System.out.println(username + " is logged in for " + lifetime.toSeconds() + " s");
 
-    // A call that fails brings a fresh token, too. (Two of the same second are the same.)
+    // The answer to a failed call has a fresh token, too. (Two tokens of the same second are equal.)
     Thread.sleep(1000);
     var unknown = RevokeSessionRequest.newBuilder().setSessionId("no-such-session").build();
     refused(Status.Code.NOT_FOUND, "NOT_FOUND", () -> sessions.revokeSession(unknown));
     check(!saved.get().equals(login.getToken()), "the failed call brought a fresh token");
 
-    // Whoever keeps calling stays signed in, from several places at once: the first token expires, the session goes on.
+    // A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes on.
     ExecutorService threads = Executors.newFixedThreadPool(4);
     try {
       for (Future<Void> end :
@@ -101,7 +101,7 @@ public final class Example {
     } finally {
       threads.shutdown();
     }
-    // Given by the call, the first token is sent instead of the kept one. (The interceptor attached last runs first.)
+    // If the call itself gives the first token, that one is sent. (The interceptor attached last runs first.)
     var first = new Metadata();
     first.put(Metadata.Key.of("token", Metadata.ASCII_STRING_MARSHALLER), login.getToken());
     var withFirst = auth.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(first));
@@ -113,7 +113,7 @@ public final class Example {
     auth.logout(LogoutRequest.getDefaultInstance());
     check(saved.get().isEmpty(), "no token is kept after the logout");
 
-    // As if another process had saved it: it is refused, and forgotten, which says that the user must log in again.
+    // As if another process had saved this token. It is refused and forgotten, so the user must log in again.
     tokens.set(last);
     refused(Status.Code.UNAUTHENTICATED, "TOKEN_INVALID", () -> auth.me(MeRequest.getDefaultInstance()));
     check(saved.get().isEmpty(), "the refused token is no longer kept");
@@ -130,7 +130,7 @@ public final class Example {
     };
   }
 
-  /** This is how errors are read: the code says what to do, the reason why. */
+  /** Shows how to read errors: the code says what to do, and the reason says why. */
   private static StatusRuntimeException refused(Status.Code code, String reason, Callable<?> call) throws Exception {
     try {
       call.call();
@@ -145,7 +145,7 @@ public final class Example {
     throw new IllegalStateException("expected " + code + " " + reason + ", got an answer");
   }
 
-  /** Finds the detail of a type in an error; {@code none} when there is none. */
+  /** Finds the detail of a type in an error; or {@code none}. */
   @SuppressWarnings("unchecked")
   private static <T extends Message> T detail(StatusRuntimeException error, T none)
       throws InvalidProtocolBufferException {
@@ -158,7 +158,7 @@ public final class Example {
     return none;
   }
 
-  /** Unlike {@code assert}, on without {@code -ea}. */
+  /** Checks a condition. Unlike {@code assert}, it works without {@code -ea}. */
   private static void check(boolean held, String what) {
     if (!held) {
       throw new IllegalStateException("FAILED: " + what);

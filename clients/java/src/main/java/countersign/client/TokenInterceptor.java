@@ -13,8 +13,8 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * Keeps a client of Countersign signed in: sends the newest token with every call and keeps the fresh one that every
- * answer brings. It is this one file, to be copied; it needs no generated code.
+ * Keeps a client of Countersign signed in. It sends the newest token with every call, and keeps the fresh token of every
+ * answer. Copy this file; it needs no generated code.
  *
  * <pre>{@code
  * TokenInterceptor tokens = new TokenInterceptor(saved, this::save);
@@ -23,14 +23,14 @@ import java.util.function.Consumer;
  * tokens.set(login.getToken()); // after Login, or the Register of a username
  * }</pre>
  *
- * <p>Its place is on channels to services that accept these tokens, and on no other: it would send the token there, too.
- * A call that brings a credential of its own is left alone, because two different ones are refused. (CallCredentials are
- * not seen here: do not combine them.)
+ * <p>Use it only on channels to services that accept these tokens, because it sends the token to every service. A call
+ * that has a credential of its own is left alone, because a call with two different credentials is refused. The
+ * interceptor does not see CallCredentials, so do not combine it with them.
  *
- * <p>A TokenInterceptor is one signed-in user; threads may share it. Calls that overlap may store their tokens in any
- * order: each is good until it expires, so the last to arrive is kept. What must not happen is that an answer from a
- * session that is over puts its token in the place of a newer session's, or of none: each call remembers the session
- * that it began in, and {@link #set} begins another.
+ * <p>A TokenInterceptor stands for one signed-in user; threads may share it. Calls that overlap may store their tokens in
+ * any order: each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an earlier
+ * session must not replace the token of a newer one, or bring a token back after a logout. So each call remembers the
+ * session that it began in, and {@link #set} begins a new session.
  */
 public final class TokenInterceptor implements ClientInterceptor {
   private static final Metadata.Key<String> TOKEN = Metadata.Key.of("token", Metadata.ASCII_STRING_MARSHALLER);
@@ -38,7 +38,7 @@ public final class TokenInterceptor implements ClientInterceptor {
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private static final String LOGOUT = "countersign.v1.AuthService/Logout";
-  /** What reads no token. It would ignore one, but nothing should be sent it in vain. */
+  /** The methods that are not sent the token, because they would ignore it. */
   private static final Set<String> OPEN =
       Set.of("countersign.v1.AuthService/Register", "countersign.v1.AuthService/Login");
 
@@ -49,21 +49,21 @@ public final class TokenInterceptor implements ClientInterceptor {
   /**
    * Begins with the token saved by an earlier run, or "".
    *
-   * @param changed is told the new token whenever it changes, to be saved; or "" when there is none any more: the user
-   *     logged out, or the server refused it (UNAUTHENTICATED) and the user must log in again. It is told one change at
-   *     a time, in their order, so it must not take long.
+   * @param changed is called with the new token whenever the token changes, to save it. It is called with "" when the user
+   *     has logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It is called
+   *     with one change after another, in order, so it must not take long.
    */
   public TokenInterceptor(String saved, Consumer<String> changed) {
     this.token = saved;
     this.changed = changed;
   }
 
-  /** The newest token, "" when there is none. */
+  /** The newest token, or "" if there is none. */
   public synchronized String token() {
     return token;
   }
 
-  /** Begins another session with its first token, or ends the present one with "". */
+  /** Begins a new session with its first token, or ends the present one with "". */
   public synchronized void set(String token) {
     session++;
     store(token);
@@ -104,12 +104,12 @@ public final class TokenInterceptor implements ClientInterceptor {
 
       @Override
       public void onClose(Status status, Metadata trailers) {
-        // A failure is answered by headers alone, which gRPC calls trailers.
+        // A failed call has its metadata in the trailers: its answer has headers only, and gRPC calls those trailers.
         fresh(begun, trailers.get(TOKEN));
         if (status.isOk() && method.equals(LOGOUT)) {
           over(begun, null);
         } else if (status.getCode() == Status.Code.UNAUTHENTICATED) {
-          // Only if nothing fresher came meanwhile: that one may be good when this one had expired.
+          // Only if no other call has brought a fresher token meanwhile, which may be valid.
           over(begun, sent);
         }
         super.onClose(status, trailers);
@@ -129,7 +129,7 @@ public final class TokenInterceptor implements ClientInterceptor {
     }
   }
 
-  /** With the lock held: changes are told in the order in which they are made. */
+  /** Must be called with the lock held, so that {@code changed} is called in the order of the changes. */
   private void store(String token) {
     if (!token.equals(this.token)) {
       this.token = token;

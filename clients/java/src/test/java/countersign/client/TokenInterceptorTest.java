@@ -14,7 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** What the example cannot arrange with a real server: that something happens while an answer is on its way. */
+/** Tests what the example cannot arrange with a real server: that something happens before an answer arrives. */
 class TokenInterceptorTest {
   private static final Metadata.Key<String> TOKEN = Metadata.Key.of("token", Metadata.ASCII_STRING_MARSHALLER);
 
@@ -93,7 +93,7 @@ class TokenInterceptorTest {
     return call(method, status, fresh, null);
   }
 
-  /** One call, with or without a credential of its own, and which tokens it sent. */
+  /** Makes one call, with or without a credential of its own, and returns the tokens that it sent. */
   private List<String> call(String method, Status status, String fresh, String own) {
     var descriptor =
         MethodDescriptor.<Empty, Empty>newBuilder()
@@ -117,7 +117,7 @@ class TokenInterceptorTest {
     return sent;
   }
 
-  /** A channel that answers every call the same. */
+  /** A channel that gives every call the same answer. */
   private final class Answering extends Channel {
     private final Status status;
     private final Metadata answer;
@@ -139,7 +139,7 @@ class TokenInterceptorTest {
             tokens.forEach(sent::add);
           }
           meanwhile.run();
-          // As grpc does: all metadata of a failure are trailers.
+          // As in grpc, all metadata of a failed call are trailers.
           if (status.isOk()) {
             listener.onHeaders(answer);
             listener.onClose(status, new Metadata());

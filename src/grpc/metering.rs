@@ -1,5 +1,5 @@
-//! What is counted of the calls that pass the stack: their names, from the descriptors, and gRPC's codes. Separate because
-//! the stack works without it.
+//! What the meter counts of the calls that pass the stack: their methods, from the descriptors, and gRPC's codes.
+//! Separate because the stack also works without a meter.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tonic::Code;
 use crate::meter::{End, Meter, Running};
 use crate::pb;
 
-/// Every code, as the specification spells it.
+/// Every gRPC code with the name that the specification gives it.
 const CODES: [End; 17] = [
     (Code::Ok as u16, "OK"),
     (Code::Cancelled as u16, "CANCELLED"),
@@ -32,17 +32,18 @@ const CODES: [End; 17] = [
     (Code::Unauthenticated as u16, "UNAUTHENTICATED"),
 ];
 
-/// Counts calls by the full name of their method, as in `/countersign.v1.AuthService/Login`. A stream counts when it begins.
+/// A meter of calls by the path of their method, as in `/countersign.v1.AuthService/Login`. A stream counts when it
+/// begins.
 pub fn meter() -> Meter {
     Meter::new(methods().map(|(name, _)| name), &CODES)
 }
 
-/// The full names of those methods whose requests or answers may be many.
+/// The paths of the methods that take or answer a stream.
 pub(super) fn streams() -> impl Iterator<Item = String> {
     methods().filter_map(|(name, is_stream)| is_stream.then_some(name))
 }
 
-/// The full names of all methods that a descriptor is of, and whether they are streams.
+/// The path of every method that has a descriptor, and whether it is a stream.
 fn methods() -> impl Iterator<Item = (String, bool)> {
     let files = [pb::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
         .into_iter()
@@ -61,12 +62,12 @@ fn methods() -> impl Iterator<Item = (String, bool)> {
     })
 }
 
-/// The code of an answer. One that is not in the headers is in the trailers, which follow a message, so it is OK.
+/// The code of an answer. If it is not in the headers it is in the trailers, which follow a message, so the code is OK.
 pub(super) fn code<B>(answer: &Response<B>) -> u16 {
     answer.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes())) as u16
 }
 
-/// A call of this method begins. If it is never answered, its caller has cancelled it.
+/// Counts the beginning of a call. A call that is never answered counts as cancelled by its caller.
 pub(super) fn begin(meter: &Arc<Meter>, name: &str) -> Running {
     Running::begin(meter, name, Code::Cancelled as u16)
 }

@@ -1,0 +1,30 @@
+//! The failures that only this module has: of streams that are not read, and of service credentials. A file of its own,
+//! so that the code that fails and `status`, which answers it, do not import each other.
+
+use std::time::Duration;
+
+/// How long a client may take to read a response of a stream.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a response of a stream cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UnreadResponse {
+    /// The client may read again, and must not take what it has for everything.
+    #[error(
+        "a response was not read for {} s, so the responses are not complete: call again, and read on",
+        READ_TIMEOUT.as_secs()
+    )]
+    Late,
+    /// The client has gone, so nobody receives this text.
+    #[error("the client no longer reads responses")]
+    Gone,
+}
+
+/// Why a service may not watch revocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CredentialError {
+    #[error("a service credential is missing: send it as `authorization: Bearer`")]
+    Missing,
+    #[error("the service credential is not valid: it must be one of the server's WATCH_CREDENTIALS")]
+    Invalid,
+}
