@@ -50,7 +50,6 @@ mod reflection_and_health;
 mod refresh;
 mod replicas;
 mod rest;
-mod rest_rules;
 mod session_clients;
 mod session_revocation;
 mod session_service;

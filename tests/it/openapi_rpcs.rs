@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use countersign::pb;
-use countersign::rest::{Rpc, Transcoder};
+use countersign::rest::openapi;
+use http_rule::Rules;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use serde_json::{Value, json};
 
@@ -50,13 +51,13 @@ async fn what_an_rpc_needs_and_how_it_fails_is_what_its_comment_says() {
 
 #[tokio::test]
 async fn the_document_that_is_served_is_the_one_of_the_descriptors() {
-    let made = Transcoder::new(pb::DESCRIPTORS, nobody()).unwrap().openapi();
+    let made = openapi::document(&Rules::read(pb::DESCRIPTORS).unwrap());
     assert_eq!(document(&TestApp::start().await).await, made);
 }
 
 #[test]
 fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
-    let document = Transcoder::new(&compile(SHELVES), nobody()).unwrap().openapi();
+    let document = openapi::document(&Rules::read(&compile(SHELVES)).unwrap());
     let all = operations(&document);
     let get = &all["GET /v1/shelves/{shelf}/books/{book}"];
     assert_eq!(get["operationId"], "Shelves_FindBook");
@@ -128,10 +129,6 @@ fn compile(text: &str) -> Vec<u8> {
         .open_file("library.proto")
         .unwrap()
         .encode_file_descriptor_set()
-}
-
-fn nobody() -> Rpc {
-    Rpc::new(|_| Box::pin(async { unreachable!("nothing is called") }))
 }
 
 fn methods() -> Vec<MethodDescriptor> {

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use http_rule::{Binding, RequestBody};
 use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value, json};
 
 use super::comment;
 use super::schema::Schemas;
-use crate::rest::transcoder::rules::{Binding, RequestBody};
 
 /// One of `ErrorReason`.
 struct Reason {

@@ -1,22 +1,22 @@
-//! One binding of one RPC as an operation.
+//! Makes an operation of the document from a binding.
 
-use prost_reflect::{FieldDescriptor, Kind};
+use http_rule::{Binding, RequestBody};
+use prost_reflect::FieldDescriptor;
 use serde_json::{Map, Value, json};
 
 use super::constraint::Constraint;
 use super::schema::{Schemas, forms};
 use super::value::Side;
 use super::{comment, example, failure, parameter};
-use crate::rest::transcoder::rules::{Binding, RequestBody};
 
-/// The name of its place under the path. `None` of a verb that OpenAPI has no place for; any verb is shown as the one that may
-/// have a body.
-pub(super) fn verb(binding: &Binding) -> Option<String> {
-    let verb = binding.verb.as_ref().map_or("post".to_owned(), |verb| verb.as_str().to_ascii_lowercase());
-    ["get", "put", "post", "delete", "options", "head", "patch", "trace"].contains(&verb.as_str()).then_some(verb)
+/// The key of an operation under its path. `None` if OpenAPI has no key for the method; a binding for any method is
+/// shown as a POST, which may have a body.
+pub(super) fn key(binding: &Binding) -> Option<String> {
+    let method = binding.method.as_ref().map_or("post".to_owned(), |method| method.as_str().to_ascii_lowercase());
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"].contains(&method.as_str()).then_some(method)
 }
 
-/// `Service_Method`; of a further binding of it, also what its path has that the others' have not.
+/// `Service_Method`; a further binding of the same RPC also has the names of its variables.
 pub(super) fn id(binding: &Binding, taken: &[String]) -> String {
     let mut id = format!("{}_{}", binding.rpc.parent_service().name(), binding.rpc.name());
     if taken.contains(&id) {
@@ -29,7 +29,7 @@ pub(super) fn id(binding: &Binding, taken: &[String]) -> String {
     id
 }
 
-/// Everything about it.
+/// The operation of a binding: parameters, body, responses, and the comment of the RPC.
 pub(super) fn operation(binding: &Binding, id: &str, schemas: &mut Schemas) -> Value {
     let rpc = &binding.rpc;
     let comment = comment::of(&rpc.parent_file(), rpc.path());
@@ -67,7 +67,7 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
             (schema, example::requests(&input, &elsewhere))
         }
     };
-    // No body is the empty message.
+    // A missing body is the empty message, so a body is required only if a field is.
     let is_needed = |field: &FieldDescriptor| Constraint::of(field).is_required;
     let is_required = match &binding.body {
         RequestBody::Field(field) => is_needed(field),
@@ -94,7 +94,7 @@ fn responses(binding: &Binding, comment: &str, schemas: &mut Schemas) -> Value {
         let status = json!({ "$ref": "#/components/schemas/Status" });
         let line = json!({
             "type": "object",
-            "description": "One line: a message, or, as the last one, what went wrong.",
+            "description": "One line: a message; or, as the last line, the failure of the stream.",
             "properties": { "result": schema, "error": status },
         });
         ("application/x-ndjson", json!({ "schema": line }))
@@ -116,12 +116,4 @@ fn responses(binding: &Binding, comment: &str, schemas: &mut Schemas) -> Value {
     let mut responses = failure::responses(binding, comment);
     responses.insert("200".to_owned(), success);
     Value::Object(responses)
-}
-
-/// Whether a field's value is an object of its fields.
-pub(super) fn is_object(field: &FieldDescriptor) -> Option<prost_reflect::MessageDescriptor> {
-    match field.kind() {
-        Kind::Message(message) if super::value::schema(&field.kind(), Side::Parameter).is_none() => Some(message),
-        _ => None,
-    }
 }

@@ -1,21 +1,21 @@
-//! One value, as the JSON mapping of protobuf writes it: scalars, enums, and the messages that it writes in a way of their
-//! own.
+//! The schema of a value that the JSON mapping of protobuf does not write as an object of fields: scalars, enums and
+//! well-known types.
 
-use prost_reflect::{EnumDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
-/// Who wrote a value: what the service writes has one form, and it reads a few more.
+/// Where a value stands. The service writes a value in one form, and reads it in a few more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// In JSON.
+    /// In the JSON of a request.
     Request,
-    /// As a text of a path or a query.
+    /// In a path or a query, as text.
     Parameter,
-    /// In JSON, by the service.
+    /// In the JSON of a response.
     Response,
 }
 
-/// Of everything but the messages that are JSON objects of their fields.
+/// The schema of a value; `None` if it is a message that is written as an object of its fields.
 pub(super) fn schema(kind: &Kind, side: Side) -> Option<Value> {
     Some(match kind {
         Kind::Double => json!({ "type": "number", "format": "double" }),
@@ -32,6 +32,14 @@ pub(super) fn schema(kind: &Kind, side: Side) -> Option<Value> {
     })
 }
 
+/// The message of a field that is written as an object of its fields.
+pub(super) fn object(field: &FieldDescriptor) -> Option<MessageDescriptor> {
+    match field.kind() {
+        Kind::Message(message) if well_known(&message, Side::Parameter).is_none() => Some(message),
+        _ => None,
+    }
+}
+
 fn integer(format: &str, least: i64, most: i64, side: Side) -> Value {
     let number = json!({ "type": "integer", "format": format, "minimum": least, "maximum": most });
     match side {
@@ -40,7 +48,7 @@ fn integer(format: &str, least: i64, most: i64, side: Side) -> Value {
     }
 }
 
-/// JSON's readers may have 53 bits, so 64 are written as text.
+/// Numbers of 64 bits are written as text, because many JSON parsers keep 53 bits only.
 fn long(format: &str, pattern: &str, side: Side) -> Value {
     let text = json!({ "type": "string", "format": format, "pattern": pattern });
     match side {
@@ -56,12 +64,12 @@ fn enumeration(kind: &EnumDescriptor, side: Side) -> Value {
     if side == Side::Response {
         return names;
     }
-    // Any other number can be read, and is refused as no value of it.
+    // The service can read any other number, and refuses it as an unknown value.
     let numbers: Vec<_> = kind.values().map(|value| value.number()).collect();
     json!({ "anyOf": [names, { "type": "integer", "format": "int32", "enum": numbers }] })
 }
 
-/// In JSON, what is the same as leaving it out.
+/// The schema of the values that mean the same in JSON as leaving the field out.
 pub(super) fn unset(kind: &Kind) -> Value {
     match kind {
         Kind::String | Kind::Bytes => json!({ "type": ["string", "null"], "maxLength": 0 }),
