@@ -17,7 +17,7 @@ pub(super) const LIMITS: Limits = Limits { bytes: 64 * 1_024, time: Duration::fr
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     map: Map<String, Value>,
-    problems: Vec<(&'static str, Problem)>,
+    problems: Vec<(&'static str, FieldProblem)>,
     /// The RPC's name for a field, and the contract's.
     names: Vec<(&'static str, &'static str)>,
     is_query: bool,
@@ -25,14 +25,14 @@ pub(super) struct Fields {
 
 /// Why the RPC cannot be asked with a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(super) enum FieldProblem {
     Missing,
     NotAString,
     /// The RPC's message has no room for the text. Says what it must be instead.
     Not(&'static str),
 }
 
-impl Problem {
+impl FieldProblem {
     /// The problem as it follows the field's name in a sentence.
     pub fn description(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl Fields {
     /// RPC accepts in any field.
     pub fn text(&mut self, name: &'static str) -> String {
         self.optional(name).unwrap_or_else(|| {
-            self.refuse(name, Problem::Missing);
+            self.refuse(name, FieldProblem::Missing);
             String::new()
         })
     }
@@ -77,7 +77,7 @@ impl Fields {
         match self.map.remove(name)? {
             Value::String(text) => Some(text),
             _ => {
-                self.refuse(name, Problem::NotAString);
+                self.refuse(name, FieldProblem::NotAString);
                 Some(String::new())
             }
         }
@@ -85,14 +85,14 @@ impl Fields {
 
     /// Notes the problem of a field that was taken, unless it has one already. The RPC must refuse the value that it is
     /// sent instead.
-    pub fn refuse(&mut self, name: &'static str, problem: Problem) {
+    pub fn refuse(&mut self, name: &'static str, problem: FieldProblem) {
         if self.problem(name).is_none() {
             self.problems.push((name, problem));
         }
     }
 
     /// The problem of a field that was taken.
-    pub fn problem(&self, name: &str) -> Option<Problem> {
+    pub fn problem(&self, name: &str) -> Option<FieldProblem> {
         self.problems.iter().find(|(field, _)| *field == name).map(|&(_, problem)| problem)
     }
 

@@ -130,7 +130,7 @@ fn first_problem(violations: &[(String, String)], fields: &Fields, order: &[&str
     let described = |field: &&str| {
         let violation =
             violations.iter().find(|(bad, _)| fields.name(bad) == *field).map(|(_, description)| description.as_str());
-        let description = fields.problem(field).map(body::Problem::description).or(violation)?;
+        let description = fields.problem(field).map(body::FieldProblem::description).or(violation)?;
         Some(format!("\"{field}\" {description}"))
     };
     order.iter().find_map(described).unwrap_or_else(|| "the request is not valid".to_owned())

@@ -5,6 +5,7 @@ mod service;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -22,13 +23,13 @@ async fn answer(options: Options, method: Method, path: &str, headers: &[(Header
     let grpc = service_fn(move |request| library.clone().serve(request));
     let mut rest = Transcoder::new(Rules::read(&service::descriptors().unwrap()).unwrap(), grpc, options);
     let emma = json!({ "title": "Emma", "year": 1815 }).to_string();
-    let added = Request::post("/v1/books").header(CONTENT_TYPE, JSON).body(Full::from(emma)).unwrap();
+    let added = Request::post("/v1/books").header(CONTENT_TYPE, JSON).body(Full::<Bytes>::from(emma)).unwrap();
     assert_eq!(rest.call(added).await.unwrap().status(), StatusCode::OK);
     let mut request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, JSON);
     for (name, value) in headers {
         request = request.header(name, *value);
     }
-    let response: Response<_> = rest.call(request.body(Full::from(body.to_owned())).unwrap()).await.unwrap();
+    let response: Response<_> = rest.call(request.body(Full::<Bytes>::from(body.to_owned())).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or_default())
@@ -88,7 +89,7 @@ async fn head_and_options_and_wrong_methods_are_answered() {
 async fn a_problem_is_sent_where_one_is_accepted() {
     let accept = [(ACCEPT, "application/problem+json")];
     let (status, headers, body) = answer(Options::default(), Method::GET, "/v1/books/7", &accept, "").await;
-    assert_eq!((status, &headers[CONTENT_TYPE]), (StatusCode::NOT_FOUND, "application/problem+json"));
+    assert_eq!((status, headers[CONTENT_TYPE].as_bytes()), (StatusCode::NOT_FOUND, &b"application/problem+json"[..]));
     let expected = json!({
         "code": 5, "message": "no book has this id", "title": "Not Found", "status": 404, "detail": "no book has this id",
     });

@@ -13,7 +13,7 @@ use super::{done, refuse, refuse_body, role, user, with_token};
 use crate::pb::{
     AcceptInvitationRequest, CreateInvitationRequest, Invitation, ListInvitationsRequest, RevokeInvitationRequest, Role,
 };
-use crate::rest::body::{self, Fields, Problem};
+use crate::rest::body::{self, FieldProblem, Fields};
 use crate::rest::call::{self, AdminClient, AuthClient, RouteResult, RpcFailure};
 use crate::rest::routes::Routes;
 
@@ -37,7 +37,7 @@ async fn create(State(mut client): State<AdminClient>, request: Request) -> Rout
         Some("user") => Role::User.into(),
         Some("viewer") => Role::Viewer.into(),
         Some(_) => {
-            fields.refuse("role", Problem::Not("must be admin, user or viewer"));
+            fields.refuse("role", FieldProblem::Not("must be admin, user or viewer"));
             NO_ROLE
         }
     };
@@ -57,7 +57,7 @@ async fn list(State(mut client): State<AdminClient>, request: Request) -> RouteR
         None => 0,
         Some(Ok(number)) => number,
         Some(Err(_)) => {
-            fields.refuse("page_size", Problem::Not("must be a whole number"));
+            fields.refuse("page_size", FieldProblem::Not("must be a whole number"));
             -1
         }
     };

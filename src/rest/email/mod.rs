@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tonic::Status;
 use tonic::metadata::MetadataMap;
 
-use super::body::{Fields, Problem};
+use super::body::{FieldProblem, Fields};
 use super::call::{self, RouteResult, Rpc, RpcFailure};
 use super::routes::Routes;
 use crate::pb::account::Identity;
@@ -130,9 +130,9 @@ fn validation_error(violations: &[(String, String)], fields: &Fields) -> Respons
             let problem = fields.problem(name);
             let msg = problem.map_or(description.as_str(), |problem| problem.description());
             let kind = match problem {
-                Some(Problem::Missing) => "missing",
-                Some(Problem::NotAString) => "string_type",
-                Some(Problem::Not(_)) | None => "value_error",
+                Some(FieldProblem::Missing) => "missing",
+                Some(FieldProblem::NotAString) => "string_type",
+                Some(FieldProblem::Not(_)) | None => "value_error",
             };
             json!({ "loc": [fields.location(), name], "msg": msg, "type": kind })
         })

@@ -4,7 +4,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::constraint::Constraint;
-use super::schema::{Form, forms};
+use super::schema::{OneofForm, forms};
 
 /// The most messages within messages that an example shows. A message may contain itself.
 const MAX_DEPTH: usize = 5;
@@ -35,7 +35,7 @@ pub(super) fn answer(message: &MessageDescriptor) -> Value {
 }
 
 fn of(message: &MessageDescriptor, depth: usize) -> Value {
-    let form: Form = forms(message).into_iter().next().unwrap_or_default();
+    let form: OneofForm = forms(message).into_iter().next().unwrap_or_default();
     let mut example = Map::new();
     for field in message.fields() {
         let is_other = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic()) && !form.contains(&field);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::constraint::Constraint;
 use super::schema::{Schemas, forms};
-use super::value::Side;
+use super::value::ValueContext;
 use super::{comment, example, failure, parameter};
 
 /// The key of an operation under its path. `None` if OpenAPI has no key for the method; a binding for any method is
@@ -56,12 +56,12 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
     let input = binding.rpc.input();
     let (schema, examples) = match &binding.body {
         RequestBody::None => return None,
-        RequestBody::Field(field) => (schemas.value(field, Side::Request), Map::new()),
+        RequestBody::Field(field) => (schemas.value(field, ValueContext::Request), Map::new()),
         RequestBody::Whole => {
             let in_path = parameter::in_path(binding);
             let elsewhere: Vec<FieldDescriptor> = input.fields().filter(|field| in_path.contains(field)).collect();
             let schema = match elsewhere.is_empty() {
-                true => schemas.reference(&input, Side::Request),
+                true => schemas.reference(&input, ValueContext::Request),
                 false => schemas.body(&input, &elsewhere),
             };
             (schema, example::requests(&input, &elsewhere))
@@ -87,8 +87,8 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
 fn responses(binding: &Binding, comment: &str, schemas: &mut Schemas) -> Value {
     let output = binding.rpc.output();
     let (schema, example) = match &binding.response_body {
-        Some(field) => (schemas.value(field, Side::Response), None),
-        None => (schemas.reference(&output, Side::Response), Some(example::answer(&output))),
+        Some(field) => (schemas.value(field, ValueContext::Response), None),
+        None => (schemas.reference(&output, ValueContext::Response), Some(example::answer(&output))),
     };
     let (kind, content) = if binding.rpc.is_server_streaming() {
         let status = json!({ "$ref": "#/components/schemas/Status" });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::comment;
 use super::constraint::Constraint;
 use super::schema::{Schemas, or_empty};
-use super::value::{Side, object};
+use super::value::{ValueContext, object};
 
 /// The most messages within messages that have parameters of their own. A message may contain itself.
 const MAX_DEPTH: usize = 4;
@@ -18,7 +18,7 @@ pub(super) fn parameters(binding: &Binding, schemas: &mut Schemas) -> Vec<Value>
     let mut in_path = Vec::new();
     for variable in binding.template.variables() {
         let Some(field) = field(&binding.rpc.input(), &variable.field) else { continue };
-        let mut schema = schemas.value(&field, Side::Parameter);
+        let mut schema = schemas.value(&field, ValueContext::Parameter);
         if field.kind() == Kind::String {
             // An empty segment does not match the path.
             schema["minLength"] = 1.into();
@@ -71,7 +71,7 @@ fn query(
             continue;
         }
         let constraint = Constraint::of(&field);
-        let mut schema = schemas.value(&field, Side::Parameter);
+        let mut schema = schemas.value(&field, ValueContext::Parameter);
         if constraint.is_required {
             constraint.apply(&mut schema, &[]);
         } else {

@@ -6,14 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::comment;
 use super::constraint::{self, Constraint};
-use super::value::{self, Side};
+use super::value::{self, ValueContext};
 
 /// The schemas that operations refer to. Each is made when it is first referred to.
 #[derive(Debug, Default)]
 pub(super) struct Schemas(Map<String, Value>);
 
 /// One way to fill the oneofs of a message: the fields that are set.
-pub(super) type Form = Vec<FieldDescriptor>;
+pub(super) type OneofForm = Vec<FieldDescriptor>;
 
 impl Schemas {
     pub fn into_components(self) -> Map<String, Value> {
@@ -25,12 +25,12 @@ impl Schemas {
     }
 
     /// A reference to the schema of a message, which is made if it is missing.
-    pub fn reference(&mut self, message: &MessageDescriptor, side: Side) -> Value {
-        let name = name(message, side);
+    pub fn reference(&mut self, message: &MessageDescriptor, context: ValueContext) -> Value {
+        let name = name(message, context);
         if !self.0.contains_key(&name) {
             // The name is taken before the schema is made, because a message may contain itself.
             self.0.insert(name.clone(), Value::Null);
-            let schema = if side == Side::Response { self.answer(message) } else { self.body(message, &[]) };
+            let schema = if context == ValueContext::Response { self.answer(message) } else { self.body(message, &[]) };
             self.0.insert(name.clone(), schema);
         }
         json!({ "$ref": format!("#/components/schemas/{name}") })
@@ -39,7 +39,7 @@ impl Schemas {
     fn answer(&mut self, message: &MessageDescriptor) -> Value {
         let mut properties = Map::new();
         for field in message.fields() {
-            let mut schema = self.value(&field, Side::Response);
+            let mut schema = self.value(&field, ValueContext::Response);
             Constraint::of(&field).apply(&mut schema, &[]);
             properties.insert(field.json_name().to_owned(), described(&field, schema));
         }
@@ -86,7 +86,7 @@ impl Schemas {
         }
         let is_excluded = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic());
         let lacks_other = constraint.only_with.as_ref().is_some_and(|other| !others.contains(other));
-        let schema = match self.value(field, Side::Request) {
+        let schema = match self.value(field, ValueContext::Request) {
             _ if is_excluded => json!({ "type": "null" }),
             _ if goes_with == Some(false) || lacks_other => value::unset(&field.kind()),
             schema => nullable(or_empty(field, &constraint, schema)),
@@ -96,7 +96,7 @@ impl Schemas {
 
     /// The schema of a value that is present and not empty, beside the fields `others`.
     pub fn must(&mut self, field: &FieldDescriptor, others: &[String]) -> Value {
-        let mut schema = self.value(field, Side::Request);
+        let mut schema = self.value(field, ValueContext::Request);
         if field.kind() == Kind::String && !field.is_list() {
             schema["minLength"] = 1.into();
         }
@@ -105,32 +105,32 @@ impl Schemas {
     }
 
     /// The schema of a field by its type alone, without its options.
-    pub fn value(&mut self, field: &FieldDescriptor, side: Side) -> Value {
+    pub fn value(&mut self, field: &FieldDescriptor, context: ValueContext) -> Value {
         let kind = field.kind();
         if let (true, Kind::Message(entry)) = (field.is_map(), &kind) {
-            let value = self.one(&entry.map_entry_value_field().kind(), side);
+            let value = self.one(&entry.map_entry_value_field().kind(), context);
             return json!({ "type": "object", "additionalProperties": value });
         }
-        let schema = self.one(&kind, side);
+        let schema = self.one(&kind, context);
         if field.is_list() { json!({ "type": "array", "items": schema }) } else { schema }
     }
 
-    fn one(&mut self, kind: &Kind, side: Side) -> Value {
-        match (value::schema(kind, side), kind) {
+    fn one(&mut self, kind: &Kind, context: ValueContext) -> Value {
+        match (value::schema(kind, context), kind) {
             (Some(schema), _) => schema,
-            (None, Kind::Message(message)) => self.reference(message, side),
+            (None, Kind::Message(message)) => self.reference(message, context),
             (None, _) => json!({}),
         }
     }
 }
 
 /// Every way to fill the oneofs of a message: one field of each, or none of a oneof that may be empty.
-pub(super) fn forms(message: &MessageDescriptor) -> Vec<Form> {
+pub(super) fn forms(message: &MessageDescriptor) -> Vec<OneofForm> {
     let oneofs = message.oneofs().filter(|oneof| !oneof.is_synthetic());
     oneofs.fold(vec![Vec::new()], |forms, oneof: OneofDescriptor| {
         let none = (!constraint::is_required(&oneof)).then_some(None);
         let ways: Vec<_> = oneof.fields().map(Some).chain(none).collect();
-        let with = |form: &Form, way: &Option<FieldDescriptor>| form.iter().cloned().chain(way.clone()).collect();
+        let with = |form: &OneofForm, way: &Option<FieldDescriptor>| form.iter().cloned().chain(way.clone()).collect();
         forms.iter().flat_map(|form| ways.iter().map(move |way| with(form, way))).collect()
     })
 }
@@ -175,8 +175,12 @@ fn description(message: &MessageDescriptor) -> String {
 
 /// The name of a schema: that of the message without its package. A message within requests has a schema of its own, as
 /// it may be part of responses, too.
-fn name(message: &MessageDescriptor, side: Side) -> String {
+fn name(message: &MessageDescriptor, context: ValueContext) -> String {
     let full = message.full_name();
     let short = full.strip_prefix(message.package_name()).map_or(full, |name| name.trim_start_matches('.'));
-    if side == Side::Response || short.ends_with("Request") { short.to_owned() } else { format!("{short}Input") }
+    if context == ValueContext::Response || short.ends_with("Request") {
+        short.to_owned()
+    } else {
+        format!("{short}Input")
+    }
 }

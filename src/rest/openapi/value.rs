@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Where a value stands. The service writes a value in one form, and reads it in a few more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum ValueContext {
     /// In the JSON of a request.
     Request,
     /// In a path or a query, as text.
@@ -16,52 +16,52 @@ pub(super) enum Side {
 }
 
 /// The schema of a value; `None` if it is a message that is written as an object of its fields.
-pub(super) fn schema(kind: &Kind, side: Side) -> Option<Value> {
+pub(super) fn schema(kind: &Kind, context: ValueContext) -> Option<Value> {
     Some(match kind {
         Kind::Double => json!({ "type": "number", "format": "double" }),
         Kind::Float => json!({ "type": "number", "format": "float" }),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => integer("int32", i32::MIN.into(), i32::MAX.into(), side),
-        Kind::Uint32 | Kind::Fixed32 => integer("uint32", 0, u32::MAX.into(), side),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => long("int64", "^-?[0-9]+$", side),
-        Kind::Uint64 | Kind::Fixed64 => long("uint64", "^[0-9]+$", side),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => integer("int32", i32::MIN.into(), i32::MAX.into(), context),
+        Kind::Uint32 | Kind::Fixed32 => integer("uint32", 0, u32::MAX.into(), context),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => long("int64", "^-?[0-9]+$", context),
+        Kind::Uint64 | Kind::Fixed64 => long("uint64", "^[0-9]+$", context),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::String => json!({ "type": "string" }),
         Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
-        Kind::Enum(kind) => enumeration(kind, side),
-        Kind::Message(message) => return well_known(message, side),
+        Kind::Enum(kind) => enumeration(kind, context),
+        Kind::Message(message) => return well_known(message, context),
     })
 }
 
 /// The message of a field that is written as an object of its fields.
 pub(super) fn object(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     match field.kind() {
-        Kind::Message(message) if well_known(&message, Side::Parameter).is_none() => Some(message),
+        Kind::Message(message) if well_known(&message, ValueContext::Parameter).is_none() => Some(message),
         _ => None,
     }
 }
 
-fn integer(format: &str, least: i64, most: i64, side: Side) -> Value {
+fn integer(format: &str, least: i64, most: i64, context: ValueContext) -> Value {
     let number = json!({ "type": "integer", "format": format, "minimum": least, "maximum": most });
-    match side {
-        Side::Request => json!({ "anyOf": [number, { "type": "string", "pattern": "^-?[0-9]+$" }] }),
-        Side::Parameter | Side::Response => number,
+    match context {
+        ValueContext::Request => json!({ "anyOf": [number, { "type": "string", "pattern": "^-?[0-9]+$" }] }),
+        ValueContext::Parameter | ValueContext::Response => number,
     }
 }
 
 /// Numbers of 64 bits are written as text, because many JSON parsers keep 53 bits only.
-fn long(format: &str, pattern: &str, side: Side) -> Value {
+fn long(format: &str, pattern: &str, context: ValueContext) -> Value {
     let text = json!({ "type": "string", "format": format, "pattern": pattern });
-    match side {
-        Side::Request => json!({ "anyOf": [text, { "type": "integer" }] }),
-        Side::Parameter => json!({ "type": "integer", "format": format }),
-        Side::Response => text,
+    match context {
+        ValueContext::Request => json!({ "anyOf": [text, { "type": "integer" }] }),
+        ValueContext::Parameter => json!({ "type": "integer", "format": format }),
+        ValueContext::Response => text,
     }
 }
 
-fn enumeration(kind: &EnumDescriptor, side: Side) -> Value {
+fn enumeration(kind: &EnumDescriptor, context: ValueContext) -> Value {
     let names: Vec<_> = kind.values().map(|value| value.name().to_owned()).collect();
     let names = json!({ "type": "string", "enum": names });
-    if side == Side::Response {
+    if context == ValueContext::Response {
         return names;
     }
     // The service can read any other number, and refuses it as an unknown value.
@@ -80,8 +80,8 @@ pub(super) fn unset(kind: &Kind) -> Value {
     }
 }
 
-fn well_known(message: &MessageDescriptor, side: Side) -> Option<Value> {
-    let wrapped = |kind: Kind| schema(&kind, side);
+fn well_known(message: &MessageDescriptor, context: ValueContext) -> Option<Value> {
+    let wrapped = |kind: Kind| schema(&kind, context);
     Some(match message.full_name().strip_prefix("google.protobuf.")? {
         "Timestamp" => json!({ "type": "string", "format": "date-time" }),
         "Duration" => json!({ "type": "string", "pattern": r"^-?[0-9]+(?:\.[0-9]{1,9})?s$" }),

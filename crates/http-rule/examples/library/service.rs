@@ -1,6 +1,6 @@
-//! The gRPC service of the example, and the descriptors of its proto. The messages and the server are what tonic-prost-build
-//! generates from `library.proto`, written by hand and shorter, so that the example needs no build script. In your program,
-//! use the generated server.
+//! The gRPC service of the example, and the descriptors of its proto. The messages and the server are what
+//! tonic-prost-build generates from `library.proto`, written by hand and shorter, so that the example needs no build
+//! script. In your program, use the generated server.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
