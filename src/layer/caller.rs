@@ -1,6 +1,7 @@
 //! The proof that a request was authenticated, and the lesser proof that it could have been once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -45,4 +46,12 @@ impl FormerCaller {
     pub fn claims(&self) -> &Claims {
         &self.0
     }
+}
+
+/// The lifetime of a fresh token, in the extensions of each response that the layer attached one to. For code that wraps the
+/// guarded service in the same process; it is not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FreshToken {
+    /// The time from now until the token expires.
+    pub expires_in: Duration,
 }

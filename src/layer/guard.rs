@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::caller::{Caller, FormerCaller};
+use super::caller::{Caller, FormerCaller, FreshToken};
 use super::credential::{self, Credential, TOKEN};
 use super::warning::Warning;
 use crate::revocations::{Revocations, Standing};
@@ -143,6 +143,7 @@ impl<R> Guard<R> {
                     value.set_sensitive(true);
                     response.headers_mut().insert(TOKEN, value);
                     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                    response.extensions_mut().insert(FreshToken { expires_in: fresh.expires_in });
                     if let Some(tell) = &self.on_fresh_token {
                         tell(caller);
                     }

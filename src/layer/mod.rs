@@ -66,7 +66,7 @@ mod layer;
 mod service;
 mod warning;
 
-pub use caller::{Caller, FormerCaller};
+pub use caller::{Caller, FormerCaller, FreshToken};
 pub use credential::{Credential, TOKEN, read as read_credential};
 pub use future::ResponseFuture;
 pub use guard::Refusal;

@@ -1,15 +1,16 @@
-//! One RPC, made in process on behalf of an HTTP request: headers become metadata, a status becomes a [`Failure`].
+//! Calling an RPC in process on behalf of an HTTP request: headers become metadata, and a status becomes an
+//! [`RpcFailure`].
 
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use http::header::{
-    ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+    WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use tonic::body::Body;
@@ -23,16 +24,17 @@ use crate::pb::ErrorReason;
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::auth_service_client::AuthServiceClient;
 
-/// The one stack, whatever it is made of: a gRPC server without a network. Cheap to clone, for every request does.
+/// The gRPC stack as one type, whatever it is made of: a gRPC server without a network. It is cheap to clone, because
+/// every request clones it.
 #[derive(Clone)]
-pub struct Rpc(Arc<dyn Fn(http::Request<Body>) -> Answering + Send + Sync>);
+pub struct Rpc(Arc<dyn Fn(http::Request<Body>) -> RpcFuture + Send + Sync>);
 
-/// The stack's own future.
-pub type Answering = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+/// The future of the stack.
+pub type RpcFuture = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 
 impl Rpc {
-    /// Calls are `call`.
-    pub fn new(call: impl Fn(http::Request<Body>) -> Answering + Send + Sync + 'static) -> Self {
+    /// Every call is made by `call`.
+    pub fn new(call: impl Fn(http::Request<Body>) -> RpcFuture + Send + Sync + 'static) -> Self {
         Self(Arc::new(call))
     }
 }
@@ -46,51 +48,49 @@ impl fmt::Debug for Rpc {
 impl Service<http::Request<Body>> for Rpc {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = RpcFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Answering {
+    fn call(&mut self, request: http::Request<Body>) -> RpcFuture {
         (self.0)(request)
     }
 }
 
-/// The generated client on it.
-pub(super) type Client = AuthServiceClient<Rpc>;
+/// The response of a route in a dialect; as an error, if the route refuses.
+pub(super) type RouteResult = Result<Response, Response>;
 
-/// The same, of what administrators call.
-pub(super) type Admins = AdminServiceClient<Rpc>;
+/// The generated client of `AuthService` on the stack.
+pub(super) type AuthClient = AuthServiceClient<Rpc>;
 
-/// What a client sends along with a sign-in of an earlier one, and the header that it is answered in.
-pub(super) const DEVICE: HeaderName = HeaderName::from_static("device");
+/// The generated client of `AdminService` on the stack.
+pub(super) type AdminClient = AdminServiceClient<Rpc>;
 
-/// A message on behalf of whoever sent the request of `parts`: with what its client calls itself, and with the request's
-/// extensions, whatever they are. Whoever accepted the connection put them there; no header reaches them.
-pub(super) fn on_behalf<T>(parts: Parts, message: T) -> Request<T> {
-    with_headers(&parts, &[USER_AGENT], message)
+
+/// The header `device`: the answer to a sign-in has it, and the client sends it along with the next sign-in.
+const DEVICE: HeaderName = HeaderName::from_static("device");
+
+/// The request headers that the transcoder passes on as metadata: credentials, the client's name for itself, its
+/// device, and its deadline in gRPC's own header and form (`Grpc-Timeout: 500m`). The stack judges them.
+pub(super) const PASSED_ON: [HeaderName; 5] =
+    [TOKEN, AUTHORIZATION, USER_AGENT, DEVICE, HeaderName::from_static("grpc-timeout")];
+
+/// A message on behalf of the client that sent the request of `parts`, with its `User-Agent`. The extensions of the
+/// request are passed on; the connection put them there, and no header can.
+pub(super) fn on_behalf<T>(parts: &Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(parts, &[USER_AGENT], message)
 }
 
-/// As [`on_behalf`], with the credentials: both carriers, as often as they were sent, for the stack to judge.
-pub(super) fn with_credentials<T>(parts: Parts, message: T) -> Request<T> {
-    with_headers(&parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
+/// As [`on_behalf`], with the headers that may carry a token.
+pub(super) fn with_credentials<T>(parts: &Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
 }
 
-/// As [`with_credentials`], and with what shows that a sign-in comes from a device which has signed in before.
-pub(super) fn with_device<T>(parts: Parts, message: T) -> Request<T> {
-    with_headers(&parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
-}
-
-/// As [`on_behalf`], with these headers, each as often as it was sent.
-pub(super) fn with_headers<T>(parts: &Parts, names: &[HeaderName], message: T) -> Request<T> {
-    let mut headers = HeaderMap::new();
-    for name in names {
-        for value in parts.headers.get_all(name) {
-            headers.append(name, value.clone());
-        }
-    }
-    Request::from_parts(MetadataMap::from_headers(headers), parts.extensions.clone(), message)
+/// As [`with_credentials`], with the device of an earlier sign-in.
+pub(super) fn with_device<T>(parts: &Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
 }
 
 /// The fresh token that an answer carries.
@@ -98,19 +98,19 @@ pub(super) fn fresh_token(metadata: &MetadataMap) -> Option<HeaderValue> {
     metadata.as_ref().get(TOKEN).cloned()
 }
 
-/// Puts a fresh token where the contracts' clients look for it, and lets browsers of other origins see it there:
+/// Adds a fresh token in the header where the contracts' clients look for it, and lets pages of other origins read it:
 /// "only … when `Access-Control-Expose-Headers` names `Token` literally".
-pub(super) fn attach(response: &mut Response, token: Option<HeaderValue>) {
+pub(super) fn attach(headers: &mut HeaderMap, token: Option<HeaderValue>) {
     if let Some(mut token) = token {
         token.set_sensitive(true);
-        response.headers_mut().insert(TOKEN, token);
-        response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Token"));
+        headers.insert(TOKEN, token);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Token"));
     }
 }
 
 /// Adds the header `device` to the answer to a sign-in: the contracts' bodies have no field for it.
 pub(super) fn attach_device(mut response: Response, device: &str) -> Response {
-    // A seal is base64url and a dot, so it is always a header value.
+    // A device is base64url and a dot, so it is always a header value.
     if let Ok(mut value) = HeaderValue::from_str(device) {
         value.set_sensitive(true);
         response.headers_mut().insert(DEVICE, value);
@@ -118,57 +118,80 @@ pub(super) fn attach_device(mut response: Response, device: &str) -> Response {
     response
 }
 
-/// A failed call, as a dialect's table needs it.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// `ERROR_REASON_UNSPECIFIED` when there is none.
-    pub reason: ErrorReason,
-    /// Every bad field and what to change.
-    pub violations: Vec<(String, String)>,
-    /// When to try again.
-    pub retry_after: Option<Duration>,
-    /// The fresh token, if the call was authenticated.
-    pub token: Option<HeaderValue>,
+/// Adds the headers of a failure that `/v1` has in common with the dialects: the challenge and the fresh token.
+pub(super) fn add_failure_headers(status: &Status, headers: &mut HeaderMap) {
+    if status.code() == Code::Unauthenticated {
+        headers.insert(WWW_AUTHENTICATE, challenge(reason(status)));
+    }
+    attach(headers, fresh_token(status.metadata()));
 }
 
-impl From<Status> for Failure {
+/// The challenge of a 401 (RFC 6750 section 3): with an error only if a token was presented.
+fn challenge(reason: ErrorReason) -> HeaderValue {
+    HeaderValue::from_static(match reason {
+        ErrorReason::TokenInvalid | ErrorReason::TokenExpired => "Bearer error=\"invalid_token\"",
+        _ => "Bearer",
+    })
+}
+
+fn reason(status: &Status) -> ErrorReason {
+    match (status.get_details_error_info(), status.code()) {
+        (Some(info), _) => ErrorReason::from_reason(&info.reason),
+        // A call that ran out of time has no reason; the dialects answer it as a service that is out of reach.
+        (None, Code::DeadlineExceeded) => ErrorReason::Unavailable,
+        (None, _) => ErrorReason::Unspecified,
+    }
+}
+
+/// A failed call, in the form that the dialects translate.
+#[derive(Debug)]
+pub(super) struct RpcFailure {
+    /// `ERROR_REASON_UNSPECIFIED` if the status has none.
+    pub reason: ErrorReason,
+    /// The name of each bad field, and what to change.
+    pub violations: Vec<(String, String)>,
+    /// The value of the header `Retry-After`.
+    retry_after: Option<HeaderValue>,
+    /// The fresh token, if the call was authenticated.
+    token: Option<HeaderValue>,
+}
+
+impl From<Status> for RpcFailure {
     fn from(status: Status) -> Self {
-        let reason = match (status.get_details_error_info(), status.code()) {
-            (Some(info), _) => ErrorReason::from_reason(&info.reason),
-            // A call that ran out of time has no reason; it is answered as the service being out of reach.
-            (None, Code::DeadlineExceeded) => ErrorReason::Unavailable,
-            (None, _) => ErrorReason::Unspecified,
-        };
         let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
         Self {
-            reason,
+            reason: reason(&status),
             violations: violations.into_iter().map(|bad| (bad.field, bad.description)).collect(),
-            retry_after: status.get_details_retry_info().and_then(|info| info.retry_delay),
+            retry_after: http_rule::retry_after(&status),
             token: fresh_token(status.metadata()),
         }
     }
 }
 
-impl Failure {
-    /// The failure of an answer that lacks what every such answer has; a defect, answered as one.
+impl From<ErrorReason> for RpcFailure {
+    fn from(reason: ErrorReason) -> Self {
+        Self { reason, violations: Vec::new(), retry_after: None, token: None }
+    }
+}
+
+impl RpcFailure {
+    /// The failure for an answer that lacks a part which every such answer has: a defect of the service.
     pub fn defect() -> Self {
-        Self { reason: ErrorReason::Unspecified, violations: Vec::new(), retry_after: None, token: None }
+        ErrorReason::Unspecified.into()
     }
 
-    /// Adds the headers that both dialects send with a failure: the fresh token, `Retry-After` (whole seconds, RFC 9110
-    /// section 10.2.3) and the challenge of a 401 (RFC 6750 section 3: with an error only where a token was presented).
+    /// Adds the headers that both dialects send with a failure: the fresh token, `Retry-After` and the challenge of a
+    /// 401.
     pub fn headers(self, mut response: Response) -> Response {
+        let is_unauthorized = response.status() == http::StatusCode::UNAUTHORIZED;
+        let headers = response.headers_mut();
         if let Some(delay) = self.retry_after {
-            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
+            headers.insert(RETRY_AFTER, delay);
         }
-        if response.status() == http::StatusCode::UNAUTHORIZED {
-            let challenge = match self.reason {
-                ErrorReason::TokenInvalid | ErrorReason::TokenExpired => "Bearer error=\"invalid_token\"",
-                _ => "Bearer",
-            };
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if is_unauthorized {
+            headers.insert(WWW_AUTHENTICATE, challenge(self.reason));
         }
-        attach(&mut response, self.token);
+        attach(headers, self.token);
         response
     }
 }

@@ -1,20 +1,20 @@
-//! REST: every RPC by the path of its annotation (`transcoder`), and the two documented JSON APIs (`username`, `email`:
-//! `/api/auth/…` and `/auth/…`) as projections of the RPCs. All of it calls the same stack that the network is served, in
-//! process, and translates what comes back. Nothing here decides anything about accounts or tokens.
+//! REST: every RPC by the path of its annotation (`http_rule`), and the two documented JSON APIs (`username` and
+//! `email`, under `/api/auth` and `/auth`) as projections of the RPCs. All of them call the stack that the network is
+//! served, in process, and translate its answers. Nothing here decides anything about accounts or tokens.
 //!
-//! `call` and `body` are what they share; `pages` is for people who follow a link in a mail; `docs` describes all of it
-//! (`openapi`). Source: the two contracts, quoted where
-//! they decide something, and `google/api/http.proto`.
+//! `call` and `body` are shared by the two dialects, `routes` keeps their paths. `pages` are the pages that links in
+//! mail lead to; `openapi` describes all of REST as a document, and `docs` serves it. Sources: the two contracts,
+//! quoted where they decide something, and `google/api/http.proto`.
 
 mod body;
 mod call;
 mod docs;
 mod email;
 mod not_grpc;
-mod openapi;
+pub mod openapi;
 mod pages;
 mod probes;
-mod transcoder;
+mod routes;
 mod username;
 
 use std::panic::AssertUnwindSafe;
@@ -26,113 +26,112 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
-use tonic::{Code, Status};
+use http_rule::{Options, RuleError, Rules, Template, Transcoder, without_body};
+use tonic::Status;
 use tower::ServiceExt as _;
 
 pub use call::Rpc;
-pub use transcoder::{RuleError, Transcoder};
 
-use crate::pb::DESCRIPTORS;
 use crate::pb::auth_service_client::AuthServiceClient;
+use crate::pb::{DESCRIPTORS, ERROR_DOMAIN, ErrorReason, codec};
 use body::Fields;
-use transcoder::answer::without_body;
 
-/// All of REST, and the probes. Cheap to clone.
-#[derive(Debug, Clone)]
+/// All of REST, and the probes.
+#[derive(Debug)]
 pub struct Rest {
-    transcoder: Arc<Transcoder>,
+    transcoder: Transcoder<Rpc>,
     router: Router,
+    /// The paths of the router, sorted.
+    paths: Vec<&'static str>,
+    /// The paths of the router that have a variable.
+    templates: Vec<Template>,
+}
+
+/// Why REST cannot be served: the annotations of the protos have a defect.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// The annotations make no sense by themselves.
+    #[error(transparent)]
+    Rules(#[from] RuleError),
+    /// The rule of this RPC matches this path, which belongs to a dialect, a page or a probe.
+    #[error("the google.api.http rule of {0} takes the path {1}, which is not for rules")]
+    PathTaken(String, &'static str),
+}
+
+/// The options of the transcoder before our RPCs. The tests that compare it with another transcoder take them, too.
+pub fn options() -> Options {
+    Options::default()
+        .request_headers(call::PASSED_ON)
+        .body_limits(body::LIMITS.bytes, body::LIMITS.time)
+        .buffers(codec::small())
+        .invalid_field(ErrorReason::Validation.as_reason(), ERROR_DOMAIN)
+        .answer_headers(|metadata, headers| call::attach(headers, call::fresh_token(metadata)))
+        .failure_headers(call::add_failure_headers)
 }
 
 impl Rest {
-    /// Every path that answers and has no rule.
-    pub const PATHS: [&str; 27] = [
-        "/api/auth/login",
-        "/api/auth/register",
-        "/api/auth/me",
-        "/api/auth/password",
-        "/auth/login",
-        "/auth/register",
-        "/auth/refresh",
-        "/auth/logout",
-        "/auth/me",
-        "/auth/verify",
-        "/auth/verify/resend",
-        "/auth/password/forgot",
-        "/auth/password/reset",
-        "/auth/password/change",
-        "/auth/email/change",
-        "/auth/invitations",
-        "/auth/invitations/{id}",
-        "/auth/invitations/accept",
-        "/auth/page.js",
-        "/auth/page.css",
-        "/healthz",
-        "/readyz",
-        "/openapi.json",
-        "/docs",
-        "/docs/start.js",
-        "/docs/swagger-ui.css",
-        "/docs/swagger-ui-bundle.js",
-    ];
-
-    /// On the one stack. `docs` is whether it describes itself.
-    pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RuleError> {
-        let transcoder = Transcoder::new(DESCRIPTORS, rpc.clone())?;
-        let taken = |path: &&str| transcoder.bindings().iter().find(|binding| binding.template.matches(path).is_some());
-        if let Some((path, binding)) = Self::PATHS.iter().find_map(|path| Some((path, taken(path)?))) {
-            return Err(RuleError::Taken(binding.rpc.full_name().to_owned(), (*path).to_owned()));
-        }
-        let client = AuthServiceClient::new(rpc.clone());
-        let transcoder = Arc::new(transcoder);
-        let near = Arc::clone(&transcoder);
-        let router = Router::new()
-            .merge(username::routes(client))
+    /// REST before the stack that `rpc` calls. The OpenAPI document and its page are served if `docs`.
+    pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RestError> {
+        let transcoder = Transcoder::new(Rules::read(DESCRIPTORS)?, rpc.clone(), options());
+        let routes = username::routes(AuthServiceClient::new(rpc.clone()))
             .merge(pages::routes())
             .merge(email::routes(&rpc))
-            .merge(probes::routes(rpc))
-            .merge(if docs { docs::routes(Arc::clone(&transcoder)) } else { Router::new() })
-            .fallback(async move |request: Request| unknown_path(&near, &request))
-            .method_not_allowed_fallback(wrong_method);
-        Ok(Self { transcoder, router })
+            .merge(probes::routes(rpc));
+        let (mut router, mut paths) = routes.into_parts();
+        let (docs_router, docs_paths) = docs::routes(Arc::clone(transcoder.rules())).into_parts();
+        if docs {
+            router = router.merge(docs_router);
+        }
+        // Reserved even if they are not served, so that names in metrics do not depend on the setting.
+        paths.extend(docs_paths);
+        paths.sort_unstable();
+        paths.dedup();
+        for path in &paths {
+            let taken = transcoder.rules().bindings().iter().find(|binding| binding.template.matches(path).is_some());
+            if let Some(binding) = taken {
+                return Err(RestError::PathTaken(binding.rpc.full_name().to_owned(), path));
+            }
+        }
+        let templates = paths.iter().filter(|path| path.contains('{')).filter_map(|path| Template::parse(path).ok());
+        let templates = templates.collect();
+        let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
+        Ok(Self { transcoder, router, paths, templates })
     }
 
-    /// Answers every path and method, the wrong ones too.
+    /// The response to any request, also of an unknown path or a wrong method.
     pub async fn answer(&self, request: Request) -> Response {
-        let is_head = request.method() == Method::HEAD;
-        // What has panicked is not looked at again.
-        let answer = AssertUnwindSafe(self.route(request)).catch_unwind().await;
-        let answer = answer.unwrap_or_else(|_| self.transcoder.failures().defect(&"a panic"));
-        let mut response = if is_head { without_body(answer) } else { answer };
-        // Nothing here is for a cache, and nothing is what its content type does not say.
+        // A handler that has panicked leaves nothing behind that another request sees.
+        let answered = AssertUnwindSafe(self.route(request)).catch_unwind().await;
+        let mut response =
+            answered.unwrap_or_else(|_| self.transcoder.refuse(http_rule::defect(&"a panic"), &HeaderMap::new()));
+        // No answer may be cached, or be taken for another type than its own.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
 
     async fn route(&self, request: Request) -> Response {
-        match self.transcoder.try_answer(request).await {
-            Ok(response) => response,
-            Err(request) => {
-                let Ok(response) = self.router.clone().oneshot(*request).await;
-                response
-            }
+        if self.has_rules_near(request.uri().path()) {
+            return self.transcoder.answer(request).await;
         }
+        let is_head = request.method() == Method::HEAD;
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        if is_head { without_body(response) } else { response }
     }
 
     /// The answer to an HTTP/1.1 request without exactly one `Host` (RFC 9112 section 3.2).
     pub fn no_host(&self, path: &str, headers: &HeaderMap) -> Response {
         let text = "an HTTP/1.1 request needs exactly one Host header";
-        if self.transcoder.is_near(path) {
-            return self.transcoder.failures().refusal(StatusCode::BAD_REQUEST, Code::InvalidArgument, text, headers);
+        if self.has_rules_near(path) {
+            return self.transcoder.refuse(Status::invalid_argument(text), headers);
         }
         refuse(path, StatusCode::BAD_REQUEST, "bad_request", text)
     }
 
     /// The answer to a request that is refused before it is read.
     pub fn refuse(&self, path: &str, status: Status, headers: &HeaderMap) -> Response {
-        if self.transcoder.is_near(path) {
-            self.transcoder.failures().answer(status, headers)
+        if self.has_rules_near(path) {
+            self.transcoder.refuse(status, headers)
         } else if is_email(path) {
             email::refuse(status.into(), &Fields::default())
         } else {
@@ -140,29 +139,38 @@ impl Rest {
         }
     }
 
-    /// Whether a path is of a stream, which may last for ever.
+    /// Whether the answer at this path is a stream, which may last for ever.
     pub fn is_stream(&self, path: &str) -> bool {
-        self.transcoder.is_stream(path)
+        self.transcoder.rules().is_stream(path)
     }
 
-    /// Whether rules are at or beside this path.
+    /// Whether this path begins as those of the annotated RPCs do (`/v1`), so that the transcoder answers it.
     pub fn has_rules_near(&self, path: &str) -> bool {
-        self.transcoder.is_near(path)
+        self.transcoder.rules().is_near(path)
     }
 
-    /// What counts together: paths, with the names of their variables in place of what those are.
+    /// Every path of the dialects, the pages, the probes and the documentation; sorted.
+    pub fn paths(&self) -> &[&'static str] {
+        &self.paths
+    }
+
+    /// The names that requests are counted under: all paths, with the names of their variables in place of values.
     pub fn names(&self) -> Vec<String> {
-        let of_rules = self.transcoder.bindings().iter().map(|binding| binding.template.shown());
-        let mut names: Vec<_> = Self::PATHS.map(str::to_owned).into_iter().chain(of_rules).collect();
+        let of_rules = self.transcoder.rules().bindings().iter().map(|binding| binding.template.shown());
+        let mut names: Vec<_> = self.paths.iter().map(|&path| path.to_owned()).chain(of_rules).collect();
         names.sort();
         names.dedup();
         names
     }
 
-    /// The one of [`Self::names`] that a request counts with.
+    /// The name among [`Self::names`] that a request is counted under; of an unknown path, the path itself.
     pub fn name(&self, method: &Method, path: &str) -> String {
-        let of_rule = self.transcoder.name(method, path);
-        of_rule.unwrap_or_else(|| email::path_of_invitation(path).unwrap_or(path).to_owned())
+        if let Some(name) = self.transcoder.rules().route(method, path) {
+            return name;
+        }
+        let template = self.templates.iter().find(|template| template.matches(path).is_some());
+        let template = template.filter(|_| self.paths.binary_search(&path).is_err());
+        template.map_or_else(|| path.to_owned(), Template::shown)
     }
 }
 
@@ -171,16 +179,13 @@ async fn wrong_method(request: Request) -> Response {
     refuse(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
 }
 
-fn unknown_path(transcoder: &Transcoder, request: &Request) -> Response {
-    let path = request.uri().path();
-    if transcoder.is_near(path) {
-        return transcoder.failures().unknown_path(request.headers());
-    }
-    let answer = not_grpc::answer(request);
-    answer.unwrap_or_else(|| refuse(path, StatusCode::NOT_FOUND, "not_found", "there is nothing at this path"))
+async fn unknown_path(request: Request) -> Response {
+    let answer = not_grpc::answer(&request);
+    let text = "there is nothing at this path";
+    answer.unwrap_or_else(|| refuse(request.uri().path(), StatusCode::NOT_FOUND, "not_found", text))
 }
 
-/// In the dialect that the path belongs to.
+/// Refuses in the dialect that the path belongs to.
 fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str) -> Response {
     if is_email(path) { email::error(status, code, text) } else { username::error(status, text) }
 }

@@ -1,5 +1,5 @@
-//! The answer to a request for a gRPC path that is no gRPC request, which would never come here. Apart from the dialects, of
-//! which it is none.
+//! The answer to a request that has the path of a gRPC method, but is no gRPC request. Separate because such a path
+//! belongs to no dialect.
 
 use axum::extract::Request;
 use axum::response::Response;
@@ -8,7 +8,8 @@ use http::{Method, StatusCode, Version};
 
 use super::username;
 
-/// `/package.Service/Method`, which no path of the JSON APIs looks like, nor `/robots.txt` or `/.well-known/…`.
+/// Whether a path looks like `/package.Service/Method`. No path of the JSON APIs does, and neither do `/robots.txt` and
+/// `/.well-known/…`.
 fn is_grpc_path(path: &str) -> bool {
     let mut segments = path.split('/').skip(1);
     match (segments.next(), segments.next(), segments.next()) {
@@ -17,7 +18,7 @@ fn is_grpc_path(path: &str) -> bool {
     }
 }
 
-/// What is wrong with it; `None` where the path is another.
+/// Says what is wrong with the request; `None` if its path is not one of gRPC.
 pub(super) fn answer(request: &Request) -> Option<Response> {
     if !is_grpc_path(request.uri().path()) {
         return None;

@@ -1,10 +1,10 @@
-//! `GET /healthz` and `GET /readyz`, for load balancers and init systems that speak no gRPC. The second is a projection
-//! like all else here: of `grpc.health.v1.Health/Check`.
+//! `GET /healthz` and `GET /readyz`, for load balancers and init systems that do not speak gRPC. `/readyz` is a
+//! projection of `grpc.health.v1.Health/Check`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::json;
 use tonic_health::ServingStatus;
@@ -12,17 +12,18 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::call::Rpc;
+use super::routes::Routes;
 
-pub(super) fn routes(rpc: Rpc) -> Router {
-    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(HealthClient::new(rpc))
+pub(super) fn routes(rpc: Rpc) -> Routes {
+    Routes::new().at("/healthz", get(alive)).at("/readyz", get(ready)).with_state(HealthClient::new(rpc))
 }
 
-/// The process answers: that is all it says.
+/// The process answers, whatever the state of the service.
 async fn alive() -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
-/// Whether calls are being served: 503 while the database is out of reach, and from the moment of a shutdown.
+/// The service answers: 503 while the database is out of reach, and from the moment of a shutdown.
 async fn ready(State(mut health): State<HealthClient<Rpc>>) -> Response {
     let overall = HealthCheckRequest { service: String::new() };
     let serving =

@@ -1,110 +1,94 @@
 //! The first documented API: usernames and a `token` header, under `/api/auth`. Its error body is
 //! `{"statusCode", "error", "message"}`, of which "the official client reads `statusCode`".
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
-use axum::{Json, Router};
 use http::StatusCode;
+use http_rule::body::BodyError;
 use serde_json::json;
+use tonic::Status;
 
-use super::body::{self, Fields, Unreadable};
-use super::call::{self, Client, Failure};
+use super::body::{self, Fields};
+use super::call::{self, AuthClient, RouteResult, RpcFailure};
+use super::routes::Routes;
 use crate::pb::account::Identity;
 use crate::pb::{
     ChangePasswordRequest, ErrorReason, LoginRequest, MeRequest, RegisterRequest, login_request, register_request,
 };
 
-/// The fields in the order in which the contract names the first problem: "on register `password` is checked before
+/// The order in which the fields are checked, as the contract has it: "on register `password` is checked before
 /// `username`, on login `username` first".
 const LOGIN_ORDER: [&str; 2] = ["username", "password"];
 const REGISTER_ORDER: [&str; 2] = ["password", "username"];
 const PASSWORD_ORDER: [&str; 2] = ["currentPassword", "newPassword"];
 
-/// `POST /api/auth/login`, `POST /api/auth/register`, `GET` and `HEAD /api/auth/me`, `PUT` and `POST /api/auth/password`.
-pub(super) fn routes(client: Client) -> Router {
-    Router::new()
-        .route("/api/auth/login", post(login))
-        .route("/api/auth/register", post(register))
-        .route("/api/auth/me", get(me))
-        .route("/api/auth/password", put(password).post(password))
+pub(super) fn routes(client: AuthClient) -> Routes {
+    Routes::new()
+        .at("/api/auth/login", post(login))
+        .at("/api/auth/register", post(register))
+        .at("/api/auth/me", get(me))
+        .at("/api/auth/password", put(password).post(password))
         .with_state(client)
 }
 
-async fn login(State(mut client): State<Client>, request: Request) -> Response {
-    let (parts, mut fields) = match body::read(request).await {
-        Ok(read) => read,
-        Err(unreadable) => return unreadable.into(),
-    };
+async fn login(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+    let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let (username, password) = credentials(&mut fields);
     let handle = Some(login_request::Handle::Username(username));
     let message = LoginRequest { handle, password, ..LoginRequest::default() };
-    match client.login(call::with_device(parts, message)).await {
-        Ok(response) => {
-            let login = response.into_inner();
-            match login.account.and_then(|account| account.identity) {
-                Some(Identity::UsernameIdentity(identity)) => {
-                    let answer = Json(json!({ "token": login.token, "user": identity.username })).into_response();
-                    call::attach_device(answer, &login.device)
-                }
-                _ => refuse(Failure::defect(), &fields, &LOGIN_ORDER),
-            }
-        }
-        Err(status) => refuse(status.into(), &fields, &LOGIN_ORDER),
-    }
+    let answered = client.login(call::with_device(&parts, message)).await;
+    let login = answered.map_err(|status| refuse(status.into(), &fields, &LOGIN_ORDER))?.into_inner();
+    let Some(Identity::UsernameIdentity(identity)) = login.account.and_then(|account| account.identity) else {
+        return Err(refuse(RpcFailure::defect(), &fields, &LOGIN_ORDER));
+    };
+    let answer = Json(json!({ "token": login.token, "user": identity.username })).into_response();
+    Ok(call::attach_device(answer, &login.device))
 }
 
-async fn register(State(mut client): State<Client>, request: Request) -> Response {
-    let (parts, mut fields) = match body::read(request).await {
-        Ok(read) => read,
-        Err(unreadable) => return unreadable.into(),
-    };
+async fn register(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+    let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let (username, password) = credentials(&mut fields);
     let handle = Some(register_request::Handle::Username(username));
     let message = RegisterRequest { handle, password, ..RegisterRequest::default() };
-    match client.register(call::on_behalf(parts, message)).await {
-        Ok(response) => Json(json!({ "token": response.into_inner().token })).into_response(),
-        Err(status) => refuse(status.into(), &fields, &REGISTER_ORDER),
-    }
+    let answered = client.register(call::on_behalf(&parts, message)).await;
+    let registered = answered.map_err(|status| refuse(status.into(), &fields, &REGISTER_ORDER))?.into_inner();
+    Ok(Json(json!({ "token": registered.token })).into_response())
 }
 
-async fn me(State(mut client): State<Client>, request: Request) -> Response {
-    match client.me(call::with_credentials(request.into_parts().0, MeRequest {})).await {
-        Ok(response) => nothing_but_the_token(&response),
-        Err(status) => refuse(status.into(), &Fields::default(), &[]),
-    }
+async fn me(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+    let answered = client.me(call::with_credentials(&request.into_parts().0, MeRequest {})).await;
+    only_the_token(answered, &Fields::default(), &[])
 }
 
-/// Not in the contract, which has no way to change a password; in its manner.
-async fn password(State(mut client): State<Client>, request: Request) -> Response {
-    let (parts, mut fields) = match body::read(request).await {
-        Ok(read) => read,
-        Err(unreadable) => return unreadable.into(),
-    };
+/// The contract has no route to change a password; this one is in its manner.
+async fn password(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+    let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let pair = (fields.text_of("current_password", "currentPassword"), fields.text_of("new_password", "newPassword"));
     let (current_password, new_password) = if fields.untaken().is_some() { Default::default() } else { pair };
     let message = ChangePasswordRequest { current_password, new_password };
-    match client.change_password(call::with_credentials(parts, message)).await {
-        Ok(response) => nothing_but_the_token(&response),
-        Err(status) => refuse(status.into(), &fields, &PASSWORD_ORDER),
-    }
+    let answered = client.change_password(call::with_credentials(&parts, message)).await;
+    only_the_token(answered, &fields, &PASSWORD_ORDER)
 }
 
-fn nothing_but_the_token<T>(response: &tonic::Response<T>) -> Response {
-    let mut answer = StatusCode::NO_CONTENT.into_response();
-    call::attach(&mut answer, call::fresh_token(response.metadata()));
-    answer
+/// 204 with the fresh token of an RPC that was answered.
+fn only_the_token<T>(answered: Result<tonic::Response<T>, Status>, fields: &Fields, order: &[&str]) -> RouteResult {
+    let answered = answered.map_err(|status| refuse(status.into(), fields, order))?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    call::attach(response.headers_mut(), call::fresh_token(answered.metadata()));
+    Ok(response)
 }
 
-/// Username and password. A key that the contract does not know must be refused, but a closed registration comes first:
-/// so both are left empty, which the RPC refuses with the one or the other.
+/// Username and password. If the body has a key that the contract does not know, both are left empty: the RPC then
+/// refuses the call, as closed for registration if it is, and else as invalid.
 fn credentials(fields: &mut Fields) -> (String, String) {
     let pair = (fields.text("username"), fields.text("password"));
     if fields.untaken().is_some() { Default::default() } else { pair }
 }
 
-/// The dialect's table: from reason to status and text.
-pub(super) fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Response {
+/// The dialect's table from a reason to its HTTP status and text.
+pub(super) fn refuse(failure: RpcFailure, fields: &Fields, order: &[&str]) -> Response {
     let response = match failure.reason {
         ErrorReason::Validation => {
             error(StatusCode::UNPROCESSABLE_ENTITY, &first_problem(&failure.violations, fields, order))
@@ -126,7 +110,7 @@ pub(super) fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Respo
         ErrorReason::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
         }
-        // Of email accounts only, which are not answered here.
+        // Reasons of RPCs for email accounts, which this dialect does not call.
         ErrorReason::EmailNotVerified | ErrorReason::OneTimeTokenInvalid => {
             error(StatusCode::BAD_REQUEST, "this is not for an account with a username")
         }
@@ -137,7 +121,7 @@ pub(super) fn refuse(failure: Failure, fields: &Fields, order: &[&str]) -> Respo
     failure.headers(response)
 }
 
-/// "First problem only, field named in the message."
+/// The text of an invalid request: "First problem only, field named in the message."
 fn first_problem(violations: &[(String, String)], fields: &Fields, order: &[&str]) -> String {
     if let Some(key) = fields.untaken() {
         let harmless = key.len() <= 40 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -146,7 +130,7 @@ fn first_problem(violations: &[(String, String)], fields: &Fields, order: &[&str
     let described = |field: &&str| {
         let violation =
             violations.iter().find(|(bad, _)| fields.name(bad) == *field).map(|(_, description)| description.as_str());
-        let description = fields.problem(field).map(body::Problem::description).or(violation)?;
+        let description = fields.problem(field).map(body::FieldProblem::description).or(violation)?;
         Some(format!("\"{field}\" {description}"))
     };
     order.iter().find_map(described).unwrap_or_else(|| "the request is not valid".to_owned())
@@ -162,11 +146,9 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response {
     (status, Json(body)).into_response()
 }
 
-impl From<Unreadable> for Response {
-    fn from(unreadable: Unreadable) -> Self {
-        match unreadable {
-            Unreadable::Wrong(wrong) => error(wrong.status, wrong.text),
-            Unreadable::Refused(status) => refuse((*status).into(), &Fields::default(), &[]),
-        }
+fn refuse_body(error: BodyError) -> Response {
+    match error {
+        BodyError::Refused(status) => refuse((*status).into(), &Fields::default(), &[]),
+        other => self::error(other.http_status(), &other.to_string()),
     }
 }

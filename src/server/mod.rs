@@ -51,7 +51,7 @@ use crate::config::{AllowedOrigin, Settings, SettingsError};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::mail::{MailError, Post, PublicUrl};
-use crate::rest::{Rest, Rpc, RuleError};
+use crate::rest::{Rest, RestError, Rpc};
 use crate::revocations::{CommonClock, Revocations};
 use crate::store::{self, Listed, OpenError, Purpose, Store, StoreError};
 use crate::token::{Keyring, Tokens};
@@ -111,7 +111,7 @@ pub enum ServeError {
     Stack(#[from] grpc::StackError),
     /// A defect, too.
     #[error(transparent)]
-    Rules(#[from] RuleError),
+    Rules(#[from] RestError),
     /// An address, of the setting that is named first.
     #[error("cannot listen on {1}: {2}; set {0} to an address and port that are free")]
     Listen(&'static str, SocketAddr, io::Error),

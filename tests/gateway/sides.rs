@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use axum::body::Body;
-use countersign::rest::{Rpc, Transcoder};
+use countersign::rest::{self, Rpc};
+use http_rule::{Rules, Transcoder};
 use hyper_util::rt::TokioIo;
 use prost_reflect::DescriptorPool;
 use tokio::net::TcpListener;
@@ -48,7 +49,8 @@ impl Sides {
                 let pool = pool.clone();
                 Box::pin(async move { Ok(echo::answer(pool, request).await) })
             });
-            let transcoder = Transcoder::new(&descriptors(files), rpc).unwrap();
+            let rules = Rules::read(&descriptors(files)).unwrap();
+            let transcoder = Transcoder::new(rules, rpc, rest::options());
             ours.insert(api.to_owned(), serve(transcoder).await);
         }
         Self { ours, gateway, pool }
@@ -71,7 +73,7 @@ fn descriptors(files: &[&str]) -> Vec<u8> {
     compiler.encode_file_descriptor_set()
 }
 
-async fn serve(transcoder: Transcoder) -> String {
+async fn serve(transcoder: Transcoder<Rpc>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let transcoder = Arc::new(transcoder);

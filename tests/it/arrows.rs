@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("watch", &["pb", "revocations", "token", "domain"]),
     ("accounts", &["domain", "store", "hashing", "breaches", "token", "revocations", "activity", "budgets", "clock"]),
     ("grpc", &["accounts", "layer", "token", "revocations", "activity", "meter", "domain", "pb"]),
-    ("rest", &["pb"]),
+    ("rest", &["layer", "pb"]),
     ("config", &["domain", "clock", "token", "revocations", "hashing", "mail"]),
     ("telemetry", &[]),
     (

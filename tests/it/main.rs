@@ -51,7 +51,6 @@ mod reflection_and_health;
 mod refresh;
 mod replicas;
 mod rest;
-mod rest_rules;
 mod secrets;
 mod session_clients;
 mod session_revocation;

@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::app::request;
+use crate::support::app::{request, rest_paths};
 use crate::support::http::over_socket;
 use crate::support::{Answer, Binary, PASSWORD, SECRET, TestApp, binary};
 
@@ -138,7 +138,7 @@ async fn every_rpc_and_every_route_is_counted_by_how_it_ended_and_nobody_can_add
 #[tokio::test]
 async fn every_path_of_the_json_apis_is_counted_under_its_own_name() {
     let app = TestApp::start().await;
-    for path in countersign::rest::Rest::PATHS {
+    for path in rest_paths() {
         let answer = app.get(path, &[]).await;
         assert_ne!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }

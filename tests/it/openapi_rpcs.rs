@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use countersign::pb;
 use countersign::pb::MethodRules;
 use countersign::pb::method_rules::Credential;
-use countersign::rest::{Rpc, Transcoder};
+use countersign::rest::openapi;
+use http_rule::Rules;
 use prost_reflect::MethodDescriptor;
 use serde_json::json;
 
@@ -60,13 +61,13 @@ async fn what_an_rpc_needs_and_how_it_fails_is_what_its_rules_say() {
 
 #[tokio::test]
 async fn the_document_that_is_served_is_the_one_of_the_descriptors() {
-    let made = Transcoder::new(pb::DESCRIPTORS, nobody()).unwrap().openapi();
+    let made = openapi::document(&Rules::read(pb::DESCRIPTORS).unwrap());
     assert_eq!(document(&TestApp::start().await).await, made);
 }
 
 #[test]
 fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
-    let document = Transcoder::new(&compile(SHELVES), nobody()).unwrap().openapi();
+    let document = openapi::document(&Rules::read(&compile(SHELVES)).unwrap());
     let all = operations(&document);
     let get = &all["GET /v1/shelves/{shelf}/books/{book}"];
     assert_eq!(get["operationId"], "Shelves_FindBook");
@@ -140,10 +141,6 @@ fn compile(text: &str) -> Vec<u8> {
         .open_file("library.proto")
         .unwrap()
         .encode_file_descriptor_set()
-}
-
-fn nobody() -> Rpc {
-    Rpc::new(|_| Box::pin(async { unreachable!("nothing is called") }))
 }
 
 /// `GET /v1/me`, read off the annotation by its text form.

@@ -1,8 +1,8 @@
-// A file of its own, for the page's policy allows no script within it.
+// A file of its own, because the policy of the page allows no script in the page itself.
 window.ui = SwaggerUIBundle({
   url: 'openapi.json',
   dom_id: '#swagger-ui',
   deepLinking: true,
-  // Its default asks a server of its makers whether the document is valid.
+  // The default asks a server of Swagger's whether the document is valid.
   validatorUrl: null,
 });

@@ -1,45 +1,35 @@
-//! Invitations to a firm: "joining an existing firm … happens by invitation only". Apart from `credentials` because all but one
-//! of its routes are an administrator's.
+//! Invitations to a firm: "joining an existing firm … happens by invitation only". Separate from `credentials` because
+//! administrators call these routes, all but one.
 
+use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{done, refuse, refuse_unreadable, role, user, with_token};
+use super::{done, refuse, refuse_body, role, user, with_token};
 use crate::pb::{
     AcceptInvitationRequest, CreateInvitationRequest, Invitation, ListInvitationsRequest, RevokeInvitationRequest, Role,
 };
-use crate::rest::body::{self, Fields, Problem};
-use crate::rest::call::{self, Admins, Client, Failure};
+use crate::rest::body::{self, FieldProblem, Fields};
+use crate::rest::call::{self, AdminClient, AuthClient, RouteResult, RpcFailure};
+use crate::rest::routes::Routes;
 
-const ALL: &str = "/auth/invitations";
-const ONE: &str = "/auth/invitations/{id}";
-const ACCEPT: &str = "/auth/invitations/accept";
-
-/// Of no role. The RPC refuses it, when it has seen that the caller may invite at all.
+/// A number of no role. The RPC refuses it after it has seen that the caller may invite at all.
 const NO_ROLE: i32 = -1;
 
-/// `GET` and `POST /auth/invitations`, `DELETE /auth/invitations/{id}` and `POST /auth/invitations/accept`.
-pub(super) fn routes(client: Client, admins: Admins) -> Router {
-    let public = Router::new().route(ACCEPT, post(accept)).with_state(client);
-    Router::new().route(ALL, get(list).post(create)).route(ONE, delete(revoke)).with_state(admins).merge(public)
+pub(super) fn routes(client: AuthClient, admins: AdminClient) -> Routes {
+    let of_administrators = Routes::new()
+        .at("/auth/invitations", get(list).post(create))
+        .at("/auth/invitations/{id}", delete(revoke))
+        .with_state(admins);
+    Routes::new().at("/auth/invitations/accept", post(accept)).with_state(client).merge(of_administrators)
 }
 
-/// The path of one invitation with the name of its variable, if that is what this is.
-pub(in crate::rest) fn path(path: &str) -> Option<&'static str> {
-    let id = path.strip_prefix(ALL)?.strip_prefix('/')?;
-    (path != ACCEPT && !id.is_empty() && !id.contains('/')).then_some(ONE)
-}
-
-async fn create(State(mut client): State<Admins>, request: Request) -> Response {
-    let (parts, mut fields) = match body::read(request).await {
-        Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(unreadable),
-    };
+async fn create(State(mut client): State<AdminClient>, request: Request) -> RouteResult {
+    let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let email = fields.text("email");
     let role = match fields.optional("role").as_deref() {
         None => Role::Unspecified.into(),
@@ -47,81 +37,62 @@ async fn create(State(mut client): State<Admins>, request: Request) -> Response 
         Some("user") => Role::User.into(),
         Some("viewer") => Role::Viewer.into(),
         Some(_) => {
-            fields.refuse("role", Problem::Not("must be admin, user or viewer"));
+            fields.refuse("role", FieldProblem::Not("must be admin, user or viewer"));
             NO_ROLE
         }
     };
-    // Always the caller's own firm: a body cannot name one.
+    // The invitation is to the caller's own firm: a body cannot name another.
     let message = CreateInvitationRequest { email, role, firm_id: String::new() };
-    match client.create_invitation(call::with_credentials(parts, message)).await {
-        Ok(response) => {
-            let fresh = call::fresh_token(response.metadata());
-            let Some(invitation) = response.into_inner().invitation.as_ref().map(shown) else {
-                return refuse(Failure::defect(), &fields);
-            };
-            let answer = json!({ "invitation": invitation, "message": "Invitation sent successfully." });
-            with_token((StatusCode::CREATED, Json(answer)).into_response(), fresh)
-        }
-        Err(status) => refuse(status.into(), &fields),
-    }
+    let answered = client.create_invitation(call::with_credentials(&parts, message)).await;
+    let (metadata, created, _) = answered.map_err(|status| refuse(status.into(), &fields))?.into_parts();
+    let invitation = created.invitation.as_ref().map(shown).ok_or_else(|| refuse(RpcFailure::defect(), &fields))?;
+    let answer = json!({ "invitation": invitation, "message": "Invitation sent successfully." });
+    Ok(with_token((StatusCode::CREATED, Json(answer)).into_response(), &metadata))
 }
 
-async fn list(State(mut client): State<Admins>, request: Request) -> Response {
+async fn list(State(mut client): State<AdminClient>, request: Request) -> RouteResult {
     let (parts, _) = request.into_parts();
     let mut fields = Fields::of_query(parts.uri.query());
     let page_size = match fields.optional("page_size").as_deref().map(str::parse) {
         None => 0,
         Some(Ok(number)) => number,
         Some(Err(_)) => {
-            fields.refuse("page_size", Problem::Not("must be a whole number"));
+            fields.refuse("page_size", FieldProblem::Not("must be a whole number"));
             -1
         }
     };
     let page_token = fields.optional("page_token").unwrap_or_default();
     let message = ListInvitationsRequest { firm_id: String::new(), page_size, page_token };
-    match client.list_invitations(call::with_credentials(parts, message)).await {
-        Ok(response) => {
-            let fresh = call::fresh_token(response.metadata());
-            let page = response.into_inner();
-            let invitations: Vec<_> = page.invitations.iter().map(shown).collect();
-            let answer = json!({ "invitations": invitations, "next_page_token": page.next_page_token });
-            with_token(Json(answer).into_response(), fresh)
-        }
-        Err(status) => refuse(status.into(), &fields),
-    }
+    let answered = client.list_invitations(call::with_credentials(&parts, message)).await;
+    let (metadata, page, _) = answered.map_err(|status| refuse(status.into(), &fields))?.into_parts();
+    let invitations: Vec<_> = page.invitations.iter().map(shown).collect();
+    let answer = json!({ "invitations": invitations, "next_page_token": page.next_page_token });
+    Ok(with_token(Json(answer).into_response(), &metadata))
 }
 
 async fn revoke(
-    State(mut client): State<Admins>,
+    State(mut client): State<AdminClient>,
     id: Result<Path<String>, PathRejection>,
     request: Request,
-) -> Response {
-    // What is no text is as little an invitation's id as any other text.
+) -> RouteResult {
+    // A path that cannot be decoded names no invitation, and neither does an empty id.
     let message = RevokeInvitationRequest { invitation_id: id.map(|Path(id)| id).unwrap_or_default() };
-    let answered = client.revoke_invitation(call::with_credentials(request.into_parts().0, message)).await;
+    let answered = client.revoke_invitation(call::with_credentials(&request.into_parts().0, message)).await;
     done(answered, "Invitation withdrawn successfully.", &Fields::default())
 }
 
-async fn accept(State(mut client): State<Client>, request: Request) -> Response {
-    let (parts, mut fields) = match body::read(request).await {
-        Ok(read) => read,
-        Err(unreadable) => return refuse_unreadable(unreadable),
-    };
+async fn accept(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+    let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = AcceptInvitationRequest {
         one_time_token: fields.text_of("one_time_token", "token"),
         name: fields.text("name"),
         password: fields.text("password"),
     };
-    match client.accept_invitation(call::on_behalf(parts, message)).await {
-        Ok(response) => {
-            let Some(user) = user(response.into_inner().account) else {
-                return refuse(Failure::defect(), &fields);
-            };
-            let answer = json!({ "user": user, "message": "Account created successfully. Please log in." });
-            (StatusCode::CREATED, Json(answer)).into_response()
-        }
-        Err(status) => refuse(status.into(), &fields),
-    }
+    let answered = client.accept_invitation(call::on_behalf(&parts, message)).await;
+    let accepted = answered.map_err(|status| refuse(status.into(), &fields))?.into_inner();
+    let user = user(accepted.account).ok_or_else(|| refuse(RpcFailure::defect(), &fields))?;
+    let answer = json!({ "user": user, "message": "Account created successfully. Please log in." });
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
 fn shown(invitation: &Invitation) -> Value {

@@ -1,30 +1,31 @@
 //! The second documented API: emails, firms and `Authorization: Bearer`, under `/auth`. Its error body is
 //! `{"detail", "error_code", "error"}`.
 //!
-//! Here is the table of failures and what all of its routes answer with; `sign_in` is what the contract documents,
-//! `credentials` what belongs to it besides (the mail's links, other passwords and addresses), `invitations` the way into a
-//! firm that is there.
+//! This file has the table of failures and the parts that all routes share. `sign_in` has the routes that the contract
+//! documents, `credentials` those for verifying and changing addresses and passwords, `invitations` the way into an
+//! existing firm.
 
 mod credentials;
 mod invitations;
 mod sign_in;
 
+use axum::Json;
 use axum::response::{IntoResponse as _, Response};
-use axum::{Json, Router};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use http_rule::body::BodyError;
 use serde_json::{Value, json};
 use tonic::Status;
+use tonic::metadata::MetadataMap;
 
-use super::body::{Fields, Problem, Unreadable};
-use super::call::{self, Failure, Rpc};
+use super::body::{FieldProblem, Fields};
+use super::call::{self, RouteResult, Rpc, RpcFailure};
+use super::routes::Routes;
 use crate::pb::account::Identity;
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::auth_service_client::AuthServiceClient;
 use crate::pb::{Account, EmailIdentity, ErrorReason, Role};
-pub(super) use invitations::path as path_of_invitation;
 
-/// All of it.
-pub(super) fn routes(rpc: &Rpc) -> Router {
+pub(super) fn routes(rpc: &Rpc) -> Routes {
     let client = AuthServiceClient::new(rpc.clone());
     sign_in::routes(client.clone())
         .merge(credentials::routes(client.clone()))
@@ -32,23 +33,18 @@ pub(super) fn routes(rpc: &Rpc) -> Router {
 }
 
 /// "Authenticated answers carry the `Token` header here too: a client may ignore it."
-fn with_token(mut response: Response, token: Option<HeaderValue>) -> Response {
-    call::attach(&mut response, token);
+fn with_token(mut response: Response, metadata: &MetadataMap) -> Response {
+    call::attach(response.headers_mut(), call::fresh_token(metadata));
     response
 }
 
-/// The answer to a call of which there is no more to tell than that it was done; with the fresh token, if it brought one.
-fn done<T>(answered: Result<tonic::Response<T>, Status>, message: &str, fields: &Fields) -> Response {
-    match answered {
-        Ok(response) => {
-            let fresh = call::fresh_token(response.metadata());
-            with_token(Json(json!({ "message": message })).into_response(), fresh)
-        }
-        Err(status) => refuse(status.into(), fields),
-    }
+/// The answer to a call that has nothing to tell but that it was done; with the fresh token if there is one.
+fn done<T>(answered: Result<tonic::Response<T>, Status>, message: &str, fields: &Fields) -> RouteResult {
+    let answered = answered.map_err(|status| refuse(status.into(), fields))?;
+    Ok(with_token(Json(json!({ "message": message })).into_response(), answered.metadata()))
 }
 
-/// Id, registration time ("ISO 8601 with `Z`") and identity of an email account; `None` of a username account.
+/// Id, registration time ("ISO 8601 with `Z`") and identity of an email account; `None` for a username account.
 fn email_account(account: Option<Account>) -> Option<(String, String, EmailIdentity)> {
     let account = account?;
     match account.identity? {
@@ -57,7 +53,7 @@ fn email_account(account: Option<Account>) -> Option<(String, String, EmailIdent
     }
 }
 
-/// `{"id", "email", "name"}` of an email account that was made.
+/// `{"id", "email", "name"}` of a new email account.
 fn user(account: Option<Account>) -> Option<Value> {
     let (id, _, identity) = email_account(account)?;
     Some(json!({ "id": id, "email": identity.email, "name": identity.name }))
@@ -67,13 +63,13 @@ fn role(role: i32) -> &'static str {
     match Role::try_from(role) {
         Ok(Role::Admin) => "admin",
         Ok(Role::User) => "user",
-        // What may do least, should an unknown one ever come.
+        // An unknown role is shown as the one that may do least.
         Ok(Role::Viewer | Role::Unspecified) | Err(_) => "viewer",
     }
 }
 
-/// The dialect's table: from reason to status, code and text.
-pub(super) fn refuse(failure: Failure, fields: &Fields) -> Response {
+/// The dialect's table from a reason to its HTTP status, code and text.
+pub(super) fn refuse(failure: RpcFailure, fields: &Fields) -> Response {
     let (status, code, text) = match failure.reason {
         ErrorReason::Validation => {
             let response = validation_error(&failure.violations, fields);
@@ -124,8 +120,8 @@ pub(super) fn refuse(failure: Failure, fields: &Fields) -> Response {
     failure.headers(error(status, code, text))
 }
 
-/// "For 422 `detail` is a list of `{"loc": ["body","<field>"], "msg", "type"}`." The field is the contract's, whatever the RPC
-/// calls it.
+/// "For 422 `detail` is a list of `{"loc": ["body","<field>"], "msg", "type"}`." The field has the contract's name, and
+/// not the RPC's.
 fn validation_error(violations: &[(String, String)], fields: &Fields) -> Response {
     let detail: Vec<_> = violations
         .iter()
@@ -134,21 +130,25 @@ fn validation_error(violations: &[(String, String)], fields: &Fields) -> Respons
             let problem = fields.problem(name);
             let msg = problem.map_or(description.as_str(), |problem| problem.description());
             let kind = match problem {
-                Some(Problem::Missing) => "missing",
-                Some(Problem::NotAString) => "string_type",
-                Some(Problem::Not(_)) | None => "value_error",
+                Some(FieldProblem::Missing) => "missing",
+                Some(FieldProblem::NotAString) => "string_type",
+                Some(FieldProblem::Not(_)) | None => "value_error",
             };
-            json!({ "loc": [fields.place(), name], "msg": msg, "type": kind })
+            json!({ "loc": [fields.location(), name], "msg": msg, "type": kind })
         })
         .collect();
     with_detail(StatusCode::UNPROCESSABLE_ENTITY, "validation_error", &json!(detail))
 }
 
-fn refuse_unreadable(unreadable: Unreadable) -> Response {
-    match unreadable {
-        Unreadable::Wrong(wrong) => error(wrong.status, wrong.code, wrong.text),
-        Unreadable::Refused(status) => refuse((*status).into(), &Fields::default()),
-    }
+fn refuse_body(error: BodyError) -> Response {
+    let code = match error {
+        BodyError::Refused(status) => return refuse((*status).into(), &Fields::default()),
+        BodyError::ContentType | BodyError::Compressed => "unsupported_media_type",
+        BodyError::TooLarge(_) => "payload_too_large",
+        BodyError::TooSlow => "request_timeout",
+        BodyError::Malformed => "malformed_json",
+    };
+    self::error(error.http_status(), code, &error.to_string())
 }
 
 /// The dialect's error body.

@@ -1,26 +1,26 @@
-//! What a field's options say of its value: `countersign.v1.field_schema` and `google.api.field_behavior`.
+//! The options of a field that restrict its value: `countersign.v1.field_schema` and `google.api.field_behavior`.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, OneofDescriptor, Value as Reflected};
 use serde_json::{Value, json};
 
 use super::text;
 
-/// Of one field.
+/// The restrictions of one field.
 #[derive(Debug, Default)]
 pub(super) struct Constraint {
     pub is_required: bool,
-    /// The field that it goes with: required beside it, and empty without it.
+    /// Another field: if that is set, this one is required, and else it must be empty.
     pub goes_with: Option<String>,
-    /// The field that it needs: empty without it.
+    /// Another field: unless that is set, this one must be empty.
     pub only_with: Option<String>,
     min_length: Option<u32>,
     max_length: Option<u32>,
     pattern: Option<String>,
     format: Option<String>,
     minimum: Option<i64>,
-    /// As JSON has it.
+    /// An example of the value in JSON.
     pub example: Option<Value>,
-    /// Another field, and the fewest characters beside it.
+    /// Other fields, and the fewest characters that this field must have if they are set.
     beside: Vec<(String, u32)>,
 }
 
@@ -29,7 +29,7 @@ impl Constraint {
         let (options, pool) = (field.options(), field.parent_file().parent_pool().clone());
         let mut this = Self::default();
         if let Some(behavior) = pool.get_extension_by_name("google.api.field_behavior") {
-            // 2 is REQUIRED.
+            // 2 is `REQUIRED`.
             let value = options.get_extension(&behavior);
             this.is_required = value.as_list().unwrap_or_default().iter().any(|one| one.as_enum_number() == Some(2));
         }
@@ -41,7 +41,7 @@ impl Constraint {
         this.format = string(schema, "format");
         this.example = string(schema, "example").map(|text| match field.kind() {
             Kind::String | Kind::Int64 | Kind::Uint64 | Kind::Enum(_) | Kind::Bytes => text.into(),
-            // Numbers, and true or false.
+            // A number, `true` or `false`.
             _ => serde_json::from_str(&text).unwrap_or_else(|_| text.into()),
         });
         this.goes_with = string(schema, "goes_with");
@@ -59,10 +59,10 @@ impl Constraint {
         this
     }
 
-    /// Adds what holds of a value beside those that are set, in the words of JSON Schema.
+    /// Adds the keywords of JSON Schema for a value beside `others`, the fields that are set.
     pub fn apply(&self, schema: &mut Value, others: &[String]) {
         let beside = self.beside.iter().find(|(other, _)| others.contains(other)).map(|(_, least)| *least);
-        let words = [
+        let keywords = [
             ("minLength", beside.or(self.min_length).map(Value::from)),
             ("maxLength", self.max_length.map(Value::from)),
             ("pattern", self.pattern.clone().map(Value::from)),
@@ -70,17 +70,17 @@ impl Constraint {
             ("minimum", self.minimum.map(Value::from)),
             ("examples", self.example.as_ref().map(|example| json!([example]))),
         ];
-        // Of a list, it is said of each.
+        // In a list, each element is restricted.
         let one = if schema.get("items").is_some() { &mut schema["items"] } else { schema };
-        for (word, value) in words {
+        for (keyword, value) in keywords {
             if let Some(value) = value {
-                one[word] = value;
+                one[keyword] = value;
             }
         }
     }
 }
 
-/// Whether exactly one of its fields must be set.
+/// Whether exactly one field of a oneof must be set.
 pub(super) fn is_required(oneof: &OneofDescriptor) -> bool {
     let extension = oneof.parent_file().parent_pool().get_extension_by_name("countersign.v1.required_oneof");
     extension.is_some_and(|extension| oneof.options().get_extension(&extension).as_bool() == Some(true))

@@ -1,19 +1,19 @@
-//! The two dialects and the probes, which no descriptor knows: written by hand, as their contracts are. What a dialect takes in
-//! a field is what the RPC takes that it projects: `"x-field"` names it.
+//! The part of the document that is written by hand, as the contracts are: the two dialects and the probes. A field of
+//! a dialect has the schema of a field of the RPC that it is passed to: `"x-field"` names that one.
 
 use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value};
 
 use super::schema::Schemas;
 
-/// Adds them to what there is.
+/// Adds the dialects and the probes to the document.
 pub(super) fn add(document: &mut Value, pool: &DescriptorPool, schemas: &mut Schemas) {
-    let mut written: Value = serde_json::from_str(include_str!("dialects.json")).unwrap_or_default();
-    resolve(&mut written, pool, schemas);
-    merge(document, written);
+    let mut dialects: Value = serde_json::from_str(include_str!("dialects.json")).unwrap_or_default();
+    resolve(&mut dialects, pool, schemas);
+    merge(document, dialects);
 }
 
-/// Lists are continued, objects are joined; what is there stays.
+/// Appends lists and joins objects. A value that is there stays.
 fn merge(there: &mut Value, more: Value) {
     match (there, more) {
         (Value::Object(there), Value::Object(more)) => {
@@ -27,7 +27,8 @@ fn merge(there: &mut Value, more: Value) {
     }
 }
 
-/// Puts the schema of a message's field in the place of its name. `"x-beside"` names what is set beside it.
+/// Replaces each `"x-field"` with the schema of the field that it names. `"x-beside"` names a field that is set beside
+/// it.
 fn resolve(value: &mut Value, pool: &DescriptorPool, schemas: &mut Schemas) {
     match value {
         Value::Object(map) => {

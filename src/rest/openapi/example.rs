@@ -1,15 +1,16 @@
-//! Examples of whole messages, put together from those of their fields.
+//! Examples of whole messages, made from the examples of their fields.
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::constraint::Constraint;
-use super::schema::{Form, forms};
+use super::schema::{OneofForm, forms};
 
-/// Messages within messages: they may contain themselves.
-const DEEPEST: usize = 5;
+/// The most messages within messages that an example shows. A message may contain itself.
+const MAX_DEPTH: usize = 5;
 
-/// One for each way to fill a request's oneofs, by what it is filled with; with what must be there, and nothing else.
+/// One example for each way to fill the oneofs of a request, with the required fields only. Its name is that of the
+/// fields in the oneofs.
 pub(super) fn requests(message: &MessageDescriptor, elsewhere: &[FieldDescriptor]) -> Map<String, Value> {
     let mut examples = Map::new();
     for form in forms(message) {
@@ -28,13 +29,13 @@ pub(super) fn requests(message: &MessageDescriptor, elsewhere: &[FieldDescriptor
     examples
 }
 
-/// Of an answer, with everything that an example is known of.
+/// An example of an answer, with all fields that have an example.
 pub(super) fn answer(message: &MessageDescriptor) -> Value {
     of(message, 0)
 }
 
 fn of(message: &MessageDescriptor, depth: usize) -> Value {
-    let form: Form = forms(message).into_iter().next().unwrap_or_default();
+    let form: OneofForm = forms(message).into_iter().next().unwrap_or_default();
     let mut example = Map::new();
     for field in message.fields() {
         let is_other = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic()) && !form.contains(&field);
@@ -44,7 +45,7 @@ fn of(message: &MessageDescriptor, depth: usize) -> Value {
         let value = match (Constraint::of(&field).example, field.kind()) {
             (Some(example), _) => Some(example),
             (None, Kind::Message(inner)) => {
-                well_known(&inner).or_else(|| (depth < DEEPEST).then(|| of(&inner, depth + 1)))
+                well_known(&inner).or_else(|| (depth < MAX_DEPTH).then(|| of(&inner, depth + 1)))
             }
             (None, Kind::Bool) => Some(true.into()),
             (None, Kind::Enum(kind)) => kind.get_value(1).map(|value| value.name().into()),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use http_rule::{Binding, RequestBody, http_status};
 use prost_reflect::{DescriptorPool, EnumValueDescriptor};
 use serde_json::{Map, Value, json};
 use tonic::Code;
@@ -12,8 +13,6 @@ use super::schema::Schemas;
 use crate::pb::method_rules::Credential;
 use crate::pb::{ErrorReason, MethodRules};
 use crate::rest::call::TOKEN;
-use crate::rest::transcoder::http_status;
-use crate::rest::transcoder::rules::{Binding, RequestBody};
 
 /// A value of `ErrorReason`, as the document describes it.
 struct Described {

@@ -1,10 +1,10 @@
-//! The OpenAPI document: REST's paths from the descriptors, with the protos' comments, so that a new annotated RPC has its
-//! entry with no further code; and the two dialects and the probes from `dialects.json`, which is written by hand, as their
-//! contracts are.
+//! The OpenAPI document of all of REST. The paths of the RPCs come from the descriptors, with the comments of the
+//! protos, so a new annotated RPC has its entry without further code. The two dialects and the probes come from
+//! `dialects.json`, which is written by hand, as their contracts are.
 //!
-//! `comment`, `constraint` and `text` read the protos, `schema`, `value` and `example` make schemas of messages, `operation`,
-//! `parameter` and `failure` make operations of bindings, `dialect` adds the rest. It tells what others decide: the rules are
-//! `transcoder`'s, and what a field may hold is the domain's.
+//! `comment`, `constraint` and `text` read the protos. `schema`, `value` and `example` make schemas of messages.
+//! `operation`, `parameter` and `failure` make operations of bindings. `dialect` adds the rest. The document decides
+//! nothing: the rules are `http_rule`'s, and the domain knows what a field may hold.
 
 mod comment;
 mod constraint;
@@ -17,21 +17,15 @@ mod schema;
 mod text;
 mod value;
 
-use prost_reflect::{DescriptorPool, ServiceDescriptor};
+use http_rule::{Binding, Rules};
+use prost_reflect::ServiceDescriptor;
 use serde_json::{Map, Value, json};
 
-use super::transcoder::Transcoder;
-use super::transcoder::rules::Binding;
 use schema::Schemas;
 
-impl Transcoder {
-    /// The OpenAPI document of its RPCs, and of the dialects and probes beside them.
-    pub fn openapi(&self) -> Value {
-        document(self.pool(), self.bindings())
-    }
-}
-
-fn document(pool: &DescriptorPool, bindings: &[Binding]) -> Value {
+/// The OpenAPI document of the RPCs that have rules, and of the dialects and probes beside them.
+pub fn document(rules: &Rules) -> Value {
+    let (pool, bindings) = (rules.pool(), rules.bindings());
     let mut schemas = Schemas::default();
     let mut document = json!({
         "openapi": "3.1.0",
@@ -57,23 +51,23 @@ fn document(pool: &DescriptorPool, bindings: &[Binding]) -> Value {
 
 fn paths(bindings: &[Binding], schemas: &mut Schemas) -> Value {
     let (mut paths, mut ids) = (Map::new(), Vec::new());
-    // In the order of the protos, which tell it from the first to the last; of one RPC, what has least in its path.
+    // In the order of the protos; the bindings of one RPC by the number of variables in their paths.
     let mut ordered: Vec<_> = bindings.iter().collect();
     ordered.sort_by_key(|binding| {
         let service = binding.rpc.parent_service().full_name().to_owned();
         (service, binding.rpc.index(), binding.template.variables().len())
     });
     for binding in ordered {
-        let Some(verb) = operation::verb(binding) else { continue };
+        let Some(key) = operation::key(binding) else { continue };
         let id = operation::id(binding, &ids);
         let path = paths.entry(binding.template.shown()).or_insert_with(|| json!({}));
-        path[verb] = operation::operation(binding, &id, schemas);
+        path[key] = operation::operation(binding, &id, schemas);
         ids.push(id);
     }
     Value::Object(paths)
 }
 
-/// One for each service that has a path.
+/// One tag for each service that has a path.
 fn tags(bindings: &[Binding]) -> Value {
     let mut services: Vec<ServiceDescriptor> = Vec::new();
     for binding in bindings {
@@ -83,6 +77,9 @@ fn tags(bindings: &[Binding]) -> Value {
         }
     }
     services.sort_by_key(|service| service.full_name().to_owned());
-    let tag = |service: &ServiceDescriptor| json!({ "name": service.name(), "description": comment::of(&service.parent_file(), service.path()) });
+    let tag = |service: &ServiceDescriptor| {
+        let description = comment::of(&service.parent_file(), service.path());
+        json!({ "name": service.name(), "description": description })
+    };
     services.iter().map(tag).collect()
 }

@@ -1,23 +1,23 @@
-//! One binding of one RPC as an operation.
+//! Makes an operation of the document from a binding.
 
-use prost_reflect::{FieldDescriptor, Kind};
+use http_rule::{Binding, RequestBody};
+use prost_reflect::FieldDescriptor;
 use serde_json::{Map, Value, json};
 
 use super::constraint::Constraint;
 use super::schema::{Schemas, forms};
-use super::value::Side;
+use super::value::ValueContext;
 use super::{comment, example, failure, parameter};
 use crate::pb::MethodRules;
-use crate::rest::transcoder::rules::{Binding, RequestBody};
 
-/// The name of its place under the path. `None` of a verb that OpenAPI has no place for; any verb is shown as the one that may
-/// have a body.
-pub(super) fn verb(binding: &Binding) -> Option<String> {
-    let verb = binding.verb.as_ref().map_or("post".to_owned(), |verb| verb.as_str().to_ascii_lowercase());
-    ["get", "put", "post", "delete", "options", "head", "patch", "trace"].contains(&verb.as_str()).then_some(verb)
+/// The key of an operation under its path. `None` if OpenAPI has no key for the method; a binding for any method is
+/// shown as a POST, which may have a body.
+pub(super) fn key(binding: &Binding) -> Option<String> {
+    let method = binding.method.as_ref().map_or("post".to_owned(), |method| method.as_str().to_ascii_lowercase());
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"].contains(&method.as_str()).then_some(method)
 }
 
-/// `Service_Method`; of a further binding of it, also what its path has that the others' have not.
+/// `Service_Method`; a further binding of the same RPC also has the names of its variables.
 pub(super) fn id(binding: &Binding, taken: &[String]) -> String {
     let mut id = format!("{}_{}", binding.rpc.parent_service().name(), binding.rpc.name());
     if taken.contains(&id) {
@@ -30,7 +30,7 @@ pub(super) fn id(binding: &Binding, taken: &[String]) -> String {
     id
 }
 
-/// Everything about it.
+/// The operation of a binding: parameters, body, responses, and the comment of the RPC.
 pub(super) fn operation(binding: &Binding, id: &str, schemas: &mut Schemas) -> Value {
     let rpc = &binding.rpc;
     let comment = comment::of(&rpc.parent_file(), rpc.path());
@@ -58,18 +58,18 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
     let input = binding.rpc.input();
     let (schema, examples) = match &binding.body {
         RequestBody::None => return None,
-        RequestBody::Field(field) => (schemas.value(field, Side::Request), Map::new()),
+        RequestBody::Field(field) => (schemas.value(field, ValueContext::Request), Map::new()),
         RequestBody::Whole => {
             let in_path = parameter::in_path(binding);
             let elsewhere: Vec<FieldDescriptor> = input.fields().filter(|field| in_path.contains(field)).collect();
             let schema = match elsewhere.is_empty() {
-                true => schemas.reference(&input, Side::Request),
+                true => schemas.reference(&input, ValueContext::Request),
                 false => schemas.body(&input, &elsewhere),
             };
             (schema, example::requests(&input, &elsewhere))
         }
     };
-    // No body is the empty message.
+    // A missing body is the empty message, so a body is required only if a field is.
     let is_needed = |field: &FieldDescriptor| Constraint::of(field).is_required;
     let is_required = match &binding.body {
         RequestBody::Field(field) => is_needed(field),
@@ -89,14 +89,14 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
 fn responses(binding: &Binding, rules: &MethodRules, schemas: &mut Schemas) -> Value {
     let output = binding.rpc.output();
     let (schema, example) = match &binding.response_body {
-        Some(field) => (schemas.value(field, Side::Response), None),
-        None => (schemas.reference(&output, Side::Response), Some(example::answer(&output))),
+        Some(field) => (schemas.value(field, ValueContext::Response), None),
+        None => (schemas.reference(&output, ValueContext::Response), Some(example::answer(&output))),
     };
     let (kind, content) = if binding.rpc.is_server_streaming() {
         let status = json!({ "$ref": "#/components/schemas/Status" });
         let line = json!({
             "type": "object",
-            "description": "One line: a message, or, as the last one, what went wrong.",
+            "description": "One line: a message; or, as the last line, the failure of the stream.",
             "properties": { "result": schema, "error": status },
         });
         ("application/x-ndjson", json!({ "schema": line }))
@@ -118,12 +118,4 @@ fn responses(binding: &Binding, rules: &MethodRules, schemas: &mut Schemas) -> V
     let mut responses = failure::responses(binding, rules);
     responses.insert("200".to_owned(), success);
     Value::Object(responses)
-}
-
-/// Whether a field's value is an object of its fields.
-pub(super) fn is_object(field: &FieldDescriptor) -> Option<prost_reflect::MessageDescriptor> {
-    match field.kind() {
-        Kind::Message(message) if super::value::schema(&field.kind(), Side::Parameter).is_none() => Some(message),
-        _ => None,
-    }
 }

@@ -1,27 +1,26 @@
-//! What a binding takes from the path and the query.
+//! The parameters of a binding in its path and its query.
 
+use http_rule::{Binding, RequestBody};
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
 use super::comment;
 use super::constraint::Constraint;
-use super::operation::is_object;
 use super::schema::{Schemas, or_empty};
-use super::value::Side;
-use crate::rest::transcoder::rules::{Binding, RequestBody};
+use super::value::{ValueContext, object};
 
-/// Messages within messages that are spelt out: they may contain themselves.
-const DEEPEST: usize = 4;
+/// The most messages within messages that have parameters of their own. A message may contain itself.
+const MAX_DEPTH: usize = 4;
 
-/// Those of the path first.
+/// All parameters, those of the path first.
 pub(super) fn parameters(binding: &Binding, schemas: &mut Schemas) -> Vec<Value> {
     let mut parameters = Vec::new();
     let mut in_path = Vec::new();
     for variable in binding.template.variables() {
         let Some(field) = field(&binding.rpc.input(), &variable.field) else { continue };
-        let mut schema = schemas.value(&field, Side::Parameter);
+        let mut schema = schemas.value(&field, ValueContext::Parameter);
         if field.kind() == Kind::String {
-            // Or the path would be another.
+            // An empty segment does not match the path.
             schema["minLength"] = 1.into();
         }
         Constraint::of(&field).apply(&mut schema, &[]);
@@ -43,7 +42,7 @@ pub(super) fn parameters(binding: &Binding, schemas: &mut Schemas) -> Vec<Value>
     parameters
 }
 
-/// The fields that are in the path, of the message itself.
+/// The fields of the message itself that are in the path.
 pub(super) fn in_path(binding: &Binding) -> Vec<FieldDescriptor> {
     let variables = binding.template.variables().iter().filter(|variable| variable.field.len() == 1);
     variables.filter_map(|variable| field(&binding.rpc.input(), &variable.field)).collect()
@@ -65,14 +64,14 @@ fn query(
 ) {
     for field in message.fields().filter(|field| !elsewhere.contains(field) && !field.is_map()) {
         let name = format!("{prefix}{}", field.json_name());
-        if let Some(inner) = is_object(&field) {
-            if depth < DEEPEST && !field.is_list() {
+        if let Some(inner) = object(&field) {
+            if depth < MAX_DEPTH && !field.is_list() {
                 query(&inner, &format!("{name}."), elsewhere, depth + 1, schemas, parameters);
             }
             continue;
         }
         let constraint = Constraint::of(&field);
-        let mut schema = schemas.value(&field, Side::Parameter);
+        let mut schema = schemas.value(&field, ValueContext::Parameter);
         if constraint.is_required {
             constraint.apply(&mut schema, &[]);
         } else {

@@ -1,19 +1,19 @@
-//! Messages as schemas. What the service takes is closed, and has one form for each way to fill its oneofs; what it answers
-//! is open, for a later version may answer more.
+//! The schemas of messages. A request allows no other properties, and has one form for each way to fill its oneofs. A
+//! response allows others, because a later version of the service may send more.
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::comment;
 use super::constraint::{self, Constraint};
-use super::value::{self, Side};
+use super::value::{self, ValueContext};
 
-/// The schemas that operations refer to, made as they are asked for.
+/// The schemas that operations refer to. Each is made when it is first referred to.
 #[derive(Debug, Default)]
 pub(super) struct Schemas(Map<String, Value>);
 
-/// One way to fill a message: the fields of its oneofs that are set.
-pub(super) type Form = Vec<FieldDescriptor>;
+/// One way to fill the oneofs of a message: the fields that are set.
+pub(super) type OneofForm = Vec<FieldDescriptor>;
 
 impl Schemas {
     pub fn into_components(self) -> Map<String, Value> {
@@ -24,13 +24,13 @@ impl Schemas {
         self.0.insert(name.to_owned(), schema);
     }
 
-    /// A reference to a message's schema, which is made if it is not there.
-    pub fn reference(&mut self, message: &MessageDescriptor, side: Side) -> Value {
-        let name = name(message, side);
+    /// A reference to the schema of a message, which is made if it is missing.
+    pub fn reference(&mut self, message: &MessageDescriptor, context: ValueContext) -> Value {
+        let name = name(message, context);
         if !self.0.contains_key(&name) {
-            // There before it is made: a message may contain itself.
+            // The name is taken before the schema is made, because a message may contain itself.
             self.0.insert(name.clone(), Value::Null);
-            let schema = if side == Side::Response { self.answer(message) } else { self.body(message, &[]) };
+            let schema = if context == ValueContext::Response { self.answer(message) } else { self.body(message, &[]) };
             self.0.insert(name.clone(), schema);
         }
         json!({ "$ref": format!("#/components/schemas/{name}") })
@@ -39,14 +39,14 @@ impl Schemas {
     fn answer(&mut self, message: &MessageDescriptor) -> Value {
         let mut properties = Map::new();
         for field in message.fields() {
-            let mut schema = self.value(&field, Side::Response);
+            let mut schema = self.value(&field, ValueContext::Response);
             Constraint::of(&field).apply(&mut schema, &[]);
             properties.insert(field.json_name().to_owned(), described(&field, schema));
         }
         json!({ "type": "object", "description": description(message), "properties": properties })
     }
 
-    /// What a request takes, but for the fields that stand elsewhere.
+    /// The schema of a request body: all fields except `elsewhere`, which are in the path.
     pub fn body(&mut self, message: &MessageDescriptor, elsewhere: &[FieldDescriptor]) -> Value {
         let mut forms: Vec<_> = forms(message).iter().map(|form| self.form(message, form, elsewhere)).collect();
         if forms.len() > 1 {
@@ -77,7 +77,7 @@ impl Schemas {
         schema
     }
 
-    /// A field of a request, and whether it must be there.
+    /// The schema of a field in a request, and whether it is required.
     fn entry(&mut self, field: &FieldDescriptor, form: &[FieldDescriptor], others: &[String]) -> (Value, bool) {
         let constraint = Constraint::of(field);
         let goes_with = constraint.goes_with.as_ref().map(|other| others.contains(other));
@@ -86,7 +86,7 @@ impl Schemas {
         }
         let is_excluded = field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic());
         let lacks_other = constraint.only_with.as_ref().is_some_and(|other| !others.contains(other));
-        let schema = match self.value(field, Side::Request) {
+        let schema = match self.value(field, ValueContext::Request) {
             _ if is_excluded => json!({ "type": "null" }),
             _ if goes_with == Some(false) || lacks_other => value::unset(&field.kind()),
             schema => nullable(or_empty(field, &constraint, schema)),
@@ -94,9 +94,9 @@ impl Schemas {
         (schema, false)
     }
 
-    /// A value that is there and not empty, beside others that are set.
+    /// The schema of a value that is present and not empty, beside the fields `others`.
     pub fn must(&mut self, field: &FieldDescriptor, others: &[String]) -> Value {
-        let mut schema = self.value(field, Side::Request);
+        let mut schema = self.value(field, ValueContext::Request);
         if field.kind() == Kind::String && !field.is_list() {
             schema["minLength"] = 1.into();
         }
@@ -104,38 +104,39 @@ impl Schemas {
         schema
     }
 
-    /// Without what its options say.
-    pub fn value(&mut self, field: &FieldDescriptor, side: Side) -> Value {
+    /// The schema of a field by its type alone, without its options.
+    pub fn value(&mut self, field: &FieldDescriptor, context: ValueContext) -> Value {
         let kind = field.kind();
         if let (true, Kind::Message(entry)) = (field.is_map(), &kind) {
-            let value = self.one(&entry.map_entry_value_field().kind(), side);
+            let value = self.one(&entry.map_entry_value_field().kind(), context);
             return json!({ "type": "object", "additionalProperties": value });
         }
-        let schema = self.one(&kind, side);
+        let schema = self.one(&kind, context);
         if field.is_list() { json!({ "type": "array", "items": schema }) } else { schema }
     }
 
-    fn one(&mut self, kind: &Kind, side: Side) -> Value {
-        match (value::schema(kind, side), kind) {
+    fn one(&mut self, kind: &Kind, context: ValueContext) -> Value {
+        match (value::schema(kind, context), kind) {
             (Some(schema), _) => schema,
-            (None, Kind::Message(message)) => self.reference(message, side),
+            (None, Kind::Message(message)) => self.reference(message, context),
             (None, _) => json!({}),
         }
     }
 }
 
-/// Every way to fill a message's oneofs, one field of each; of one that may be empty, also none.
-pub(super) fn forms(message: &MessageDescriptor) -> Vec<Form> {
+/// Every way to fill the oneofs of a message: one field of each, or none of a oneof that may be empty.
+pub(super) fn forms(message: &MessageDescriptor) -> Vec<OneofForm> {
     let oneofs = message.oneofs().filter(|oneof| !oneof.is_synthetic());
     oneofs.fold(vec![Vec::new()], |forms, oneof: OneofDescriptor| {
         let none = (!constraint::is_required(&oneof)).then_some(None);
         let ways: Vec<_> = oneof.fields().map(Some).chain(none).collect();
-        let with = |form: &Form, way: &Option<FieldDescriptor>| form.iter().cloned().chain(way.clone()).collect();
+        let with = |form: &OneofForm, way: &Option<FieldDescriptor>| form.iter().cloned().chain(way.clone()).collect();
         forms.iter().flat_map(|form| ways.iter().map(move |way| with(form, way))).collect()
     })
 }
 
-/// The constraints of a field that need not be set: to be empty is the same, unless it says itself whether it is set.
+/// Restricts a field that may be left out. An empty text means the same as none, unless the field has explicit
+/// presence.
 pub(super) fn or_empty(field: &FieldDescriptor, constraint: &Constraint, mut schema: Value) -> Value {
     if field.is_list() || field.kind() != Kind::String || field.supports_presence() {
         constraint.apply(&mut schema, &[]);
@@ -149,7 +150,7 @@ pub(super) fn or_empty(field: &FieldDescriptor, constraint: &Constraint, mut sch
     schema
 }
 
-/// To JSON's `null` a field is not set.
+/// Allows `null` as well, which means in JSON that the field is not set.
 fn nullable(mut schema: Value) -> Value {
     match schema.get("type").cloned() {
         Some(Value::String(kind)) if schema.get("enum").is_none() => {
@@ -172,9 +173,14 @@ fn description(message: &MessageDescriptor) -> String {
     comment::of(&message.parent_file(), message.path())
 }
 
-/// Without the package; of a message that is in an answer and in another message's request, its own for each.
-fn name(message: &MessageDescriptor, side: Side) -> String {
+/// The name of a schema: that of the message without its package. A message within requests has a schema of its own, as
+/// it may be part of responses, too.
+fn name(message: &MessageDescriptor, context: ValueContext) -> String {
     let full = message.full_name();
     let short = full.strip_prefix(message.package_name()).map_or(full, |name| name.trim_start_matches('.'));
-    if side == Side::Response || short.ends_with("Request") { short.to_owned() } else { format!("{short}Input") }
+    if context == ValueContext::Response || short.ends_with("Request") {
+        short.to_owned()
+    } else {
+        format!("{short}Input")
+    }
 }

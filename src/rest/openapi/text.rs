@@ -1,13 +1,14 @@
-//! Which characters names and addresses have, as regular expressions that ECMA-262 and Python read alike: so without
-//! `\p{…}`, and with the characters beyond U+FFFF as themselves, for the two have no escape in common. The rules are the
-//! domain's (`domain/text.rs`, `domain/email.rs`); a test asks both about every code point.
+//! The characters of names and addresses, as regular expressions that mean the same in ECMA-262 and in Python. So they
+//! have no `\p{…}`, and characters beyond U+FFFF are written as themselves, because the two languages have no escape
+//! for them in common. The rules are the domain's (`domain/text.rs`, `domain/email.rs`); a test compares both for every
+//! code point.
 
 use std::fmt::Write as _;
 
-/// What nobody can see, or would take for something else: controls, formats, separators but the space, private use,
-/// and blanks. Left out, although the domain refuses them: code points that are not assigned, of which each version of
-/// Unicode has fewer, and the two planes for private use, for there are tools that take a range for a list of its
-/// characters. Nor does a pattern say which letters look like others.
+/// Invisible and misleading characters: controls, formats, separators other than the space, private use, and blanks.
+/// The domain also refuses unassigned code points and the two planes for private use. They are not listed: each version
+/// of Unicode assigns more, and some tools expand a range to a list of its characters. A pattern does not tell which
+/// letters look like others.
 const UNSEEN: [(u32, u32); 35] = [
     (0x0000, 0x0020),
     (0x007F, 0x00A0),
@@ -46,15 +47,15 @@ const UNSEEN: [(u32, u32); 35] = [
     (0xE0001, 0xE0001),
 ];
 
-/// What shapes the characters beside it: joiners, variation selectors, tags. In names of people and firms they may
-/// stand where they do, which a pattern cannot say.
+/// Characters that shape their neighbours: joiners, variation selectors, tags. The names of people and firms may have
+/// them in places where they have an effect, which a pattern cannot express.
 const SHAPING: [(u32, u32); 6] =
     [(0x180B, 0x180D), (0x180F, 0x180F), (0x200C, 0x200D), (0xFE00, 0xFE0F), (0xE0020, 0xE007F), (0xE0100, 0xE01EF)];
 
-/// Controls.
+/// The control characters of ASCII and Latin-1.
 const CONTROLS: [(u32, u32); 2] = [(0x00, 0x1F), (0x7F, 0x9F)];
 
-/// `@`, and what is one in another width.
+/// `@` and its variants of other widths.
 const AT: [(u32, u32); 3] = [(0x40, 0x40), (0xFE6B, 0xFE6B), (0xFF20, 0xFF20)];
 
 /// The pattern of a value of `FieldSchema.Text`, by its name in the proto.

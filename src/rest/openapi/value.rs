@@ -1,67 +1,75 @@
-//! One value, as the JSON mapping of protobuf writes it: scalars, enums, and the messages that it writes in a way of their
-//! own.
+//! The schema of a value that the JSON mapping of protobuf does not write as an object of fields: scalars, enums and
+//! well-known types.
 
-use prost_reflect::{EnumDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
-/// Who wrote a value: what the service writes has one form, and it reads a few more.
+/// Where a value stands. The service writes a value in one form, and reads it in a few more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    /// In JSON.
+pub(super) enum ValueContext {
+    /// In the JSON of a request.
     Request,
-    /// As a text of a path or a query.
+    /// In a path or a query, as text.
     Parameter,
-    /// In JSON, by the service.
+    /// In the JSON of a response.
     Response,
 }
 
-/// Of everything but the messages that are JSON objects of their fields.
-pub(super) fn schema(kind: &Kind, side: Side) -> Option<Value> {
+/// The schema of a value; `None` if it is a message that is written as an object of its fields.
+pub(super) fn schema(kind: &Kind, context: ValueContext) -> Option<Value> {
     Some(match kind {
         Kind::Double => json!({ "type": "number", "format": "double" }),
         Kind::Float => json!({ "type": "number", "format": "float" }),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => integer("int32", i32::MIN.into(), i32::MAX.into(), side),
-        Kind::Uint32 | Kind::Fixed32 => integer("uint32", 0, u32::MAX.into(), side),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => long("int64", "^-?[0-9]+$", side),
-        Kind::Uint64 | Kind::Fixed64 => long("uint64", "^[0-9]+$", side),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => integer("int32", i32::MIN.into(), i32::MAX.into(), context),
+        Kind::Uint32 | Kind::Fixed32 => integer("uint32", 0, u32::MAX.into(), context),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => long("int64", "^-?[0-9]+$", context),
+        Kind::Uint64 | Kind::Fixed64 => long("uint64", "^[0-9]+$", context),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::String => json!({ "type": "string" }),
         Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
-        Kind::Enum(kind) => enumeration(kind, side),
-        Kind::Message(message) => return well_known(message, side),
+        Kind::Enum(kind) => enumeration(kind, context),
+        Kind::Message(message) => return well_known(message, context),
     })
 }
 
-fn integer(format: &str, least: i64, most: i64, side: Side) -> Value {
+/// The message of a field that is written as an object of its fields.
+pub(super) fn object(field: &FieldDescriptor) -> Option<MessageDescriptor> {
+    match field.kind() {
+        Kind::Message(message) if well_known(&message, ValueContext::Parameter).is_none() => Some(message),
+        _ => None,
+    }
+}
+
+fn integer(format: &str, least: i64, most: i64, context: ValueContext) -> Value {
     let number = json!({ "type": "integer", "format": format, "minimum": least, "maximum": most });
-    match side {
-        Side::Request => json!({ "anyOf": [number, { "type": "string", "pattern": "^-?[0-9]+$" }] }),
-        Side::Parameter | Side::Response => number,
+    match context {
+        ValueContext::Request => json!({ "anyOf": [number, { "type": "string", "pattern": "^-?[0-9]+$" }] }),
+        ValueContext::Parameter | ValueContext::Response => number,
     }
 }
 
-/// JSON's readers may have 53 bits, so 64 are written as text.
-fn long(format: &str, pattern: &str, side: Side) -> Value {
+/// Numbers of 64 bits are written as text, because many JSON parsers keep 53 bits only.
+fn long(format: &str, pattern: &str, context: ValueContext) -> Value {
     let text = json!({ "type": "string", "format": format, "pattern": pattern });
-    match side {
-        Side::Request => json!({ "anyOf": [text, { "type": "integer" }] }),
-        Side::Parameter => json!({ "type": "integer", "format": format }),
-        Side::Response => text,
+    match context {
+        ValueContext::Request => json!({ "anyOf": [text, { "type": "integer" }] }),
+        ValueContext::Parameter => json!({ "type": "integer", "format": format }),
+        ValueContext::Response => text,
     }
 }
 
-fn enumeration(kind: &EnumDescriptor, side: Side) -> Value {
+fn enumeration(kind: &EnumDescriptor, context: ValueContext) -> Value {
     let names: Vec<_> = kind.values().map(|value| value.name().to_owned()).collect();
     let names = json!({ "type": "string", "enum": names });
-    if side == Side::Response {
+    if context == ValueContext::Response {
         return names;
     }
-    // Any other number can be read, and is refused as no value of it.
+    // The service can read any other number, and refuses it as an unknown value.
     let numbers: Vec<_> = kind.values().map(|value| value.number()).collect();
     json!({ "anyOf": [names, { "type": "integer", "format": "int32", "enum": numbers }] })
 }
 
-/// In JSON, what is the same as leaving it out.
+/// The schema of the values that mean the same in JSON as leaving the field out.
 pub(super) fn unset(kind: &Kind) -> Value {
     match kind {
         Kind::String | Kind::Bytes => json!({ "type": ["string", "null"], "maxLength": 0 }),
@@ -72,8 +80,8 @@ pub(super) fn unset(kind: &Kind) -> Value {
     }
 }
 
-fn well_known(message: &MessageDescriptor, side: Side) -> Option<Value> {
-    let wrapped = |kind: Kind| schema(&kind, side);
+fn well_known(message: &MessageDescriptor, context: ValueContext) -> Option<Value> {
+    let wrapped = |kind: Kind| schema(&kind, context);
     Some(match message.full_name().strip_prefix("google.protobuf.")? {
         "Timestamp" => json!({ "type": "string", "format": "date-time" }),
         "Duration" => json!({ "type": "string", "pattern": r"^-?[0-9]+(?:\.[0-9]{1,9})?s$" }),

@@ -1,5 +1,5 @@
-// All three pages. The token of the link is in the address's fragment; it goes to the route of the same path when the button is
-// pressed, and not before: what opens the links of a mail by itself uses nothing up.
+// The script of all three pages. The token of the link is in the fragment of the address. It is sent to the route of the same
+// path only when the button is pressed, so a scanner that opens the links in a mail does not use it up.
 'use strict';
 
 const form = document.querySelector('form');
@@ -8,7 +8,7 @@ const fields = [...form.querySelectorAll('input')];
 const status = document.getElementById('status');
 let token = '';
 
-// Told to who cannot see it, too; `focus` takes those along who are in the form.
+// Screen readers read the status aloud. `focus` moves the focus from the form to it.
 function say(text, focus) {
   status.textContent = text;
   if (focus) status.focus();
@@ -20,19 +20,19 @@ function mark(field, text) {
   else field.removeAttribute('aria-invalid');
 }
 
-// Another link may be opened in the page of the one before: that changes the fragment, and loads nothing.
+// Reads the token. A second link may be opened in the same page, which changes the fragment and loads nothing.
 function begin() {
   const found = new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
   if (!found && token) return;
   token = found;
-  // Neither the history nor a screenshot needs it.
+  // The token should not stay in the history, or be in a screenshot.
   history.replaceState(null, '', location.pathname);
   form.reset();
   form.hidden = !token;
   say(token ? '' : 'The address of this page is not complete. Please open the link in the mail again.');
 }
 
-// What is wrong with the fields goes beside them; what is left is for all of the form.
+// Shows each problem beside its field, and problems without a field below the form.
 function showProblems(problems) {
   const others = [];
   for (const { loc, msg } of problems) {

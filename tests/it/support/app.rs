@@ -11,6 +11,7 @@ use countersign::clock::ManualClock;
 use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
+use countersign::rest::{Rest, Rpc};
 use countersign::server::{App, Edge, Limits, ServeError};
 use countersign::store::{self, AccountPage, OpenError, Purpose};
 use http::{Method, Request, StatusCode};
@@ -191,6 +192,11 @@ impl Served {
         drop(self.stop.take());
         self.task.await.unwrap();
     }
+}
+
+/// Every path of REST that no proto has a rule for.
+pub fn rest_paths() -> Vec<&'static str> {
+    Rest::new(Rpc::new(|_| unreachable!("nothing is called")), true).unwrap().paths().to_vec()
 }
 
 pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {

@@ -1,12 +1,13 @@
-//! Where the library's reading of values is laxer than the JSON mapping of protobuf, or stricter: numbers in particular, which
-//! it rounds into range, and times, whose digits it drops. What is wrong is refused here, what is right is written so that the
-//! library reads it.
+//! Checks and normalizes the values of scalars before prost-reflect deserializes them. It is laxer than the JSON
+//! mapping of protobuf in some places (it rounds numbers into range, and drops digits of times) and stricter in others
+//! (it takes no `1e2` for an integer). Values that the mapping forbids are refused here; the others are rewritten so
+//! that it accepts them.
 
 use prost_reflect::Kind;
 use serde_json::{Number, Value};
 
-/// Of a scalar, or a message that JSON writes as one.
-pub(super) fn judge(kind: &Kind, value: &mut Value) -> Result<(), &'static str> {
+/// Checks a value of a scalar, or of a well-known type that JSON writes as a scalar. The error says what it must be.
+pub(crate) fn normalize(kind: &Kind, value: &mut Value) -> Result<(), &'static str> {
     if value.is_null() {
         return Ok(());
     }
@@ -20,13 +21,13 @@ pub(super) fn judge(kind: &Kind, value: &mut Value) -> Result<(), &'static str> 
         Kind::Float => float(value, |number| f64::from(number as f32)),
         Kind::Bytes => bytes(value),
         Kind::Message(message) => match message.full_name() {
-            "google.protobuf.Int32Value" => judge(&Kind::Int32, value),
-            "google.protobuf.Int64Value" => judge(&Kind::Int64, value),
-            "google.protobuf.UInt32Value" => judge(&Kind::Uint32, value),
-            "google.protobuf.UInt64Value" => judge(&Kind::Uint64, value),
-            "google.protobuf.BytesValue" => judge(&Kind::Bytes, value),
-            "google.protobuf.DoubleValue" => judge(&Kind::Double, value),
-            "google.protobuf.FloatValue" => judge(&Kind::Float, value),
+            "google.protobuf.Int32Value" => normalize(&Kind::Int32, value),
+            "google.protobuf.Int64Value" => normalize(&Kind::Int64, value),
+            "google.protobuf.UInt32Value" => normalize(&Kind::Uint32, value),
+            "google.protobuf.UInt64Value" => normalize(&Kind::Uint64, value),
+            "google.protobuf.BytesValue" => normalize(&Kind::Bytes, value),
+            "google.protobuf.DoubleValue" => normalize(&Kind::Double, value),
+            "google.protobuf.FloatValue" => normalize(&Kind::Float, value),
             "google.protobuf.Timestamp" | "google.protobuf.Duration" => time(value),
             _ => Ok(()),
         },
@@ -34,13 +35,13 @@ pub(super) fn judge(kind: &Kind, value: &mut Value) -> Result<(), &'static str> 
     }
 }
 
-/// In digits, with a fraction of nothing, or with an exponent; in quotes or not.
+/// An integer may be written in digits, with a zero fraction, or with an exponent; in quotes or not.
 fn integer(value: &mut Value, least: i128, most: i128) -> Result<(), &'static str> {
     const PROBLEM: &str = "must be an integer within its range";
     let number = number(value).ok_or(PROBLEM)?;
     let integer = match (number.as_i128(), number.as_f64()) {
         (Some(integer), _) => integer,
-        // From 2^53 on, a number that was not written in digits may be another than the one that was meant.
+        // A float of 2^53 or more may not be the number that was written.
         (None, Some(float)) if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => float as i128,
         _ => return Err(PROBLEM),
     };
@@ -61,7 +62,7 @@ fn float(value: &mut Value, round: impl Fn(f64) -> f64) -> Result<(), &'static s
     Ok(())
 }
 
-/// A number, or a text that is one by JSON's grammar.
+/// A number, or a text that is a number by the grammar of JSON.
 fn number(value: &Value) -> Option<Number> {
     match value {
         Value::Number(number) => Some(number.clone()),
@@ -70,13 +71,14 @@ fn number(value: &Value) -> Option<Number> {
     }
 }
 
-/// Padded as a whole, or not at all.
+/// Base64 may be padded or not, but not in part.
 fn bytes(value: &Value) -> Result<(), &'static str> {
     let text = value.as_str().unwrap_or_default();
     if text.ends_with('=') && !text.len().is_multiple_of(4) { Err("must be a string in base64") } else { Ok(()) }
 }
 
-/// Nine digits are nanoseconds. No minute has a second 60 here.
+/// A time has at most nine digits after the point, which are nanoseconds, and no leap second. A duration has no leading
+/// zeros.
 fn time(value: &Value) -> Result<(), &'static str> {
     let text = value.as_str().unwrap_or_default();
     let digits = text.split_once('.').map_or(0, |(_, after)| after.bytes().take_while(u8::is_ascii_digit).count());
@@ -93,7 +95,7 @@ mod tests {
     use prost_reflect::Kind;
     use serde_json::{Value, json};
 
-    use super::judge;
+    use super::normalize;
 
     #[test]
     fn a_number_is_in_its_range_and_written_as_json_writes_numbers() {
@@ -123,11 +125,11 @@ mod tests {
             (Kind::Float, json!("1e39"), None),
             (Kind::Float, json!(3.402_823_5e38), Some(json!(f64::from(f32::MAX)))),
         ] {
-            let mut judged = value.clone();
-            let result = judge(&kind, &mut judged).ok().map(|()| judged);
+            let mut normalized = value.clone();
+            let result = normalize(&kind, &mut normalized).ok().map(|()| normalized);
             assert_eq!(result, expected, "{kind:?} {value}");
         }
         let mut null = Value::Null;
-        assert_eq!(judge(&Kind::Int32, &mut null), Ok(()));
+        assert_eq!(normalize(&Kind::Int32, &mut null), Ok(()));
     }
 }

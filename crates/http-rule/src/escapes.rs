@@ -1,32 +1,34 @@
-//! Percent-encoding (RFC 3986 section 2.1) and queries, read strictly. Separate because no message is involved.
+//! Strict reading of percent-encoding (RFC 3986 section 2.1) and of queries. Separate because it knows no messages.
 
 use percent_encoding::percent_decode_str;
 
-/// The parameters of a query as forms have it: `a=b&c=d`, `+` is a space. `None` is what cannot be decoded.
-pub(in crate::rest) fn pairs(query: &str) -> impl Iterator<Item = (Option<String>, Option<String>)> {
+/// The names and values of a query that is written as forms are, `a=b&c=d`, with `+` for a space. A name or a value is
+/// `None` if it is not percent-encoded UTF-8.
+pub fn query_pairs(query: &str) -> impl Iterator<Item = (Option<String>, Option<String>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        let plain = |text: &str| decode(&text.replace('+', " "), false);
-        (plain(name), plain(text))
+        let decoded = |text: &str| decode(&text.replace('+', " "), false);
+        (decoded(name), decoded(text))
     })
 }
 
-/// What is wrong with what is not.
-pub(super) const NOT_WHOLE: &str = "must be percent-encoded UTF-8";
+/// What a client is told about a text that cannot be decoded.
+pub(crate) const NOT_WHOLE: &str = "must be percent-encoded UTF-8";
 
-/// Whether each escape has its two digits.
-pub(super) fn are_whole(text: &str) -> bool {
+/// Whether each `%` is followed by two hexadecimal digits.
+pub(crate) fn are_whole(text: &str) -> bool {
     let is_whole = |after: &str| after.get(..2).is_some_and(|hex| hex.bytes().all(|c| c.is_ascii_hexdigit()));
     text.split('%').skip(1).all(is_whole)
 }
 
-/// Percent-decoded, but for encoded slashes if they are to be kept. `None` of half an escape, or of what is no UTF-8.
-pub(super) fn decode(text: &str, keeps_slashes: bool) -> Option<String> {
+/// Decodes percent-encoded text, without the encoded slashes if `keeps_slashes`. `None` if an escape is incomplete, or
+/// if the result is not UTF-8.
+pub(crate) fn decode(text: &str, keeps_slashes: bool) -> Option<String> {
     if !are_whole(text) {
         return None;
     }
     if keeps_slashes {
-        // Encoded twice, it is decoded to itself.
+        // A slash that is encoded twice is decoded to a slash that is encoded once.
         let text = text.replace("%2F", "%252F").replace("%2f", "%252f");
         return Some(percent_decode_str(&text).decode_utf8().ok()?.into_owned());
     }
@@ -37,10 +39,10 @@ pub(super) fn decode(text: &str, keeps_slashes: bool) -> Option<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{decode, pairs};
+    use super::{decode, query_pairs};
 
     #[test]
-    fn half_an_escape_is_none() {
+    fn an_incomplete_escape_is_not_decoded() {
         for (text, whole, path) in [
             ("a%20b+c", Some("a b+c"), Some("a b+c")),
             ("a%2Fb%2fc%25", Some("a/b/c%"), Some("a%2Fb%2fc%")),
@@ -60,7 +62,7 @@ mod tests {
     #[test]
     fn a_query_is_read_as_a_form() {
         let read: Vec<_> =
-            pairs("a=1&&b=x+y%2B&c&=d&e=f=g").map(|(name, text)| (name.unwrap(), text.unwrap())).collect();
+            query_pairs("a=1&&b=x+y%2B&c&=d&e=f=g").map(|(name, text)| (name.unwrap(), text.unwrap())).collect();
         let expected = [("a", "1"), ("b", "x y+"), ("c", ""), ("", "d"), ("e", "f=g")];
         assert_eq!(read, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
     }
@@ -74,7 +76,7 @@ mod tests {
 
         #[test]
         fn nothing_panics(text in any::<String>()) {
-            let _ = (decode(&text, true), decode(&text, false), pairs(&text).count());
+            let _ = (decode(&text, true), decode(&text, false), query_pairs(&text).count());
         }
     }
 }

@@ -1,27 +1,28 @@
-//! Reading a body's JSON. serde_json keeps the last of two members of one name; what one reader takes for the first and
-//! another for the last is how requests are smuggled past checks (RFC 8259 section 4), so here two are an error.
+//! Parsing the JSON of a body, with an error for an object that has a name twice. serde_json keeps the last of the two
+//! and other parsers keep the first, so a request could mean different things to a proxy and to this server (RFC 8259
+//! section 4).
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// JSON in UTF-8, nothing after it, no name twice in an object, not deeper than 127 levels.
-pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_slice::<Strict>(bytes).ok().map(|Strict(value)| value)
+/// Parses JSON in UTF-8, with nothing after it, with no name twice in an object, and with at most 127 levels.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice::<StrictValue>(bytes).ok().map(|StrictValue(value)| value)
 }
 
-struct Strict(Value);
+struct StrictValue(Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for StrictValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Values).map(Self)
+        deserializer.deserialize_any(StrictVisitor).map(Self)
     }
 }
 
-struct Values;
+struct StrictVisitor;
 
-impl<'de> Visitor<'de> for Values {
+impl<'de> Visitor<'de> for StrictVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,7 +59,7 @@ impl<'de> Visitor<'de> for Values {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(Strict(value)) = seq.next_element()? {
+        while let Some(StrictValue(value)) = seq.next_element()? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -66,7 +67,7 @@ impl<'de> Visitor<'de> for Values {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some((name, Strict(value))) = entries.next_entry::<String, _>()? {
+        while let Some((name, StrictValue(value))) = entries.next_entry::<String, _>()? {
             if map.insert(name, value).is_some() {
                 return Err(A::Error::custom("a name twice"));
             }
@@ -114,7 +115,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_else_is_read_as_the_library_reads_it(value in any_json()) {
+        fn all_other_json_is_parsed_as_serde_json_parses_it(value in any_json()) {
             let text = value.to_string();
             prop_assert_eq!(parse(text.as_bytes()), serde_json::from_str::<Value>(&text).ok());
         }

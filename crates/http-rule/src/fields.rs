@@ -1,28 +1,29 @@
-//! Which field a text in a path or a query is for, and whether it can be one's value. Separate because the rules ask it when they
-//! are read, and every request again.
+//! Which field a name in a path or a query stands for, and whether a text can be the value of a field. Separate because
+//! both bindings and requests need it.
 
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
 
-/// The field that a path of names leads to, each by its name in the proto or in JSON.
-pub(super) fn find(message: &MessageDescriptor, names: &[&str]) -> Option<FieldDescriptor> {
+/// The field at the end of `names`, each of which is a name in the proto or in JSON.
+pub(crate) fn find(message: &MessageDescriptor, names: &[&str]) -> Option<FieldDescriptor> {
     let (first, rest) = names.split_first()?;
     let field = message.get_field_by_name(first).or_else(|| message.get_field_by_json_name(first))?;
     match field.kind() {
         _ if rest.is_empty() => Some(field),
-        // What JSON writes in a way of its own has no fields there.
+        // In JSON, well-known types are not written as objects of their fields.
         Kind::Message(inner) if inner.full_name().starts_with("google.protobuf.") => None,
         Kind::Message(inner) if field.cardinality() != Cardinality::Repeated => find(&inner, rest),
         _ => None,
     }
 }
 
-/// Whether one text can be its value.
-pub(super) fn is_text(field: &FieldDescriptor) -> bool {
+/// Whether the value of a field can be one text.
+pub(crate) fn is_text(field: &FieldDescriptor) -> bool {
     !field.is_list() && !field.is_map() && has_text(&field.kind())
 }
 
-/// Whether a value of this kind is written as one text: scalars, and messages that JSON writes so.
-pub(super) fn has_text(kind: &Kind) -> bool {
+/// Whether one text can be a value of this kind. It can for scalars, and for the well-known types that JSON writes as
+/// one value.
+pub(crate) fn has_text(kind: &Kind) -> bool {
     match kind {
         Kind::Message(message) => matches!(
             message.full_name(),

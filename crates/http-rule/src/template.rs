@@ -1,44 +1,45 @@
-//! Path templates: whether a path is of one, and which of two is meant. Separate from the rules because it knows no
-//! descriptors: a path in, pieces of it out. `grammar` is how they are written.
+//! Path templates: whether a path matches one, and which of two matching templates goes first. Separate from the rules
+//! because templates know no descriptors. `grammar` parses them.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
-/// `/v1/accounts/{account_id}/sessions:revokeOthers`, parsed.
+/// A parsed path template, for instance `/v1/shelves/{shelf}/books/{book}:archive`.
 #[derive(Debug, Clone)]
-pub(in crate::rest) struct Template {
-    pub(super) segments: Vec<Segment>,
-    pub(super) verb: Option<String>,
-    pub(super) variables: Vec<Variable>,
+pub struct Template {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) verb: Option<String>,
+    pub(crate) variables: Vec<Variable>,
 }
 
 /// One segment, whether it belongs to a variable or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::rest) enum Segment {
+pub(crate) enum Segment {
     Literal(String),
-    /// `*`: any one segment that is not empty.
+    /// `*`: one segment, which is not empty.
     One,
-    /// `**`: all that is left, which may be nothing.
+    /// `**`: all segments to the end, or none.
     Rest,
 }
 
-/// A field that takes its value from some of the segments.
+/// A field of the request message that takes its value from some of the segments.
 #[derive(Debug, Clone)]
-pub(in crate::rest) struct Variable {
-    /// Names from the request message down to the field.
+pub struct Variable {
+    /// The names of the fields from the request message down to this field.
     pub field: Vec<String>,
-    pub(super) segments: Range<usize>,
-    /// Whether it may hold several segments: then an encoded slash in it is not decoded, or it would seem to be one
-    /// between segments.
+    pub(crate) segments: Range<usize>,
+    /// Whether the value may have several segments. An encoded slash in it is then not decoded, because it would look
+    /// like one between segments.
     pub is_path: bool,
 }
 
 impl Template {
+    /// The variables, from left to right.
     pub fn variables(&self) -> &[Variable] {
         &self.variables
     }
 
-    /// The first segment, if it is always the same.
+    /// The first segment, if it is a literal.
     pub fn first(&self) -> Option<&str> {
         match self.segments.first()? {
             Segment::Literal(literal) => Some(literal),
@@ -46,7 +47,8 @@ impl Template {
         }
     }
 
-    /// For those who show it: the segments, the fields that they belong to, and the verb after the colon.
+    /// The template with each variable as the name of its field only: `/v1/{name=shelves/*}:archive` is shown as
+    /// `/v1/{name}:archive`.
     pub fn shown(&self) -> String {
         let mut shown = String::new();
         for (at, segment) in self.segments.iter().enumerate() {
@@ -67,18 +69,18 @@ impl Template {
         }
     }
 
-    /// The text of each variable, still percent-encoded; `None` if the path is of another template.
+    /// The text of each variable, still percent-encoded; `None` if the path does not match.
     pub fn matches<'a>(&self, path: &'a str) -> Option<Vec<&'a str>> {
         let path = match &self.verb {
             Some(verb) => path.strip_suffix(verb.as_str())?.strip_suffix(':')?,
             None => path,
         };
-        // Where each segment begins and ends; a `**` of no segments is where the path ends.
-        let mut places = Vec::with_capacity(self.segments.len());
+        // The range of each segment in the path. That of a `**` without segments is empty, at the end of the path.
+        let mut ranges = Vec::with_capacity(self.segments.len());
         let mut at = 0;
         for segment in &self.segments {
             if *segment == Segment::Rest {
-                places.push((at + 1).min(path.len())..path.len());
+                ranges.push((at + 1).min(path.len())..path.len());
                 at = path.len();
                 break;
             }
@@ -91,22 +93,22 @@ impl Template {
             if !fits {
                 return None;
             }
-            places.push(begin..end);
+            ranges.push(begin..end);
             at = end;
         }
         if at != path.len() {
             return None;
         }
         let text = |variable: &Variable| {
-            let (first, last) = (places.get(variable.segments.start)?, places.get(variable.segments.end - 1)?);
+            let (first, last) = (ranges.get(variable.segments.start)?, ranges.get(variable.segments.end - 1)?);
             path.get(first.start..last.end)
         };
         self.variables.iter().map(text).collect()
     }
 
-    /// Which of two templates of one path is meant: the one with a verb; then, from the left, a literal before a segment
-    /// before all the rest.
-    pub fn precedence(&self, other: &Self) -> Ordering {
+    /// Which of two templates goes first when both match: one with a verb; then, from the left, a literal before `*`,
+    /// and `*` before `**`.
+    pub(crate) fn precedence(&self, other: &Self) -> Ordering {
         let key = |template: &Self| {
             let wild = template.segments.iter().map(|segment| match segment {
                 Segment::Literal(_) => 0,
@@ -118,8 +120,8 @@ impl Template {
         key(self).cmp(&key(other))
     }
 
-    /// Whether every path of one is a path of the other, whatever their variables are called.
-    pub fn is_same_as(&self, other: &Self) -> bool {
+    /// Whether both match the same paths. The names of their variables do not matter.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.segments == other.segments && self.verb == other.verb
     }
 }
@@ -131,7 +133,7 @@ mod tests {
     use super::Template;
 
     #[test]
-    fn a_path_is_of_a_template_or_not() {
+    fn a_path_matches_a_template_or_does_not() {
         for (template, path, expected) in [
             ("/v1/me", "/v1/me", Some(&[][..])),
             ("/v1/me", "/v1/me/", None),
@@ -201,8 +203,8 @@ mod tests {
         )
     }
 
-    /// The same by splitting and comparing, which is slow and easy to believe.
-    fn is_of(kinds: &[&str], verb: Option<&str>, path: &str) -> bool {
+    /// Matches by splitting and comparing: slower, and easier to believe.
+    fn matches_slowly(kinds: &[&str], verb: Option<&str>, path: &str) -> bool {
         let path = match verb {
             Some(verb) => match path.strip_suffix(&format!(":{verb}")) {
                 Some(path) => path,
@@ -222,10 +224,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_is_of_a_template_as_its_segments_are((text, kinds, verb) in templates(), path in "(/[ab]?){0,5}(:[xy])?") {
+        fn a_path_matches_as_its_segments_do((text, kinds, verb) in templates(), path in "(/[ab]?){0,5}(:[xy])?") {
             let template = Template::parse(&text).unwrap();
             let found = template.matches(&path);
-            prop_assert_eq!(found.is_some(), is_of(&kinds, verb, &path), "{} {}", text, path);
+            prop_assert_eq!(found.is_some(), matches_slowly(&kinds, verb, &path), "{} {}", text, path);
             let named: Vec<_> = found.unwrap_or_default();
             prop_assert!(named.iter().all(|text| path.contains(text) && !text.contains('/')), "{:?}", named);
         }

@@ -1,10 +1,10 @@
-//! How path templates are written: the grammar of `google/api/http.proto`. Separate from what they match, which is asked of every
-//! request; this is done once.
+//! Parsing path templates, by the grammar of `google/api/http.proto`. Separate from matching them, which happens for
+//! every request; parsing happens once.
 
-use super::template::{Segment, Template, Variable};
+use crate::template::{Segment, Template, Variable};
 
 impl Template {
-    /// The error says what is wrong.
+    /// Parses a template. The error says what it must or must not have, as it follows "the template" in a sentence.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let path = text.strip_prefix('/').ok_or("must begin with a slash")?;
         let last = path.rfind(['/', '}']).map_or(0, |at| at + 1);
@@ -59,7 +59,7 @@ impl Segment {
     }
 }
 
-/// Splits at the slashes that are in no braces.
+/// Splits at the slashes that are outside of braces.
 fn pieces(path: &str) -> Result<Vec<&str>, &'static str> {
     let (mut pieces, mut begin, mut inside) = (Vec::new(), 0, false);
     for (at, c) in path.char_indices() {
@@ -100,7 +100,7 @@ mod tests {
     use super::Template;
 
     #[test]
-    fn what_is_no_template_is_refused() {
+    fn a_text_that_is_no_template_is_refused() {
         for text in [
             "",
             "v1",

@@ -1,18 +1,20 @@
-//! Messages of any type on tonic's wire: how the generated client speaks, without what is generated.
+//! The codec of messages that are known by their descriptors only, where a generated client has one for each type.
 
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-use super::failure::defect;
-use crate::pb::codec::small;
+use crate::failure::defect;
 
-/// Sends whatever message it is given, and reads one of this type.
+/// Encodes any message, and decodes messages of the type `output`.
 #[derive(Debug, Clone)]
-pub(super) struct Dynamic(pub MessageDescriptor);
+pub(crate) struct DynamicCodec {
+    pub output: MessageDescriptor,
+    pub buffers: BufferSettings,
+}
 
-impl Codec for Dynamic {
+impl Codec for DynamicCodec {
     type Encode = DynamicMessage;
     type Decode = DynamicMessage;
     type Encoder = Self;
@@ -27,12 +29,12 @@ impl Codec for Dynamic {
     }
 }
 
-impl Encoder for Dynamic {
+impl Encoder for DynamicCodec {
     type Item = DynamicMessage;
     type Error = Status;
 
     fn buffer_settings(&self) -> BufferSettings {
-        small()
+        self.buffers
     }
 
     fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
@@ -40,16 +42,16 @@ impl Encoder for Dynamic {
     }
 }
 
-impl Decoder for Dynamic {
+impl Decoder for DynamicCodec {
     type Item = DynamicMessage;
     type Error = Status;
 
     fn buffer_settings(&self) -> BufferSettings {
-        small()
+        self.buffers
     }
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
-        let message = DynamicMessage::decode(self.0.clone(), buffer);
+        let message = DynamicMessage::decode(self.output.clone(), buffer);
         message.map(Some).map_err(|error| defect(&error))
     }
 }

@@ -1,9 +1,11 @@
-//! Annotations that make no sense stop the start, and say which RPC has them.
+//! Annotations that make no sense are an error, which says which RPC has them.
 
-use countersign::rest::{Rpc, RuleError, Transcoder};
+use std::path::Path;
+
+use http_rule::{RuleError, Rules};
 
 #[test]
-fn rules_that_make_no_sense_stop_the_start() {
+fn rules_that_make_no_sense_are_refused() {
     for (name, methods, expected) in [
         (
             "one path twice",
@@ -35,7 +37,7 @@ fn rules_that_make_no_sense_stop_the_start() {
             r#"rpc A(M) returns (M) { option (google.api.http) = {get: "/v1" response_body: "z"}; }"#,
             "response_body",
         ),
-        ("no verb", "rpc A(M) returns (M) { option (google.api.http) = {}; }", "names no verb"),
+        ("no verb", "rpc A(M) returns (M) { option (google.api.http) = {}; }", "names no HTTP method"),
         (
             "bindings in bindings",
             r#"rpc A(M) returns (M) { option (google.api.http) = {get: "/v1/a"
@@ -48,17 +50,17 @@ fn rules_that_make_no_sense_stop_the_start() {
             "takes a stream",
         ),
     ] {
-        let error = transcoder(methods).err().map(|error| error.to_string());
+        let error = rules(methods).err().map(|error| error.to_string());
         assert!(error.as_ref().is_some_and(|error| error.contains(expected)), "{name}: {error:?}");
     }
     let same_path_two_verbs = r#"rpc A(M) returns (M) { option (google.api.http) = {get: "/v1/{a}"}; }
         rpc B(M) returns (M) { option (google.api.http) = {delete: "/v1/{b}"}; }"#;
-    assert!(transcoder(same_path_two_verbs).is_ok());
-    assert!(matches!(Transcoder::new(b"nonsense", nobody()), Err(RuleError::Descriptors(_))));
+    assert!(rules(same_path_two_verbs).is_ok());
+    assert!(matches!(Rules::read(b"nonsense"), Err(RuleError::Descriptors(_))));
 }
 
-/// Of a service with these methods.
-fn transcoder(methods: &str) -> Result<Transcoder, RuleError> {
+/// The rules of a service that has these methods.
+fn rules(methods: &str) -> Result<Rules, RuleError> {
     let proto = format!(
         r#"syntax = "proto3"; package t; import "google/api/annotations.proto";
         message M {{ string a = 1; string b = 2; repeated string list = 3; M m = 4; }}
@@ -66,13 +68,8 @@ fn transcoder(methods: &str) -> Result<Transcoder, RuleError> {
     );
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("t.proto"), proto).unwrap();
-    let includes = [folder.path(), std::path::Path::new("proto")];
+    let includes = [folder.path(), Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/proto"))];
     let mut compiler = protox::Compiler::new(includes).unwrap();
     compiler.include_imports(true).open_file("t.proto").unwrap();
-    Transcoder::new(&compiler.encode_file_descriptor_set(), nobody())
-}
-
-/// Where no call gets to.
-fn nobody() -> Rpc {
-    Rpc::new(|_| unreachable!("rules are only read"))
+    Rules::read(&compiler.encode_file_descriptor_set())
 }

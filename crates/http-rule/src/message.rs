@@ -1,20 +1,21 @@
-//! An HTTP request as the one message that an RPC takes. What stands in the path and in the query is put into the JSON of the
-//! body, where its field would be; all of it is then read at once, by the canonical JSON mapping. So a value means the
-//! same wherever it stands, and is judged once.
+//! Makes the message of an RPC from an HTTP request. The values from the path and the query are put into the JSON of
+//! the body, at the place of their field. All of it is then deserialized at once by the JSON mapping of protobuf, so a
+//! value means the same wherever it stands, and is checked once.
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
-use super::escapes::{NOT_WHOLE, decode, pairs};
-use super::fields;
-use super::names::{self, UNKNOWN, Violation, shown};
-use super::rules::{Binding, RequestBody};
+use crate::binding::{Binding, RequestBody};
+use crate::escapes::{NOT_WHOLE, decode, query_pairs};
+use crate::fields;
+use crate::names::{self, UNKNOWN, Violation, shown};
 
-/// Names from a message down to a field. More are no field of anybody's, and messages may contain themselves.
-const DEEPEST: usize = 32;
+/// The most names in the path of a field. Messages may contain themselves, so the descriptors set no bound.
+const MAX_DEPTH: usize = 32;
 
-/// The message of a request whose path matched `binding` with these texts of its variables.
-pub(super) fn message(
+/// The message of a request for `binding`. `variables` are the texts of the variables in its path, still
+/// percent-encoded.
+pub(crate) fn of_request(
     binding: &Binding,
     variables: &[&str],
     query: &str,
@@ -33,39 +34,40 @@ pub(super) fn message(
     for (variable, text) in binding.template.variables().iter().zip(variables) {
         let name = variable.field.join(".");
         let text = decode(text, variable.is_path).ok_or((name.clone(), NOT_WHOLE))?;
-        let place = Place::find(&input, &name)?;
-        let value = place.value(text)?;
-        // The path wins over the body, by whichever name that has it.
-        *place.of(&mut json)? = value;
-        in_path.push(place.names);
+        let parameter = Parameter::find(&input, &name)?;
+        let value = parameter.value(text)?;
+        // The path wins over a value in the body, which may have the field under either of its names.
+        *parameter.slot(&mut json)? = value;
+        in_path.push(parameter.names);
     }
     let mut in_query: Vec<Vec<String>> = Vec::new();
-    for (name, text) in pairs(query) {
+    for (name, text) in query_pairs(query) {
         let (name, text) = (name.ok_or(("query".to_owned(), NOT_WHOLE))?, text.ok_or(("query".to_owned(), NOT_WHOLE))?);
-        let place = Place::find(&input, &name)?;
+        let parameter = Parameter::find(&input, &name)?;
         let is_elsewhere = match &binding.body {
             RequestBody::Whole => true,
-            RequestBody::Field(field) => place.names.first().is_some_and(|first| first == field.json_name()),
+            RequestBody::Field(field) => parameter.names.first().is_some_and(|first| first == field.json_name()),
             RequestBody::None => false,
         };
-        if is_elsewhere || in_path.contains(&place.names) {
+        if is_elsewhere || in_path.contains(&parameter.names) {
             return Err((shown(&name), "is no query parameter of this path"));
         }
-        let value = place.value(text)?;
-        let there = place.of(&mut json)?;
-        match there {
-            Value::Array(list) if place.field.is_list() => list.push(value),
-            _ if place.field.is_list() => *there = Value::Array(vec![value]),
-            _ if in_query.contains(&place.names) => return Err((shown(&name), "must be given once")),
-            _ => *there = value,
+        let value = parameter.value(text)?;
+        let slot = parameter.slot(&mut json)?;
+        match slot {
+            Value::Array(list) if parameter.field.is_list() => list.push(value),
+            _ if parameter.field.is_list() => *slot = Value::Array(vec![value]),
+            _ if in_query.contains(&parameter.names) => return Err((shown(&name), "must be given once")),
+            _ => *slot = value,
         }
-        in_query.push(place.names);
+        in_query.push(parameter.names);
     }
-    read(input, json)
+    deserialize(input, json)
 }
 
-/// By the canonical JSON mapping. An error says where, and what should be there, and not what is: it may be a password.
-fn read(descriptor: MessageDescriptor, mut json: Value) -> Result<DynamicMessage, Violation> {
+/// Deserializes by the JSON mapping of protobuf. An error says where the problem is and what should be there. It does
+/// not repeat the value, which may be a password.
+fn deserialize(descriptor: MessageDescriptor, mut json: Value) -> Result<DynamicMessage, Violation> {
     names::check(&descriptor, &mut json, "")?;
     let mut track = serde_path_to_error::Track::new();
     let json = serde_path_to_error::Deserializer::new(json, &mut track);
@@ -94,20 +96,20 @@ fn expected(field: &FieldDescriptor) -> &'static str {
     }
 }
 
-/// Where a parameter's value belongs.
-struct Place {
-    /// By their names in JSON.
+/// A field that is set by a variable of the path or a parameter of the query.
+struct Parameter {
+    /// The fields from the request message down to this one, by their names in JSON.
     names: Vec<String>,
-    /// The same by their names in the proto.
+    /// The same fields by their names in the proto.
     aliases: Vec<String>,
     field: FieldDescriptor,
 }
 
-impl Place {
+impl Parameter {
     fn find(input: &MessageDescriptor, path: &str) -> Result<Self, Violation> {
         let unknown = || (shown(path), UNKNOWN);
-        let names: Vec<_> = path.split('.').take(DEEPEST + 1).collect();
-        if names.len() > DEEPEST {
+        let names: Vec<_> = path.split('.').take(MAX_DEPTH + 1).collect();
+        if names.len() > MAX_DEPTH {
             return Err(unknown());
         }
         let fields: Option<Vec<_>> = (1..=names.len()).map(|end| fields::find(input, names.get(..end)?)).collect();
@@ -121,7 +123,7 @@ impl Place {
         Ok(Self { names, aliases, field })
     }
 
-    /// A text as the JSON that it would be: most types are a string there, or may be.
+    /// The JSON value of a text. Most types are a string in JSON, or may be written as one.
     fn value(&self, text: String) -> Result<Value, Violation> {
         let boolean = || match text.as_str() {
             "true" => Ok(Value::Bool(true)),
@@ -136,23 +138,23 @@ impl Place {
         }
     }
 
-    /// The place of it in `json`, made if it is missing.
-    fn of<'a>(&self, json: &'a mut Value) -> Result<&'a mut Value, Violation> {
-        let mut place = json;
+    /// The value of the field within `json`, `null` if it was missing.
+    fn slot<'a>(&self, json: &'a mut Value) -> Result<&'a mut Value, Violation> {
+        let mut slot = json;
         for (name, alias) in self.names.iter().zip(&self.aliases) {
-            if place.is_null() {
-                *place = Value::Object(Map::new());
+            if slot.is_null() {
+                *slot = Value::Object(Map::new());
             }
-            let Value::Object(map) = place else { return Err((shown(&self.names.join(".")), "has the wrong type")) };
+            let Value::Object(map) = slot else { return Err((shown(&self.names.join(".")), "has the wrong type")) };
             if alias != name
                 && let Some(value) = map.remove(alias)
                 && map.insert(name.clone(), value).is_some()
             {
-                return Err((shown(alias), names::BOTH));
+                return Err((shown(alias), names::BOTH_NAMES));
             }
-            place = map.entry(name).or_insert(Value::Null);
+            slot = map.entry(name).or_insert(Value::Null);
         }
-        Ok(place)
+        Ok(slot)
     }
 }
 
@@ -164,23 +166,28 @@ mod tests {
         DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value,
     };
 
-    use super::read;
-    use crate::pb::DESCRIPTORS;
+    use super::deserialize;
 
     fn pool() -> DescriptorPool {
-        DescriptorPool::decode(DESCRIPTORS).unwrap()
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proto");
+        let mut compiler = protox::Compiler::new([folder]).unwrap();
+        let descriptors = compiler.include_imports(true).open_file("kinds.proto").unwrap().encode_file_descriptor_set();
+        DescriptorPool::decode(descriptors.as_slice()).unwrap()
     }
 
     fn values(kind: Kind) -> BoxedStrategy<Value> {
         match kind {
             Kind::String => any::<String>().prop_map(Value::String).boxed(),
+            Kind::Bytes => any::<Vec<u8>>().prop_map(|bytes| Value::Bytes(bytes.into())).boxed(),
             Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
-            Kind::Int32 => any::<i32>().prop_map(Value::I32).boxed(),
-            Kind::Uint32 => any::<u32>().prop_map(Value::U32).boxed(),
-            Kind::Int64 => any::<i64>().prop_map(Value::I64).boxed(),
+            Kind::Double => prop::num::f64::NORMAL.prop_map(Value::F64).boxed(),
+            Kind::Float => prop::num::f32::NORMAL.prop_map(Value::F32).boxed(),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => any::<i32>().prop_map(Value::I32).boxed(),
+            Kind::Uint32 | Kind::Fixed32 => any::<u32>().prop_map(Value::U32).boxed(),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => any::<i64>().prop_map(Value::I64).boxed(),
+            Kind::Uint64 | Kind::Fixed64 => any::<u64>().prop_map(Value::U64).boxed(),
             Kind::Enum(_) => (0..4).prop_map(Value::EnumNumber).boxed(),
             Kind::Message(message) => messages(&message).prop_map(Value::Message).boxed(),
-            other => unreachable!("no message of ours has {other:?}"),
         }
     }
 
@@ -192,7 +199,7 @@ mod tests {
     fn messages(descriptor: &MessageDescriptor) -> BoxedStrategy<DynamicMessage> {
         let descriptor = descriptor.clone();
         if matches!(descriptor.full_name(), "google.protobuf.Timestamp" | "google.protobuf.Duration") {
-            // What both can say: a duration's sign is that of its nanoseconds, too.
+            // Values that are valid for both types: in a duration, seconds and nanoseconds have the same sign.
             return (0..253_402_300_799_i64, 0..1_000_000_000_i32)
                 .prop_map(move |(seconds, nanos)| {
                     let mut message = DynamicMessage::new(descriptor.clone());
@@ -209,7 +216,7 @@ mod tests {
             let values: Vec<_> = some.iter().map(fields).collect();
             values.prop_map(move |values| {
                 let mut message = DynamicMessage::new(descriptor.clone());
-                // Of a oneof, the last that is set is there.
+                // Of the fields of a oneof, the last one that is set remains.
                 some.iter().zip(values).for_each(|(field, value)| message.set_field(field, value));
                 message
             })
@@ -218,9 +225,8 @@ mod tests {
     }
 
     fn any_message() -> impl Strategy<Value = DynamicMessage> {
-        let ours: Vec<_> =
-            pool().all_messages().filter(|message| message.full_name().starts_with("countersign.v1.")).collect();
-        prop::sample::select(ours).prop_flat_map(|descriptor| messages(&descriptor))
+        let all: Vec<_> = pool().all_messages().filter(|message| message.full_name().starts_with("kinds.")).collect();
+        prop::sample::select(all).prop_flat_map(|descriptor| messages(&descriptor))
     }
 
     fn json(message: &DynamicMessage) -> serde_json::Value {
@@ -229,21 +235,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_message_is_as_json_is_read_as_that_message(message in any_message()) {
-            // As bytes, in which a default that was set is one that was not.
-            let read = read(message.descriptor(), json(&message)).map(|read| read.encode_to_vec());
+        fn the_json_of_a_message_is_read_as_that_message(message in any_message()) {
+            // Compared as bytes, which do not tell a default that was set from one that was not.
+            let read = deserialize(message.descriptor(), json(&message)).map(|read| read.encode_to_vec());
             prop_assert_eq!(read, Ok(message.encode_to_vec()));
         }
 
         #[test]
-        fn what_is_taken_from_one_message_and_put_into_another_is_read_or_refused(
+        fn the_json_of_one_message_is_read_or_refused_as_another(
             of in any_message(), into in any_message(), name in any::<String>(),
         ) {
-            let _ = read(into.descriptor(), json(&of));
+            let _ = deserialize(into.descriptor(), json(&of));
             let mut odd = json(&into);
             odd[name.as_str()] = json(&of);
             if into.descriptor().get_field_by_json_name(&name).is_none() && into.descriptor().get_field_by_name(&name).is_none() {
-                prop_assert!(read(into.descriptor(), odd).is_err());
+                prop_assert!(deserialize(into.descriptor(), odd).is_err());
             }
         }
     }
