@@ -43,7 +43,7 @@ impl Import {
             return Ok(Vec::new());
         }
         if let Some(seen) = &mut self.seen {
-            let judged = self.store.judge_import(&accounts).await?;
+            let judged = self.store.preview_import(&accounts).await?;
             return Ok(accounts.iter().zip(judged).map(|(account, judged)| seen.judge(account, judged)).collect());
         }
         let (store, epochs) = (Arc::clone(&self.store), Arc::clone(&self.epochs));

@@ -45,7 +45,7 @@ use crate::store::{Store, StoreError};
 use crate::token::{Claims, IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
 pub use crate::store::{
-    AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, Listed, StoredSession, Unreadable, Updated,
+    AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, Listed, StoredSession, UnreadableRow, Updated,
 };
 pub use administration::{
     AccountList, AccountQuestion, AttemptState, AuditList, AuditQuestion, Creation, FirmList, InvitationList, Invited,

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Operator;
 use crate::domain::{AuthError, Identity, PortableAccount};
-use crate::store::{Listed, Store, StoreError, Unreadable};
+use crate::store::{AdminStore, Listed, StoreError, UnreadableRow};
 
 /// How many accounts are looked at at once.
 const PAGE: u32 = 500;
@@ -45,7 +45,7 @@ impl Operator {
 }
 
 /// Tells the log how many usernames are not in canonical form.
-pub async fn tell_misnamed(store: Arc<dyn Store>) {
+pub async fn tell_misnamed(store: Arc<dyn AdminStore>) {
     match misnamed_count(&*store).await {
         Ok(0) => {}
         Ok(accounts) => tracing::warn!(
@@ -58,7 +58,7 @@ pub async fn tell_misnamed(store: Arc<dyn Store>) {
     }
 }
 
-async fn misnamed_count(store: &dyn Store) -> Result<usize, StoreError> {
+async fn misnamed_count(store: &dyn AdminStore) -> Result<usize, StoreError> {
     let (mut after, mut count) = (None, 0);
     loop {
         let page = store.list_unusual_usernames(after, PAGE).await?;
@@ -82,7 +82,7 @@ fn misnamed(account: &PortableAccount) -> Option<Problem> {
     }
 }
 
-fn unread(Unreadable { row, column, .. }: Unreadable) -> Problem {
+fn unread(UnreadableRow { row, column, .. }: UnreadableRow) -> Problem {
     let mend = if column == "username" { Mend::Rename } else { Mend::Delete };
     Problem { account: row, column, value: None, mend }
 }

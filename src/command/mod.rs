@@ -27,7 +27,7 @@ use std::sync::Arc;
 use argon2_kernel::Kernel;
 use uuid::Uuid;
 
-use crate::accounts::{Listed, Operator, Unreadable};
+use crate::accounts::{Listed, Operator, UnreadableRow};
 use crate::breaches::BreachesError;
 use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
@@ -213,7 +213,7 @@ fn require_all(left_out: usize) -> Result<(), CommandError> {
 }
 
 /// Prints the rows that cannot be read on standard error, and returns their number.
-fn tell(unreadable: &[Unreadable]) -> usize {
+fn tell(unreadable: &[UnreadableRow]) -> usize {
     for row in unreadable {
         let _ = writeln!(io::stderr(), "countersign: {row}");
     }

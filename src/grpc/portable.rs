@@ -10,7 +10,7 @@ use super::call_context::{actor, call, caller};
 use super::responses::{ResponseSender, respond};
 use super::status::{self, ToStatus};
 use super::{admin_convert, convert};
-use crate::accounts::{Accounts, Actor, Import, Imported, Unreadable};
+use crate::accounts::{Accounts, Actor, Import, Imported, UnreadableRow};
 use crate::domain::{Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
 use crate::layer::Caller;
 use crate::pb;
@@ -195,7 +195,7 @@ fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableA
     draft.parse(now)
 }
 
-fn problem(Unreadable { row, column, .. }: &Unreadable) -> pb::ExportProblem {
+fn problem(UnreadableRow { row, column, .. }: &UnreadableRow) -> pb::ExportProblem {
     pb::ExportProblem { account_id: row.clone(), column: column.clone() }
 }
 

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::activity::Activity;
-use crate::store::{Store, StoreError};
+use crate::store::{SessionStore, StoreError};
 
 /// How late a stored time may be. A crash loses as much.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(store: Arc<dyn Store>, activity: Arc<Activity>) -> Self {
+    pub fn start(store: Arc<dyn SessionStore>, activity: Arc<Activity>) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(PERIOD);
@@ -57,7 +57,7 @@ impl Writer {
     }
 }
 
-async fn write(store: &dyn Store, activity: &Activity) -> Result<(), StoreError> {
+async fn write(store: &dyn SessionStore, activity: &Activity) -> Result<(), StoreError> {
     for batch in activity.unwritten().chunks(BATCH) {
         store.note_last_tokens(batch).await?;
         activity.written(batch);

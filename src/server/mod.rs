@@ -174,7 +174,7 @@ pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeErr
     tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration, %kernel);
     let audit = Arc::clone(&app.audit);
     audit.started();
-    tokio::spawn(accounts::tell_misnamed(Arc::clone(&app.store)));
+    tokio::spawn(accounts::tell_misnamed(app.store.clone()));
     if settings.passwords.is_contract() {
         tracing::warn!(
             event = "policy",
@@ -319,13 +319,9 @@ impl App {
         let following = tokio::spawn(self.feed.follow());
         let trying = tokio::spawn(writable::follow(Arc::clone(&self.store), self.health.clone()));
         let telling = tokio::spawn(refusals::tell(self.hasher, Arc::clone(&self.bounds)));
-        let last_tokens = last_tokens::Writer::start(Arc::clone(&self.store), self.activity);
-        let trail = trail::Writer::start(
-            Arc::clone(&self.store),
-            self.audit,
-            Arc::clone(&self.revocations),
-            self.audit_retention,
-        );
+        let last_tokens = last_tokens::Writer::start(self.store.clone(), self.activity);
+        let trail =
+            trail::Writer::start(self.store.clone(), self.audit, Arc::clone(&self.revocations), self.audit_retention);
         let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
         let stop_mail = mail.stopper();
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());

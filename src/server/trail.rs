@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::accounts::Audit;
 use crate::revocations::Revocations;
-use crate::store::Store;
+use crate::store::AuditStore;
 
 /// How late an event may be written. A crash loses as much.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -35,7 +35,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(store: Arc<dyn Store>, audit: Arc<Audit>, revocations: Arc<Revocations>, retention: Duration) -> Self {
+    pub fn start(
+        store: Arc<dyn AuditStore>,
+        audit: Arc<Audit>,
+        revocations: Arc<Revocations>,
+        retention: Duration,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let purging = tokio::spawn(purge(Arc::clone(&store), revocations, retention));
         let task = tokio::spawn(follow(store, audit, stopped));
@@ -51,7 +56,7 @@ impl Writer {
     }
 }
 
-async fn follow(store: Arc<dyn Store>, audit: Arc<Audit>, mut stopped: oneshot::Receiver<()>) {
+async fn follow(store: Arc<dyn AuditStore>, audit: Arc<Audit>, mut stopped: oneshot::Receiver<()>) {
     let mut last = false;
     while !last {
         last = tokio::select! {
@@ -77,7 +82,7 @@ async fn follow(store: Arc<dyn Store>, audit: Arc<Audit>, mut stopped: oneshot::
 }
 
 /// Writes all there is, and tells whether it did.
-async fn write(store: &dyn Store, audit: &Audit) -> bool {
+async fn write(store: &dyn AuditStore, audit: &Audit) -> bool {
     loop {
         let batch = audit.unwritten(BATCH);
         if batch.is_empty() {
@@ -93,7 +98,7 @@ async fn write(store: &dyn Store, audit: &Audit) -> bool {
 }
 
 /// By a clock that is off nothing is old.
-async fn purge(store: Arc<dyn Store>, revocations: Arc<Revocations>, retention: Duration) {
+async fn purge(store: Arc<dyn AuditStore>, revocations: Arc<Revocations>, retention: Duration) {
     loop {
         let (before, begun) = (revocations.time() - retention, Instant::now());
         while !revocations.is_clock_off() {

@@ -46,10 +46,10 @@ pub(super) async fn follow(store: Arc<dyn Store>, health: Health) {
 }
 
 async fn pause(failed: u32) {
-    let (began, setbacks) = (Instant::now(), store::setbacks());
+    let (began, unavailable) = (Instant::now(), store::unavailable_count());
     loop {
         sleep(OFTEN).await;
-        if failed > 0 || store::setbacks() != setbacks || began.elapsed() >= SELDOM {
+        if failed > 0 || store::unavailable_count() != unavailable || began.elapsed() >= SELDOM {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! What administrators ask for and change.
+//! Administration: finding, filtering and changing accounts and firms.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -7,30 +7,31 @@ use uuid::Uuid;
 use super::{Listed, StoreError};
 use crate::domain::{Account, AccountStatus, Firm, Identity, PersonName, Role, Username};
 
-/// What administration needs besides accounts, sessions and passwords.
+/// The store of administration, besides accounts, sessions and passwords.
 #[async_trait]
 pub trait AdminStore: Send + Sync + 'static {
-    /// What decides who may change the account, whether or not all of it can be read.
+    /// Finds what decides who may change an account, also of an account with columns that cannot be read.
     async fn find_outline(&self, id: Uuid) -> Result<Option<Outline>, StoreError>;
 
-    /// Up to `limit` usernames with other letters than those of ASCII, of accounts with ids after `after`, in the
-    /// order of ids: among them are all that are not in canonical form.
+    /// Lists up to `limit` usernames that contain other characters than those of ASCII, in the order of ids after
+    /// `after`. Every username that is not in canonical form is among them.
     async fn list_unusual_usernames(
         &self,
         after: Option<Uuid>,
         limit: u32,
     ) -> Result<Listed<(Uuid, Username)>, StoreError>;
 
-    /// The account, whatever its status.
+    /// Finds an account, whatever its status.
     async fn find_record(&self, id: Uuid) -> Result<Option<AccountRecord>, StoreError>;
 
-    /// A page of accounts: by their names when the first letters of them are asked for, or else in the order of registration.
+    /// Lists a page of accounts, in the order that the page asks for.
     async fn list_records(&self, page: &AccountPage) -> Result<Listed<AccountRecord>, StoreError>;
 
-    /// Changes what is set, in one transaction; `None` when there is no such account. A name and a role are of email
-    /// accounts only, a username of the others, and change nothing else. Another role, and a change to inactive, end
-    /// all sessions: their tokens are refused until `until`. Any other change is told to all processes, who hear of it
-    /// until `heard`.
+    /// Changes an account, in one transaction; `None` if there is no such account. A name or a role given for a
+    /// username account is ignored, and so is a username given for an email account.
+    ///
+    /// Another role and a change to inactive end all sessions; their tokens are refused until `until`. Any other change
+    /// is announced to all processes by a revocation that ends nothing and is kept until `heard`.
     async fn update_account(
         &self,
         id: Uuid,
@@ -39,14 +40,14 @@ pub trait AdminStore: Send + Sync + 'static {
         heard: OffsetDateTime,
     ) -> Result<Option<Updated>, StoreError>;
 
-    /// Makes an account an administrator of the whole service, or not; that it changed is told to all processes, who
-    /// hear of it until `heard`. Tells whether it did.
+    /// Makes an account an administrator of the whole service, or takes that right away. The change is announced as in
+    /// [`Self::update_account`]. Returns false if nothing changed.
     async fn set_platform_admin(&self, id: Uuid, is_one: bool, heard: OffsetDateTime) -> Result<bool, StoreError>;
 
-    /// The firm.
+    /// Finds a firm with the number of its accounts.
     async fn find_firm(&self, id: Uuid) -> Result<Option<FirmRecord>, StoreError>;
 
-    /// Up to `limit` firms made after that of this time and id, in the order of their making.
+    /// Lists up to `limit` firms created after the firm of this time and id, the oldest first.
     async fn list_firms(
         &self,
         after: Option<(OffsetDateTime, Uuid)>,
@@ -57,37 +58,30 @@ pub trait AdminStore: Send + Sync + 'static {
 /// An account as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRecord {
-    /// The account.
     pub account: Account,
-    /// Whether it has a password.
     pub has_password: bool,
 }
 
-/// Which accounts to list: those that meet all that is set.
+/// Selects a page of accounts. An account must match every filter that is set.
 #[derive(Debug, Clone, Default)]
 pub struct AccountPage {
-    /// Of this firm.
     pub firm: Option<Uuid>,
-    /// With this role.
     pub role: Option<Role>,
-    /// With this status.
     pub status: Option<AccountStatus>,
-    /// In which order, from where.
     pub order: AccountOrder,
-    /// At most so many.
     pub limit: u32,
 }
 
-/// In which order accounts are listed, and after which of them.
+/// The order of a list of accounts, and the account before the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountOrder {
-    /// As they were registered; after that of this time and id.
+    /// The order of registration, after the account of this time and id.
     Registration(Option<(OffsetDateTime, Uuid)>),
-    /// By username or email, byte by byte: those that begin with `prefix`, which is in canonical form.
+    /// The order of username or email address, compared byte by byte.
     Handle {
-        /// How they begin.
+        /// The beginning of the names to list, in canonical form.
         prefix: String,
-        /// After this one.
+        /// The name before the page.
         after: Option<String>,
     },
 }
@@ -98,51 +92,43 @@ impl Default for AccountOrder {
     }
 }
 
-/// What becomes of an account. What is `None` stays.
+/// A change of an account. A field that is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountChange {
-    /// The person's name.
     pub name: Option<PersonName>,
-    /// What it signs in with.
     pub username: Option<Username>,
-    /// What it may do in its firm.
     pub role: Option<Role>,
-    /// Whether it may sign in.
     pub status: Option<AccountStatus>,
 }
 
 /// An account that was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Updated {
-    /// As it was.
     pub before: Outline,
-    /// As it is. Of another epoch when its sessions ended.
+    /// The account as it is now. Its epoch is another one if its sessions ended.
     pub after: Outline,
-    /// Whether its name or username is another one.
+    /// Whether its name or username has changed.
     pub renamed: bool,
-    /// All of it; `None` when it cannot be read.
+    /// The whole account as it is now; `None` if it cannot be read.
     pub record: Option<AccountRecord>,
 }
 
 impl Updated {
-    /// Whether anything of it is another than it was.
+    /// Whether anything about the account has changed.
     pub fn is_change(&self) -> bool {
         self.renamed || self.before != self.after
     }
 }
 
-/// What of an account decides who may change it and what can be changed.
+/// The part of an account that decides who may change it and what can be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outline {
-    /// Its id.
     pub id: Uuid,
-    /// Where an email account belongs and what it may do there; `None` of a username account.
+    /// The firm of an email account and its role there; `None` for a username account.
     pub member: Option<(Uuid, Role)>,
-    /// Whether it may sign in.
     pub status: AccountStatus,
-    /// Its epoch.
     pub epoch: i64,
-    /// Whether it administers the whole service.
+    /// Whether the account administers the whole service.
     pub platform_admin: bool,
 }
 
@@ -160,16 +146,14 @@ impl From<&Account> for Outline {
 /// A firm as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirmRecord {
-    /// The firm.
     pub firm: Firm,
-    /// When it was made.
     pub created_at: OffsetDateTime,
-    /// How many accounts it has.
+    /// The number of its accounts.
     pub accounts: u64,
 }
 
 impl AccountChange {
-    /// Whether the sessions of an account that was `before` end by it.
+    /// Whether this change ends the sessions of an account that was `before`.
     pub(super) fn ends_sessions(&self, before: &Outline) -> bool {
         let role = before.member.is_some_and(|(_, role)| self.role.is_some_and(|new| new != role));
         role || (before.status == AccountStatus::Active && self.status == Some(AccountStatus::Inactive))

@@ -1,4 +1,4 @@
-//! The audit trail: written once, asked for, and deleted when it is old.
+//! The audit trail: events are appended, listed, and deleted when they are old.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -7,36 +7,33 @@ use uuid::Uuid;
 use super::{Listed, StoreError};
 use crate::domain::{Action, AuditEvent};
 
-/// What happened, durable.
+/// The store of audit events.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
-    /// Stores events. One that is there already, with that id, stays as it is, so that one who does not know whether it
-    /// succeeded says it again. An event that names no firm is given that of the account acted on, or else of the one that
-    /// acts, as far as they are there.
+    /// Stores events. An event with a stored id is ignored, so a caller that does not know whether it succeeded can try
+    /// again. An event without a firm gets the firm of the account acted on, or else of the account that acts, if they
+    /// exist.
     async fn append_events(&self, events: &[AuditEvent]) -> Result<(), StoreError>;
 
-    /// A page of the events that are asked for, the newest first.
+    /// Lists a page of events, the newest first.
     async fn list_events(&self, page: &AuditPage) -> Result<Listed<AuditEvent>, StoreError>;
 
-    /// Deletes what happened before, the oldest first, and so many at most. Tells how many.
+    /// Deletes at most `limit` events from before `before`, the oldest first, and returns how many.
     async fn purge_events(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError>;
 }
 
-/// Which events to list: those that meet all that is set.
+/// Selects a page of events. An event must match every filter that is set.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AuditPage {
-    /// Only what this account did, and what was done to it.
+    /// The account that acted or was acted on.
     pub account: Option<Uuid>,
-    /// Only what concerns this firm.
     pub firm: Option<Uuid>,
-    /// Only this.
     pub action: Option<Action>,
-    /// Not before.
+    /// The earliest time, inclusive.
     pub from: Option<OffsetDateTime>,
-    /// Before.
+    /// The latest time, exclusive.
     pub until: Option<OffsetDateTime>,
-    /// Only those that come after the event of this time and id; `None` for the first page.
+    /// The time and id of the event before the page; `None` for the first page.
     pub after: Option<(OffsetDateTime, Uuid)>,
-    /// At most so many.
     pub limit: u32,
 }

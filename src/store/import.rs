@@ -1,23 +1,24 @@
-//! Accounts that come from elsewhere, and all of them on their way out: a capability of its own because it speaks of a
-//! thousand accounts at a time, with their hashes.
+//! Import and export of accounts. A capability of its own, because it handles a thousand accounts at a time, with their
+//! hashes.
 
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Listed, StoreError, rows};
+use super::rows::millis;
+use super::{Listed, StoreError};
 use crate::domain::{Identity, PasswordHash, PortableAccount};
 
-/// How many accounts go into one statement. Eleven parameters each are far below SQLite's limit of 32,766.
-pub(super) const ROWS_A_STATEMENT: usize = 1_000;
+/// The accounts of one statement. Eleven parameters for each are far below SQLite's limit of 32,766.
+pub(super) const ACCOUNTS_PER_STATEMENT: usize = 1_000;
 
-/// What became of an account, or would.
+/// The result of importing an account, or what it would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Imported {
-    /// It is new.
+    /// No account had this id or name.
     New,
-    /// It was there already, with the same id and name. Nothing of it was changed.
+    /// The account was there already, with the same id and name. It was not changed.
     Unchanged,
     /// Another account has this username or email.
     HandleTaken,
@@ -26,7 +27,7 @@ pub enum Imported {
 }
 
 impl Imported {
-    /// Why it was not taken; nothing of one that was.
+    /// The reason why the account was not imported; empty if it was.
     pub fn problem(self) -> &'static str {
         match self {
             Self::New | Self::Unchanged => "",
@@ -36,51 +37,51 @@ impl Imported {
     }
 }
 
-/// Taking accounts in, and giving them out.
+/// The store of imports and exports.
 #[async_trait]
 pub trait ImportStore: Send + Sync + 'static {
-    /// Stores those accounts whose id and name are free, and their firms where they are missing; changes nothing that is
-    /// there. Tells what became of each, in their order. `epochs` is what [`Self::ended_epochs`] told.
+    /// Stores the accounts with a free id and name, and their firms if they are missing. Changes no stored account.
+    /// Returns the result of each, in their order. `epochs` comes from [`Self::ended_epochs`].
     async fn import(
         &self,
         accounts: &[PortableAccount],
         epochs: &HashMap<Uuid, i64>,
     ) -> Result<Vec<Imported>, StoreError>;
 
-    /// What [`Self::import`] would do with each account, if it were the only one.
-    async fn judge_import(&self, accounts: &[PortableAccount]) -> Result<Vec<Imported>, StoreError>;
+    /// Returns what [`Self::import`] would do with each account if it were the only one, and stores nothing.
+    async fn preview_import(&self, accounts: &[PortableAccount]) -> Result<Vec<Imported>, StoreError>;
 
-    /// By account, the epoch before which every token is refused. One that was deleted must not come back in an epoch that
-    /// is over, or nobody could sign in to it.
+    /// Returns, by account, the epoch before which all tokens are refused. An account that was deleted and is imported
+    /// again must begin in that epoch, or all its new tokens would be refused.
     async fn ended_epochs(&self) -> Result<HashMap<Uuid, i64>, StoreError>;
 
-    /// Up to `limit` accounts with ids after `after`, in the order of ids, with their hashes.
+    /// Exports up to `limit` accounts with their hashes, in the order of ids after `after`.
     async fn export_page(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<PortableAccount>, StoreError>;
 }
 
-/// An account that is stored: its id and its name.
-pub(super) type Existing = (Uuid, Option<String>, Option<String>);
+/// A stored account: its id, its username and its email address.
+pub(super) type StoredName = (Uuid, Option<String>, Option<String>);
 
-/// Accounts that are stored, to be asked about by id and by name.
-pub(super) struct Known {
+/// An index of stored accounts by id and by name.
+pub(super) struct StoredNames {
     by_id: HashMap<Uuid, String>,
     by_handle: HashMap<String, Uuid>,
 }
 
-impl Known {
-    pub fn new(existing: Vec<Existing>) -> Self {
-        let mut known = Self { by_id: HashMap::new(), by_handle: HashMap::new() };
-        for (id, username, email) in existing {
-            // A username has no @ and an email has one, so that they share a map.
+impl StoredNames {
+    pub fn new(stored: Vec<StoredName>) -> Self {
+        let mut names = Self { by_id: HashMap::new(), by_handle: HashMap::new() };
+        for (id, username, email) in stored {
+            // One map for both kinds of name: an email address has an @ and a username has none.
             let handle = username.or(email).unwrap_or_default();
-            known.by_handle.insert(handle.clone(), id);
-            known.by_id.insert(id, handle);
+            names.by_handle.insert(handle.clone(), id);
+            names.by_id.insert(id, handle);
         }
-        known
+        names
     }
 
-    /// Nothing is known of one that is new.
-    pub fn judge(&self, account: &PortableAccount) -> Imported {
+    /// Compares an account with the stored ones.
+    pub fn compare(&self, account: &PortableAccount) -> Imported {
         let handle = account.handle();
         match (self.by_id.get(&account.id), self.by_handle.get(handle.as_str())) {
             (Some(name), _) if name == handle.as_str() => Imported::Unchanged,
@@ -91,32 +92,32 @@ impl Known {
     }
 }
 
-/// What became of accounts of which `new` were stored just now, and the others found `known`.
+/// The result of each account of an import: `new` were stored just now, and the others are compared with `stored`.
 pub(super) fn outcomes(
     accounts: &[PortableAccount],
-    new: Vec<Existing>,
-    known: &Known,
+    new: Vec<StoredName>,
+    stored: &StoredNames,
 ) -> Result<Vec<Imported>, StoreError> {
     let mut new: HashSet<(Uuid, String)> =
         new.into_iter().map(|(id, username, email)| (id, username.or(email).unwrap_or_default())).collect();
     accounts
         .iter()
         .map(|account| {
-            // Only the first of two that are the same is new.
+            // If the import holds the same account twice, only the first is new.
             if new.remove(&(account.id, account.handle().as_str().to_owned())) {
                 return Ok(Imported::New);
             }
-            match known.judge(account) {
-                // Who had the name has gone since: to be tried again.
+            match stored.compare(account) {
+                // The account that had the name was deleted since. The caller may try again.
                 Imported::New => Err(StoreError::Unavailable("an account was deleted meanwhile".into())),
-                known => Ok(known),
+                found => Ok(found),
             }
         })
         .collect()
 }
 
-/// The columns of an account that comes from elsewhere, in the order of the statements.
-pub(super) struct Columns<'a> {
+/// The columns of an imported account, in the order of the statements.
+pub(super) struct ImportColumns<'a> {
     pub id: Uuid,
     pub username: Option<&'a str>,
     pub email: Option<&'a str>,
@@ -130,9 +131,9 @@ pub(super) struct Columns<'a> {
     pub email_verified_at: Option<i64>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> ImportColumns<'a> {
     pub fn of(account: &'a PortableAccount, epochs: &HashMap<Uuid, i64>) -> Self {
-        let created_at = rows::millis(account.created_at);
+        let created_at = millis(account.created_at);
         let columns = Self {
             id: account.id,
             username: None,
@@ -160,11 +161,11 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// The firms of accounts, each once.
+/// The firms of imported accounts, each once: its id, its name and the time of the first account.
 pub(super) fn firms(accounts: &[PortableAccount]) -> Vec<(Uuid, &str, i64)> {
     let mut seen = HashSet::new();
     let firms = accounts.iter().filter_map(|account| match &account.identity {
-        Identity::Email { firm, .. } => Some((firm.id, firm.name.as_str(), rows::millis(account.created_at))),
+        Identity::Email { firm, .. } => Some((firm.id, firm.name.as_str(), millis(account.created_at))),
         Identity::Username(_) => None,
     });
     firms.filter(|(id, ..)| seen.insert(*id)).collect()

@@ -1,5 +1,5 @@
-//! Reading a page of rows past those that cannot be read: one bad row costs that row, and says so. Apart from the
-//! engines because it is one rule for every listing of theirs.
+//! Reads a page of rows past the rows that cannot be read: a damaged row is reported and does not end the list. Both
+//! engines read every list in this way.
 
 use std::fmt;
 
@@ -9,14 +9,13 @@ use uuid::Uuid;
 use super::rows::millis;
 use super::{AccountOrder, StoreError};
 
-/// What was found. Fewer than were asked for only when there are no more.
+/// A page of a list. It holds fewer entries than were asked for only if there are no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
-    /// In their order.
     pub found: Vec<T>,
-    /// The rows between and behind them that cannot be read.
-    pub unreadable: Vec<Unreadable>,
-    /// Whether there is nothing behind all of them.
+    /// The rows between and after the found ones that cannot be read.
+    pub unreadable: Vec<UnreadableRow>,
+    /// Whether nothing comes after this page.
     pub is_last: bool,
 }
 
@@ -27,7 +26,7 @@ impl<T> Default for Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// What was found; the log is told what could not be read.
+    /// Returns what was found, and logs what could not be read.
     pub fn logged(self) -> Vec<T> {
         for row in &self.unreadable {
             tracing::error!(event = "unreadable", table = row.table, row = row.row, column = row.column, "{row}");
@@ -36,80 +35,78 @@ impl<T> Listed<T> {
     }
 }
 
-/// A row that holds what this service cannot have written, or what a newer one has. Says where, and never what.
+/// A row with a value that this service cannot have written; perhaps a newer version has. The value itself is not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Its table.
+pub struct UnreadableRow {
     pub table: &'static str,
-    /// The value of its key.
+    /// The value of the row's key.
     pub row: String,
-    /// The column.
     pub column: String,
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for UnreadableRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "impossible value in {}.{} of row {}", self.table, self.column, self.row)
     }
 }
 
-impl std::error::Error for Unreadable {}
+impl std::error::Error for UnreadableRow {}
 
-/// Where a row stands in the order of a listing.
-pub(super) trait Place {
-    /// The row's key, for people.
+/// The position of a row in the order of a list.
+pub(super) trait PageKey {
+    /// The key of the row, for an operator.
     fn row(&self) -> String;
 }
 
-impl Place for Uuid {
+impl PageKey for Uuid {
     fn row(&self) -> String {
         self.to_string()
     }
 }
 
-impl Place for (i64, Uuid) {
+impl PageKey for (i64, Uuid) {
     fn row(&self) -> String {
         self.1.to_string()
     }
 }
 
-impl Place for String {
+impl PageKey for String {
     fn row(&self) -> String {
         self.clone()
     }
 }
 
-/// Where an account stands in the order that is asked for.
-pub(super) enum AccountPlace {
-    Made(i64, Uuid),
-    Named(String, Uuid),
+/// The position of an account in the order that was asked for.
+pub(super) enum AccountKey {
+    Created(i64, Uuid),
+    Name(String, Uuid),
 }
 
-impl AccountPlace {
-    /// Where the page begins. Behind no name come all names.
+impl AccountKey {
+    /// The position before the page. Every name comes after the empty one.
     pub fn before(order: &AccountOrder) -> Self {
         match order {
-            AccountOrder::Registration(None) => Self::Made(i64::MIN, Uuid::nil()),
-            AccountOrder::Registration(Some((at, id))) => Self::Made(millis(*at), *id),
-            AccountOrder::Handle { after, .. } => Self::Named(after.clone().unwrap_or_default(), Uuid::nil()),
+            AccountOrder::Registration(None) => Self::Created(i64::MIN, Uuid::nil()),
+            AccountOrder::Registration(Some((at, id))) => Self::Created(millis(*at), *id),
+            AccountOrder::Handle { after, .. } => Self::Name(after.clone().unwrap_or_default(), Uuid::nil()),
         }
     }
 
-    /// The time and the id; before all of them by name.
-    pub fn made(&self) -> (i64, Uuid) {
+    /// The time and the id; if the order is that of names, a position before all accounts.
+    pub fn created(&self) -> (i64, Uuid) {
         match self {
-            Self::Made(at, id) => (*at, *id),
-            Self::Named(..) => (i64::MIN, Uuid::nil()),
+            Self::Created(at, id) => (*at, *id),
+            Self::Name(..) => (i64::MIN, Uuid::nil()),
         }
     }
 
-    pub fn by_making<'r, R: Row>(row: &'r R) -> sqlx::Result<Self>
+    pub fn by_creation<'r, R: Row>(row: &'r R) -> sqlx::Result<Self>
     where
         &'static str: ColumnIndex<R>,
         i64: Decode<'r, R::Database> + Type<R::Database>,
         Uuid: Decode<'r, R::Database> + Type<R::Database>,
     {
-        by_making(row).map(|(at, id)| Self::Made(at, id))
+        by_creation(row).map(|(at, id)| Self::Created(at, id))
     }
 
     pub fn by_name<'r, R: Row>(row: &'r R) -> sqlx::Result<Self>
@@ -120,38 +117,38 @@ impl AccountPlace {
     {
         let username: Option<String> = row.try_get("username")?;
         let email: Option<String> = row.try_get("email")?;
-        Ok(Self::Named(username.or(email).unwrap_or_default(), row.try_get("id")?))
+        Ok(Self::Name(username.or(email).unwrap_or_default(), row.try_get("id")?))
     }
 }
 
-impl Place for AccountPlace {
+impl PageKey for AccountKey {
     fn row(&self) -> String {
         match self {
-            Self::Made(_, id) | Self::Named(_, id) => id.to_string(),
+            Self::Created(_, id) | Self::Name(_, id) => id.to_string(),
         }
     }
 }
 
-/// A page that is being read: asked for again, behind the last row, until it is full or there are no more.
-pub(super) struct Page<P, T> {
+/// A page that is being read. Its query is repeated after the last row until the page is full or no rows are left.
+pub(super) struct PageReader<K, T> {
     table: &'static str,
-    after: P,
+    after: K,
     limit: u32,
-    began: bool,
+    has_begun: bool,
     listed: Listed<T>,
 }
 
-impl<P: Place, T> Page<P, T> {
-    pub fn new(table: &'static str, after: P, limit: u32) -> Self {
-        Self { table, after, limit, began: false, listed: Listed::default() }
+impl<K: PageKey, T> PageReader<K, T> {
+    pub fn new(table: &'static str, after: K, limit: u32) -> Self {
+        Self { table, after, limit, has_begun: false, listed: Listed::default() }
     }
 
-    /// Whether [`Self::missing`] rows behind [`Self::after`] are to be read.
+    /// Whether [`Self::missing`] rows after [`Self::after`] are still to be read.
     pub fn goes_on(&self) -> bool {
-        self.missing() > 0 && !(self.began && self.listed.is_last)
+        self.missing() > 0 && !(self.has_begun && self.listed.is_last)
     }
 
-    pub fn after(&self) -> &P {
+    pub fn after(&self) -> &K {
         &self.after
     }
 
@@ -159,24 +156,24 @@ impl<P: Place, T> Page<P, T> {
         i64::from(self.limit).saturating_sub_unsigned(self.listed.found.len() as u64)
     }
 
-    /// Takes the rows that there are.
+    /// Adds the rows that the query returned.
     pub fn take<'r, R: Row, S: FromRow<'r, R>>(
         &mut self,
         rows: &'r [R],
-        place: fn(&'r R) -> sqlx::Result<P>,
+        key: fn(&'r R) -> sqlx::Result<K>,
         read: fn(S) -> Result<T, StoreError>,
     ) -> Result<(), StoreError> {
         let asked = self.missing();
-        self.began = true;
+        self.has_begun = true;
         for row in rows {
-            // Behind a row without a place nothing could be found.
-            self.after = place(row).map_err(corrupt)?;
+            // Without the key of a row, the rows after it cannot be found.
+            self.after = key(row).map_err(corrupt)?;
             match S::from_row(row).map_err(corrupt).and_then(read) {
                 Ok(found) => self.listed.found.push(found),
                 Err(StoreError::Corrupt(cause)) => {
                     let (table, row) = (self.table, self.after.row());
-                    let unreadable = cause.downcast::<Unreadable>().map_or_else(
-                        |cause| Unreadable { table, row, column: column(cause.downcast_ref()) },
+                    let unreadable = cause.downcast::<UnreadableRow>().map_or_else(
+                        |cause| UnreadableRow { table, row, column: column(cause.downcast_ref()) },
                         |unreadable| *unreadable,
                     );
                     self.listed.unreadable.push(unreadable);
@@ -193,7 +190,7 @@ impl<P: Place, T> Page<P, T> {
     }
 }
 
-/// In the order of ids.
+/// The key of a list in the order of ids.
 pub(super) fn by_id<'r, R: Row>(row: &'r R) -> sqlx::Result<Uuid>
 where
     &'static str: ColumnIndex<R>,
@@ -202,8 +199,8 @@ where
     row.try_get("id")
 }
 
-/// In the order of making.
-pub(super) fn by_making<'r, R: Row>(row: &'r R) -> sqlx::Result<(i64, Uuid)>
+/// The key of a list in the order of creation.
+pub(super) fn by_creation<'r, R: Row>(row: &'r R) -> sqlx::Result<(i64, Uuid)>
 where
     &'static str: ColumnIndex<R>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
@@ -216,7 +213,7 @@ fn corrupt(error: sqlx::Error) -> StoreError {
     StoreError::Corrupt(error.into())
 }
 
-/// Which column the driver could not decode.
+/// The column that the driver could not decode.
 fn column(error: Option<&sqlx::Error>) -> String {
     match error {
         Some(sqlx::Error::ColumnDecode { index, .. }) => index.trim_matches('"').to_owned(),

@@ -1,5 +1,5 @@
-//! Mail that waits to be sent. A queue in the database, so that a mail is queued by the transaction that gives reason for it,
-//! outlives a crash, and is sent by whichever process has time.
+//! The outbox: mail that waits to be sent. It is a queue in the database, so that mail is queued in the same
+//! transaction as its reason, survives a crash, and can be sent by any replica.
 
 use std::time::Duration;
 
@@ -10,21 +10,22 @@ use uuid::Uuid;
 use super::{Listed, StoreError};
 use crate::domain::{Email, MailKind, NewMail};
 
-/// How long after one mail the next of its kind goes to the same recipient, at the earliest.
-pub const BETWEEN_MAILS: Duration = Duration::from_secs(60);
+/// The shortest time between two mails of one kind to the same recipient.
+pub const MAIL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What the use cases and the worker need of the queue.
+/// The store of mail that waits to be sent.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
-    /// Queues a mail, to be sent no sooner than a minute after another of its kind to the same recipient. One of its kind,
-    /// recipient and subject that waits already makes it unnecessary. Tells whether it was queued; a stranger who asked for
-    /// it must not be told, for that would tell whether the one before could be sent.
+    /// Queues a mail, due no sooner than [`MAIL_INTERVAL`] after another mail of its kind to the same recipient.
+    /// Returns false if a mail of the same kind, recipient and subject is queued already. An anonymous client that
+    /// asked for the mail must not learn this: it would tell whether the mail before could be sent.
     async fn queue_mail(&self, mail: &NewMail) -> Result<bool, StoreError>;
 
-    /// Waits until this process has queued a mail, by whichever method. One ring is remembered.
+    /// Waits until this process has queued a mail by any method. Returns at once if it has since the last call.
     async fn mail_queued(&self);
 
-    /// Takes up to `limit` mails that are due, the longest due first; nobody else gets them before `lease` is over.
+    /// Leases up to `limit` mails that are due, the longest due first. No other process gets them before `lease` is
+    /// over.
     async fn claim_mail(
         &self,
         limit: u32,
@@ -32,46 +33,43 @@ pub trait OutboxStore: Send + Sync + 'static {
         lease: Duration,
     ) -> Result<Vec<ClaimedMail>, StoreError>;
 
-    /// Says what became of a mail. Tells whether it was still the caller's to say.
+    /// Stores the outcome of an attempt. Returns false if the lease was over and another process has the mail.
     async fn settle_mail(&self, mail: &ClaimedMail, fate: &MailFate, now: OffsetDateTime) -> Result<bool, StoreError>;
 
-    /// Up to `limit` mails that were given up, with ids after `after`, in the order of ids.
+    /// Lists up to `limit` mails that were given up, in the order of ids after `after`.
     async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<DeadMail>, StoreError>;
 
-    /// Lets a mail that was given up be tried again, from the beginning. Tells whether there was one.
+    /// Queues a mail again that was given up, and counts its attempts from zero. Returns false if there is no such
+    /// mail.
     async fn retry_dead_mail(&self, id: Uuid, now: OffsetDateTime) -> Result<bool, StoreError>;
 }
 
-/// A mail that somebody is about to send.
+/// A mail that is leased to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedMail {
-    /// Its id.
     pub id: Uuid,
-    /// What it is about.
     pub kind: MailKind,
-    /// To whom.
     pub recipient: Email,
-    /// As in [`NewMail::subject`].
+    /// The account or invitation, as in [`NewMail::subject`].
     pub subject: Uuid,
-    /// Which attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
 }
 
-/// What became of a mail.
+/// The outcome of an attempt to send a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MailFate {
-    /// It was sent, or there was nothing to send: the same to whoever looks at the queue.
+    /// The mail was sent, or there was nothing to send. The queue does not tell which.
     Settled,
-    /// It was not; it will be tried again.
+    /// Sending failed and will be tried again.
     Postponed {
-        /// When.
         until: OffsetDateTime,
-        /// Why, for an operator. Without the secret of any link.
+        /// The reason, for an operator. It never contains the secret of a link.
         cause: String,
     },
-    /// It was not, and will not be.
+    /// Sending failed and will not be tried again.
     Dead {
-        /// Why, for an operator. Without the secret of any link.
+        /// The reason, for an operator. It never contains the secret of a link.
         cause: String,
     },
 }
@@ -79,18 +77,13 @@ pub enum MailFate {
 /// A mail that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadMail {
-    /// Its id.
     pub id: Uuid,
-    /// What it was about.
     pub kind: MailKind,
-    /// To whom.
     pub recipient: Email,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When it was queued.
     pub queued_at: OffsetDateTime,
-    /// When it was given up.
     pub died_at: OffsetDateTime,
-    /// Why.
+    /// The reason of the last failure.
     pub cause: String,
 }

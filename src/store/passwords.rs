@@ -1,5 +1,5 @@
-//! Passwords that are replaced by others. Apart from accounts because each of these ends sessions, and each makes sign-ins
-//! lose that began before it.
+//! Passwords that are replaced by others. A capability of its own, because each of these methods ends sessions and
+//! makes sign-ins with the old password fail, even those that have begun.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -8,16 +8,15 @@ use uuid::Uuid;
 use super::{Credentials, EndedSession, StoreError};
 use crate::domain::{NewMail, PasswordHash};
 
-/// What changing and setting passwords needs.
+/// The store of changed passwords.
 #[async_trait]
 pub trait PasswordStore: Send + Sync + 'static {
-    /// The account and what its password is checked against, whatever its status.
+    /// Finds an account and its stored hash by its id, whatever its status.
     async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError>;
 
-    /// Gives an account another password, unless another was set since `seen`, or it is not active. Ends its sessions but
-    /// `except`, as [`AccountStore::end_sessions`](super::AccountStore::end_sessions) does, forgets failed attempts, and voids its
-    /// tickets; `None` when
-    /// nothing was changed.
+    /// Changes the password of an active account. Ends its sessions but `except`, as
+    /// [`SessionStore::end_sessions`](super::SessionStore::end_sessions) does, forgets its failed guesses, and voids
+    /// its tickets. Returns `None` and changes nothing if another password was set since `seen`.
     async fn change_password(
         &self,
         seen: &Credentials,
@@ -26,8 +25,8 @@ pub trait PasswordStore: Send + Sync + 'static {
         from: OffsetDateTime,
     ) -> Result<Option<Vec<EndedSession>>, StoreError>;
 
-    /// Queues the mail of a change of address, unless `session_id` has ended, or the account has another password or another
-    /// epoch by now, or is not active: what was proved before counts no longer then. Tells whether it still does.
+    /// Queues the mail of a change of address. Returns false and queues nothing if the proof of the password no longer
+    /// counts: the session has ended, or the account is inactive, or it has another password or epoch than `seen`.
     async fn queue_email_change(
         &self,
         seen: &Credentials,
@@ -35,8 +34,9 @@ pub trait PasswordStore: Send + Sync + 'static {
         mail: &NewMail,
     ) -> Result<bool, StoreError>;
 
-    /// Sets the password of an account, whatever it was. Failed attempts are forgotten, its tickets are void, all its sessions end, and the new epoch is answered; their tokens are
-    /// refused until `until`. `None` when there is no such account.
+    /// Sets the password of an account, whatever it was. Ends all its sessions (their tokens are refused until
+    /// `until`), forgets its failed guesses, and voids its tickets. Returns the new epoch, or `None` if there is no
+    /// such account.
     async fn set_password(
         &self,
         id: Uuid,

@@ -1,28 +1,30 @@
-//! One-time tokens, as digests. Using one and what it is good for are one transaction, so that of many who use it at the
-//! same moment one has the effect and the others none.
+//! Tickets: the one-time tokens of links in mail, stored as digests. A ticket is used in the same transaction as it
+//! takes effect. If several requests use one at the same moment, one has the effect and the others find no ticket.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{ClaimedMail, StoreError};
-use crate::domain::{Email, PasswordHash, TicketDigest, TicketPurpose};
+use crate::domain::{Email, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
 
-/// What the use cases and the worker need of tickets. In all of it, a ticket that was used, has expired, or never was one
-/// is the same nothing; and so is one that was sent to another address than the account has by now.
+/// The store of tickets.
+///
+/// No method tells apart a ticket that was used, that has expired, that never existed, and that was sent to an address
+/// which the account no longer has: they return `None` for each of them.
 #[async_trait]
 pub trait TicketStore: Send + Sync + 'static {
-    /// Stores the digest of a ticket that is about to be sent. Tells whether it did: not when the mail was taken back
-    /// meanwhile, or what it is about is gone; then it must not be sent.
+    /// Stores the digest of a ticket that is about to be sent. Returns false, and the mail must not be sent, if the
+    /// mail was taken back meanwhile or if its account or invitation no longer exists.
     async fn issue_ticket(&self, mail: &ClaimedMail, ticket: &NewTicket) -> Result<bool, StoreError>;
 
-    /// A ticket that is good at `now`, which it still is afterwards: so that a new password is judged and hashed before its
-    /// ticket is used.
+    /// Finds a ticket that is good at `now`, without using it: a new password is checked and hashed before its ticket
+    /// is used.
     async fn find_ticket(&self, digest: &TicketDigest, now: OffsetDateTime)
     -> Result<Option<StoredTicket>, StoreError>;
 
-    /// Uses a ticket of [`TicketPurpose::VerifyEmail`]: the account's address is verified. Every process forgets what it knew
-    /// of the account, which `until` is remembered. Answers the account.
+    /// Uses a ticket of [`TicketPurpose::VerifyEmail`]: the account's address is verified. Every process drops the
+    /// account from its cache; the revocation that tells them is kept until `until`. Returns the account's id.
     async fn verify_email(
         &self,
         digest: &TicketDigest,
@@ -30,9 +32,9 @@ pub trait TicketStore: Send + Sync + 'static {
         until: OffsetDateTime,
     ) -> Result<Option<Uuid>, StoreError>;
 
-    /// Uses a ticket of [`TicketPurpose::ResetPassword`]: the account has the new hash, and a verified address; all its
-    /// sessions end, and their tokens are refused until `until`; every other ticket of it is void; failed sign-ins are
-    /// forgotten. Not of an account that is inactive.
+    /// Uses a ticket of [`TicketPurpose::ResetPassword`] of an active account. The account gets the new hash and a
+    /// verified address. All its sessions end, and their tokens are refused until `until`. Its other tickets become
+    /// void, and its failed sign-ins are forgotten.
     async fn reset_password(
         &self,
         digest: &TicketDigest,
@@ -41,10 +43,11 @@ pub trait TicketStore: Send + Sync + 'static {
         until: OffsetDateTime,
     ) -> Result<Option<PasswordReset>, StoreError>;
 
-    /// Uses a ticket of [`TicketPurpose::ChangeEmail`]: the account has the address that the ticket was sent to, verified;
-    /// every other ticket of it is void; and a notice to the address before is queued, with the id `notice`. Its sessions
-    /// live on, but every process forgets what it knew of the account, which `until` is remembered. When somebody else has the
-    /// address by now, that is [`StoreError::HandleTaken`], and the ticket stays. Not of an account that is inactive.
+    /// Uses a ticket of [`TicketPurpose::ChangeEmail`] of an active account. The account gets the address that the
+    /// ticket was sent to, verified. Its other tickets become void, and a notice to the old address is queued with the
+    /// id `notice`. Its sessions live on, but every process drops the account from its cache; the revocation that tells
+    /// them is kept until `until`. If another account has the address by now, the error is [`StoreError::HandleTaken`],
+    /// and the ticket stays.
     async fn change_email(
         &self,
         digest: &TicketDigest,
@@ -54,54 +57,49 @@ pub trait TicketStore: Send + Sync + 'static {
     ) -> Result<Option<EmailChange>, StoreError>;
 }
 
-/// A ticket about to be sent. Its purpose, its address, and whose it is, its mail tells.
+/// A ticket that is about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTicket {
-    /// What it will be found by.
     pub digest: TicketDigest,
-    /// The account that it is for; `None` of an invitation's.
+    /// The account of the ticket; `None` if it is an invitation's.
     pub account_id: Option<Uuid>,
-    /// What it is good for.
     pub purpose: TicketPurpose,
-    /// Now.
     pub created_at: OffsetDateTime,
-    /// From when on it is not.
     pub expires_at: OffsetDateTime,
 }
 
 /// A ticket as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTicket {
-    /// What it is good for.
     pub purpose: TicketPurpose,
-    /// The account that it is for; `None` of an invitation's.
+    /// The account of the ticket; `None` if it is an invitation's.
     pub account_id: Option<Uuid>,
-    /// The invitation that it accepts; `None` of all others.
+    /// The invitation that it accepts; `None` for every other purpose.
     pub invitation_id: Option<Uuid>,
-    /// The address that it was sent to.
+    /// The address that the ticket was sent to.
     pub email: Email,
-    /// From when on it is no good.
     pub expires_at: OffsetDateTime,
 }
 
 /// A password that was just reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordReset {
-    /// Whose.
     pub account_id: Uuid,
-    /// The account's epoch from now on: the sessions of all before it are over.
+    /// The new epoch of the account. The sessions of all earlier epochs are over.
     pub epoch: i64,
 }
 
 /// An address that was just changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailChange {
-    /// Whose.
     pub account_id: Uuid,
-    /// The address before.
     pub from: Email,
-    /// The address now.
     pub to: Email,
-    /// The account's epoch, which is what it was.
+    /// The epoch of the account, which has not changed.
     pub epoch: i64,
+}
+
+/// The notice to the old address of an account that its address was changed.
+pub(super) fn address_changed(id: Uuid, account_id: Uuid, recipient: &Email, queued_at: OffsetDateTime) -> NewMail {
+    NewMail { id, kind: MailKind::EmailChanged, recipient: recipient.clone(), subject: account_id, queued_at }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use countersign::domain::Revocation;
-use countersign::store::{self, AccountStore as _, Purpose, SqliteStore};
+use countersign::store::{self, Purpose, SqliteStore, Store as _};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};

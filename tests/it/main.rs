@@ -61,6 +61,7 @@ mod shutdown;
 mod sockets;
 mod sqlite;
 mod stack;
+mod statements;
 mod store;
 mod stored_hashes;
 mod style;

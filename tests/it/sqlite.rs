@@ -12,7 +12,7 @@ use countersign::clock::ManualClock;
 use countersign::config::Cli;
 use countersign::domain::{Client, Session};
 use countersign::server::App;
-use countersign::store::{AccountStore as _, OpenError, SqliteStore, StoredSession};
+use countersign::store::{OpenError, SessionStore as _, SqliteStore, StoredSession};
 use http::{Method, StatusCode};
 use serde_json::json;
 use sqlx::migrate::Migrator;

@@ -1,33 +1,29 @@
-//! The statements about failed attempts. Whoever locks both locks attempts before accounts: two transactions then wait in
-//! turn, not in a ring.
+//! PostgreSQL: `AttemptStore`, and the functions that forget failed guesses within the transaction of another
+//! capability. A transaction that locks both locks guesses before accounts, so that no two form a deadlock.
 
 use async_trait::async_trait;
 use sqlx::Row as _;
+use sqlx::Transaction;
 use sqlx::postgres::Postgres;
-use sqlx::{PgPool, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{PostgresStore, unit};
+use super::{PURGED_AT_ONCE, PostgresStore, to_completion};
 use crate::domain::{AttemptKey, Attempts, Handle};
-use crate::store::listing::Page;
-use crate::store::rows::attempts::{AttemptRow, SignInRow, select_sign_in};
+use crate::store::listing::PageReader;
+use crate::store::rows::attempts::{AttemptRow, SignInRow};
 use crate::store::rows::millis;
-use crate::store::{AttemptStore, Budget, Credentials, Listed, StoreError, StoredAttempts};
-
-/// How many rows are deleted at a time: nobody waits for long, however many there are.
-const PURGED_AT_ONCE: u64 = 1_000;
+use crate::store::{AttemptStore, Budget, Credentials, Listed, StoreError, StoredAttempts, statements};
 
 #[async_trait]
 impl AttemptStore for PostgresStore {
     async fn find_attempts(&self, key: &AttemptKey) -> Result<Option<Attempts>, StoreError> {
-        let row: Option<AttemptRow> =
-            sqlx::query_as("select key, failures, last_failed_at, account_id from attempts where key = $1")
-                .bind(key.to_string())
-                .fetch_optional(&self.pools.calls()?)
-                .await
-                .map_err(failure)?;
+        let row: Option<AttemptRow> = sqlx::query_as(statements::attempts::FIND)
+            .bind(key.to_string())
+            .fetch_optional(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
         Ok(row.map(AttemptRow::into_attempts).transpose()?.map(|stored| stored.attempts))
     }
 
@@ -38,8 +34,8 @@ impl AttemptStore for PostgresStore {
         below: u32,
     ) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
         let query = match handle {
-            Handle::Username(_) => select_sign_in!("username", "$1", "$2", "$3"),
-            Handle::Email(_) => select_sign_in!("email", "$1", "$2", "$3"),
+            Handle::Username(_) => statements::attempts::FIND_SIGN_IN_BY_USERNAME,
+            Handle::Email(_) => statements::attempts::FIND_SIGN_IN_BY_EMAIL,
         };
         let row: SignInRow = sqlx::query_as(query)
             .bind(key.to_string())
@@ -58,22 +54,15 @@ impl AttemptStore for PostgresStore {
         at: OffsetDateTime,
     ) -> Result<Option<u32>, StoreError> {
         let (pool, budget) = (self.pools.calls()?, *budget);
-        unit(async move {
-            let failures: Option<i64> = sqlx::query_scalar(
-                "insert into attempts (key, failures, last_failed_at, account_id) values ($1, 1, $2, $3)
-                 on conflict (key) do update
-                 set failures = attempts.failures + 1, last_failed_at = excluded.last_failed_at,
-                     account_id = excluded.account_id
-                 where attempts.failures < $4
-                 returning failures",
-            )
-            .bind(budget.key.to_string())
-            .bind(millis(at))
-            .bind(account_id)
-            .bind(i64::from(budget.below))
-            .fetch_optional(&pool)
-            .await
-            .map_err(failure)?;
+        to_completion(async move {
+            let failures: Option<i64> = sqlx::query_scalar(statements::attempts::COUNT_FAILURE)
+                .bind(budget.key.to_string())
+                .bind(millis(at))
+                .bind(account_id)
+                .bind(i64::from(budget.below))
+                .fetch_optional(&pool)
+                .await
+                .map_err(failure)?;
             Ok(failures.map(|failures| failures.try_into().unwrap_or(u32::MAX)))
         })
         .await
@@ -81,7 +70,7 @@ impl AttemptStore for PostgresStore {
 
     async fn settle_attempts(&self, budget: &Budget) -> Result<bool, StoreError> {
         let (pool, budget) = (self.pools.calls()?, *budget);
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let in_time = settle(&mut tx, &budget).await?;
             tx.commit().await.map_err(failure)?;
@@ -92,7 +81,7 @@ impl AttemptStore for PostgresStore {
 
     async fn clear_attempts(&self, key: &AttemptKey) -> Result<bool, StoreError> {
         let (pool, key) = (self.pools.calls()?, *key);
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let cleared = clear(&mut tx, &key).await?;
             tx.commit().await.map_err(failure)?;
@@ -107,18 +96,15 @@ impl AttemptStore for PostgresStore {
         after: Option<&AttemptKey>,
         limit: u32,
     ) -> Result<Listed<StoredAttempts>, StoreError> {
-        let mut page = Page::new("attempts", after.map(AttemptKey::to_string).unwrap_or_default(), limit);
+        let mut page = PageReader::new("attempts", after.map(AttemptKey::to_string).unwrap_or_default(), limit);
         while page.goes_on() {
-            let rows = sqlx::query(
-                "select key, failures, last_failed_at, account_id from attempts where failures >= $1 and key > $2
-                 order by key limit $3",
-            )
-            .bind(i64::from(failures))
-            .bind(page.after())
-            .bind(page.missing())
-            .fetch_all(&self.pools.calls()?)
-            .await
-            .map_err(failure)?;
+            let rows = sqlx::query(statements::attempts::LIST)
+                .bind(i64::from(failures))
+                .bind(page.after())
+                .bind(page.missing())
+                .fetch_all(&self.pools.calls()?)
+                .await
+                .map_err(failure)?;
             page.take(&rows, |row| row.try_get("key"), AttemptRow::into_attempts)?;
         }
         Ok(page.listed())
@@ -126,7 +112,7 @@ impl AttemptStore for PostgresStore {
 
     async fn purge_attempts(&self, idle_since: OffsetDateTime, failures: u32) -> Result<(), StoreError> {
         let pool = self.pools.calls()?;
-        unit(async move {
+        to_completion(async move {
             let mut purged = PURGED_AT_ONCE;
             while purged == PURGED_AT_ONCE {
                 let done = sqlx::query(
@@ -147,45 +133,26 @@ impl AttemptStore for PostgresStore {
     }
 }
 
-/// Forgets the failures within another's transaction. Tells whether there were any.
+/// Forgets the failures of a key within the caller's transaction. Returns whether there were any.
 pub(super) async fn clear(tx: &mut Transaction<'_, Postgres>, key: &AttemptKey) -> Result<bool, StoreError> {
-    let done = sqlx::query("delete from attempts where key = $1")
-        .bind(key.to_string())
-        .execute(&mut **tx)
-        .await
-        .map_err(failure)?;
+    let done =
+        sqlx::query(statements::attempts::DELETE).bind(key.to_string()).execute(&mut **tx).await.map_err(failure)?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Forgets the failures for a guess that was right, within the transaction of what it was for. Tells whether it came in time;
-/// if not, nothing of the transaction may be committed.
+/// Forgets the failures before a guess that was right, within the caller's transaction. Returns whether the guess came
+/// in time. If not, the caller must not commit.
 pub(super) async fn settle(tx: &mut Transaction<'_, Postgres>, budget: &Budget) -> Result<bool, StoreError> {
-    sqlx::query("delete from attempts where key = $1 and failures < $2")
+    sqlx::query(statements::attempts::DELETE_BELOW)
         .bind(budget.key.to_string())
         .bind(i64::from(budget.below))
         .execute(&mut **tx)
         .await
         .map_err(failure)?;
-    sqlx::query_scalar("select not exists (select 1 from attempts where key = $1 and failures >= $2)")
+    sqlx::query_scalar(statements::attempts::IS_IN_TIME)
         .bind(budget.key.to_string())
         .bind(i64::from(budget.below))
         .fetch_one(&mut **tx)
         .await
         .map_err(failure)
-}
-
-/// Stores something and takes it away again. No other key looks so, and nobody sees it before it is gone. Each connection has a
-/// key of its own: replicas would wait for each other, and all for one that was stopped.
-const TRY_WRITING: [&str; 2] = [
-    "insert into attempts (key, failures, last_failed_at) values ('none ' || pg_backend_pid(), 1, 0)",
-    "delete from attempts where key = 'none ' || pg_backend_pid()",
-];
-
-/// In a transaction of its own.
-pub(super) async fn try_writing(pool: PgPool) -> Result<(), StoreError> {
-    let mut tx = pool.begin().await.map_err(failure)?;
-    for statement in TRY_WRITING {
-        sqlx::query(statement).execute(&mut *tx).await.map_err(failure)?;
-    }
-    tx.commit().await.map_err(failure)
 }

@@ -1,13 +1,13 @@
-//! PostgreSQL's errors, translated into the store's.
+//! The translation of PostgreSQL's errors into those of the store.
 
-use crate::store::{StoreError, rows};
+use crate::store::{StoreError, errors};
 
-/// An error of any statement but those that take a name.
+/// Translates an error of a statement that cannot violate the uniqueness of a name.
 pub(super) fn failure(error: sqlx::Error) -> StoreError {
-    rows::failure(error, is_transient)
+    errors::failure(error, is_transient)
 }
 
-/// An error of inserting an account. PostgreSQL names the constraint.
+/// Translates an error of a statement that takes a name. PostgreSQL reports the name of a violated constraint.
 pub(super) fn insert_failure(error: sqlx::Error) -> StoreError {
     let taken = error.as_database_error().is_some_and(|database| {
         database.is_unique_violation()
@@ -16,9 +16,9 @@ pub(super) fn insert_failure(error: sqlx::Error) -> StoreError {
     if taken { StoreError::HandleTaken } else { failure(error) }
 }
 
-/// Whether an SQLSTATE speaks of the moment rather than of the statement. Source: appendix A of PostgreSQL's manual.
+/// Whether an SQLSTATE is transient rather than the fault of a statement. Source: appendix A of PostgreSQL's manual.
 fn is_transient(code: &str) -> bool {
-    // Connection lost, not let in (a password was changed), out of memory, disk or connections, input or output failed.
+    // Connection lost; refused (a password was changed); out of memory, disk or connections; input or output failed.
     let classes = ["08", "28", "53", "58"];
     let codes = [
         "25006", // read-only: it has become a standby
@@ -44,7 +44,7 @@ mod tests {
     use super::is_transient;
 
     #[test]
-    fn an_error_of_the_moment_is_told_from_one_of_the_statement() {
+    fn a_transient_error_is_told_from_a_fault_of_the_statement() {
         for code in ["08006", "28P01", "40P01", "53100", "53300", "57014", "57P01", "57P03", "58030", "25006"] {
             assert!(is_transient(code), "{code}");
         }

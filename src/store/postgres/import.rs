@@ -1,4 +1,4 @@
-//! Accounts that come from elsewhere and those that leave: whole batches a statement, each column an array.
+//! PostgreSQL: `ImportStore`. A statement handles a whole batch of accounts, and each column is an array.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,12 @@ use sqlx::{PgExecutor, Transaction};
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{PostgresStore, unit};
+use super::{PostgresStore, to_completion};
 use crate::domain::PortableAccount;
-use crate::store::import::{Columns, Existing, Known, ROWS_A_STATEMENT, firms, outcomes};
-use crate::store::listing::{Page, by_id};
-use crate::store::rows::{self, AccountRow};
-use crate::store::{ImportStore, Imported, Listed, StoreError};
+use crate::store::import::{ACCOUNTS_PER_STATEMENT, ImportColumns, StoredName, StoredNames, firms, outcomes};
+use crate::store::listing::{PageReader, by_id};
+use crate::store::rows::AccountRow;
+use crate::store::{ImportStore, Imported, Listed, StoreError, statements};
 
 #[async_trait]
 impl ImportStore for PostgresStore {
@@ -26,10 +26,10 @@ impl ImportStore for PostgresStore {
         let (pool, accounts) = (self.pools.calls()?, accounts.to_vec());
         let epochs: HashMap<_, _> =
             accounts.iter().filter_map(|account| Some((account.id, *epochs.get(&account.id)?))).collect();
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let mut all = Vec::with_capacity(accounts.len());
-            for some in accounts.chunks(ROWS_A_STATEMENT) {
+            for some in accounts.chunks(ACCOUNTS_PER_STATEMENT) {
                 all.extend(import_some(&mut tx, some, &epochs).await?);
             }
             tx.commit().await.map_err(failure)?;
@@ -38,35 +38,32 @@ impl ImportStore for PostgresStore {
         .await
     }
 
-    async fn judge_import(&self, accounts: &[PortableAccount]) -> Result<Vec<Imported>, StoreError> {
+    async fn preview_import(&self, accounts: &[PortableAccount]) -> Result<Vec<Imported>, StoreError> {
         let mut all = Vec::with_capacity(accounts.len());
-        for some in accounts.chunks(ROWS_A_STATEMENT) {
-            let known = Known::new(existing(&self.pools.calls()?, some).await?);
-            all.extend(some.iter().map(|account| known.judge(account)));
+        for some in accounts.chunks(ACCOUNTS_PER_STATEMENT) {
+            let known = StoredNames::new(find_stored(&self.pools.calls()?, some).await?);
+            all.extend(some.iter().map(|account| known.compare(account)));
         }
         Ok(all)
     }
 
     async fn ended_epochs(&self) -> Result<HashMap<Uuid, i64>, StoreError> {
-        let ended: Vec<(Uuid, i64)> = sqlx::query_as(
-            "select account_id, max(epoch) from revocations where account_id is not null group by account_id",
-        )
-        .fetch_all(&self.pools.calls()?)
-        .await
-        .map_err(failure)?;
+        let ended: Vec<(Uuid, i64)> = sqlx::query_as(statements::revocations::LIST_EPOCHS)
+            .fetch_all(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
         Ok(ended.into_iter().collect())
     }
 
     async fn export_page(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<PortableAccount>, StoreError> {
-        let mut page = Page::new("accounts", after.unwrap_or(Uuid::nil()), limit);
+        let mut page = PageReader::new("accounts", after.unwrap_or(Uuid::nil()), limit);
         while page.goes_on() {
-            let rows =
-                sqlx::query(concat!(rows::select_account!(), " where accounts.id > $1 order by accounts.id limit $2"))
-                    .bind(page.after())
-                    .bind(page.missing())
-                    .fetch_all(&self.pools.calls()?)
-                    .await
-                    .map_err(failure)?;
+            let rows = sqlx::query(statements::accounts::LIST)
+                .bind(page.after())
+                .bind(page.missing())
+                .fetch_all(&self.pools.calls()?)
+                .await
+                .map_err(failure)?;
             page.take(&rows, by_id, AccountRow::into_portable)?;
         }
         Ok(page.listed())
@@ -79,8 +76,8 @@ async fn import_some(
     epochs: &HashMap<Uuid, i64>,
 ) -> Result<Vec<Imported>, StoreError> {
     let new_firms = import_firms(tx, accounts).await?;
-    let columns: Vec<_> = accounts.iter().map(|account| Columns::of(account, epochs)).collect();
-    let new: Vec<Existing> = sqlx::query_as(
+    let columns: Vec<_> = accounts.iter().map(|account| ImportColumns::of(account, epochs)).collect();
+    let new: Vec<StoredName> = sqlx::query_as(
         "insert into accounts (id, username, email, name, firm_id, role, password_hash, status, epoch, created_at,
                                email_verified_at)
          select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::text[],
@@ -101,9 +98,9 @@ async fn import_some(
     .fetch_all(&mut **tx)
     .await
     .map_err(insert_failure)?;
-    let known = if new.len() == accounts.len() { Vec::new() } else { existing(&mut **tx, accounts).await? };
+    let known = if new.len() == accounts.len() { Vec::new() } else { find_stored(&mut **tx, accounts).await? };
     if new.len() < accounts.len() && !new_firms.is_empty() {
-        // Of accounts that were not taken.
+        // Firms that were inserted for accounts that were not.
         sqlx::query(
             "delete from firms where id = any ($1) and not exists (select 1 from accounts where firm_id = firms.id)",
         )
@@ -112,10 +109,11 @@ async fn import_some(
         .await
         .map_err(failure)?;
     }
-    outcomes(accounts, new, &Known::new(known))
+    outcomes(accounts, new, &StoredNames::new(known))
 }
 
-/// A firm that was there may go with its last account before the foreign key is checked. That is of the moment.
+/// An error of inserting accounts. A firm may be deleted with its last account before the foreign key is checked; a
+/// second try then inserts it, so this counts as transient.
 fn insert_failure(error: sqlx::Error) -> StoreError {
     if error.as_database_error().is_some_and(DatabaseError::is_foreign_key_violation) {
         return StoreError::Unavailable(error.into());
@@ -123,7 +121,7 @@ fn insert_failure(error: sqlx::Error) -> StoreError {
     failure(error)
 }
 
-/// Makes those that are missing, and tells which.
+/// Inserts the firms that are missing, and returns their ids.
 async fn import_firms(
     tx: &mut Transaction<'_, Postgres>,
     accounts: &[PortableAccount],
@@ -144,10 +142,10 @@ async fn import_firms(
     .map_err(failure)
 }
 
-/// Whoever has an id or a name of one of these.
-async fn existing(reader: impl PgExecutor<'_>, accounts: &[PortableAccount]) -> Result<Vec<Existing>, StoreError> {
+/// Finds the stored accounts that have the id or the name of one of these.
+async fn find_stored(reader: impl PgExecutor<'_>, accounts: &[PortableAccount]) -> Result<Vec<StoredName>, StoreError> {
     let none = HashMap::new();
-    let columns: Vec<_> = accounts.iter().map(|account| Columns::of(account, &none)).collect();
+    let columns: Vec<_> = accounts.iter().map(|account| ImportColumns::of(account, &none)).collect();
     sqlx::query_as(
         "select id, username, email from accounts where id = any ($1)
          union select id, username, email from accounts where username = any ($2)

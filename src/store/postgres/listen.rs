@@ -1,5 +1,6 @@
-//! How one process tells that it has stored a revocation ([`announce`]), and how another hears of it: `listen`, on a connection of its own, which is made anew
-//! whenever it is lost. Nothing depends on it but speed: who waits here looks again after half a second anyway.
+//! How a process announces that it has stored a revocation ([`announce`]), and how the others hear of it: by `listen`,
+//! on a connection of its own that is replaced whenever it is lost. Only speed depends on it: the feed reads again
+//! after half a second anyway.
 
 use std::convert::Infallible;
 use std::sync::atomic::AtomicU64;
@@ -13,58 +14,67 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::WAIT_FOR_A_CONNECTION;
+use super::CONNECTION_TIMEOUT;
 use super::errors::failure;
 use crate::store::StoreError;
 
-/// Announces every revocation, in the transaction that stores it.
+/// The channel of `notify`. Every revocation is announced there, in the transaction that stores it.
 const CHANNEL: &str = "countersign_revocations";
 
-/// Held from before a revocation gets its `seq` to its commit, which makes the order of `seq` that of commits. Otherwise
-/// a reader that has seen 8 could miss 7, whose transaction commits later. It costs no speed: `notify` makes PostgreSQL
-/// commit such transactions one after the other anyway. The number is `counters` in ASCII, and nothing else.
+/// The advisory lock that a transaction holds from before a revocation gets its `seq` until the commit. It makes the
+/// order of `seq` the order of commits. Otherwise a reader that has seen 8 could miss 7, if the transaction of 7
+/// commits later. It costs no speed: `notify` makes PostgreSQL commit such transactions one after the other anyway. The
+/// number is `counters` in ASCII and has no other meaning.
 const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
 
-/// How long nobody waits for an announcement that may have got lost.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often the feed reads without an announcement, which may have been lost.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Between two attempts to connect, of a database that was there a moment ago, and of one that is away for good.
+/// The pause between two attempts to connect, during [`RECENTLY`] after the connection was lost.
 const SHORT_PAUSE: Duration = Duration::from_millis(50);
+/// The pause between two attempts to connect, later.
 const LONG_PAUSE: Duration = Duration::from_millis(500);
-const MOMENT: Duration = Duration::from_secs(10);
+const RECENTLY: Duration = Duration::from_secs(10);
 
-/// How long the connection may be silent before it is asked for a sign of life. Middle-boxes forget silent connections
-/// after some minutes and tell neither side.
-const SILENCE: Duration = Duration::from_secs(30);
+/// How long the connection may be idle before it is checked. Firewalls forget idle connections after some minutes, and
+/// tell neither side.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The announcements of all processes on the database.
 // No `Debug`: the options hold a password.
 pub(super) struct Announcements {
     options: PgConnectOptions,
-    bell: Arc<Notify>,
-    /// How often they may have got lost, and how often when it was last told.
+    announced: Arc<Notify>,
+    /// How often announcements may have been lost.
     losses: Arc<AtomicU64>,
-    told: AtomicU64,
-    /// Begun by the first who waits: the command line never does.
+    /// The number of losses that [`Self::next`] has reported.
+    losses_reported: AtomicU64,
+    /// Begun by the first call of [`Self::next`]: the command line never listens.
     listening: OnceLock<JoinHandle<()>>,
 }
 
 impl Announcements {
     pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
-        Self { options, bell: Arc::default(), losses, told: AtomicU64::new(0), listening: OnceLock::new() }
+        Self {
+            options,
+            announced: Arc::default(),
+            losses,
+            losses_reported: AtomicU64::new(0),
+            listening: OnceLock::new(),
+        }
     }
 
-    /// Returns at the next announcement, or at one since the last call, or after [`LOOK`]. Tells whether any may have got
-    /// lost since the last call.
+    /// Returns at the next announcement, at once if there was one since the last call, or after [`POLL_INTERVAL`].
+    /// Returns true if announcements may have been lost since the last call.
     pub async fn next(&self) -> bool {
         self.listening.get_or_init(|| {
-            let (bell, losses) = (Arc::clone(&self.bell), Arc::clone(&self.losses));
-            tokio::spawn(listen(self.options.clone(), bell, losses))
+            let (announced, losses) = (Arc::clone(&self.announced), Arc::clone(&self.losses));
+            tokio::spawn(listen(self.options.clone(), announced, losses))
         });
-        // The bell remembers one ring, so that none is lost between two calls. That time ran out is nothing to tell.
-        let _ = timeout(LOOK, self.bell.notified()).await;
+        // `Notify` remembers one call of `notify_one`, so that none is lost between two calls. A timeout is no error.
+        let _ = timeout(POLL_INTERVAL, self.announced.notified()).await;
         let losses = self.losses.load(SeqCst);
-        self.told.swap(losses, SeqCst) != losses
+        self.losses_reported.swap(losses, SeqCst) != losses
     }
 
     pub fn stop(&self) {
@@ -80,56 +90,57 @@ impl Drop for Announcements {
     }
 }
 
-async fn listen(options: PgConnectOptions, bell: Arc<Notify>, losses: Arc<AtomicU64>) {
+async fn listen(options: PgConnectOptions, announced: Arc<Notify>, losses: Arc<AtomicU64>) {
     let mut lost = Instant::now();
     loop {
         let mut listened = false;
-        let Err(cause) = listen_once(&options, &bell, &mut listened).await;
+        let Err(cause) = listen_once(&options, &announced, &mut listened).await;
         tracing::debug!(event = "listen", result = "lost", cause = &cause as &dyn std::error::Error);
         if listened {
             lost = Instant::now();
             losses.fetch_add(1, SeqCst);
         }
-        // What was announced in the database's last moment was announced to nobody: look, and again when it is back.
-        bell.notify_one();
-        sleep(if lost.elapsed() < MOMENT { SHORT_PAUSE } else { LONG_PAUSE }).await;
+        // An announcement just before the loss reached nobody. So the feed reads now, and again after the next
+        // connection.
+        announced.notify_one();
+        sleep(if lost.elapsed() < RECENTLY { SHORT_PAUSE } else { LONG_PAUSE }).await;
     }
 }
 
 async fn listen_once(
     options: &PgConnectOptions,
-    bell: &Notify,
+    announced: &Notify,
     listened: &mut bool,
 ) -> Result<Infallible, sqlx::Error> {
-    // A pool of one each time: the slot of a connection that hangs while it is given back would never be free again.
+    // A new pool of one connection each time: a connection that hangs while it is returned would never free its slot.
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .max_lifetime(None)
         .idle_timeout(None)
-        .acquire_timeout(WAIT_FOR_A_CONNECTION)
+        .acquire_timeout(CONNECTION_TIMEOUT)
         .connect_lazy_with(options.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen(CHANNEL).await?;
     *listened = true;
-    // For what was stored before anybody listened.
-    bell.notify_one();
+    // For revocations that were stored before this connection listened.
+    announced.notify_one();
     loop {
-        match timeout(SILENCE, listener.try_recv()).await {
+        match timeout(IDLE_CHECK_INTERVAL, listener.try_recv()).await {
             Ok(received) => {
-                // A `None` says that the connection was lost and is there again; so said, everyone hears of it.
+                // `None` means that the connection was lost and replaced. As an error it is counted as a loss.
                 received?.ok_or(sqlx::Error::PoolClosed)?;
-                bell.notify_one();
+                announced.notify_one();
             }
-            Err(_silent) => {
-                let alive = timeout(WAIT_FOR_A_CONNECTION, sqlx::query("select 1").execute(&mut listener)).await;
+            Err(_idle) => {
+                let alive = timeout(CONNECTION_TIMEOUT, sqlx::query("select 1").execute(&mut listener)).await;
                 alive.map_err(|_| sqlx::Error::PoolTimedOut)??;
             }
         }
     }
 }
 
-/// Goes before each insert of a revocation: makes its place the next in the order of commits, and tells all processes of
-/// it once it is committed.
+/// Must run before each insert of a revocation. It makes the revocation's number the next in the order of commits, and
+/// notifies all processes once the transaction is committed.
 pub(super) async fn announce(tx: &mut Transaction<'_, Postgres>) -> Result<(), StoreError> {
     sqlx::query("select pg_advisory_xact_lock($1), pg_notify($2, '')")
         .bind(COMMIT_ORDER)

@@ -1,4 +1,4 @@
-//! PostgreSQL as an end of a move: a connection of its own, without the limits that keep a call short.
+//! A PostgreSQL database as one side of a move, on a connection of its own without the time limits of calls.
 
 use async_trait::async_trait;
 use sqlx::migrate::MigrateError;
@@ -8,40 +8,41 @@ use uuid::Uuid;
 
 use super::errors::failure;
 use super::open::{self, MIGRATIONS, Server};
-use crate::store::moving::{APPLIED, End, Kind, Row, Side, TABLES, Table, Value, decode, require_current};
+use crate::store::endpoint::{APPLIED, MoveEndpoint, MoveSide, require_current};
+use crate::store::tables::{ColumnKind, RowValues, TABLES, Table, Value, decode};
 use crate::store::{OpenError, StoreError};
 
-/// A copy takes as long as it takes, and one end waits for the other. Only for a lock it need not wait long: whoever holds
-/// one is a server at work.
+/// A move may take hours, and one side waits for the other. It waits for a lock only briefly: the process that holds it
+/// is a server at work.
 const LIMITS: [(&str, &str); 4] = [
     ("statement_timeout", "0"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "0"),
-    // "… already exists, skipping" is news to nobody.
+    // Suppresses the notices "… already exists, skipping".
     ("client_min_messages", "warning"),
 ];
 
-/// The SQLSTATE of a statement about a table that is not there.
+/// The SQLSTATE of a statement about a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// The SQLSTATE of a lock that somebody else holds.
+/// The SQLSTATE of a lock that another process holds.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-pub(in crate::store) struct PostgresEnd {
+pub(in crate::store) struct PostgresEndpoint {
     server: Server,
     identity: String,
     connection: PgConnection,
 }
 
-impl PostgresEnd {
-    /// As a source, a database of this version's schema.
-    pub async fn open(url: &str, side: Side) -> Result<Self, OpenError> {
+impl PostgresEndpoint {
+    /// Opens a source, which must have this version's schema, or a target.
+    pub async fn open(url: &str, side: MoveSide) -> Result<Self, OpenError> {
         let options = open::parse(url)?;
         let server = Server::of(&options);
         let mut connection = server.connect(options.clone().options(LIMITS)).await?;
         server.require_version(&mut connection).await?;
         match side {
-            Side::Source => {
+            MoveSide::Source => {
                 let applied = sqlx::query_as(APPLIED).fetch_all(&mut connection).await.map_err(|error| {
                     if is(&error, UNDEFINED_TABLE) {
                         OpenError::Outdated(server.database.clone())
@@ -51,13 +52,13 @@ impl PostgresEnd {
                 })?;
                 require_current(&server.database, &MIGRATIONS, &applied)?;
             }
-            Side::Target => {
+            MoveSide::Target => {
                 let other = server.connect(options.clone()).await?;
                 server.require_locks(&mut connection, other).await?;
             }
         }
         let identity = sqlx::query_scalar(
-            // Of the running server, however it was reached, and the database on it.
+            // The start of the running server and the database on it, the same for every address that leads there.
             "select extract(epoch from pg_postmaster_start_time())::text || '/' || oid from pg_database
              where datname = current_database()",
         )
@@ -72,7 +73,7 @@ impl PostgresEnd {
         is_there.fetch_one(&mut self.connection).await
     }
 
-    /// Nobody else writes to the tables that are there. Others may read meanwhile, and find nothing.
+    /// Locks the tables that exist, so that no other process writes to them. Others may read them meanwhile.
     async fn lock(&mut self) -> Result<(), sqlx::Error> {
         for table in &TABLES {
             if self.has(table).await? {
@@ -92,30 +93,31 @@ impl PostgresEnd {
     }
 }
 
-/// Whether an error is this one.
+/// Whether an error has this SQLSTATE.
 fn is(error: &sqlx::Error, sqlstate: &str) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some(sqlstate)
 }
 
 #[async_trait]
-impl End for PostgresEnd {
+impl MoveEndpoint for PostgresEndpoint {
     fn identity(&self) -> &str {
         &self.identity
     }
 
-    async fn begin(&mut self, side: Side) -> Result<(), OpenError> {
+    async fn begin(&mut self, side: MoveSide) -> Result<(), OpenError> {
         let statement = match side {
-            Side::Source => "begin isolation level repeatable read read only",
-            Side::Target => "begin",
+            MoveSide::Source => "begin isolation level repeatable read read only",
+            MoveSide::Target => "begin",
         };
         match self.connection.begin_with(statement).await {
-            // It ends with the connection. That sqlx knows of it makes a savepoint of what a migration begins.
+            // The transaction ends with the connection. Because sqlx knows of it, a migration begins a savepoint and no
+            // second transaction.
             Ok(transaction) => std::mem::forget(transaction),
             Err(error) => return Err(self.server.not_opened(error)),
         }
         match side {
-            Side::Source => Ok(()),
-            Side::Target => self.lock().await.map_err(|error| self.not_begun(error)),
+            MoveSide::Source => Ok(()),
+            MoveSide::Target => self.lock().await.map_err(|error| self.not_begun(error)),
         }
     }
 
@@ -128,13 +130,13 @@ impl End for PostgresEnd {
 
     async fn migrate(&mut self) -> Result<(), OpenError> {
         MIGRATIONS.run_direct(None, &mut self.connection, false).await.map_err(|error| match error {
-            // By a server of this version that starts at the same time, and migrates.
+            // A server of this version that starts at the same time may be migrating.
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.not_begun(error),
             other => OpenError::migrating(self.server.database.clone(), other),
         })
     }
 
-    async fn read(&mut self, table: &Table, after: Option<&Value>) -> Result<Vec<Row>, StoreError> {
+    async fn read(&mut self, table: &Table, after: Option<&Value>) -> Result<Vec<RowValues>, StoreError> {
         let mut query = sqlx::query(AssertSqlSafe(table.select(after.is_none())));
         query = match after {
             None => query,
@@ -146,31 +148,31 @@ impl End for PostgresEnd {
         rows.iter().map(|row| decode(table, row)).collect()
     }
 
-    async fn write(&mut self, table: &Table, rows: &[Row]) -> Result<(), StoreError> {
-        // One array a column.
+    async fn write(&mut self, table: &Table, rows: &[RowValues]) -> Result<(), StoreError> {
+        // One array for each column.
         let arrays: Vec<_> = table
             .columns
             .iter()
             .zip(1..)
             .map(|(column, number)| match column.kind {
-                Kind::Id => format!("${number}::uuid[]"),
-                Kind::Number => format!("${number}::bigint[]"),
-                Kind::Text => format!("${number}::text[]"),
+                ColumnKind::Id => format!("${number}::uuid[]"),
+                ColumnKind::Number => format!("${number}::bigint[]"),
+                ColumnKind::Text => format!("${number}::text[]"),
             })
             .collect();
-        // `overriding`: also the places of revocations.
+        // `overriding`, because the numbers of revocations are copied and not generated.
         let statement =
             format!("{} overriding system value select * from unnest({})", table.insert(), arrays.join(", "));
         let mut query = sqlx::query(AssertSqlSafe(statement));
         for at in 0..table.columns.len() {
             query = match table.columns[at].kind {
-                Kind::Id => query.bind(rows.iter().map(|row| row[at].id()).collect::<Vec<Option<Uuid>>>()),
-                Kind::Number => query.bind(rows.iter().map(|row| row[at].number()).collect::<Vec<Option<i64>>>()),
-                Kind::Text => query.bind(rows.iter().map(|row| row[at].text()).collect::<Vec<Option<&str>>>()),
+                ColumnKind::Id => query.bind(rows.iter().map(|row| row[at].id()).collect::<Vec<Option<Uuid>>>()),
+                ColumnKind::Number => query.bind(rows.iter().map(|row| row[at].number()).collect::<Vec<Option<i64>>>()),
+                ColumnKind::Text => query.bind(rows.iter().map(|row| row[at].text()).collect::<Vec<Option<&str>>>()),
             };
         }
         query.execute(&mut self.connection).await.map_err(failure)?;
-        // PostgreSQL numbers the rows of such a table, and must go on after the last one. SQLite does so by itself.
+        // PostgreSQL must go on numbering new rows after the last copied one. SQLite does so by itself.
         if let Some(Value::Number(last)) = rows.last().and_then(|row| row.first()) {
             sqlx::query("select setval(pg_get_serial_sequence($1, $2), $3)")
                 .bind(table.name)
@@ -189,7 +191,7 @@ impl End for PostgresEnd {
     }
 
     async fn close(self: Box<Self>) {
-        // How it ends changes nothing: all is committed, or rolled back.
+        // An error changes nothing: everything is committed or rolled back.
         let _ = self.connection.close().await;
     }
 }

@@ -1,5 +1,5 @@
-//! Opening a database on a PostgreSQL server: reached, recognised, migrated. Apart from the statements because everything
-//! here happens once and fails with a sentence for the operator.
+//! Opens a database on a PostgreSQL server: reached, checked, migrated. Everything here happens once, at the start, and
+//! each error is a sentence for the operator.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -16,30 +16,31 @@ use crate::store::OpenError;
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
-/// How long a server may take to answer at the start.
-const WAIT_FOR_AN_ANSWER: Duration = Duration::from_secs(5);
+/// How long the server may take to accept a connection at the start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the server holds every statement of ours to: the slowest takes milliseconds. The third is for a process that stops
-/// half-way through a transaction, whose locks would otherwise stop everybody else.
+/// The limits that the server enforces on our connections; the slowest of our statements takes milliseconds. The third
+/// one ends a transaction whose process has stopped half-way: its locks would block all others.
 const LIMITS: [(&str, &str); 6] = [
     ("statement_timeout", "5s"),
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "10s"),
-    // Of a process that has vanished: its connections count until the server has noticed.
+    // The connections of a process that has vanished take up slots until the server notices.
     ("tcp_keepalives_idle", "30"),
     ("tcp_keepalives_interval", "10"),
     ("tcp_keepalives_count", "3"),
 ];
 
-/// A migration may take its time; a replica that waits for another's may not wait for ever.
+/// The limits during a migration, which may take long. A replica that waits for another's migration gives up at some
+/// time.
 const MIGRATION_LIMITS: [(&str, &str); 3] = [
     ("statement_timeout", "0"),
     ("lock_timeout", "60s"),
-    // "… already exists, skipping" is news to nobody.
+    // Suppresses the notices "… already exists, skipping".
     ("client_min_messages", "warning"),
 ];
 
-/// What `DATABASE_URL` may say after its `?`; the driver would ignore anything else.
+/// The parameters that may follow the `?` of `DATABASE_URL`. The driver would ignore others silently.
 const PARAMETERS: [&str; 18] = [
     "sslmode",
     "ssl-mode",
@@ -62,19 +63,19 @@ const PARAMETERS: [&str; 18] = [
 ];
 
 impl PostgresStore {
-    /// Opens the database of `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings its schema up to date. Of
-    /// several that open it at once, one does that and the others wait.
+    /// Opens the database of `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings its schema up to date. If
+    /// several processes open it at once, one migrates and the others wait.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let options = parse(url)?;
         let server = Server::of(&options);
-        // At once: over TLS, the driver takes a tenth of a second for each.
+        // Both connections at once: over TLS, the driver takes a tenth of a second for each.
         let migrating = server.connect(options.clone().options(MIGRATION_LIMITS));
         let (mut connection, other) = tokio::try_join!(migrating, server.connect(options.clone()))?;
         server.require_version(&mut connection).await?;
         server.require_locks(&mut connection, other).await?;
-        // Under an advisory lock that sqlx takes for the database.
+        // sqlx takes an advisory lock for this.
         MIGRATIONS.run(&mut connection).await.map_err(|error| server.not_migrated(error))?;
-        // It has done its work; how it ends changes nothing.
+        // An error changes nothing: the connection has done its work.
         let _ = connection.close().await;
 
         let options = options.options(LIMITS);
@@ -82,15 +83,15 @@ impl PostgresStore {
         Ok(Self {
             pools: Pools::new(options.clone(), Arc::clone(&losses)),
             announcements: Announcements::new(options, losses),
-            mail: tokio::sync::Notify::new(),
+            mail_queued: tokio::sync::Notify::new(),
         })
     }
 }
 
-/// Nothing of what the driver says about a bad address is passed on: it might quote the password.
+/// Parses an address. The driver's own error about a bad one is not passed on, because it might quote the password.
 pub(super) fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
-    // A raw `/`, `?` or `#` in a password ends what a URL's reader takes for the host, and the rest of the password would
-    // be told as a name of something.
+    // A raw `/`, `?` or `#` in a password ends the host for a parser of URLs. The rest of the password would then
+    // appear in messages as the name of a database.
     let address = url.split_once("://").map_or("", |(_, rest)| rest);
     if address.find(['/', '?', '#']).is_some_and(|end| address[end..].contains('@')) {
         return Err(OpenError::BadServerUrl);
@@ -106,14 +107,14 @@ pub(super) fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
         return Err(OpenError::BadServerUrl);
     }
     let named = options.get_application_name().is_some();
-    // A log of ours has no SQL in it.
+    // Our logs contain no SQL.
     let options = options.disable_statement_logging();
     Ok(if named { options } else { options.application_name("countersign") })
 }
 
-/// What may be told of a server.
+/// A server as error messages describe it, without a password.
 pub(super) struct Server {
-    /// `countersign at db.example.com:5432`
+    /// For example `countersign at db.example.com:5432`.
     pub database: String,
     user: String,
 }
@@ -129,10 +130,10 @@ impl Server {
     }
 
     pub async fn connect(&self, options: PgConnectOptions) -> Result<PgConnection, OpenError> {
-        match tokio::time::timeout(WAIT_FOR_AN_ANSWER, options.connect()).await {
+        match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
             Ok(connected) => connected.map_err(|error| self.not_opened(error)),
             Err(_elapsed) => {
-                let cause = format!("no answer within {} s", WAIT_FOR_AN_ANSWER.as_secs()).into();
+                let cause = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()).into();
                 Err(OpenError::Unreachable { database: self.database.clone(), cause })
             }
         }
@@ -150,20 +151,20 @@ impl Server {
         Err(OpenError::TooOld { database: self.database.clone(), version })
     }
 
-    /// Some databases that speak PostgreSQL's protocol take its advisory locks and hold nothing: there, a revocation could
-    /// be missed, and nobody would ever notice.
+    /// Fails if advisory locks do not hold. Some databases that speak PostgreSQL's protocol accept the statement and
+    /// lock nothing. There, a revocation could be missed without any sign.
     pub async fn require_locks(&self, connection: &mut PgConnection, mut other: PgConnection) -> Result<(), OpenError> {
-        // Of this session only, so that two that start at once do not meet.
+        // A key of this session only, so that two processes that start at once do not block each other.
         let key = "select pg_backend_pid()::bigint";
         let failed = |error| self.not_opened(error);
         let key: i64 = sqlx::query_scalar(key).fetch_one(&mut *connection).await.map_err(failed)?;
         let mut tx = connection.begin().await.map_err(failed)?;
         sqlx::query("select pg_advisory_xact_lock($1)").bind(key).execute(&mut *tx).await.map_err(failed)?;
         let try_too = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)");
-        let both: bool = try_too.bind(key).fetch_one(&mut other).await.map_err(failed)?;
+        let both_got_it: bool = try_too.bind(key).fetch_one(&mut other).await.map_err(failed)?;
         tx.rollback().await.map_err(failed)?;
         let _ = other.close().await;
-        if both { Err(OpenError::NoLocks(self.database.clone())) } else { Ok(()) }
+        if both_got_it { Err(OpenError::NoLocks(self.database.clone())) } else { Ok(()) }
     }
 
     fn not_migrated(&self, error: MigrateError) -> OpenError {
@@ -186,7 +187,7 @@ impl Server {
             "3D000" => OpenError::NoDatabase(database),
             "42501" => OpenError::NotOwner { database, user, cause },
             "25006" => OpenError::ReadOnly(database),
-            // Starting or stopping, full, or closed to everybody.
+            // The server is starting, stopping, or full, or accepts no connections to the database.
             "57P01" | "57P02" | "57P03" | "53300" | "55000" => OpenError::Unreachable { database, cause },
             _ => OpenError::Failed { database, cause },
         }

@@ -1,4 +1,4 @@
-//! The statements about mail that waits to be sent.
+//! PostgreSQL: `OutboxStore`, and the function that queues mail within the transaction of another capability.
 
 use std::time::Duration;
 
@@ -9,43 +9,30 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{PostgresStore, unit};
+use super::{PostgresStore, to_completion};
 use crate::domain::NewMail;
-use crate::store::listing::{Page, by_id};
+use crate::store::listing::{PageReader, by_id};
 use crate::store::rows::mail::{ClaimedRow, DeadRow};
 use crate::store::rows::millis;
-use crate::store::{BETWEEN_MAILS, ClaimedMail, DeadMail, Listed, MailFate, OutboxStore, StoreError};
-
-/// What nobody needs any more: mail that went more than a minute ago ([`BETWEEN_MAILS`]), or was given up 30 days ago, and
-/// what can be used no more.
-pub(super) const PURGE: [&str; 4] = [
-    "delete from outbox where id in
-         (select id from outbox where state = 'done' and due_at <= $1 - 60000 limit 1000 for update skip locked)",
-    "delete from outbox where id in
-         (select id from outbox where state = 'dead' and due_at <= $1 - 2592000000 limit 1000 for update skip locked)",
-    "delete from tickets where digest in
-         (select digest from tickets where expires_at <= $1 limit 1000 for update skip locked)",
-    "delete from invitations where id in
-         (select id from invitations where expires_at <= $1 limit 1000 for update skip locked)",
-];
+use crate::store::{ClaimedMail, DeadMail, Listed, MAIL_INTERVAL, MailFate, OutboxStore, StoreError, statements};
 
 #[async_trait]
 impl OutboxStore for PostgresStore {
     async fn queue_mail(&self, mail: &NewMail) -> Result<bool, StoreError> {
         let (pool, mail) = (self.pools.calls()?, mail.clone());
-        let queued = unit(async move {
+        let queued = to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let queued = queue(&mut tx, &mail).await?;
             tx.commit().await.map_err(failure)?;
             Ok(queued)
         })
         .await?;
-        self.mail.notify_one();
+        self.mail_queued.notify_one();
         Ok(queued)
     }
 
     async fn mail_queued(&self) {
-        self.mail.notified().await;
+        self.mail_queued.notified().await;
     }
 
     async fn claim_mail(
@@ -55,9 +42,9 @@ impl OutboxStore for PostgresStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedMail>, StoreError> {
         let pool = self.pools.calls()?;
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            // What another process is claiming at this moment is skipped, and not waited for.
+            // Rows that another process is leasing at this moment are skipped.
             let rows = sqlx::query(
                 "update outbox set due_at = $2, attempts = attempts + 1 where id in
                      (select id from outbox where state = 'queued' and due_at <= $1 order by due_at, id limit $3
@@ -71,7 +58,7 @@ impl OutboxStore for PostgresStore {
             .await
             .map_err(failure)?;
             tx.commit().await.map_err(failure)?;
-            let mut claimed = Page::new("outbox", Uuid::nil(), limit);
+            let mut claimed = PageReader::new("outbox", Uuid::nil(), limit);
             claimed.take(&rows, by_id, ClaimedRow::into_claimed)?;
             Ok(claimed.listed().logged())
         })
@@ -85,20 +72,17 @@ impl OutboxStore for PostgresStore {
             MailFate::Dead { cause } => ("dead", now, Some(cause.clone())),
         };
         let (pool, id, attempt) = (self.pools.calls()?, mail.id, mail.attempt);
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let done = sqlx::query(
-                "update outbox set state = $3, due_at = $4, cause = $5
-                 where id = $1 and attempts = $2 and state = 'queued'",
-            )
-            .bind(id)
-            .bind(i64::from(attempt))
-            .bind(state)
-            .bind(millis(at))
-            .bind(cause)
-            .execute(&mut *tx)
-            .await
-            .map_err(failure)?;
+            let done = sqlx::query(statements::outbox::SETTLE)
+                .bind(id)
+                .bind(i64::from(attempt))
+                .bind(state)
+                .bind(millis(at))
+                .bind(cause)
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
             tx.commit().await.map_err(failure)?;
             Ok(done.rows_affected() == 1)
         })
@@ -106,17 +90,14 @@ impl OutboxStore for PostgresStore {
     }
 
     async fn list_dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<DeadMail>, StoreError> {
-        let mut page = Page::new("outbox", after.unwrap_or(Uuid::nil()), limit);
+        let mut page = PageReader::new("outbox", after.unwrap_or(Uuid::nil()), limit);
         while page.goes_on() {
-            let rows = sqlx::query(
-                "select id, kind, recipient, attempts, queued_at, due_at, cause from outbox
-                 where state = 'dead' and id > $1 order by id limit $2",
-            )
-            .bind(page.after())
-            .bind(page.missing())
-            .fetch_all(&self.pools.calls()?)
-            .await
-            .map_err(failure)?;
+            let rows = sqlx::query(statements::outbox::LIST_DEAD)
+                .bind(page.after())
+                .bind(page.missing())
+                .fetch_all(&self.pools.calls()?)
+                .await
+                .map_err(failure)?;
             page.take(&rows, by_id, DeadRow::into_dead)?;
         }
         Ok(page.listed())
@@ -124,27 +105,25 @@ impl OutboxStore for PostgresStore {
 
     async fn retry_dead_mail(&self, id: Uuid, now: OffsetDateTime) -> Result<bool, StoreError> {
         let pool = self.pools.calls()?;
-        let found = unit(async move {
+        let found = to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let done = sqlx::query(
-                "update outbox set state = 'queued', due_at = $2, attempts = 0, cause = null
-                 where id = $1 and state = 'dead'",
-            )
-            .bind(id)
-            .bind(millis(now))
-            .execute(&mut *tx)
-            .await
-            .map_err(failure)?;
+            let done = sqlx::query(statements::outbox::RETRY_DEAD)
+                .bind(id)
+                .bind(millis(now))
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
             tx.commit().await.map_err(failure)?;
             Ok(done.rows_affected() == 1)
         })
         .await?;
-        self.mail.notify_one();
+        self.mail_queued.notify_one();
         Ok(found)
     }
 }
 
-/// One statement that writes one row, whoever the recipient is and whatever is queued: asking must not tell.
+/// Queues a mail within the caller's transaction. Always one statement that writes one row: its time must not tell a
+/// client whether the recipient has an account or mail is queued already.
 pub(super) async fn queue(tx: &mut Transaction<'_, Postgres>, mail: &NewMail) -> Result<bool, StoreError> {
     sqlx::query_scalar(
         "insert into outbox as old (id, kind, recipient, subject, queued_at, due_at, asked_at)
@@ -165,7 +144,7 @@ pub(super) async fn queue(tx: &mut Transaction<'_, Postgres>, mail: &NewMail) ->
     .bind(mail.recipient.as_str())
     .bind(mail.subject)
     .bind(millis(mail.queued_at))
-    .bind(i64::try_from(BETWEEN_MAILS.as_millis()).unwrap_or(i64::MAX))
+    .bind(i64::try_from(MAIL_INTERVAL.as_millis()).unwrap_or(i64::MAX))
     .fetch_one(&mut **tx)
     .await
     .map_err(failure)

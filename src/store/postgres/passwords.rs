@@ -1,4 +1,4 @@
-//! The statements about passwords that are replaced by others.
+//! PostgreSQL: `PasswordStore`. Each method changes a password and everything that must change with it.
 
 use async_trait::async_trait;
 use sqlx::Transaction;
@@ -7,15 +7,15 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::{PostgresStore, attempts, outbox, sessions, tickets, unit};
+use super::{PostgresStore, accounts, attempts, outbox, sessions, tickets, to_completion};
 use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
-use crate::store::rows::{self, AccountRow};
-use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
+use crate::store::rows::AccountRow;
+use crate::store::{Credentials, EndedSession, PasswordStore, StoreError, statements};
 
 #[async_trait]
 impl PasswordStore for PostgresStore {
     async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError> {
-        let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1"))
+        let row: Option<AccountRow> = sqlx::query_as(statements::accounts::FIND)
             .bind(id)
             .fetch_optional(&self.pools.calls()?)
             .await
@@ -32,25 +32,23 @@ impl PasswordStore for PostgresStore {
     ) -> Result<Option<Vec<EndedSession>>, StoreError> {
         let (pool, account) = (self.pools.calls()?, seen.account.clone());
         let (id, changes, new) = (account.id, seen.password_changes, new.to_phc());
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             forget_failures(&mut tx, &account).await?;
-            lock(&mut tx, id).await?;
+            // Before its mail and its tickets are changed, in the same order as the use of a ticket.
+            accounts::lock(&mut tx, id).await?;
             tickets::void(&mut tx, id).await?;
-            let done = sqlx::query(
-                "update accounts set password_hash = $3, password_changes = password_changes + 1
-                 where id = $1 and password_changes = $2 and status = 'active'",
-            )
-            .bind(id)
-            .bind(changes)
-            .bind(new)
-            .execute(&mut *tx)
-            .await
-            .map_err(failure)?;
+            let done = sqlx::query(statements::accounts::CHANGE_PASSWORD)
+                .bind(id)
+                .bind(changes)
+                .bind(new)
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
             if done.rows_affected() == 0 {
                 return Ok(None);
             }
-            let ended = sessions::end(&mut tx, id, Some(except), from).await?;
+            let ended = sessions::end_except(&mut tx, id, Some(except), from).await?;
             tx.commit().await.map_err(failure)?;
             Ok(Some(ended))
         })
@@ -65,9 +63,9 @@ impl PasswordStore for PostgresStore {
     ) -> Result<bool, StoreError> {
         let (pool, account, mail) = (self.pools.calls()?, seen.account.clone(), mail.clone());
         let changes = seen.password_changes;
-        let holds = unit(async move {
+        let holds = to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            // Locked: whoever sets another password meanwhile waits, and then takes this mail back.
+            // Locked, so that a change of the password at the same moment waits, and then takes this mail back.
             let found: Option<i32> = sqlx::query_scalar(
                 "select 1 from accounts join sessions on sessions.account_id = accounts.id
                  where accounts.id = $1 and password_changes = $2 and accounts.epoch = $3 and status = 'active'
@@ -88,7 +86,7 @@ impl PasswordStore for PostgresStore {
             Ok(found.is_some())
         })
         .await?;
-        self.mail.notify_one();
+        self.mail_queued.notify_one();
         Ok(holds)
     }
 
@@ -99,28 +97,23 @@ impl PasswordStore for PostgresStore {
         until: OffsetDateTime,
     ) -> Result<Option<i64>, StoreError> {
         let (pool, new) = (self.pools.calls()?, new.to_phc());
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
-            let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = $1"))
-                .bind(id)
-                .fetch_optional(&mut *tx)
-                .await
-                .map_err(failure)?;
+            let row: Option<AccountRow> =
+                sqlx::query_as(statements::accounts::FIND).bind(id).fetch_optional(&mut *tx).await.map_err(failure)?;
             let Some(account) = row.map(AccountRow::into_account).transpose()? else {
                 return Ok(None);
             };
             forget_failures(&mut tx, &account).await?;
-            lock(&mut tx, id).await?;
+            // Before its mail and its tickets are changed, in the same order as the use of a ticket.
+            accounts::lock(&mut tx, id).await?;
             tickets::void(&mut tx, id).await?;
-            let epoch: Option<i64> = sqlx::query_scalar(
-                "update accounts set password_hash = $2, password_changes = password_changes + 1, epoch = epoch + 1
-                 where id = $1 returning epoch",
-            )
-            .bind(id)
-            .bind(new)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(failure)?;
+            let epoch: Option<i64> = sqlx::query_scalar(statements::accounts::SET_PASSWORD)
+                .bind(id)
+                .bind(new)
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failure)?;
             if let Some(epoch) = epoch {
                 sessions::end_all(&mut tx, id, epoch, until).await?;
             }
@@ -131,20 +124,10 @@ impl PasswordStore for PostgresStore {
     }
 }
 
-/// Another password begins anew. Before the account is locked, as a sign-in has it.
+/// Forgets the failed guesses at the old password. Called before the account is locked, in the same order as a sign-in.
 async fn forget_failures(tx: &mut Transaction<'_, Postgres>, account: &Account) -> Result<(), StoreError> {
     for key in AttemptKey::of_account(account.id, &account.identity.handle()) {
         attempts::clear(tx, &key).await?;
     }
-    Ok(())
-}
-
-/// Before its mail and its tickets are touched: whoever uses one has the account first.
-async fn lock(tx: &mut Transaction<'_, Postgres>, id: Uuid) -> Result<(), StoreError> {
-    sqlx::query("select id from accounts where id = $1 for update")
-        .bind(id)
-        .execute(&mut **tx)
-        .await
-        .map_err(failure)?;
     Ok(())
 }

@@ -1,9 +1,10 @@
-//! The connections, and what becomes of them when the database was lost. A host that vanishes answers nothing, not even
-//! that a connection is over, and the driver waits without limit for the last answer on each that was in use: the pool
-//! would be short of them until the system gives them up, after a quarter of an hour. So the pools are made anew.
+//! The pools of connections, and how they are replaced when the database was lost. A host that vanishes does not even
+//! close its connections, and the driver waits without limit for the last answer on each one that was in use. They
+//! would be missing from the pool until the system gives them up, after a quarter of an hour. So the pools are
+//! replaced.
 //!
-//! Between a lost database and a feed that has caught up, no call gets a connection: the database might be there again
-//! already, and calls answered for tokens whose end was acknowledged elsewhere in its last moment.
+//! After the database was lost, no call gets a connection until the feed has caught up. Otherwise a call might be
+//! answered for a token that was revoked on another replica in the last moment before the loss.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -12,14 +13,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
-use super::WAIT_FOR_A_CONNECTION;
+use super::CONNECTION_TIMEOUT;
 use crate::store::StoreError;
 
-/// For the statements of calls. Each takes about a millisecond of one, so these do thousands a second; a server lets 100
-/// in by default, and there may be many replicas.
-const CONNECTIONS: u32 = 8;
+/// The connections for calls. A statement takes about a millisecond, so these do thousands a second. A server accepts
+/// 100 connections by default, and there may be many replicas.
+const CALL_CONNECTIONS: u32 = 8;
 
-/// That only the feed reads with: a rush of calls must not make it look stale. It needs one, and while that hangs another.
+/// The connections that only the feed uses, so that a rush of calls does not delay it. It needs one, and another while
+/// that hangs.
 const FEED_CONNECTIONS: u32 = 2;
 
 // No `Debug`: the options hold a password.
@@ -27,30 +29,32 @@ pub(super) struct Pools {
     options: PgConnectOptions,
     calls: RwLock<PgPool>,
     feed: RwLock<PgPool>,
-    /// Whether a question of the feed has hung. Then others may hang for good; but a slow answer is no loss.
+    /// Whether a query of the feed got no answer in time. Then the connections of calls may hang too; but a slow answer
+    /// does not mean that the database was lost.
     hung: AtomicBool,
-    /// How often the database was lost: the listening connection was, or a question of the feed failed.
+    /// How often the database was lost: the listening connection was lost, or a query of the feed failed.
     losses: Arc<AtomicU64>,
-    /// How many of them there were when the feed asked last …
-    asked: AtomicU64,
-    /// … and when it asked for what it knows.
-    heeded: AtomicU64,
+    /// The number of losses at the feed's latest query.
+    losses_at_query: AtomicU64,
+    /// The number of losses at the query that the feed has last caught up with.
+    losses_caught_up: AtomicU64,
 }
 
-/// A question of the feed. Dropped without an answer, it has hung.
-pub(super) struct Question<'a> {
+/// A query of the feed. If it is dropped without an answer, it has hung.
+pub(super) struct FeedQuery<'a> {
     pools: &'a Pools,
     is_over: bool,
 }
 
 impl Pools {
     pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
-        let (calls, feed) = (pool(&options, CONNECTIONS), pool(&options, FEED_CONNECTIONS));
-        let (hung, asked, heeded) = Default::default();
-        Self { options, calls: RwLock::new(calls), feed: RwLock::new(feed), hung, losses, asked, heeded }
+        let (calls, feed) = (pool(&options, CALL_CONNECTIONS), pool(&options, FEED_CONNECTIONS));
+        let (hung, losses_at_query, losses_caught_up) = Default::default();
+        let (calls, feed) = (RwLock::new(calls), RwLock::new(feed));
+        Self { options, calls, feed, hung, losses, losses_at_query, losses_caught_up }
     }
 
-    /// For the statements of a call.
+    /// The pool for a call. Fails while the database was lost and the feed has not caught up.
     pub fn calls(&self) -> Result<PgPool, StoreError> {
         if self.is_in_step() {
             return Ok(get(&self.calls));
@@ -58,24 +62,24 @@ impl Pools {
         Err(StoreError::Unavailable("the database was lost, and what was missed is not yet read".into()))
     }
 
-    /// Whether everything is heeded that was missed when the database was lost.
+    /// Whether the feed has caught up since the database was lost last.
     pub fn is_in_step(&self) -> bool {
-        self.losses.load(SeqCst) == self.heeded.load(SeqCst)
+        self.losses.load(SeqCst) == self.losses_caught_up.load(SeqCst)
     }
 
-    /// For one question of the feed.
-    pub fn feed(&self) -> (PgPool, Question<'_>) {
-        self.asked.store(self.losses.load(SeqCst), SeqCst);
-        (get(&self.feed), Question { pools: self, is_over: false })
+    /// The pool for one query of the feed.
+    pub fn feed(&self) -> (PgPool, FeedQuery<'_>) {
+        self.losses_at_query.store(self.losses.load(SeqCst), SeqCst);
+        (get(&self.feed), FeedQuery { pools: self, is_over: false })
     }
 
-    /// The feed has heeded all that it was answered. If the database was lost before it asked, or it had hung, calls begin
-    /// with connections that never did.
+    /// Records that everything the feed has read has taken effect. If the database was lost before the feed's latest
+    /// query, or a query has hung, calls get new connections.
     pub fn caught_up(&self) {
-        let asked = self.asked.load(SeqCst);
-        if self.hung.swap(false, SeqCst) || self.heeded.load(SeqCst) != asked {
-            self.renew(&self.calls, CONNECTIONS);
-            self.heeded.store(asked, SeqCst);
+        let losses = self.losses_at_query.load(SeqCst);
+        if self.hung.swap(false, SeqCst) || self.losses_caught_up.load(SeqCst) != losses {
+            self.renew(&self.calls, CALL_CONNECTIONS);
+            self.losses_caught_up.store(losses, SeqCst);
         }
     }
 
@@ -84,14 +88,14 @@ impl Pools {
         get(&self.calls).close().await;
     }
 
-    /// Whoever uses the pool that was there keeps it until then.
+    /// Replaces a pool. A call that has a connection of the old pool keeps it until it ends.
     fn renew(&self, which: &RwLock<PgPool>, size: u32) {
         *which.write().unwrap_or_else(PoisonError::into_inner) = pool(&self.options, size);
     }
 }
 
-impl Question<'_> {
-    /// It was answered, or it failed.
+impl FeedQuery<'_> {
+    /// Records that the query was answered, or that it failed.
     pub fn over(mut self, answered: bool) {
         self.is_over = true;
         if !answered {
@@ -100,7 +104,7 @@ impl Question<'_> {
     }
 }
 
-impl Drop for Question<'_> {
+impl Drop for FeedQuery<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             self.pools.hung.store(true, SeqCst);
@@ -116,13 +120,13 @@ fn get(which: &RwLock<PgPool>) -> PgPool {
 fn pool(options: &PgConnectOptions, size: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(WAIT_FOR_A_CONNECTION)
+        .acquire_timeout(CONNECTION_TIMEOUT)
         .after_connect(|connection, _| Box::pin(require_writable(connection)))
         .connect_lazy_with(options.clone())
 }
 
-/// A standby lags behind: what is read there may lack a revocation that was acknowledged long ago. An address that leads to
-/// a primary at the start may lead to a standby after a failover.
+/// Refuses a standby. It lags behind, so a revocation that was acknowledged long ago may be missing there. An address
+/// that leads to a primary at the start may lead to a standby after a failover.
 async fn require_writable(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let read_only: bool =
         sqlx::query_scalar("select current_setting('transaction_read_only')::bool").fetch_one(connection).await?;

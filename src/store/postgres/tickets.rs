@@ -1,5 +1,7 @@
-//! The statements about one-time tokens. What locks several rows does so in one order, or two transactions would wait in a
-//! ring: failed attempts, the account, its mail, its tickets, its sessions, and at last everybody's lock.
+//! PostgreSQL: `TicketStore`, and the function that voids tickets when a password or an address changes.
+//!
+//! A transaction that locks several rows locks them in this order, so that no two form a deadlock: failed guesses, the
+//! account, its mail, its tickets, its sessions, and last the lock of all revocations (`listen`).
 
 use async_trait::async_trait;
 use sqlx::Transaction;
@@ -8,20 +10,24 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
-use super::{PostgresStore, attempts, outbox, sessions, unit};
-use crate::domain::{AttemptKey, Email, Handle, MailKind, NewMail, PasswordHash, TicketDigest, TicketPurpose};
+use super::{PostgresStore, attempts, outbox, revocations, sessions, to_completion};
+use crate::domain::{AttemptKey, Handle, PasswordHash, TicketDigest, TicketPurpose};
 use crate::store::rows::mail::TicketRow;
 use crate::store::rows::{millis, stored_email};
-use crate::store::{ClaimedMail, EmailChange, NewTicket, PasswordReset, StoreError, StoredTicket, TicketStore};
+use crate::store::tickets::address_changed;
+use crate::store::{
+    ClaimedMail, EmailChange, NewTicket, PasswordReset, StoreError, StoredTicket, TicketStore, statements,
+};
 
 #[async_trait]
 impl TicketStore for PostgresStore {
     async fn issue_ticket(&self, mail: &ClaimedMail, ticket: &NewTicket) -> Result<bool, StoreError> {
         let (pool, mail, ticket) = (self.pools.calls()?, mail.clone(), ticket.clone());
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let invitation_id = ticket.account_id.is_none().then_some(mail.subject);
-            // Held, so that whoever takes the mail back at this moment finds the ticket, or this finds no mail.
+            // Locked, so that a transaction which takes the mail back at this moment either finds the ticket, or
+            // commits first: then nothing is found here.
             for (lock, id) in [
                 ("select id from accounts where id = $1 for key share", ticket.account_id),
                 ("select id from invitations where id = $1 for key share", invitation_id),
@@ -60,17 +66,12 @@ impl TicketStore for PostgresStore {
         digest: &TicketDigest,
         now: OffsetDateTime,
     ) -> Result<Option<StoredTicket>, StoreError> {
-        let row: Option<TicketRow> = sqlx::query_as(
-            "select purpose, account_id, invitation_id, tickets.email, expires_at
-             from tickets left join accounts on accounts.id = account_id
-             where digest = $1 and expires_at > $2
-                 and (purpose in ('change_email', 'invitation') or tickets.email = accounts.email)",
-        )
-        .bind(digest.as_str())
-        .bind(millis(now))
-        .fetch_optional(&self.pools.calls()?)
-        .await
-        .map_err(failure)?;
+        let row: Option<TicketRow> = sqlx::query_as(statements::tickets::FIND)
+            .bind(digest.as_str())
+            .bind(millis(now))
+            .fetch_optional(&self.pools.calls()?)
+            .await
+            .map_err(failure)?;
         row.map(TicketRow::into_ticket).transpose()
     }
 
@@ -81,29 +82,27 @@ impl TicketStore for PostgresStore {
         until: OffsetDateTime,
     ) -> Result<Option<Uuid>, StoreError> {
         let (pool, digest) = (self.pools.calls()?, digest.clone());
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let Some((account_id, email)) = spend(&mut tx, &digest, TicketPurpose::VerifyEmail, now).await? else {
                 return Ok(None);
             };
-            let done = sqlx::query(
-                "update accounts set email_verified_at = coalesce(email_verified_at, $3) where id = $1 and email = $2",
-            )
-            .bind(account_id)
-            .bind(email)
-            .bind(millis(now))
-            .execute(&mut *tx)
-            .await
-            .map_err(failure)?;
+            let done = sqlx::query(statements::accounts::VERIFY_EMAIL)
+                .bind(account_id)
+                .bind(email)
+                .bind(millis(now))
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
             if done.rows_affected() == 0 {
                 return Ok(None);
             }
-            sqlx::query("delete from tickets where account_id = $1 and purpose = 'verify_email'")
+            sqlx::query(statements::tickets::DELETE_VERIFICATIONS)
                 .bind(account_id)
                 .execute(&mut *tx)
                 .await
                 .map_err(failure)?;
-            sessions::tell_change(&mut tx, account_id, until).await?;
+            revocations::announce_change(&mut tx, account_id, until).await?;
             tx.commit().await.map_err(failure)?;
             Ok(Some(account_id))
         })
@@ -118,25 +117,20 @@ impl TicketStore for PostgresStore {
         until: OffsetDateTime,
     ) -> Result<Option<PasswordReset>, StoreError> {
         let (pool, digest, hash) = (self.pools.calls()?, digest.clone(), hash.to_phc());
-        unit(async move {
+        to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             forget_failures(&mut tx, &digest).await?;
             let Some((account_id, email)) = spend(&mut tx, &digest, TicketPurpose::ResetPassword, now).await? else {
                 return Ok(None);
             };
-            let epoch: Option<i64> = sqlx::query_scalar(
-                "update accounts
-                 set password_hash = $3, password_changes = password_changes + 1,
-                     email_verified_at = coalesce(email_verified_at, $4), epoch = epoch + 1
-                 where id = $1 and email = $2 and status = 'active' returning epoch",
-            )
-            .bind(account_id)
-            .bind(email)
-            .bind(hash)
-            .bind(millis(now))
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(failure)?;
+            let epoch: Option<i64> = sqlx::query_scalar(statements::accounts::RESET_PASSWORD)
+                .bind(account_id)
+                .bind(email)
+                .bind(hash)
+                .bind(millis(now))
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failure)?;
             let Some(epoch) = epoch else {
                 return Ok(None);
             };
@@ -156,48 +150,42 @@ impl TicketStore for PostgresStore {
         until: OffsetDateTime,
     ) -> Result<Option<EmailChange>, StoreError> {
         let (pool, digest) = (self.pools.calls()?, digest.clone());
-        let changed = unit(async move {
+        let changed = to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             let Some((account_id, to)) = spend(&mut tx, &digest, TicketPurpose::ChangeEmail, now).await? else {
                 return Ok(None);
             };
-            let present: Option<(String, i64)> = sqlx::query_as(
-                "select email, epoch from accounts where id = $1 and email is not null and status = 'active'",
-            )
-            .bind(account_id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(failure)?;
+            let present: Option<(String, i64)> = sqlx::query_as(statements::accounts::FIND_PRESENT_EMAIL)
+                .bind(account_id)
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failure)?;
             let Some((from, epoch)) = present else {
                 return Ok(None);
             };
             let (from, to) = (stored_email("accounts", account_id, from)?, stored_email("tickets", account_id, to)?);
-            // While the address is still what a queued mail may have been for.
+            // Before the address changes, because queued mail is found by it.
             void(&mut tx, account_id).await?;
-            sqlx::query("update accounts set email = $2, email_verified_at = $3 where id = $1")
+            sqlx::query(statements::accounts::CHANGE_EMAIL)
                 .bind(account_id)
                 .bind(to.as_str())
                 .bind(millis(now))
                 .execute(&mut *tx)
                 .await
                 .map_err(errors::insert_failure)?;
-            outbox::queue(&mut tx, &notice_of_change(notice, account_id, &from, now)).await?;
-            sessions::tell_change(&mut tx, account_id, until).await?;
+            outbox::queue(&mut tx, &address_changed(notice, account_id, &from, now)).await?;
+            revocations::announce_change(&mut tx, account_id, until).await?;
             tx.commit().await.map_err(failure)?;
             Ok(Some(EmailChange { account_id, from, to, epoch }))
         })
         .await?;
-        self.mail.notify_one();
+        self.mail_queued.notify_one();
         Ok(changed)
     }
 }
 
-fn notice_of_change(id: Uuid, account_id: Uuid, recipient: &Email, queued_at: OffsetDateTime) -> NewMail {
-    NewMail { id, kind: MailKind::EmailChanged, recipient: recipient.clone(), subject: account_id, queued_at }
-}
-
-/// Takes a ticket of an account out. Whose it was, and where it was sent. The account is locked before: two tickets of it
-/// that are used at once would each wait for the other.
+/// Uses a ticket of an account, and returns the account and the address that the ticket was sent to. The account is
+/// locked first. Otherwise two of its tickets that are used at once would wait for each other.
 async fn spend(
     tx: &mut Transaction<'_, Postgres>,
     digest: &TicketDigest,
@@ -209,27 +197,23 @@ async fn spend(
         .execute(&mut **tx)
         .await
         .map_err(failure)?;
-    sqlx::query_as(
-        "delete from tickets where digest = $1 and purpose = $2 and expires_at > $3 and account_id is not null
-         returning account_id, email",
-    )
-    .bind(digest.as_str())
-    .bind(purpose.as_str())
-    .bind(millis(now))
-    .fetch_optional(&mut **tx)
-    .await
-    .map_err(failure)
+    sqlx::query_as(statements::tickets::SPEND)
+        .bind(digest.as_str())
+        .bind(purpose.as_str())
+        .bind(millis(now))
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(failure)
 }
 
-/// Whoever reads the account's mail may try again at once, however often others guessed. Before the account is locked, as a
-/// sign-in does.
+/// Forgets the failed guesses at the password of a ticket's account. Its owner can read the account's mail, so may sign
+/// in at once. Called before the account is locked, in the same order as a sign-in.
 async fn forget_failures(tx: &mut Transaction<'_, Postgres>, digest: &TicketDigest) -> Result<(), StoreError> {
-    let owner: Option<(Uuid, String)> =
-        sqlx::query_as("select account_id, email from tickets where digest = $1 and purpose = 'reset_password'")
-            .bind(digest.as_str())
-            .fetch_optional(&mut **tx)
-            .await
-            .map_err(failure)?;
+    let owner: Option<(Uuid, String)> = sqlx::query_as(statements::tickets::FIND_RESET_OWNER)
+        .bind(digest.as_str())
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(failure)?;
     if let Some((id, email)) = owner {
         let handle = Handle::Email(stored_email("tickets", id, email)?);
         for key in AttemptKey::of_account(id, &handle) {
@@ -239,14 +223,13 @@ async fn forget_failures(tx: &mut Transaction<'_, Postgres>, digest: &TicketDige
     Ok(())
 }
 
-/// Takes back every link of an account that could change its password or address, sent or not. Mail first: what is being
-/// sent at this moment gets no ticket any more, or has it already.
+/// Voids every link of an account that could change its password or address, sent or queued. Mail first: mail that is
+/// being sent at this moment gets no ticket from then on, or has one that is deleted here.
 pub(super) async fn void(tx: &mut Transaction<'_, Postgres>, account_id: Uuid) -> Result<(), StoreError> {
     for statement in [
-        "delete from outbox where state = 'queued' and kind = 'change_email' and subject = $1",
-        "delete from outbox where state = 'queued' and kind = 'reset_password'
-             and recipient = (select email from accounts where id = $1)",
-        "delete from tickets where account_id = $1 and purpose <> 'verify_email'",
+        statements::outbox::DELETE_EMAIL_CHANGE,
+        statements::outbox::DELETE_PASSWORD_RESET,
+        statements::tickets::DELETE_CHANGES,
     ] {
         sqlx::query(statement).bind(account_id).execute(&mut **tx).await.map_err(failure)?;
     }

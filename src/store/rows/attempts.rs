@@ -1,4 +1,5 @@
-//! The rows of failed attempts, and of what a sign-in begins with. Apart from the others for length only.
+//! The rows of failed guesses, and the row that a sign-in begins with: an account and its failures, each of which may
+//! be absent.
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use uuid::Uuid;
@@ -6,27 +7,6 @@ use uuid::Uuid;
 use super::{AccountRow, from_millis, impossible};
 use crate::domain::{AttemptKey, Attempts};
 use crate::store::{Credentials, StoreError, StoredAttempts};
-
-/// What a sign-in begins with: the failures of a key and, unless they are too many, the account of a name, each if there is
-/// any. `$name` is the column of the name; the others are how the engine writes what is bound, in this order.
-macro_rules! select_sign_in {
-    ($name:literal, $key:literal, $value:literal, $below:literal) => {
-        concat!(
-            "select failures, last_failed_at, ",
-            $crate::store::rows::account_columns!(),
-            " from (select 1) as always left join attempts on attempts.key = ",
-            $key,
-            " left join accounts on accounts.",
-            $name,
-            " = ",
-            $value,
-            " and coalesce(failures, 0) < ",
-            $below,
-            " left join firms on firms.id = firm_id"
-        )
-    };
-}
-pub(in crate::store) use select_sign_in;
 
 #[derive(FromRow)]
 pub(in crate::store) struct AttemptRow {
@@ -52,13 +32,13 @@ fn attempts(key: impl std::fmt::Display, failures: i64, last_failed_at: i64) -> 
     })
 }
 
-/// A row of [`select_sign_in`].
+/// The row of `statements::attempts::FIND_SIGN_IN_BY_…`.
 #[derive(FromRow)]
 pub(in crate::store) struct SignInRow {
     failures: Option<i64>,
     last_failed_at: Option<i64>,
     #[sqlx(flatten)]
-    account: Maybe<AccountRow>,
+    account: Joined<AccountRow>,
 }
 
 impl SignInRow {
@@ -70,10 +50,10 @@ impl SignInRow {
     }
 }
 
-/// A row of a table that was joined, if there was one: then it has an `id`.
-struct Maybe<T>(Option<T>);
+/// The row of a joined table, if the join found one: then its `id` is not null.
+struct Joined<T>(Option<T>);
 
-impl<'r, R: Row, T: FromRow<'r, R>> FromRow<'r, R> for Maybe<T>
+impl<'r, R: Row, T: FromRow<'r, R>> FromRow<'r, R> for Joined<T>
 where
     &'static str: ColumnIndex<R>,
     Option<Uuid>: Decode<'r, R::Database> + Type<R::Database>,

@@ -1,4 +1,4 @@
-//! The rows of mail, tickets and invitations. Apart from the others for length only.
+//! The rows of what is sent by mail: the outbox, tickets and invitations.
 
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use super::{from_millis, impossible};
 use crate::domain::{Email, Firm, FirmName, MailKind, Role, TicketPurpose};
 use crate::store::{ClaimedMail, DeadMail, Invitation, StoreError, StoredTicket};
 
-/// A row of the outbox, as far as whoever sends it needs it.
+/// A row of the outbox with the columns that sending needs.
 #[derive(FromRow)]
 pub(in crate::store) struct ClaimedRow {
     id: Uuid,
@@ -68,7 +68,7 @@ pub(in crate::store) struct TicketRow {
 
 impl TicketRow {
     pub fn into_ticket(self) -> Result<StoredTicket, StoreError> {
-        // Not by its digest: that is what it is found by.
+        // An error names the row by its time: a digest is what a ticket is looked up by, and belongs in no log.
         let impossible = |column| impossible("tickets", column, self.expires_at);
         Ok(StoredTicket {
             purpose: TicketPurpose::parse(&self.purpose).ok_or_else(|| impossible("purpose"))?,
@@ -79,15 +79,6 @@ impl TicketRow {
         })
     }
 }
-
-/// What every look-up of an invitation begins with; the columns of [`InvitationRow`].
-macro_rules! select_invitation {
-    () => {
-        "select invitations.id, firm_id, firms.name as firm_name, invitations.email, role, invited_by, \
-         invitations.created_at, invitations.expires_at from invitations join firms on firms.id = firm_id"
-    };
-}
-pub(in crate::store) use select_invitation;
 
 #[derive(FromRow)]
 pub(in crate::store) struct InvitationRow {

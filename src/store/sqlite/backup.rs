@@ -1,9 +1,9 @@
-//! A copy of a database file while servers write to it: `vacuum into`, which reads one snapshot and so neither waits for a
-//! writer nor keeps one waiting. SQLite's online backup would start over whenever another process has written, and is not
-//! to be had without `unsafe`.
+//! Copies a database file while servers write to it, by `vacuum into`. That reads one snapshot, so it neither waits for
+//! a writer nor makes one wait. SQLite's online backup would start over whenever another process has written, and needs
+//! `unsafe`.
 //!
-//! The copy is made under another name beside the one it shall have, and gets that once it is whole, checked and on the
-//! disk: a file with the name of a backup is one, whatever happens meanwhile.
+//! The copy is made under a temporary name in the same folder. It gets its own name once it is whole, checked and on
+//! the disk, so a file with the name of a backup is always a whole backup.
 
 use std::fs::{self, File};
 use std::io;
@@ -21,38 +21,33 @@ use crate::store::{OpenError, beside};
 /// A copy of a database.
 #[derive(Debug)]
 pub struct Backup {
-    /// What was copied.
     pub source: PathBuf,
-    /// Rows of the copy.
     pub counts: Counts,
-    /// How long the file is.
+    /// The length of the copy.
     pub bytes: u64,
 }
 
-/// How many rows a database has.
+/// The number of rows in a database.
 #[derive(Debug, Clone, Copy, FromRow)]
 pub struct Counts {
-    /// Accounts of both kinds.
     pub accounts: u64,
-    /// Sessions that have not ended.
     pub sessions: u64,
-    /// Sessions and accounts whose tokens are refused.
     pub revocations: u64,
 }
 
-/// Why there is no backup. Each message says what to do; nothing is left behind.
+/// Why there is no backup. Each message tells the operator what to do. No file is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It is a server's to back up.
+    /// The database is PostgreSQL's.
     #[error("the database of DATABASE_URL is a server's, whose own tools back it up: use `pg_dump`")]
     NoFile,
-    /// Nothing is overwritten.
+    /// The file exists, and would be overwritten.
     #[error("{0} exists already and was not touched; name a file that does not exist yet")]
     Exists(PathBuf),
-    /// The worst of names.
+    /// The copy would overwrite the database or a file of it.
     #[error("{0} is the database itself or belongs to it; name another file")]
     Itself(PathBuf),
     /// The copy cannot be written.
@@ -60,30 +55,24 @@ pub enum BackupError {
         "cannot write the backup {path}: {cause}; check that its folder exists, that this user may write there and that \
          there is room"
     )]
-    CannotWrite {
-        /// Of the copy.
-        path: PathBuf,
-        /// What the system or the engine said.
-        cause: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Neither hard links nor the rename that would do instead.
+    CannotWrite { path: PathBuf, cause: Box<dyn std::error::Error + Send + Sync> },
+    /// The file system has neither hard links nor a rename that replaces nothing.
     #[error(
         "the file system of {0} cannot name a file without overwriting another; make the backup on another one, and copy \
          it from there"
     )]
     CannotName(PathBuf),
-    /// The copy is damaged, and so the database is.
+    /// The copy is damaged, and so is the database.
     #[error("the copy of {database} is damaged, so it was not kept: {problem}; restore an earlier backup")]
     Damaged {
-        /// What was copied.
         database: PathBuf,
-        /// The first thing that was found.
+        /// The first problem that the check found.
         problem: String,
     },
 }
 
 impl SqliteStore {
-    /// Copies the database of `url` to the new file `to`, of any version of the schema.
+    /// Copies the database of `url`, which may have any version of the schema, to the new file `to`.
     pub(in crate::store) async fn backup(url: &str, to: &Path) -> Result<Backup, BackupError> {
         let source = Self::existing(url)?;
         if to.canonicalize().is_ok_and(|to| to == source) || belongs_to(&source, to) {
@@ -93,7 +82,7 @@ impl SqliteStore {
             return Err(BackupError::Exists(to.to_owned()));
         }
         let failed = |cause| BackupError::CannotWrite { path: to.to_owned(), cause };
-        let unfinished = Unfinished::beside(to).map_err(|cause| failed(cause.into()))?;
+        let unfinished = UnfinishedCopy::beside(to).map_err(|cause| failed(cause.into()))?;
 
         let cannot_open = |cause: sqlx::Error| {
             BackupError::Open(OpenError::Failed { database: source.display().to_string(), cause: cause.into() })
@@ -101,14 +90,14 @@ impl SqliteStore {
         let mut connection = options(&source).connect().await.map_err(cannot_open)?;
         let damaged = |problem| BackupError::Damaged { database: source.clone(), problem };
         let copied = async {
-            // Asked first, so that what fails below is the writing.
+            // Read first, so that a failure of the next statement must come from writing.
             count(&mut connection).await.map_err(cannot_open)?;
-            // Into the file that is there, and empty: that is allowed, and it has the right mode.
-            let copied = sqlx::query("vacuum into ?1").bind(unfinished.name()).execute(&mut connection).await;
+            // SQLite allows `vacuum into` an existing file that is empty. This one has the right mode.
+            let copied = sqlx::query("vacuum into $1").bind(unfinished.name()).execute(&mut connection).await;
             copied.map_err(|error| if is_damage(&error) { damaged(error.to_string()) } else { failed(error.into()) })
         };
         let copied = copied.await;
-        // Also after a failure: the files that SQLite makes beside the database go with the connection.
+        // Closed also after a failure, because SQLite then removes the files that it made beside the database.
         let _ = connection.close().await;
         copied?;
 
@@ -134,7 +123,7 @@ impl SqliteStore {
     }
 }
 
-/// Whether `to` is where something lies, or will lie, that belongs to the database of `source`.
+/// Whether `to` is the path of a file that belongs to the database of `source`, whether it exists yet or not.
 fn belongs_to(source: &Path, to: &Path) -> bool {
     let folder = to.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
     let folder = folder.and_then(|folder| folder.canonicalize().ok());
@@ -146,14 +135,14 @@ fn belongs_to(source: &Path, to: &Path) -> bool {
         .any(|suffix| to == beside(source, suffix))
 }
 
-/// Whether an error of copying speaks of what is read rather than of what is written: a page that makes no sense, or rows
-/// that contradict a constraint. Source: sqlite.org/rescode.html.
+/// Whether an error of copying comes from reading rather than from writing: a corrupt page, or rows that violate a
+/// constraint. Source: sqlite.org/rescode.html.
 fn is_damage(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
     matches!(code.map(|extended| extended & 0xff), Some(11 | 19))
 }
 
-/// The first thing that is wrong with a database.
+/// Checks a database and returns the first problem.
 async fn problem(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
     let found: String = sqlx::query_scalar("pragma integrity_check(1)").fetch_one(&mut *connection).await?;
     if found != "ok" {
@@ -163,7 +152,7 @@ async fn problem(connection: &mut SqliteConnection) -> Result<Option<String>, sq
     Ok(dangling.map(|_| "a row refers to one that is not there".to_owned()))
 }
 
-/// Of tables that every version has: a backup comes before an upgrade.
+/// Counts the rows of tables that every version of the schema has, because a backup is made before an upgrade.
 async fn count(connection: &mut SqliteConnection) -> Result<Counts, sqlx::Error> {
     sqlx::query_as(
         "select (select count(*) from accounts) as accounts, (select count(*) from sessions) as sessions,
@@ -173,16 +162,16 @@ async fn count(connection: &mut SqliteConnection) -> Result<Counts, sqlx::Error>
     .await
 }
 
-/// A file that is removed, unless it is kept under another name.
-struct Unfinished {
+/// A file that is removed when it is dropped, unless it was renamed by [`Self::keep_as`].
+struct UnfinishedCopy {
     path: PathBuf,
     file: File,
 }
 
-impl Unfinished {
-    /// An empty one with the rights of a secret, and a name that nobody else chooses.
+impl UnfinishedCopy {
+    /// Creates an empty file that only its owner may read, with a random name in the folder of `to`.
     fn beside(to: &Path) -> io::Result<Self> {
-        // Absolute: SQLite takes a name that begins with `file:` for something else.
+        // An absolute path, because SQLite reads a name that begins with `file:` as a URI.
         let to = std::path::absolute(to)?;
         if to.file_name().is_none() || to.to_str().is_none() {
             return Err(io::ErrorKind::InvalidFilename.into());
@@ -198,47 +187,48 @@ impl Unfinished {
         self.path.to_str().unwrap_or_default()
     }
 
-    /// Gives it its name, if nobody has that yet, and tells how long it is. On the disk before and after.
+    /// Renames the file to `to` if no file has that name, and returns its length. Both the data and the name are on the
+    /// disk afterwards.
     fn keep_as(self, to: &Path) -> io::Result<u64> {
         self.file.sync_all()?;
         let bytes = self.file.metadata()?.len();
         let folder = File::open(self.path.parent().unwrap_or(Path::new("/")))?;
-        name(&self.path, to, &WAYS)?;
+        name(&self.path, to, &NAMING_METHODS)?;
         folder.sync_all().inspect_err(|_| drop(fs::remove_file(to)))?;
         Ok(bytes)
     }
 }
 
-/// Gives a file its name in one of two ways.
-type Way = fn(&Path, &Path) -> io::Result<()>;
+/// A way to give a file its name without replacing another file.
+type NamingMethod = fn(&Path, &Path) -> io::Result<()>;
 
-/// Unlike `rename`, neither replaces a file. exFAT and many network and user-space file systems have no hard links; where
-/// there are some, there may be no such rename.
-const WAYS: [Way; 2] = [
+/// Hard links, and a rename that fails if the name is taken. exFAT and many network and user-space file systems lack
+/// hard links; others lack such a rename.
+const NAMING_METHODS: [NamingMethod; 2] = [
     |path, to| fs::hard_link(path, to),
     |path, to| renameat_with(CWD, path, CWD, to, RenameFlags::NOREPLACE).map_err(io::Error::from),
 ];
 
-/// Gives a file its name in the first way that its file system has; [`io::ErrorKind::Unsupported`] if it has none.
-fn name(path: &Path, to: &Path, ways: &[Way]) -> io::Result<()> {
-    for way in ways {
-        match way(path, to) {
-            Err(error) if lacks(&error) => {}
+/// Gives a file its name by the first method that its file system supports; [`io::ErrorKind::Unsupported`] if none.
+fn name(path: &Path, to: &Path, methods: &[NamingMethod]) -> io::Result<()> {
+    for method in methods {
+        match method(path, to) {
+            Err(error) if is_unsupported(&error) => {}
             named => return named,
         }
     }
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether an error says that the file system cannot do it at all.
-fn lacks(error: &io::Error) -> bool {
+/// Whether an error says that the file system does not support the method at all.
+fn is_unsupported(error: &io::Error) -> bool {
     let error = Errno::from_io_error(error);
     matches!(error, Some(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
-impl Drop for Unfinished {
+impl Drop for UnfinishedCopy {
     fn drop(&mut self) {
-        // There is nobody to tell that it could not be removed.
+        // An error is ignored: a file that could not be removed does no harm, and nothing here could report it.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -250,12 +240,12 @@ mod tests {
 
     use rustix::io::Errno;
 
-    use super::{WAYS, Way, name};
+    use super::{NAMING_METHODS, NamingMethod, name};
 
     #[test]
     fn either_way_a_copy_gets_its_name_and_replaces_nothing() {
-        let lacking: Way = |_, _| Err(Errno::PERM.into());
-        for ways in [&WAYS[..1], &WAYS[1..], &[lacking, WAYS[1]]] {
+        let lacking: NamingMethod = |_, _| Err(Errno::PERM.into());
+        for ways in [&NAMING_METHODS[..1], &NAMING_METHODS[1..], &[lacking, NAMING_METHODS[1]]] {
             let dir = tempfile::tempdir().unwrap();
             let [copy, to, taken] = ["copy", "to", "taken"].map(|name| dir.path().join(name));
             fs::write(&copy, "a copy").unwrap();
@@ -270,8 +260,8 @@ mod tests {
     #[test]
     fn what_a_file_system_cannot_do_is_told_from_what_went_wrong() {
         let dir = tempfile::tempdir().unwrap();
-        let kind = |ways: [Way; 2]| name(dir.path(), dir.path(), &ways).unwrap_err().kind();
-        let lacking: [Way; 2] = [|_, _| Err(Errno::OPNOTSUPP.into()), |_, _| Err(Errno::INVAL.into())];
+        let kind = |ways: [NamingMethod; 2]| name(dir.path(), dir.path(), &ways).unwrap_err().kind();
+        let lacking: [NamingMethod; 2] = [|_, _| Err(Errno::OPNOTSUPP.into()), |_, _| Err(Errno::INVAL.into())];
         assert_eq!(kind(lacking), io::ErrorKind::Unsupported);
         assert_eq!(kind([|_, _| Err(Errno::NOSPC.into()), lacking[1]]), io::ErrorKind::StorageFull);
         assert_eq!(kind([lacking[0], |_, _| Err(Errno::NOSPC.into())]), io::ErrorKind::StorageFull);

@@ -1,6 +1,6 @@
-//! A connection that is made anew when it is lost. Separate because sqlx's own pool asks each connection that is given back
-//! whether it is still there, which is a second command to SQLite's thread for every statement; a file does not hang up, and
-//! that a thread of SQLite's dies is a defect. Once a second is often enough.
+//! A connection that is checked once a second and replaced if it is lost. The pool of sqlx is not used because it
+//! checks a connection each time that it is returned, which costs a second command to SQLite's thread for every
+//! statement. A file does not hang up, so only a defect ends a connection, and a check once a second is enough.
 
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
@@ -8,41 +8,41 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-/// How long a connection is believed to be there.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// How long a connection is used without another check.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A connection, and how to make it anew.
+/// A connection, and the options to replace it with.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CheckedConnection {
     connection: SqliteConnection,
     options: SqliteConnectOptions,
-    asked: Instant,
+    checked_at: Instant,
 }
 
-impl Kept {
+impl CheckedConnection {
     pub async fn open(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
         let connection = options.connect().await?;
-        Ok(Self { connection, options, asked: Instant::now() })
+        Ok(Self { connection, options, checked_at: Instant::now() })
     }
 
-    /// Makes it anew if it is lost. Asked before each use.
-    pub async fn require(&mut self) -> Result<(), sqlx::Error> {
-        if self.asked.elapsed() >= BELIEVED {
+    /// Replaces the connection if it is lost. Called before each use.
+    pub async fn check(&mut self) -> Result<(), sqlx::Error> {
+        if self.checked_at.elapsed() >= CHECK_INTERVAL {
             if self.connection.ping().await.is_err() {
                 self.connection = self.options.connect().await?;
             }
-            self.asked = Instant::now();
+            self.checked_at = Instant::now();
         }
         Ok(())
     }
 
     pub async fn close(self) {
-        // What is open in it was never acknowledged.
+        // An error changes nothing: an open transaction was never acknowledged.
         let _ = self.connection.close().await;
     }
 }
 
-impl Deref for Kept {
+impl Deref for CheckedConnection {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
@@ -50,7 +50,7 @@ impl Deref for Kept {
     }
 }
 
-impl DerefMut for Kept {
+impl DerefMut for CheckedConnection {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }

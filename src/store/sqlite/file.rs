@@ -1,5 +1,6 @@
-//! Whether the file that was opened is still the one at its path. Deleted, replaced or cut, it would go on being written
-//! by this process, and nobody could ever open what was acknowledged. SQLite itself asks only when it closes a file.
+//! Checks that the file at the database's path is still the one that was opened. If it was deleted, replaced or cut,
+//! this process would go on writing to a file that no other can open, and acknowledge what is lost. SQLite itself
+//! checks only when it closes a file.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -8,33 +9,33 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use crate::store::{StoreError, beside};
+use crate::store::StoreError;
 
-/// What SQLite keeps beside a database that is open, until its last connection is closed.
+/// The files that SQLite keeps beside an open database, until its last connection is closed.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-/// A database file that is open.
+/// An open database file.
 #[derive(Debug)]
 pub(super) struct OpenedFile {
-    database: Opened,
-    companions: Vec<Opened>,
-    /// What was found at the latest look.
+    database: FileIdentity,
+    companions: Vec<FileIdentity>,
+    /// The result of the latest check.
     is_lost: AtomicBool,
-    /// What was in it does not come back by itself.
+    /// Whether the file was cut. Unlike a deleted file, it cannot be put back.
     was_cut: AtomicBool,
-    /// The most bytes that the database had at a look.
+    /// The greatest length that a check has seen.
     length: AtomicU64,
 }
 
-/// A file, and what tells it from every other one that may come to be at its path.
+/// A file with its device and inode, which tell it from any other file that may come to be at its path.
 #[derive(Debug)]
-struct Opened {
+struct FileIdentity {
     path: PathBuf,
     device: u64,
     inode: u64,
 }
 
-/// Each says what to do.
+/// Why the database was lost. Each message tells the operator what to do.
 #[derive(Debug, thiserror::Error)]
 enum FileLost {
     #[error(
@@ -43,8 +44,8 @@ enum FileLost {
     )]
     Database(String),
     #[error(
-        "the database {0} was emptied or cut short while it was open: stop the server, remove {0}-wal and -shm, restore a backup and start \
-         again"
+        "the database {0} was emptied or cut short while it was open: stop the server, remove {0}-wal and -shm, restore a \
+         backup and start again"
     )]
     Cut(String),
     #[error(
@@ -54,40 +55,48 @@ enum FileLost {
     Companion(String),
 }
 
+/// The path of a file that belongs to a database, named as SQLite names its own.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 impl OpenedFile {
-    /// The file at `path`, to which there are connections.
+    /// The file at `path`, which connections have opened.
     pub fn at(path: &Path) -> io::Result<Self> {
-        let companions = COMPANIONS.iter().filter_map(|suffix| Opened::at(&beside(path, suffix)).ok()).collect();
+        let companions = COMPANIONS.iter().filter_map(|suffix| FileIdentity::at(&beside(path, suffix)).ok()).collect();
         let (is_lost, was_cut, length) = Default::default();
-        Ok(Self { database: Opened::at(path)?, companions, is_lost, was_cut, length })
+        Ok(Self { database: FileIdentity::at(path)?, companions, is_lost, was_cut, length })
     }
 
-    /// Refuses where the file is not what was opened: before each use of a connection, and before what was committed is acknowledged.
-    /// Some microseconds. The file itself is not opened, for to close it would let go of SQLite's locks on it.
+    /// Fails if the file is no longer the one that was opened. Called before each use of a connection, and before a
+    /// commit is acknowledged; it takes some microseconds. It does not open the file, because closing it would release
+    /// SQLite's locks in this process.
     pub fn require(&self) -> Result<(), StoreError> {
-        let found = self.look();
+        let found = self.check();
         self.is_lost.store(found.is_err(), SeqCst);
         found.map_err(|lost| StoreError::Unavailable(lost.into()))
     }
 
-    /// Whether it was lost when it was looked at last.
+    /// Whether the latest check found the file lost.
     pub fn is_lost(&self) -> bool {
         self.is_lost.load(SeqCst)
     }
 
-    /// Whether a part of it or all was lost.
+    /// Whether the file was emptied or cut short.
     pub fn was_cut(&self) -> bool {
         self.was_cut.load(SeqCst)
     }
 
-    /// How long it was, if it is shorter now and [`Self::judge`] has not said why.
+    /// The former length of the file, if it is shorter now and [`Self::explain_shrinking`] was not called since.
     pub fn shrunk_from(&self) -> Option<u64> {
         let (length, now) = (self.length.load(SeqCst), self.database.there()?.len());
         (now < length && !self.was_cut()).then_some(length)
     }
 
-    /// It is shorter than it was because somebody compacted it (`vacuum`), or because it was cut.
-    pub fn judge(&self, compacted: bool) {
+    /// Records why the file is shorter than before: it was compacted (`vacuum`), or else it was cut.
+    pub fn explain_shrinking(&self, compacted: bool) {
         if compacted {
             self.length.store(0, SeqCst);
         } else {
@@ -95,12 +104,12 @@ impl OpenedFile {
         }
     }
 
-    fn look(&self) -> Result<(), FileLost> {
+    fn check(&self) -> Result<(), FileLost> {
         let database = self.database.there().ok_or_else(|| FileLost::Database(self.database.name()))?;
         if database.len() == 0 {
-            self.judge(false);
+            self.explain_shrinking(false);
         }
-        // Another thread may have seen the file grow since: what counts is whether it is shorter now.
+        // Another thread may have seen the file grow since `there` was called, so the length is read again.
         let longest = self.length.fetch_max(database.len(), SeqCst);
         let is_shorter = longest > database.len() && self.database.there().is_none_or(|now| now.len() < longest);
         if self.was_cut() || is_shorter {
@@ -111,7 +120,7 @@ impl OpenedFile {
     }
 }
 
-impl Opened {
+impl FileIdentity {
     fn at(path: &Path) -> io::Result<Self> {
         let found = fs::metadata(path)?;
         Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
@@ -121,7 +130,7 @@ impl Opened {
         self.path.display().to_string()
     }
 
-    /// The same file at the same path.
+    /// The metadata of the file, if the same file is still at its path.
     fn there(&self) -> Option<Metadata> {
         fs::metadata(&self.path).ok().filter(|found| (found.dev(), found.ino()) == (self.device, self.inode))
     }

@@ -1,5 +1,5 @@
-//! Accounts that come from elsewhere and those that leave: whole batches a statement. SQLite has no arrays, so each value is
-//! a parameter.
+//! SQLite: `ImportStore`. A statement handles a whole batch of accounts. SQLite has no arrays, so each value is a
+//! parameter.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use super::SqliteStore;
 use super::errors::failure;
-use super::writer::Write;
+use super::writer::WriteTransaction;
 use crate::domain::PortableAccount;
-use crate::store::import::{Columns, Existing, Known, ROWS_A_STATEMENT, firms, outcomes};
-use crate::store::listing::{Page, by_id};
-use crate::store::rows::{self, AccountRow};
-use crate::store::{ImportStore, Imported, Listed, StoreError};
+use crate::store::import::{ACCOUNTS_PER_STATEMENT, ImportColumns, StoredName, StoredNames, firms, outcomes};
+use crate::store::listing::{PageReader, by_id};
+use crate::store::rows::AccountRow;
+use crate::store::{ImportStore, Imported, Listed, StoreError, statements};
 
 #[async_trait]
 impl ImportStore for SqliteStore {
@@ -24,44 +24,41 @@ impl ImportStore for SqliteStore {
         accounts: &[PortableAccount],
         epochs: &HashMap<Uuid, i64>,
     ) -> Result<Vec<Imported>, StoreError> {
-        let mut tx = self.write().await?;
+        let mut tx = self.begin().await?;
         let mut all = Vec::with_capacity(accounts.len());
-        for some in accounts.chunks(ROWS_A_STATEMENT) {
+        for some in accounts.chunks(ACCOUNTS_PER_STATEMENT) {
             all.extend(import_some(&mut tx, some, epochs).await?);
         }
         tx.commit().await?;
         Ok(all)
     }
 
-    async fn judge_import(&self, accounts: &[PortableAccount]) -> Result<Vec<Imported>, StoreError> {
+    async fn preview_import(&self, accounts: &[PortableAccount]) -> Result<Vec<Imported>, StoreError> {
         let mut all = Vec::with_capacity(accounts.len());
-        for some in accounts.chunks(ROWS_A_STATEMENT) {
-            let known = Known::new(existing(&mut **self.readers.take().await?, some).await?);
-            all.extend(some.iter().map(|account| known.judge(account)));
+        for some in accounts.chunks(ACCOUNTS_PER_STATEMENT) {
+            let known = StoredNames::new(find_stored(&mut **self.readers.take().await?, some).await?);
+            all.extend(some.iter().map(|account| known.compare(account)));
         }
         Ok(all)
     }
 
     async fn ended_epochs(&self) -> Result<HashMap<Uuid, i64>, StoreError> {
-        let ended: Vec<(Uuid, i64)> = sqlx::query_as(
-            "select account_id, max(epoch) from revocations where account_id is not null group by account_id",
-        )
-        .fetch_all(&mut **self.readers.take().await?)
-        .await
-        .map_err(failure)?;
+        let ended: Vec<(Uuid, i64)> = sqlx::query_as(statements::revocations::LIST_EPOCHS)
+            .fetch_all(&mut **self.readers.take().await?)
+            .await
+            .map_err(failure)?;
         Ok(ended.into_iter().collect())
     }
 
     async fn export_page(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<PortableAccount>, StoreError> {
-        let mut page = Page::new("accounts", after.unwrap_or(Uuid::nil()), limit);
+        let mut page = PageReader::new("accounts", after.unwrap_or(Uuid::nil()), limit);
         while page.goes_on() {
-            let rows =
-                sqlx::query(concat!(rows::select_account!(), " where accounts.id > ?1 order by accounts.id limit ?2"))
-                    .bind(page.after())
-                    .bind(page.missing())
-                    .fetch_all(&mut **self.readers.take().await?)
-                    .await
-                    .map_err(failure)?;
+            let rows = sqlx::query(statements::accounts::LIST)
+                .bind(page.after())
+                .bind(page.missing())
+                .fetch_all(&mut **self.readers.take().await?)
+                .await
+                .map_err(failure)?;
             page.take(&rows, by_id, AccountRow::into_portable)?;
         }
         Ok(page.listed())
@@ -69,13 +66,13 @@ impl ImportStore for SqliteStore {
 }
 
 async fn import_some(
-    tx: &mut Write,
+    tx: &mut WriteTransaction,
     accounts: &[PortableAccount],
     epochs: &HashMap<Uuid, i64>,
 ) -> Result<Vec<Imported>, StoreError> {
     let new_firms = import_firms(tx, accounts).await?;
-    let columns = accounts.iter().map(|account| Columns::of(account, epochs));
-    let new: Vec<Existing> = QueryBuilder::<Sqlite>::new(
+    let columns = accounts.iter().map(|account| ImportColumns::of(account, epochs));
+    let new: Vec<StoredName> = QueryBuilder::<Sqlite>::new(
         "insert into accounts (id, username, email, name, firm_id, role, password_hash, status, epoch, created_at, \
          email_verified_at) ",
     )
@@ -97,9 +94,9 @@ async fn import_some(
     .fetch_all(&mut **tx)
     .await
     .map_err(failure)?;
-    let known = if new.len() == accounts.len() { Vec::new() } else { existing(&mut **tx, accounts).await? };
+    let known = if new.len() == accounts.len() { Vec::new() } else { find_stored(&mut **tx, accounts).await? };
     if new.len() < accounts.len() && !new_firms.is_empty() {
-        // Of accounts that were not taken.
+        // Firms that were inserted for accounts that were not.
         let mut delete = QueryBuilder::<Sqlite>::new("delete from firms where id in (");
         let mut ids = delete.separated(", ");
         new_firms.iter().for_each(|(id,)| {
@@ -108,11 +105,11 @@ async fn import_some(
         delete.push(") and not exists (select 1 from accounts where firm_id = firms.id)");
         delete.build().execute(&mut **tx).await.map_err(failure)?;
     }
-    outcomes(accounts, new, &Known::new(known))
+    outcomes(accounts, new, &StoredNames::new(known))
 }
 
-/// Makes those that are missing, and tells which.
-async fn import_firms(tx: &mut Write, accounts: &[PortableAccount]) -> Result<Vec<(Uuid,)>, StoreError> {
+/// Inserts the firms that are missing, and returns their ids.
+async fn import_firms(tx: &mut WriteTransaction, accounts: &[PortableAccount]) -> Result<Vec<(Uuid,)>, StoreError> {
     let firms = firms(accounts);
     if firms.is_empty() {
         return Ok(Vec::new());
@@ -128,10 +125,13 @@ async fn import_firms(tx: &mut Write, accounts: &[PortableAccount]) -> Result<Ve
         .map_err(failure)
 }
 
-/// Whoever has an id or a name of one of these.
-async fn existing(reader: impl SqliteExecutor<'_>, accounts: &[PortableAccount]) -> Result<Vec<Existing>, StoreError> {
+/// Finds the stored accounts that have the id or the name of one of these.
+async fn find_stored(
+    reader: impl SqliteExecutor<'_>,
+    accounts: &[PortableAccount],
+) -> Result<Vec<StoredName>, StoreError> {
     let none = HashMap::new();
-    let columns: Vec<_> = accounts.iter().map(|account| Columns::of(account, &none)).collect();
+    let columns: Vec<_> = accounts.iter().map(|account| ImportColumns::of(account, &none)).collect();
     let mut query = QueryBuilder::<Sqlite>::new("select id, username, email from accounts where id in (");
     let mut ids = query.separated(", ");
     columns.iter().for_each(|account| {

@@ -1,4 +1,4 @@
-//! SQLite as an end of a move: a connection of its own, outside the store's pools.
+//! A SQLite file as one side of a move, on a connection of its own.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -8,46 +8,44 @@ use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, QueryBuilder};
 
 use super::SqliteStore;
-use super::errors::failure;
+use super::errors::{SQLITE_ERROR, failure};
 use super::open::{self, MIGRATIONS};
-use crate::store::moving::{APPLIED, End, Row, Side, Table, Value, decode, require_current};
+use crate::store::endpoint::{APPLIED, MoveEndpoint, MoveSide, require_current};
+use crate::store::tables::{RowValues, Table, Value, decode};
 use crate::store::{OpenError, StoreError, beside};
 
-/// The result code of a statement about a table that is not there.
-const SQLITE_ERROR: &str = "1";
-
-/// The result code when somebody else is writing.
+/// The result code of a statement that found another process writing.
 const SQLITE_BUSY: &str = "5";
 
-pub(in crate::store) struct SqliteEnd {
+pub(in crate::store) struct SqliteEndpoint {
     path: PathBuf,
     identity: String,
     connection: SqliteConnection,
-    /// As of a server, so that none writes meanwhile.
+    /// The lock of a serving process, so that no server starts meanwhile.
     served: Option<File>,
-    /// Whether nobody had served it: the lock would tell otherwise.
+    /// Whether the database was never served, so that the file of the lock must not remain.
     unserved: bool,
-    /// Whether the file was made for the move.
+    /// Whether the file was created for the move.
     new: bool,
-    /// Whether something in it may have been committed.
+    /// Whether a commit was tried, so that the file may hold data.
     committing: bool,
 }
 
-impl SqliteEnd {
-    /// As a source, an existing database of this version's schema. As a target, any file, which is made if missing.
-    pub async fn open(url: &str, side: Side) -> Result<Self, OpenError> {
+impl SqliteEndpoint {
+    /// Opens a source, which must exist and have this version's schema, or a target, which is created if it is missing.
+    pub async fn open(url: &str, side: MoveSide) -> Result<Self, OpenError> {
         let (path, new) = match side {
-            Side::Source => (SqliteStore::existing(url)?, false),
-            Side::Target => {
+            MoveSide::Source => (SqliteStore::existing(url)?, false),
+            MoveSide::Target => {
                 let path = SqliteStore::path(url)?;
-                let new = open::make(&path)?;
+                let new = open::create(&path)?;
                 (path, new)
             }
         };
         let database = path.display().to_string();
         let failed = |cause: sqlx::Error| OpenError::Failed { database: database.clone(), cause: cause.into() };
         let mut connection = open::options(&path).connect().await.map_err(failed)?;
-        if side == Side::Source {
+        if side == MoveSide::Source {
             let applied = sqlx::query_as(APPLIED).fetch_all(&mut connection).await.map_err(|error| {
                 let code = error.as_database_error().and_then(|error| error.code());
                 if code.as_deref() == Some(SQLITE_ERROR) {
@@ -63,17 +61,18 @@ impl SqliteEnd {
 }
 
 #[async_trait]
-impl End for SqliteEnd {
+impl MoveEndpoint for SqliteEndpoint {
     fn identity(&self) -> &str {
         &self.identity
     }
 
-    async fn begin(&mut self, _side: Side) -> Result<(), OpenError> {
+    async fn begin(&mut self, _side: MoveSide) -> Result<(), OpenError> {
         self.unserved = !beside(&self.path, "-lock").exists();
         self.served = Some(open::claim(&self.path)?);
-        // Also of a source: what the command line would write there meanwhile would be lost.
+        // Locked also if it is the source: what a command wrote there meanwhile would be lost.
         match self.connection.begin_with("begin immediate").await {
-            // It ends with the connection. That sqlx knows of it makes a savepoint of what a migration begins.
+            // The transaction ends with the connection. Because sqlx knows of it, a migration begins a savepoint and no
+            // second transaction.
             Ok(transaction) => std::mem::forget(transaction),
             Err(error) => {
                 let code = error.as_database_error().and_then(|error| error.code());
@@ -90,7 +89,7 @@ impl End for SqliteEnd {
 
     async fn has_rows(&mut self, table: &Table) -> Result<bool, StoreError> {
         let is_there =
-            sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = ?1)").bind(table.name);
+            sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = $1)").bind(table.name);
         if !is_there.fetch_one(&mut self.connection).await.map_err(failure)? {
             return Ok(false);
         }
@@ -102,7 +101,7 @@ impl End for SqliteEnd {
         migrated.map_err(|error| OpenError::migrating(self.identity.clone(), error))
     }
 
-    async fn read(&mut self, table: &Table, after: Option<&Value>) -> Result<Vec<Row>, StoreError> {
+    async fn read(&mut self, table: &Table, after: Option<&Value>) -> Result<Vec<RowValues>, StoreError> {
         let mut query = sqlx::query(AssertSqlSafe(table.select(after.is_none())));
         query = match after {
             None => query,
@@ -114,7 +113,7 @@ impl End for SqliteEnd {
         rows.iter().map(|row| decode(table, row)).collect()
     }
 
-    async fn write(&mut self, table: &Table, rows: &[Row]) -> Result<(), StoreError> {
+    async fn write(&mut self, table: &Table, rows: &[RowValues]) -> Result<(), StoreError> {
         QueryBuilder::<Sqlite>::new(table.insert())
             .push_values(rows, |mut row, values| {
                 for value in values {
@@ -140,9 +139,10 @@ impl End for SqliteEnd {
 
     async fn close(self: Box<Self>) {
         let Self { path, connection, served, unserved, new, committing, .. } = *self;
-        // How it ends changes nothing: all is committed, or rolled back.
+        // An error changes nothing: everything is committed or rolled back.
         let _ = connection.close().await;
-        // Only if it is ours, and nobody else can have written to it. On a full disk SQLite may leave what it had written.
+        // Removed only if this move created it and held its lock, so that no other process can have written to it. On a
+        // full disk, SQLite may leave a file with a part of the data.
         let is_empty = || fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0);
         if new && served.is_some() && (!committing || is_empty()) {
             for file in [beside(&path, "-journal"), path.clone(), beside(&path, "-lock")] {

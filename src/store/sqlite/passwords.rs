@@ -1,20 +1,20 @@
-//! The statements about passwords that are replaced by others.
+//! SQLite: `PasswordStore`. Each method changes a password and everything that must change with it.
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::writer::Write;
+use super::writer::WriteTransaction;
 use super::{SqliteStore, attempts, outbox, sessions, tickets};
 use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
-use crate::store::rows::{self, AccountRow};
-use crate::store::{Credentials, EndedSession, PasswordStore, StoreError};
+use crate::store::rows::AccountRow;
+use crate::store::{Credentials, EndedSession, PasswordStore, StoreError, statements};
 
 #[async_trait]
 impl PasswordStore for SqliteStore {
     async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError> {
-        let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
+        let row: Option<AccountRow> = sqlx::query_as(statements::accounts::FIND)
             .bind(id)
             .fetch_optional(&mut **self.readers.take().await?)
             .await
@@ -29,24 +29,21 @@ impl PasswordStore for SqliteStore {
         except: Uuid,
         from: OffsetDateTime,
     ) -> Result<Option<Vec<EndedSession>>, StoreError> {
-        let mut tx = self.write().await?;
+        let mut tx = self.begin().await?;
         forget_failures(&mut tx, &seen.account).await?;
         tickets::void(&mut tx, seen.account.id).await?;
-        let done = sqlx::query(
-            "update accounts set password_hash = ?3, password_changes = password_changes + 1
-             where id = ?1 and password_changes = ?2 and status = 'active'",
-        )
-        .bind(seen.account.id)
-        .bind(seen.password_changes)
-        .bind(new.to_phc())
-        .execute(&mut *tx)
-        .await
-        .map_err(failure)?;
+        let done = sqlx::query(statements::accounts::CHANGE_PASSWORD)
+            .bind(seen.account.id)
+            .bind(seen.password_changes)
+            .bind(new.to_phc())
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
         if done.rows_affected() == 0 {
             return Ok(None);
         }
-        let ended = sessions::end(&mut tx, seen.account.id, Some(except), from).await?;
-        self.commit_end(tx).await?;
+        let ended = sessions::end_except(&mut tx, seen.account.id, Some(except), from).await?;
+        self.commit_and_wake_feed(tx).await?;
         Ok(Some(ended))
     }
 
@@ -56,12 +53,12 @@ impl PasswordStore for SqliteStore {
         session_id: Uuid,
         mail: &NewMail,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.write().await?;
+        let mut tx = self.begin().await?;
         let holds: bool = sqlx::query_scalar(
             "select exists (
                  select 1 from accounts join sessions on sessions.account_id = accounts.id
-                 where accounts.id = ?1 and password_changes = ?2 and accounts.epoch = ?3 and status = 'active'
-                     and sessions.id = ?4)",
+                 where accounts.id = $1 and password_changes = $2 and accounts.epoch = $3 and status = 'active'
+                     and sessions.id = $4)",
         )
         .bind(seen.account.id)
         .bind(seen.password_changes)
@@ -72,7 +69,7 @@ impl PasswordStore for SqliteStore {
         .map_err(failure)?;
         if holds {
             outbox::queue(&mut tx, mail).await?;
-            self.commit_mail(tx).await?;
+            self.commit_and_wake_sender(tx).await?;
         }
         Ok(holds)
     }
@@ -83,36 +80,30 @@ impl PasswordStore for SqliteStore {
         new: &PasswordHash,
         until: OffsetDateTime,
     ) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.write().await?;
-        let row: Option<AccountRow> = sqlx::query_as(concat!(rows::select_account!(), " where accounts.id = ?1"))
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(failure)?;
+        let mut tx = self.begin().await?;
+        let row: Option<AccountRow> =
+            sqlx::query_as(statements::accounts::FIND).bind(id).fetch_optional(&mut *tx).await.map_err(failure)?;
         let Some(account) = row.map(AccountRow::into_account).transpose()? else {
             return Ok(None);
         };
         forget_failures(&mut tx, &account).await?;
         tickets::void(&mut tx, id).await?;
-        let epoch: Option<i64> = sqlx::query_scalar(
-            "update accounts set password_hash = ?2, password_changes = password_changes + 1, epoch = epoch + 1
-             where id = ?1 returning epoch",
-        )
-        .bind(id)
-        .bind(new.to_phc())
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(failure)?;
+        let epoch: Option<i64> = sqlx::query_scalar(statements::accounts::SET_PASSWORD)
+            .bind(id)
+            .bind(new.to_phc())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failure)?;
         if let Some(epoch) = epoch {
             sessions::end_all(&mut tx, id, epoch, until).await?;
         }
-        self.commit_end(tx).await?;
+        self.commit_and_wake_feed(tx).await?;
         Ok(epoch)
     }
 }
 
-/// Another password begins anew.
-async fn forget_failures(tx: &mut Write, account: &Account) -> Result<(), StoreError> {
+/// Forgets the failed guesses at the old password.
+async fn forget_failures(tx: &mut WriteTransaction, account: &Account) -> Result<(), StoreError> {
     for key in AttemptKey::of_account(account.id, &account.identity.handle()) {
         attempts::clear(tx, &key).await?;
     }

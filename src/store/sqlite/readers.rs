@@ -1,4 +1,4 @@
-//! The connections that look-ups are made on. Separate from the one that writes, which has transactions.
+//! The pool of connections that read. They need no transactions, unlike the connection that writes (`writer`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,56 +7,56 @@ use deadpool::unmanaged::{Object, Pool};
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::time::timeout;
 
-use super::connection::Kept;
+use super::connection::CheckedConnection;
 use super::errors::failure;
 use super::file::OpenedFile;
 use crate::store::StoreError;
 
-/// Connections that cannot write. Whoever waits for one is served in turn.
+/// Connections that cannot write. Waiting callers get one in turn.
 #[derive(Debug)]
 pub(super) struct Readers {
-    pool: Pool<Kept>,
+    pool: Pool<CheckedConnection>,
     file: Arc<OpenedFile>,
-    patience: Duration,
+    wait_limit: Duration,
 }
 
 impl Readers {
-    /// `count` connections to `file`; nobody waits for one any longer than `patience`.
+    /// Opens `count` connections to `file`. A caller waits for one no longer than `wait_limit`.
     pub async fn open(
         options: &SqliteConnectOptions,
         count: usize,
         file: &Arc<OpenedFile>,
-        patience: Duration,
+        wait_limit: Duration,
     ) -> Result<Self, sqlx::Error> {
         let options = options.clone().pragma("query_only", "on");
         let mut connections = Vec::with_capacity(count);
         for _ in 0..count {
-            connections.push(Kept::open(options.clone()).await?);
+            connections.push(CheckedConnection::open(options.clone()).await?);
         }
-        Ok(Self { pool: Pool::from(connections), file: Arc::clone(file), patience })
+        Ok(Self { pool: Pool::from(connections), file: Arc::clone(file), wait_limit })
     }
 
-    /// A connection, until it is dropped. What a caller has left goes on to its next row, and whoever is given the connection
-    /// next waits for that.
-    pub async fn take(&self) -> Result<Object<Kept>, StoreError> {
+    /// Takes a connection, which returns to the pool when it is dropped. If a caller goes away during a query, SQLite
+    /// goes on to the next row, and the next caller waits for that.
+    pub async fn take(&self) -> Result<Object<CheckedConnection>, StoreError> {
         self.file.require()?;
         self.take_any().await
     }
 
-    /// As [`Self::take`], whatever became of the file.
-    pub async fn take_any(&self) -> Result<Object<Kept>, StoreError> {
+    /// Takes a connection as [`Self::take`] does, without checking the file.
+    pub async fn take_any(&self) -> Result<Object<CheckedConnection>, StoreError> {
         let taken = async {
             let mut taken = self.pool.get().await.map_err(|_| sqlx::Error::PoolClosed)?;
-            taken.require().await?;
+            taken.check().await?;
             Ok(taken)
         };
-        timeout(self.patience, taken).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)
+        timeout(self.wait_limit, taken).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)
     }
 
-    /// Closes all of them, when they are given back.
+    /// Closes all connections as they return to the pool.
     pub async fn close(&self) {
         while self.pool.status().size > 0 {
-            // Whoever still has one after so long keeps it.
+            // A caller that has held its connection for so long keeps it.
             let Ok(connection) = self.take_any().await else { return };
             Object::take(connection).close().await;
         }

@@ -1,95 +1,161 @@
-//! The statements that list sessions and end several at once. Apart from the others for length only.
+//! SQLite: `SessionStore`, and the functions that end sessions within the transaction of another capability.
 
-use sqlx::QueryBuilder;
+use async_trait::async_trait;
 use sqlx::sqlite::Sqlite;
+use sqlx::{QueryBuilder, SqliteExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::failure;
-use super::readers::Readers;
-use super::writer::Write;
-use crate::store::listing::{Page, by_making};
-use crate::store::rows::{RevocationRow, SessionRow, millis};
+use super::writer::WriteTransaction;
+use super::{SqliteStore, attempts};
+use crate::domain::{AttemptKey, Session};
+use crate::store::listing::{PageReader, by_creation};
+use crate::store::rows::{SessionRow, millis};
 use crate::store::{
-    EndedSession, Listed, REVOCATIONS_AT_ONCE, SessionPage, StoreError, StoredRevocation, StoredSession,
+    EndedSession, Listed, Opened, Opening, SessionPage, SessionStore, StoreError, StoredSession, statements,
 };
 
-/// Two parameters a row, and far below every engine's limit of them.
-const ROWS_A_STATEMENT: usize = 500;
+/// The rows of one insert. Two parameters for each are far below SQLite's limit.
+const REVOCATIONS_PER_STATEMENT: usize = 500;
 
-/// What every look-up of a session begins with; the columns of [`SessionRow`].
-macro_rules! select_session {
-    () => {
-        "select id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, \
-         last_token_at from sessions"
-    };
-}
-
-pub(super) async fn list(
-    readers: &Readers,
-    account_id: Uuid,
-    page: &SessionPage,
-) -> Result<Listed<StoredSession>, StoreError> {
-    // Before the first page comes what no session can be newer than.
-    let before = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
-    let mut listed = Page::new("sessions", before, page.limit);
-    while listed.goes_on() {
-        let (before, before_id) = listed.after();
-        let rows = sqlx::query(concat!(
-            select_session!(),
-            " where account_id = ?1 and (created_at, id) < (?2, ?3) and expires_at > ?4
-                  and last_token_at + token_lifetime > ?5
-              order by created_at desc, id desc limit ?6"
-        ))
-        .bind(account_id)
-        .bind(before)
-        .bind(before_id)
-        .bind(millis(page.now))
-        .bind(millis(page.tokens_since))
-        .bind(listed.missing())
-        .fetch_all(&mut **readers.take().await?)
-        .await
-        .map_err(failure)?;
-        listed.take(&rows, by_making, SessionRow::into_session)?;
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError> {
+        let Opening { session, password_changes, budget } = opening;
+        // Where nothing has failed, nothing is to be forgotten. Then a single statement, which is a transaction by
+        // itself, saves a sign-in two trips to SQLite's thread and back.
+        let untried = budget.as_ref().map(|budget| &budget.key);
+        if budget.is_none_or(|budget| budget.seen == 0)
+            && insert(&mut *self.writer.take().await?, session, *password_changes, untried).await?
+        {
+            self.file.require()?;
+            return Ok(Opened::Open);
+        }
+        let Some(budget) = budget else { return Ok(Opened::Ended) };
+        let mut tx = self.begin().await?;
+        if !attempts::settle(&mut tx, budget).await? {
+            return Ok(Opened::Spent);
+        }
+        if !insert(&mut *tx, session, *password_changes, None).await? {
+            return Ok(Opened::Ended);
+        }
+        tx.commit().await?;
+        Ok(Opened::Open)
     }
-    Ok(listed.listed())
+
+    async fn find_session(&self, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
+        let row: Option<SessionRow> = sqlx::query_as(statements::sessions::FIND)
+            .bind(id)
+            .fetch_optional(&mut **self.readers.take().await?)
+            .await
+            .map_err(failure)?;
+        row.map(SessionRow::into_any_session).transpose()
+    }
+
+    async fn list_sessions(&self, account_id: Uuid, page: &SessionPage) -> Result<Listed<StoredSession>, StoreError> {
+        // No session is newer than the key before the first page.
+        let before = page.after.map_or((i64::MAX, Uuid::max()), |(time, id)| (millis(time), id));
+        let mut reader = PageReader::new("sessions", before, page.limit);
+        while reader.goes_on() {
+            let (before, before_id) = reader.after();
+            let rows = sqlx::query(statements::sessions::LIST)
+                .bind(account_id)
+                .bind(before)
+                .bind(before_id)
+                .bind(millis(page.now))
+                .bind(millis(page.tokens_since))
+                .bind(reader.missing())
+                .fetch_all(&mut **self.readers.take().await?)
+                .await
+                .map_err(failure)?;
+            reader.take(&rows, by_creation, SessionRow::into_session)?;
+        }
+        Ok(reader.listed())
+    }
+
+    async fn end_session(&self, id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(statements::sessions::DELETE).bind(id).execute(&mut *tx).await.map_err(failure)?;
+        sqlx::query(statements::revocations::INSERT_SESSION)
+            .bind(id)
+            .bind(millis(until))
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+        self.commit_and_wake_feed(tx).await
+    }
+
+    async fn end_sessions(
+        &self,
+        account_id: Uuid,
+        except: Option<Uuid>,
+        from: OffsetDateTime,
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let mut tx = self.begin().await?;
+        let ended = end_except(&mut tx, account_id, except, from).await?;
+        self.commit_and_wake_feed(tx).await?;
+        Ok(ended)
+    }
+
+    async fn note_last_tokens(&self, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for (id, at) in times {
+            sqlx::query("update sessions set last_token_at = $2 where id = $1 and last_token_at < $2")
+                .bind(id)
+                .bind(millis(*at))
+                .execute(&mut *tx)
+                .await
+                .map_err(failure)?;
+        }
+        tx.commit().await
+    }
 }
 
-pub(super) async fn find(readers: &Readers, id: Uuid) -> Result<Option<StoredSession>, StoreError> {
-    let row: Option<SessionRow> = sqlx::query_as(concat!(select_session!(), " where id = ?1"))
-        .bind(id)
-        .fetch_optional(&mut **readers.take().await?)
+/// Stores a session if its account still is what the sign-in verified, and if nothing has failed under `untried`.
+/// Returns whether it was stored.
+pub(super) async fn insert(
+    writer: impl SqliteExecutor<'_>,
+    session: &Session,
+    password_changes: i64,
+    untried: Option<&AttemptKey>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(statements::sessions::insert_session!())
+        .bind(session.id)
+        .bind(session.account_id)
+        .bind(session.epoch)
+        .bind(millis(session.created_at))
+        .bind(millis(session.expires_at))
+        .bind(i64::try_from(session.token_lifetime.as_millis()).unwrap_or(i64::MAX))
+        .bind(session.client.label())
+        .bind(session.client.address.map(|address| address.to_string()))
+        .bind(password_changes)
+        .bind(untried.map(AttemptKey::to_string))
+        .execute(writer)
         .await
         .map_err(failure)?;
-    row.map(SessionRow::into_any_session).transpose()
+    Ok(done.rows_affected() == 1)
 }
 
-/// Ends them by deleting first: whichever rows that finds, and no others, are revoked, whoever opens one meanwhile.
-pub(super) async fn end(
-    tx: &mut Write,
+/// Ends all sessions of an account but `except`. They are deleted first, so that exactly the rows that were deleted are
+/// revoked, even if a session is opened meanwhile.
+pub(super) async fn end_except(
+    tx: &mut WriteTransaction,
     account_id: Uuid,
     except: Option<Uuid>,
     from: OffsetDateTime,
 ) -> Result<Vec<EndedSession>, StoreError> {
-    let rows: Vec<SessionRow> = sqlx::query_as(
-        "delete from sessions where account_id = ?1 and id <> ?2
-         returning id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address,
-         last_token_at",
-    )
+    let rows: Vec<SessionRow> = sqlx::query_as(concat!(
+        "delete from sessions where account_id = $1 and id <> $2 returning ",
+        statements::sessions::session_columns!()
+    ))
     .bind(account_id)
     .bind(except.unwrap_or(Uuid::nil()))
     .fetch_all(&mut **tx)
     .await
     .map_err(failure)?;
-    let ended = rows
-        .into_iter()
-        .map(|row| {
-            let stored = row.into_any_session()?;
-            let until = from + stored.session.token_lifetime;
-            Ok(EndedSession { stored, until })
-        })
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    for some in ended.chunks(ROWS_A_STATEMENT) {
+    let ended = rows.into_iter().map(|row| row.into_ended_session(from)).collect::<Result<Vec<_>, StoreError>>()?;
+    for some in ended.chunks(REVOCATIONS_PER_STATEMENT) {
         QueryBuilder::<Sqlite>::new("insert into revocations (session_id, expires_at) ")
             .push_values(some, |mut row, ended| {
                 row.push_bind(ended.stored.session.id).push_bind(millis(ended.until));
@@ -102,63 +168,19 @@ pub(super) async fn end(
     Ok(ended)
 }
 
-/// Never backwards: another replica may have written a later one.
-pub(super) async fn note_tokens(tx: &mut Write, times: &[(Uuid, OffsetDateTime)]) -> Result<(), StoreError> {
-    for (id, at) in times {
-        sqlx::query("update sessions set last_token_at = ?2 where id = ?1 and last_token_at < ?2")
-            .bind(id)
-            .bind(millis(*at))
-            .execute(&mut **tx)
-            .await
-            .map_err(failure)?;
-    }
-    Ok(())
-}
-
-pub(super) async fn revocations(
-    readers: &Readers,
-    seq: i64,
-    now: OffsetDateTime,
-) -> Result<Vec<StoredRevocation>, StoreError> {
-    let rows = sqlx::query(
-        "select seq, session_id, account_id, epoch, expires_at from revocations
-         where seq > ?1 and expires_at > ?2 order by seq limit ?3",
-    )
-    .bind(seq)
-    .bind(millis(now))
-    .bind(i64::from(REVOCATIONS_AT_ONCE))
-    .fetch_all(&mut **readers.take().await?)
-    .await
-    .map_err(failure)?;
-    rows.iter().map(RevocationRow::read).collect()
-}
-
-/// Has every process forget what it knows of an account, by a revocation that ends nothing: all epochs before the present one
-/// are over already.
-pub(super) async fn tell_change(tx: &mut Write, account_id: Uuid, until: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query(
-        "insert into revocations (account_id, epoch, expires_at) select id, epoch, ?2 from accounts where id = ?1",
-    )
-    .bind(account_id)
-    .bind(millis(until))
-    .execute(&mut **tx)
-    .await
-    .map_err(failure)?;
-    Ok(())
-}
-
+/// Ends all sessions of an account that began before `epoch`.
 pub(super) async fn end_all(
-    tx: &mut Write,
+    tx: &mut WriteTransaction,
     account_id: Uuid,
     epoch: i64,
     until: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    sqlx::query("delete from sessions where account_id = ?1")
+    sqlx::query("delete from sessions where account_id = $1")
         .bind(account_id)
         .execute(&mut **tx)
         .await
         .map_err(failure)?;
-    sqlx::query("insert into revocations (account_id, epoch, expires_at) values (?1, ?2, ?3)")
+    sqlx::query(statements::revocations::INSERT_ACCOUNT)
         .bind(account_id)
         .bind(epoch)
         .bind(millis(until))

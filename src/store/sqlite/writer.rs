@@ -1,5 +1,5 @@
-//! The one connection that writes, and transactions on it. Separate because a transaction that its caller has left must be
-//! over before the next begins, whatever became of it.
+//! The one connection that writes, and the transactions on it. If a caller goes away during a transaction, it is rolled
+//! back before the next one begins.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -10,120 +10,120 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio::time::timeout;
 
-use super::connection::Kept;
-use super::errors::failure;
+use super::connection::CheckedConnection;
+use super::errors::{SQLITE_ERROR, failure};
 use super::file::OpenedFile;
 use crate::store::StoreError;
 
-/// SQLite's code for what is asked for at the wrong time: taking back where there is nothing to take back.
-const WRONG: &str = "1";
-
-/// Whoever waits for it is served in turn.
+/// The one connection that writes. Waiting callers get it in turn.
 #[derive(Debug)]
-pub(super) struct Writer {
-    /// `None` once it was closed.
-    held: Arc<Mutex<Option<Held>>>,
+pub(super) struct SingleWriter {
+    /// `None` after it was closed.
+    state: Arc<Mutex<Option<WriterState>>>,
     file: Arc<OpenedFile>,
-    patience: Duration,
+    wait_limit: Duration,
 }
 
 #[derive(Debug)]
-struct Held {
-    connection: Kept,
-    /// A transaction was begun, and is not known to have ended.
-    begun: bool,
+struct WriterState {
+    connection: CheckedConnection,
+    /// Whether a transaction was begun and is not known to have ended.
+    in_transaction: bool,
 }
 
-/// The connection, for a single statement, until it is dropped.
+/// The right to use the connection, until it is dropped: for a single statement, or as a part of a transaction.
 #[derive(Debug)]
-pub(super) struct Turn(OwnedMappedMutexGuard<Option<Held>, Held>);
+pub(super) struct WriterLease(OwnedMappedMutexGuard<Option<WriterState>, WriterState>);
 
-/// A transaction, which is taken back when it is dropped and was not committed.
+/// A transaction. It is rolled back if it is dropped without a commit.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct Write {
-    turn: Turn,
+pub(super) struct WriteTransaction {
+    lease: WriterLease,
     file: Arc<OpenedFile>,
 }
 
-impl Writer {
-    /// A connection to `file`, for which nobody waits any longer than `patience`.
-    pub fn new(connection: Kept, file: &Arc<OpenedFile>, patience: Duration) -> Self {
-        let held = Arc::new(Mutex::new(Some(Held { connection, begun: false })));
-        Self { held, file: Arc::clone(file), patience }
+impl SingleWriter {
+    /// Manages `connection`, a connection to `file`. A caller waits for it no longer than `wait_limit`.
+    pub fn new(connection: CheckedConnection, file: &Arc<OpenedFile>, wait_limit: Duration) -> Self {
+        let state = Arc::new(Mutex::new(Some(WriterState { connection, in_transaction: false })));
+        Self { state, file: Arc::clone(file), wait_limit }
     }
 
-    pub async fn take(&self) -> Result<Turn, StoreError> {
-        let turn = async {
-            let held = Arc::clone(&self.held).lock_owned().await;
-            let mut held = OwnedMutexGuard::try_map(held, Option::as_mut).map_err(|_| sqlx::Error::PoolClosed)?;
-            held.connection.require().await?;
-            held.take_back().await?;
-            Ok(Turn(held))
+    /// Takes the connection for a single statement.
+    pub async fn take(&self) -> Result<WriterLease, StoreError> {
+        let lease = async {
+            let state = Arc::clone(&self.state).lock_owned().await;
+            let mut state = OwnedMutexGuard::try_map(state, Option::as_mut).map_err(|_| sqlx::Error::PoolClosed)?;
+            state.connection.check().await?;
+            state.roll_back().await?;
+            Ok(WriterLease(state))
         };
-        let turn = timeout(self.patience, turn).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)?;
+        let lease = timeout(self.wait_limit, lease).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failure)?;
         self.file.require()?;
-        Ok(turn)
+        Ok(lease)
     }
 
-    /// A transaction in which nothing else writes, from its beginning on.
-    pub async fn begin(&self) -> Result<Write, StoreError> {
-        let mut turn = self.take().await?;
-        // Whether or not the caller stays to hear of it.
-        turn.0.begun = true;
-        let mut write = Write { turn, file: Arc::clone(&self.file) };
+    /// Begins a transaction. No other connection writes from then on until it ends.
+    pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        let mut lease = self.take().await?;
+        // Set before the statement runs, because the caller may go away before its answer comes.
+        lease.0.in_transaction = true;
+        let mut write = WriteTransaction { lease, file: Arc::clone(&self.file) };
         sqlx::query("begin immediate").execute(&mut *write).await.map_err(failure)?;
         Ok(write)
     }
 
-    /// Waits for whoever has a turn.
+    /// Closes the connection, after the caller that has it has returned it.
     pub async fn close(&self) {
-        match self.held.lock().await.take() {
-            // The last connection to close would write the log into what is left and remove it: a part of a database, which may
-            // look whole. With one that stays open, both stay as they are.
-            Some(Held { connection, .. }) if self.file.was_cut() => std::mem::forget(connection),
-            Some(Held { connection, .. }) => connection.close().await,
+        match self.state.lock().await.take() {
+            // The last connection that closes would write the log into what is left of the file, and remove the log.
+            // The result might look like a whole database. While one connection stays open, both files stay as they
+            // are.
+            Some(WriterState { connection, .. }) if self.file.was_cut() => std::mem::forget(connection),
+            Some(WriterState { connection, .. }) => connection.close().await,
             None => {}
         }
     }
 }
 
-impl Held {
-    /// What was begun is over after this, or nobody writes.
-    async fn take_back(&mut self) -> Result<(), sqlx::Error> {
-        if self.begun {
+impl WriterState {
+    /// Rolls back the transaction of a caller that went away. After an error the connection is not used.
+    async fn roll_back(&mut self) -> Result<(), sqlx::Error> {
+        if self.in_transaction {
             match sqlx::query("rollback").execute(&mut *self.connection).await {
-                // It was over already: SQLite ends one by itself when the disk is full, and a commit may have been left.
-                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(WRONG) => {}
+                // It has ended already: SQLite ends a transaction itself when the disk is full, and a commit may have
+                // succeeded after its caller went away.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(SQLITE_ERROR) => {}
                 Err(error) => return Err(error),
                 Ok(_) => {}
             }
-            self.begun = false;
+            self.in_transaction = false;
         }
         Ok(())
     }
 }
 
-impl Write {
+impl WriteTransaction {
     pub async fn commit(mut self) -> Result<(), StoreError> {
         sqlx::query("commit").execute(&mut *self).await.map_err(failure)?;
-        self.turn.0.begun = false;
-        // What went into a file that is gone is acknowledged to nobody.
+        self.lease.0.in_transaction = false;
+        // A commit into a file that was deleted or replaced must not be acknowledged.
         self.file.require()
     }
 }
 
-impl Drop for Write {
+impl Drop for WriteTransaction {
     fn drop(&mut self) {
-        if self.turn.0.begun {
-            // Another process may be waiting: this sends the command to SQLite's thread. Whoever has the next turn sees to it
-            // that it was done.
+        if self.lease.0.in_transaction {
+            // Another process may be waiting for the file, so the command is sent to SQLite's thread now. The next
+            // lease checks that it was carried out.
             let _ = sqlx::query("rollback").execute(&mut **self).now_or_never();
         }
     }
 }
 
-impl Deref for Turn {
+impl Deref for WriterLease {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
@@ -131,23 +131,23 @@ impl Deref for Turn {
     }
 }
 
-impl DerefMut for Turn {
+impl DerefMut for WriterLease {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
         &mut self.0.connection
     }
 }
 
-impl Deref for Write {
+impl Deref for WriteTransaction {
     type Target = SqliteConnection;
 
     fn deref(&self) -> &SqliteConnection {
-        &self.turn
+        &self.lease
     }
 }
 
-impl DerefMut for Write {
+impl DerefMut for WriteTransaction {
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        &mut self.turn
+        &mut self.lease
     }
 }
 
@@ -160,21 +160,21 @@ mod tests {
     use sqlx::Executor as _;
     use tokio::time::timeout;
 
-    use super::Writer;
-    use crate::store::sqlite::connection::Kept;
+    use super::SingleWriter;
+    use crate::store::sqlite::connection::CheckedConnection;
     use crate::store::sqlite::file::OpenedFile;
     use crate::store::sqlite::open::options;
 
     /// A database with a table, and a writer of it.
-    async fn writer(folder: &Path) -> Writer {
+    async fn writer(folder: &Path) -> SingleWriter {
         let mut connection = another(folder).await;
         connection.execute("pragma journal_mode = wal; create table notes (text)").await.unwrap();
         let file = OpenedFile::at(&folder.join("file.db")).unwrap();
-        Writer::new(connection, &Arc::new(file), Duration::from_secs(3))
+        SingleWriter::new(connection, &Arc::new(file), Duration::from_secs(3))
     }
 
-    async fn another(folder: &Path) -> Kept {
-        Kept::open(options(&folder.join("file.db")).create_if_missing(true)).await.unwrap()
+    async fn another(folder: &Path) -> CheckedConnection {
+        CheckedConnection::open(options(&folder.join("file.db")).create_if_missing(true)).await.unwrap()
     }
 
     async fn notes(folder: &Path) -> i64 {
@@ -193,17 +193,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_leaves_in_the_middle_of_a_beginning_or_a_commit_leaves_nothing_open() {
+    async fn a_caller_that_leaves_in_the_middle_of_a_beginning_or_a_commit_leaves_nothing_open() {
         let folder = tempfile::tempdir().unwrap();
         let writer = writer(folder.path()).await;
         for _ in 0..20 {
             let _ = timeout(Duration::ZERO, writer.begin()).await;
             let mut write = writer.begin().await.unwrap();
             write.execute("insert into notes values ('perhaps')").await.unwrap();
-            // Whether it is done is not known to who does not wait.
+            // A caller that does not wait cannot know whether the commit succeeded.
             let _ = timeout(Duration::ZERO, write.commit()).await;
-            let mut turn = writer.take().await.unwrap();
-            turn.execute("insert into notes values ('surely')").await.unwrap();
+            let mut lease = writer.take().await.unwrap();
+            lease.execute("insert into notes values ('surely')").await.unwrap();
         }
         let kept = notes(folder.path()).await;
         assert!((20..=40).contains(&kept), "{kept}");

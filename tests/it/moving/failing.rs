@@ -6,7 +6,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use countersign::domain::{Identity, NewAccount, Username};
-use countersign::store::{AccountStore as _, PostgresStore, SqliteStore, StoreError};
+use countersign::store::{AccountStore as _, PostgresStore, SqliteStore, Store as _, StoreError};
 use sqlx::postgres::PgConnection;
 use tokio::time::{Instant, sleep};
 

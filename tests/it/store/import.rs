@@ -42,7 +42,7 @@ fn by_email(id: u128, address: &str, firm: u128) -> PortableAccount {
 }
 
 async fn import(store: &Store, accounts: &[PortableAccount]) -> Vec<Imported> {
-    let judged = store.judge_import(accounts).await.unwrap();
+    let judged = store.preview_import(accounts).await.unwrap();
     let imported = store.import(accounts, &HashMap::new()).await.unwrap();
     if accounts.len() == 1 {
         assert_eq!(judged, imported, "a look says what will be");
@@ -156,7 +156,7 @@ async fn thousands_are_imported_at_once_and_a_second_time_in_vain(store: Store) 
         .collect();
     assert_eq!(import(&store, &many).await, [Imported::New; 2_500]);
     assert_eq!(import(&store, &many).await, [Imported::Unchanged; 2_500]);
-    assert_eq!(store.judge_import(&many).await.unwrap(), [Imported::Unchanged; 2_500]);
+    assert_eq!(store.preview_import(&many).await.unwrap(), [Imported::Unchanged; 2_500]);
     assert_eq!(all(&store, 1_000).await.len(), 2_500);
 }
 

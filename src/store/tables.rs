@@ -1,39 +1,40 @@
-//! What is moved: every table with every column, and what a row is on its way from one engine to the other. Apart from
-//! the moving because a migration that adds a column adds it here; a test compares this with both engines' schemas.
+//! What a move copies: every table with every column, and the form of a row on its way from one engine to the other. A
+//! migration that adds a column adds it here; a test compares this list with the schemas of both engines.
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{ColumnIndex, Decode, Type};
 use uuid::Uuid;
 
-use super::PAGE;
-use crate::store::{StoreError, Unreadable};
+use super::{StoreError, UnreadableRow};
 
-/// A table that is moved.
+/// The rows that are read, held and written at once: half a megabyte of them. With ten columns, they take a third of
+/// the parameters that a statement of SQLite may have.
+const ROWS_PER_PAGE: usize = 1_000;
+
+/// A table that a move copies.
 #[derive(Debug)]
 pub struct Table {
-    /// Its name in every engine.
     pub name: &'static str,
-    /// Its columns, the key first.
+    /// The columns, with the key of the table first.
     pub columns: &'static [Column],
 }
 
-/// A column that is moved.
+/// A column that a move copies.
 #[derive(Debug)]
 pub struct Column {
-    /// Its name in every engine.
     pub name: &'static str,
-    pub(in crate::store) kind: Kind,
+    pub(super) kind: ColumnKind,
 }
 
-/// What a column holds, if it is not null.
+/// The kind of a column's values.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) enum Kind {
+pub(super) enum ColumnKind {
     Id,
     Number,
     Text,
 }
 
-/// Every table, each after those that it refers to.
+/// Every table, each after the tables that it refers to.
 pub const TABLES: [Table; 9] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
@@ -130,32 +131,32 @@ pub const TABLES: [Table; 9] = [
 ];
 
 const fn id(name: &'static str) -> Column {
-    Column { name, kind: Kind::Id }
+    Column { name, kind: ColumnKind::Id }
 }
 
 const fn number(name: &'static str) -> Column {
-    Column { name, kind: Kind::Number }
+    Column { name, kind: ColumnKind::Number }
 }
 
 const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text }
+    Column { name, kind: ColumnKind::Text }
 }
 
 impl Table {
-    /// The statement that reads a page, which every engine understands: the first, or the one after the key `$1`.
-    pub(in crate::store) fn select(&self, first: bool) -> String {
+    /// The statement that reads the first page, or the page after the key `$1`. Both engines understand it.
+    pub(super) fn select(&self, first: bool) -> String {
         let key = self.columns[0].name;
         let after = if first { String::new() } else { format!("where {key} > $1 ") };
-        format!("select {} from {} {after}order by {key} limit {PAGE}", self.names(), self.name)
+        format!("select {} from {} {after}order by {key} limit {ROWS_PER_PAGE}", self.names(), self.name)
     }
 
-    /// The statement that tells whether there are any rows, which every engine understands.
-    pub(in crate::store) fn any(&self) -> String {
+    /// The statement that tells whether the table has rows. Both engines understand it.
+    pub(super) fn any(&self) -> String {
         format!("select exists (select 1 from {})", self.name)
     }
 
-    /// How a statement that writes begins.
-    pub(in crate::store) fn insert(&self) -> String {
+    /// The beginning of a statement that writes rows.
+    pub(super) fn insert(&self) -> String {
         format!("insert into {} ({})", self.name, self.names())
     }
 
@@ -164,9 +165,9 @@ impl Table {
     }
 }
 
-/// A value as it is stored; a null still knows its kind.
+/// A value as it is stored. A null keeps the kind of its column, which PostgreSQL needs for a parameter.
 #[derive(Debug, Clone)]
-pub(in crate::store) enum Value {
+pub(super) enum Value {
     Id(Option<Uuid>),
     Number(Option<i64>),
     Text(Option<String>),
@@ -186,26 +187,26 @@ impl Value {
     }
 }
 
-/// The values of a table's columns, in their order.
-pub(in crate::store) type Row = Vec<Value>;
+/// A row: the values of a table's columns, in their order.
+pub(super) type RowValues = Vec<Value>;
 
-/// Takes a row of any engine apart.
-pub(in crate::store) fn decode<R: sqlx::Row>(table: &Table, row: &R) -> Result<Row, StoreError>
+/// Decodes a row of either engine.
+pub(super) fn decode<R: sqlx::Row>(table: &Table, row: &R) -> Result<RowValues, StoreError>
 where
     usize: ColumnIndex<R>,
     for<'r> Uuid: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
     for<'r> String: Decode<'r, R::Database> + Type<R::Database>,
 {
-    let mut values = Row::new();
+    let mut values = RowValues::new();
     for (at, column) in table.columns.iter().enumerate() {
         let value = match column.kind {
-            Kind::Id => row.try_get(at).map(Value::Id),
-            Kind::Number => row.try_get(at).map(Value::Number),
-            Kind::Text => row.try_get(at).map(Value::Text),
+            ColumnKind::Id => row.try_get(at).map(Value::Id),
+            ColumnKind::Number => row.try_get(at).map(Value::Number),
+            ColumnKind::Text => row.try_get(at).map(Value::Text),
         };
         match value {
-            // PostgreSQL keeps no NUL, and would not say where one came from.
+            // PostgreSQL stores no NUL, and its error would not name the row.
             Ok(Value::Text(Some(text))) if text.contains('\0') => return Err(unreadable(table, &values, column)),
             Ok(value) => values.push(value),
             Err(_) => return Err(unreadable(table, &values, column)),
@@ -214,28 +215,29 @@ where
     Ok(values)
 }
 
-/// Names the row by its key, which comes first.
-fn unreadable(table: &Table, before: &Row, column: &Column) -> StoreError {
+/// The error about a column that cannot be read. It names the row by its key, which is the first column.
+fn unreadable(table: &Table, before: &RowValues, column: &Column) -> StoreError {
     let row = match before.first() {
         Some(Value::Id(Some(id))) => id.to_string(),
         Some(Value::Number(Some(number))) => number.to_string(),
         Some(Value::Text(Some(text))) => text.clone(),
         _ => "?".to_owned(),
     };
-    StoreError::Corrupt(Unreadable { table: table.name, row, column: column.name.to_owned() }.into())
+    StoreError::Corrupt(UnreadableRow { table: table.name, row, column: column.name.to_owned() }.into())
 }
 
-/// What a database holds, in short: equal exactly when all of it is.
+/// A summary of everything that a database holds. Two are equal exactly if the databases hold the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// How many rows each table has, in the order of [`TABLES`].
+pub struct DatabaseContent {
+    /// The number of rows of each table, in the order of [`TABLES`].
     pub rows: Vec<(&'static str, u64)>,
-    /// SHA-256 of all rows in the order of their keys, in hexadecimal.
+    /// The SHA-256 of all rows in the order of their keys, in hexadecimal.
     pub digest: String,
 }
 
-/// A [`Content`] in the making. Nothing in the digest can be read in two ways: a row and the end of a table begin with
-/// different bytes, a table has a fixed number of columns, a value says whether it is null, and a text how long it is.
+/// Builds a [`DatabaseContent`]. Different rows never feed the same bytes to the digest: a row and the end of a table
+/// begin with different bytes, a table has a fixed number of columns, a value says whether it is null, and a text how
+/// long it is.
 #[derive(Default)]
 pub(super) struct Tally {
     rows: Vec<(&'static str, u64)>,
@@ -244,7 +246,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub fn add(&mut self, page: &[Row]) {
+    pub fn add(&mut self, page: &[RowValues]) {
         for row in page {
             self.digest.update([1]);
             row.iter().for_each(|value| self.value(value));
@@ -257,9 +259,9 @@ impl Tally {
         self.rows.push((table.name, std::mem::take(&mut self.current)));
     }
 
-    pub fn content(self) -> Content {
+    pub fn content(self) -> DatabaseContent {
         let digest = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Content { rows: self.rows, digest }
+        DatabaseContent { rows: self.rows, digest }
     }
 
     fn value(&mut self, value: &Value) {
@@ -282,9 +284,9 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, TABLES, Tally, Value};
+    use super::{RowValues, TABLES, Tally, Value};
 
-    fn digest(pages: &[&[Row]]) -> String {
+    fn digest(pages: &[&[RowValues]]) -> String {
         let mut tally = Tally::default();
         for (table, page) in TABLES.iter().zip(pages) {
             tally.add(page);

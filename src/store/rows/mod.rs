@@ -1,52 +1,27 @@
-//! Rows, translated into the domain's types: the same of every engine, for each decodes its own columns into the types
-//! of the rows below. A row that this service cannot have written is an error that names table, column and row.
+//! Rows, translated into the domain's types, for both engines: each has its own decoding of a column, and from there on
+//! they share the code. A value that this service cannot have written is an error that names table, column and row.
+//!
+//! Here are accounts, firms, sessions, revocations and audit events; `attempts` and `mail` hold the rest.
 
 pub(super) mod attempts;
 pub(super) mod mail;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{AccountRecord, Credentials, FirmRecord, Outline, StoreError, StoredRevocation, StoredSession, Unreadable};
+use super::{
+    AccountRecord, Credentials, EndedSession, FirmRecord, Outline, StoreError, StoredRevocation, StoredSession,
+    UnreadableRow,
+};
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity, Note, Origin,
     PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
 };
 
-/// The columns of [`AccountRow`].
-macro_rules! account_columns {
-    () => {
-        "accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
-         status, epoch, accounts.created_at, email_verified_at, platform_admin, password_changes"
-    };
-}
-pub(super) use account_columns;
-
-/// What every look-up of an account begins with.
-macro_rules! select_account {
-    () => {
-        concat!(
-            "select ",
-            $crate::store::rows::account_columns!(),
-            " from accounts left join firms on firms.id = firm_id"
-        )
-    };
-}
-pub(super) use select_account;
-
-/// What every look-up of an outline begins with; the columns of [`OutlineRow`].
-macro_rules! select_outline {
-    () => {
-        "select id, firm_id, role, status, epoch, platform_admin from accounts"
-    };
-}
-pub(super) use select_outline;
-
-/// The latest time that a row is taken to mean, in the year 5138: early enough to reckon with.
+/// The latest time that is read from a damaged row, in the year 5138. Adding a lifetime to it cannot overflow.
 const LATEST: i64 = 100_000_000_000_000;
 
 #[derive(FromRow)]
@@ -75,7 +50,7 @@ impl OutlineRow {
     }
 }
 
-/// A username that may need another look.
+/// A username that may not be in canonical form.
 #[derive(FromRow)]
 pub(super) struct UsernameRow {
     id: Uuid,
@@ -198,13 +173,13 @@ impl RevocationRow {
             (None, Some(id), Some(epoch)) => Revocation::Account { id, epoch },
             _ => return Err(impossible("revocations", "session_id", self.seq)),
         };
-        // Remembered for too long rather than not at all.
+        // A damaged time must not make the revocation void, so it is kept for too long rather than dropped.
         let until = from_millis(self.expires_at.clamp(0, LATEST)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         Ok(StoredRevocation { seq: self.seq, revocation, until })
     }
 
-    /// What the feed reads of `row`. One that cannot be read is told of and takes its place as the end of no session: or nobody
-    /// would hear of any other, and every token would be refused for good.
+    /// Reads a row of the feed. A row that cannot be read is logged and replaced by the end of a session that does not
+    /// exist. Otherwise the feed would never get past it, and every token would be refused for good.
     pub fn read<'r, R: Row>(row: &'r R) -> Result<StoredRevocation, StoreError>
     where
         Self: FromRow<'r, R>,
@@ -237,7 +212,8 @@ pub(super) struct SessionRow {
 }
 
 impl SessionRow {
-    /// A session that can be found and ended, whatever the row says.
+    /// Reads a session that is to be shown or ended, with times cut to a sensible range and no unreadable address, so
+    /// that a damaged row can still be ended.
     pub fn into_any_session(self) -> Result<StoredSession, StoreError> {
         let within = |millis: i64| millis.clamp(0, LATEST);
         let row = Self {
@@ -249,6 +225,13 @@ impl SessionRow {
             ..self
         };
         row.into_session()
+    }
+
+    /// Reads a session that was just ended. Its last token was minted before `from`.
+    pub fn into_ended_session(self, from: OffsetDateTime) -> Result<EndedSession, StoreError> {
+        let stored = self.into_any_session()?;
+        let until = from + stored.session.token_lifetime;
+        Ok(EndedSession { stored, until })
     }
 
     pub fn into_session(self) -> Result<StoredSession, StoreError> {
@@ -306,7 +289,7 @@ pub(super) fn millis(time: OffsetDateTime) -> i64 {
     (time.unix_timestamp_nanos() / 1_000_000).try_into().unwrap_or(i64::MAX)
 }
 
-/// An address as it stands in a column `email`.
+/// Parses the value of a column `email`.
 pub(super) fn stored_email(table: &'static str, row: Uuid, text: String) -> Result<Email, StoreError> {
     Email::stored(text).ok_or_else(|| impossible(table, "email", row))
 }
@@ -316,31 +299,5 @@ fn from_millis(millis: i64) -> Option<OffsetDateTime> {
 }
 
 fn impossible(table: &'static str, column: &str, row: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(Unreadable { table, row: row.to_string(), column: column.to_owned() }.into())
-}
-
-/// How often a database of this process was out of reach, full, or too busy.
-static SETBACKS: AtomicU64 = AtomicU64::new(0);
-
-/// How often that was so: a number that changes is a reason to look whether anything can be stored.
-pub fn setbacks() -> u64 {
-    SETBACKS.load(Ordering::Relaxed)
-}
-
-/// An error of any statement but those that take a name. `is_transient` knows the engine's codes: whether one speaks of
-/// the moment rather than of the statement.
-pub(super) fn failure(error: sqlx::Error, is_transient: impl Fn(&str) -> bool) -> StoreError {
-    match &error {
-        sqlx::Error::Database(database) if !database.code().is_some_and(|code| is_transient(&code)) => {
-            StoreError::Corrupt(error.into())
-        }
-        sqlx::Error::Decode(_)
-        | sqlx::Error::ColumnDecode { .. }
-        | sqlx::Error::ColumnNotFound(_)
-        | sqlx::Error::Encode(_) => StoreError::Corrupt(error.into()),
-        _ => {
-            SETBACKS.fetch_add(1, Ordering::Relaxed);
-            StoreError::Unavailable(error.into())
-        }
-    }
+    StoreError::Corrupt(UnreadableRow { table, row: row.to_string(), column: column.to_owned() }.into())
 }

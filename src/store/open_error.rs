@@ -1,0 +1,198 @@
+//! Why a database could not be opened: every sentence about it that an operator may read, for both engines. The
+//! password of a database's address is in none of them.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use sqlx::migrate::MigrateError;
+
+/// Why a database could not be opened. Each message tells the operator what to do.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The address has neither scheme.
+    UnknownEngine,
+    /// The address is not of the form `sqlite:FILE`.
+    BadUrl,
+    /// The file does not exist, and the purpose requires one.
+    Missing(PathBuf),
+    /// The database is gone or empty, but files beside it show that it was there.
+    Lost {
+        path: PathBuf,
+        state: LostState,
+        /// The file beside it that is still there.
+        remains: PathBuf,
+    },
+    /// The schema is older than this version's, and may not be changed for this purpose.
+    Outdated(String),
+    /// Another process is writing to the database.
+    InUse(String),
+    /// The file cannot be created or written.
+    CannotWrite {
+        /// The path of the database, or of the file of its lock.
+        path: PathBuf,
+        cause: io::Error,
+    },
+    /// Another server is serving the database.
+    Served(PathBuf),
+    /// The address is not of the form `postgres://…`.
+    BadServerUrl,
+    /// The address has an unknown parameter, such as `sslmod=require`. To ignore a misspelt one would be dangerous.
+    UnknownParameter(String),
+    /// No server answers at the address.
+    Unreachable {
+        /// The database with its host and port.
+        database: String,
+        cause: Box<dyn Error + Send + Sync>,
+    },
+    /// The server refused the user or the password.
+    Refused {
+        /// The database with its host and port.
+        database: String,
+        user: String,
+        cause: Box<dyn Error + Send + Sync>,
+    },
+    /// The server has no such database.
+    NoDatabase(String),
+    /// The user may not write in the database.
+    NotOwner {
+        /// The database with its host and port.
+        database: String,
+        user: String,
+        cause: Box<dyn Error + Send + Sync>,
+    },
+    /// The server is read-only, as a standby is.
+    ReadOnly(String),
+    /// The server is older than PostgreSQL 13.
+    TooOld {
+        /// The database with its host and port.
+        database: String,
+        /// The version that the server reports.
+        version: String,
+    },
+    /// The server speaks PostgreSQL's protocol but its advisory locks do not hold.
+    NoLocks(String),
+    /// The schema was written by a later version.
+    Newer(String),
+    /// A migration that was applied differs from this version's.
+    Changed {
+        database: String,
+        /// The number of the migration.
+        version: i64,
+    },
+    /// The engine refused for another reason.
+    Failed { database: String, cause: Box<dyn Error + Send + Sync> },
+}
+
+/// The state of a database that was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostState {
+    /// There is no file.
+    Missing,
+    /// The file has no bytes.
+    Empty,
+    /// The file is a database without our tables.
+    Bare,
+}
+
+impl fmt::Display for LostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Empty => "is empty",
+            Self::Bare => "has no tables",
+        })
+    }
+}
+
+impl Error for OpenError {}
+
+/// The message about the database of the setting `DATABASE_URL`.
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.about("DATABASE_URL"))
+    }
+}
+
+impl OpenError {
+    /// The message for an operator who knows the database's address as `url`, for example as the name of a setting.
+    pub(super) fn about(&self, url: &str) -> String {
+        match self {
+            Self::UnknownEngine => {
+                format!("{url} must begin with `sqlite:` or `postgres://`, as in `sqlite:countersign.db`")
+            }
+            Self::BadUrl => format!("{url} must be `sqlite:` and the path of a file, as in `sqlite:countersign.db`"),
+            Self::Missing(path) => format!("there is no database {}; check {url}", path.display()),
+            Self::Lost { path, state, remains } => format!(
+                "the database {0} {state}, but {1} is there, so there was a database: mount its disk, or remove {0}-wal and \
+                 -shm and restore a backup; if a new database is meant, start with `countersign serve --new-database`",
+                path.display(),
+                remains.display()
+            ),
+            Self::Outdated(database) => format!(
+                "the database {database} is not of this version: start this version's server on it once, which brings \
+                 it up to date"
+            ),
+            Self::InUse(database) => {
+                format!("somebody else is writing to the database {database}; stop them first, or try again")
+            }
+            Self::CannotWrite { path, cause } => format!(
+                "cannot write the database {}: {cause}; check that its folder exists and that this user may write there",
+                path.display()
+            ),
+            Self::Served(path) => format!(
+                "another server is serving {}; stop that one first (the command line works beside it)",
+                path.display()
+            ),
+            Self::BadServerUrl => format!(
+                "{url} must be `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; write the special characters of a \
+                 password as %40 and the like"
+            ),
+            Self::UnknownParameter(name) => {
+                format!("{url} has a parameter `{name}` that is unknown; did you mean `sslmode` or `sslrootcert`?")
+            }
+            Self::Unreachable { database, cause } => format!(
+                "cannot reach the database {database}: {cause}; check {url}, and that PostgreSQL is running there"
+            ),
+            Self::Refused { database, user, cause } => {
+                format!("the database {database} does not let {user} in: {cause}; check user and password in {url}")
+            }
+            Self::NoDatabase(database) => {
+                format!("there is no database {database}; create it (`createdb`), or correct {url}")
+            }
+            Self::NotOwner { database, user, cause } => {
+                format!("{user} may not write in the database {database}: {cause}; make it the owner of the database")
+            }
+            Self::ReadOnly(database) => {
+                format!("the database {database} is read-only; {url} must name the primary server")
+            }
+            Self::TooOld { database, version } => {
+                format!("the database {database} runs PostgreSQL {version}; version 13 or later is needed")
+            }
+            Self::NoLocks(database) => format!(
+                "the database {database} takes advisory locks and does not hold them, so revocations could be missed; \
+                 {url} must name a PostgreSQL server, or one that is as strict"
+            ),
+            Self::Newer(database) => format!(
+                "the database {database} was written by a newer version of countersign; start that version or a later one"
+            ),
+            Self::Changed { database, version } => format!(
+                "migration {version} of the database {database} differs from this version's; it was made by a modified \
+                 build: restore that build or a backup"
+            ),
+            Self::Failed { database, cause } => format!(
+                "cannot open the database {database}: {cause}; check that it is one and that this user may write it"
+            ),
+        }
+    }
+
+    /// Translates an error of bringing the schema up to date.
+    pub(super) fn migrating(database: String, error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(_) => Self::Newer(database),
+            MigrateError::VersionMismatch(version) => Self::Changed { database, version },
+            other => Self::Failed { database, cause: other.into() },
+        }
+    }
+}
