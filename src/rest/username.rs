@@ -59,7 +59,7 @@ async fn register(State(mut client): State<AuthClient>, request: Request) -> Rou
 
 async fn me(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
     let answered = client.me(call::with_credentials(&request.into_parts().0, MeRequest {})).await;
-    only_the_token(answered, &Fields::default(), &[])
+    Ok(only_the_token(answered, &Fields::default(), &[]))
 }
 
 /// The contract has no route to change a password; this one is in its manner.
@@ -69,15 +69,19 @@ async fn password(State(mut client): State<AuthClient>, request: Request) -> Rou
     let (current_password, new_password) = if fields.untaken().is_some() { Default::default() } else { pair };
     let message = ChangePasswordRequest { current_password, new_password };
     let answered = client.change_password(call::with_credentials(&parts, message)).await;
-    only_the_token(answered, &fields, &PASSWORD_ORDER)
+    Ok(only_the_token(answered, &fields, &PASSWORD_ORDER))
 }
 
 /// 204 with the fresh token of an RPC that was answered.
-fn only_the_token<T>(answered: Result<tonic::Response<T>, Status>, fields: &Fields, order: &[&str]) -> RouteResult {
-    let answered = answered.map_err(|status| refuse(status.into(), fields, order))?;
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    call::attach(response.headers_mut(), call::fresh_token(answered.metadata()));
-    Ok(response)
+fn only_the_token<T>(answered: Result<tonic::Response<T>, Status>, fields: &Fields, order: &[&str]) -> Response {
+    match answered {
+        Ok(answered) => {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            call::attach(response.headers_mut(), call::fresh_token(answered.metadata()));
+            response
+        }
+        Err(status) => refuse(status.into(), fields, order),
+    }
 }
 
 /// Username and password. If the body has a key that the contract does not know, both are left empty: the RPC then

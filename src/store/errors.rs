@@ -15,7 +15,7 @@ pub enum StoreError {
     #[error("the database is out of reach")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
     /// A row that this service cannot have written, or a statement that is wrong.
-    #[error("the database holds or said something impossible")]
+    #[error("the database holds or returned an impossible value")]
     Corrupt(#[source] Box<dyn Error + Send + Sync>),
 }
 

@@ -1,5 +1,7 @@
 //! Annotations that make no sense are an error, which says which RPC has them.
 
+#![cfg(test)]
+
 use std::path::Path;
 
 use http_rule::{RuleError, Rules};

@@ -1,5 +1,7 @@
 //! The transcoder before the service of the example: requests, answers, failures, and the options.
 
+#![cfg(test)]
+
 #[path = "../examples/library/service.rs"]
 mod service;
 

@@ -31,21 +31,21 @@ async fn verify(State(mut client): State<AuthClient>, request: Request) -> Route
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = VerifyEmailRequest { one_time_token: fields.text_of("one_time_token", "token") };
     let answered = client.verify_email(call::on_behalf(&parts, message)).await;
-    done(answered, "Email verified successfully.", &fields)
+    Ok(done(answered, "Email verified successfully.", &fields))
 }
 
 async fn resend(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = ResendVerificationRequest { email: fields.text("email") };
     let answered = client.resend_verification(call::on_behalf(&parts, message)).await;
-    done(answered, "If this email is still to be verified, a link is on its way to it.", &fields)
+    Ok(done(answered, "If this email is still to be verified, a link is on its way to it.", &fields))
 }
 
 async fn forgot(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = RequestPasswordResetRequest { email: fields.text("email") };
     let answered = client.request_password_reset(call::on_behalf(&parts, message)).await;
-    done(answered, "If this email is registered, a link to set a new password is on its way to it.", &fields)
+    Ok(done(answered, "If this email is registered, a link to set a new password is on its way to it.", &fields))
 }
 
 async fn reset(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
@@ -55,7 +55,7 @@ async fn reset(State(mut client): State<AuthClient>, request: Request) -> RouteR
         new_password: fields.text_of("new_password", "password"),
     };
     let answered = client.reset_password(call::on_behalf(&parts, message)).await;
-    done(answered, "Password set successfully. Please log in with it.", &fields)
+    Ok(done(answered, "Password set successfully. Please log in with it.", &fields))
 }
 
 async fn change_password(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
@@ -65,7 +65,7 @@ async fn change_password(State(mut client): State<AuthClient>, request: Request)
         new_password: fields.text("new_password"),
     };
     let answered = client.change_password(call::with_credentials(&parts, message)).await;
-    done(answered, "Password changed successfully. All other sessions have ended.", &fields)
+    Ok(done(answered, "Password changed successfully. All other sessions have ended.", &fields))
 }
 
 async fn change_email(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
@@ -78,6 +78,6 @@ async fn change_email(State(mut client): State<AuthClient>, request: Request) ->
             let text = "this account has no email: it signs in with a username";
             Err(RpcFailure::from(status).headers(error(StatusCode::FORBIDDEN, "insufficient_permissions", text)))
         }
-        answered => done(answered, "Please check the new email: it counts once its link was used.", &fields),
+        answered => Ok(done(answered, "Please check the new email: it counts once its link was used.", &fields)),
     }
 }

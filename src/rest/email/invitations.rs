@@ -78,7 +78,7 @@ async fn revoke(
     // A path that cannot be decoded names no invitation, and neither does an empty id.
     let message = RevokeInvitationRequest { invitation_id: id.map(|Path(id)| id).unwrap_or_default() };
     let answered = client.revoke_invitation(call::with_credentials(&request.into_parts().0, message)).await;
-    done(answered, "Invitation withdrawn successfully.", &Fields::default())
+    Ok(done(answered, "Invitation withdrawn successfully.", &Fields::default()))
 }
 
 async fn accept(State(mut client): State<AuthClient>, request: Request) -> RouteResult {

@@ -18,7 +18,7 @@ use tonic::Status;
 use tonic::metadata::MetadataMap;
 
 use super::body::{FieldProblem, Fields};
-use super::call::{self, RouteResult, Rpc, RpcFailure};
+use super::call::{self, Rpc, RpcFailure};
 use super::routes::Routes;
 use crate::pb::account::Identity;
 use crate::pb::admin_service_client::AdminServiceClient;
@@ -39,9 +39,11 @@ fn with_token(mut response: Response, metadata: &MetadataMap) -> Response {
 }
 
 /// The answer to a call that has nothing to tell but that it was done; with the fresh token if there is one.
-fn done<T>(answered: Result<tonic::Response<T>, Status>, message: &str, fields: &Fields) -> RouteResult {
-    let answered = answered.map_err(|status| refuse(status.into(), fields))?;
-    Ok(with_token(Json(json!({ "message": message })).into_response(), answered.metadata()))
+fn done<T>(answered: Result<tonic::Response<T>, Status>, message: &str, fields: &Fields) -> Response {
+    match answered {
+        Ok(response) => with_token(Json(json!({ "message": message })).into_response(), response.metadata()),
+        Err(status) => refuse(status.into(), fields),
+    }
 }
 
 /// Id, registration time ("ISO 8601 with `Z`") and identity of an email account; `None` for a username account.

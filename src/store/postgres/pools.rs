@@ -59,7 +59,7 @@ impl Pools {
         if self.is_in_step() {
             return Ok(get(&self.calls));
         }
-        Err(StoreError::Unavailable("the database was lost, and what was missed is not yet read".into()))
+        Err(StoreError::Unavailable("the database was lost, and the revocations stored since are not read yet".into()))
     }
 
     /// Whether the feed has caught up since the database was lost last.
