@@ -1,21 +1,27 @@
-//! Compiles `proto/` with protox, so that a fresh machine needs no protoc.
+//! Compiles `proto/` with protox, so that a fresh machine needs no protoc. It is the build script of `crates/proto`, from
+//! whose folder cargo runs it.
 
-use std::{env, error::Error, fs, io, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use prost::Message as _;
 
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its folder this way")]
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto");
-    println!("cargo:rerun-if-changed=migrations");
+    let proto = Path::new("../../proto");
+    println!("cargo:rerun-if-changed={}", proto.display());
 
     // Every file of our own, and those that no service uses: the details that an error may have.
     let mut protos: Vec<_> =
-        fs::read_dir("proto/countersign/v1")?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        fs::read_dir(proto.join("countersign/v1"))?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     protos.sort();
-    protos.extend(["proto/google/rpc/status.proto", "proto/google/rpc/error_details.proto"].map(PathBuf::from));
+    protos.extend(["google/rpc/status.proto", "google/rpc/error_details.proto"].map(|file| proto.join(file)));
     // Encoded by protox itself: a round trip through prost's types would drop custom options, the REST paths.
-    let bytes = protox::Compiler::new(["proto"])?
+    let bytes = protox::Compiler::new([proto])?
         .include_imports(true)
         .include_source_info(true)
         .open_files(protos)?
@@ -46,15 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     tonic_prost_build::configure()
         .build_transport(false)
-        .codec_path("crate::pb::codec::SmallCodec")
-        // `pb.rs` gives these a `Debug` that shows nothing.
+        .codec_path("crate::codec::SmallCodec")
+        // `lib.rs` gives these a `Debug` that shows nothing.
         .skip_debug(with_secrets.map(|message| format!("countersign.v1.{message}")))
         .compile_fds(descriptors)?;
-
-    // Not in the binary: of `examples/guarded_service`, for cargo has no build script for examples alone.
-    let example = "examples/guarded_service";
-    println!("cargo:rerun-if-changed={example}/greeter.proto");
-    let descriptors = protox::compile(["greeter.proto"], [example])?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
     Ok(())
 }

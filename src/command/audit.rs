@@ -1,10 +1,10 @@
 //! `countersign audit …`: what happened, as far as AUDIT_RETENTION goes back.
 
+use countersign_guard::clock::{Clock as _, SystemClock};
 use uuid::Uuid;
 
 use super::account::find;
 use super::{CommandError, all, operator, output};
-use crate::clock::{Clock as _, SystemClock};
 use crate::config::{AuditCommand, Printed, Settings};
 use crate::domain::Action;
 use crate::store::AuditPage;

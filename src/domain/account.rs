@@ -155,26 +155,3 @@ pub struct Session {
     /// Where the sign-in came from.
     pub client: Client,
 }
-
-/// The end of one session, or of all sessions of an account that began before an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Revocation {
-    /// This session is over.
-    Session(Uuid),
-    /// Every session of the account with a smaller epoch is over.
-    Account {
-        /// Whose sessions.
-        id: Uuid,
-        /// The first epoch that is not affected.
-        epoch: i64,
-    },
-}
-
-impl Revocation {
-    /// The session or account whose tokens are dead.
-    pub fn target(self) -> Uuid {
-        match self {
-            Self::Session(id) | Self::Account { id, .. } => id,
-        }
-    }
-}

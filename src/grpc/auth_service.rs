@@ -1,14 +1,14 @@
 //! `countersign.v1.AuthService`: each RPC parses, calls one use case, and converts.
 
+use countersign_guard::layer::{Caller, FormerCaller};
+use countersign_guard::token::IssuedToken;
 use tonic::{Request, Response, Status};
 
 use super::status::{self, Failure};
 use super::{convert, credentials};
 use crate::accounts::{Accounts, Actor, profile};
-use crate::layer::{Caller, FormerCaller};
 use crate::pb;
 use crate::pb::auth_service_server::AuthService;
-use crate::token::IssuedToken;
 
 pub(super) struct Auth {
     accounts: Accounts,

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use countersign_guard::layer::{self, Credential};
+use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use tonic::Request;
 use uuid::Uuid;
@@ -10,9 +12,8 @@ use super::deadline;
 use crate::accounts::{DeviceEvidence, Registration, Revoked, StoredSession};
 use crate::domain::{
     Account, AuthError, Call, Client, Email, FirmName, Identity, NewPassword, Password, PasswordContext,
-    PasswordPolicy, PersonName, Revocation, Role, SignInName, Username, Violations,
+    PasswordPolicy, PersonName, Role, SignInName, Username, Violations,
 };
-use crate::layer::{self, Credential};
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
 

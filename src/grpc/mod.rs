@@ -31,6 +31,9 @@ mod watch;
 
 use std::sync::Arc;
 
+use countersign_guard::layer::{AuthLayer, Caller, InvalidPath};
+use countersign_guard::revocations::Revocations;
+use countersign_guard::token::{Secret, Tokens};
 use tonic::Status;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
@@ -38,14 +41,11 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::accounts::Accounts;
 use crate::activity::Activity;
-use crate::layer::{AuthLayer, Caller, InvalidPath};
 use crate::meter::Meter;
 use crate::pb;
 use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::session_service_server::SessionServiceServer;
-use crate::revocations::Revocations;
-use crate::token::{Secret, Tokens};
 use stack::{Handlers, Refuse};
 
 pub use calls::meter;

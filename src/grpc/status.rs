@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use countersign_guard::layer::Refusal;
 use http::Response;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -13,7 +14,6 @@ use super::responses::Unread;
 use super::watch::CredentialError;
 use crate::accounts::{SessionEnd, WatchEnd};
 use crate::domain::{AuthError, Violations};
-use crate::layer::Refusal;
 use crate::pb::{ERROR_DOMAIN, ErrorReason};
 
 /// A failure on its way to becoming a [`Status`].

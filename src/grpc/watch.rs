@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_guard::layer::{Credential, read_credential};
+use countersign_guard::token::Secret;
 use futures_util::stream;
 use tokio::sync::{Semaphore, mpsc};
 use tonic::Status;
@@ -13,9 +15,7 @@ use tonic::metadata::MetadataMap;
 use super::convert;
 use super::status::Failure;
 use crate::accounts::{Accounts, WatchEnd};
-use crate::layer::{Credential, read_credential};
 use crate::pb;
-use crate::token::Secret;
 
 /// Responses, as long as they are read.
 pub(super) type Responses = BoxStream<pb::WatchRevocationsResponse>;

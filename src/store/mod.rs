@@ -12,6 +12,7 @@ mod audit;
 mod import;
 mod invitations;
 mod listing;
+mod migrations;
 mod moving;
 mod open;
 mod outbox;
@@ -24,10 +25,11 @@ mod tickets;
 use std::error::Error;
 
 use async_trait::async_trait;
+use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
+use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 
 pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Outline, Updated};
 pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};

@@ -7,6 +7,7 @@ pub(super) mod mail;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use countersign_guard::revocations::Revocation;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::{AccountRecord, Credentials, FirmRecord, Outline, StoreError, StoredRevocation, StoredSession, Unreadable};
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity, Note, Origin,
-    PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
+    PasswordHash, PersonName, PortableAccount, Role, Session, Username,
 };
 
 /// The columns of [`AccountRow`].
@@ -46,10 +47,27 @@ macro_rules! select_outline {
 }
 pub(super) use select_outline;
 
+/// Implements sqlx's `FromRow` for both engines: each field is read from the column of its name. sqlx's derive would do
+/// the same, but only with its feature `macros`, which compiles both drivers a second time, for the compiler.
+macro_rules! from_row {
+    ($row:ty: $($column:ident),+) => {
+        $crate::store::rows::from_row!(sqlx::sqlite::SqliteRow, $row: $($column),+);
+        $crate::store::rows::from_row!(sqlx::postgres::PgRow, $row: $($column),+);
+    };
+    ($engine:ty, $row:ty: $($column:ident),+) => {
+        impl sqlx::FromRow<'_, $engine> for $row {
+            fn from_row(row: &$engine) -> sqlx::Result<Self> {
+                use sqlx::Row as _;
+                Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
+            }
+        }
+    };
+}
+pub(super) use from_row;
+
 /// The latest time that a row is taken to mean, in the year 5138: early enough to reckon with.
 const LATEST: i64 = 100_000_000_000_000;
 
-#[derive(FromRow)]
 pub(super) struct OutlineRow {
     id: Uuid,
     firm_id: Option<Uuid>,
@@ -58,6 +76,8 @@ pub(super) struct OutlineRow {
     epoch: i64,
     platform_admin: i64,
 }
+
+from_row!(OutlineRow: id, firm_id, role, status, epoch, platform_admin);
 
 impl OutlineRow {
     pub fn into_outline(self) -> Result<Outline, StoreError> {
@@ -76,11 +96,12 @@ impl OutlineRow {
 }
 
 /// A username that may need another look.
-#[derive(FromRow)]
 pub(super) struct UsernameRow {
     id: Uuid,
     username: String,
 }
+
+from_row!(UsernameRow: id, username);
 
 impl UsernameRow {
     pub fn into_username(self) -> Result<(Uuid, Username), StoreError> {
@@ -89,7 +110,6 @@ impl UsernameRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct AccountRow {
     id: Uuid,
     username: Option<String>,
@@ -106,6 +126,11 @@ pub(super) struct AccountRow {
     platform_admin: i64,
     password_changes: i64,
 }
+
+from_row!(AccountRow:
+    id, username, email, name, firm_id, firm_name, role, password_hash, status, epoch, created_at, email_verified_at,
+    platform_admin, password_changes
+);
 
 impl AccountRow {
     pub fn into_account(self) -> Result<Account, StoreError> {
@@ -164,13 +189,14 @@ impl AccountRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct FirmRow {
     id: Uuid,
     name: String,
     created_at: i64,
     accounts: i64,
 }
+
+from_row!(FirmRow: id, name, created_at, accounts);
 
 impl FirmRow {
     pub fn into_record(self) -> Result<FirmRecord, StoreError> {
@@ -182,7 +208,6 @@ impl FirmRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct RevocationRow {
     seq: i64,
     session_id: Option<Uuid>,
@@ -190,6 +215,8 @@ pub(super) struct RevocationRow {
     epoch: Option<i64>,
     expires_at: i64,
 }
+
+from_row!(RevocationRow: seq, session_id, account_id, epoch, expires_at);
 
 impl RevocationRow {
     pub fn into_revocation(self) -> Result<StoredRevocation, StoreError> {
@@ -203,8 +230,8 @@ impl RevocationRow {
         Ok(StoredRevocation { seq: self.seq, revocation, until })
     }
 
-    /// What the feed reads of `row`. One that cannot be read is told of and takes its place as the end of no session: or nobody
-    /// would hear of any other, and every token would be refused for good.
+    /// What the feed reads of `row`. One that cannot be read is told of and takes its place as the end of no session:
+    /// or nobody would hear of any other, and every token would be refused for good.
     pub fn read<'r, R: Row>(row: &'r R) -> Result<StoredRevocation, StoreError>
     where
         Self: FromRow<'r, R>,
@@ -223,7 +250,6 @@ impl RevocationRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct SessionRow {
     id: Uuid,
     account_id: Uuid,
@@ -235,6 +261,10 @@ pub(super) struct SessionRow {
     client_address: Option<String>,
     last_token_at: i64,
 }
+
+from_row!(SessionRow:
+    id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at
+);
 
 impl SessionRow {
     /// A session that can be found and ended, whatever the row says.
@@ -270,7 +300,6 @@ impl SessionRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct AuditRow {
     id: Uuid,
     at: i64,
@@ -283,6 +312,8 @@ pub(super) struct AuditRow {
     request_id: Option<Uuid>,
     detail: String,
 }
+
+from_row!(AuditRow: id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail);
 
 impl AuditRow {
     pub fn into_event(self) -> Result<AuditEvent, StoreError> {

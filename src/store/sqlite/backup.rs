@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, FromRow};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::SqliteStore;
 use super::open::{options, private};
+use crate::store::rows::from_row;
 use crate::store::{OpenError, beside};
 
 /// A copy of a database.
@@ -30,7 +31,7 @@ pub struct Backup {
 }
 
 /// How many rows a database has.
-#[derive(Debug, Clone, Copy, FromRow)]
+#[derive(Debug, Clone, Copy)]
 pub struct Counts {
     /// Accounts of both kinds.
     pub accounts: u64,
@@ -39,6 +40,8 @@ pub struct Counts {
     /// Sessions and accounts whose tokens are refused.
     pub revocations: u64,
 }
+
+from_row!(sqlx::sqlite::SqliteRow, Counts: accounts, sessions, revocations);
 
 /// Why there is no backup. Each message says what to do; nothing is left behind.
 #[derive(Debug, thiserror::Error)]
