@@ -1,6 +1,12 @@
-//! Compiles `proto/` with protox, so that a fresh machine needs no protoc, and turns options of the protos into Rust.
+//! Compiles `proto/` with protox, so that a fresh machine needs no protoc, and turns options of the protos into Rust. It is
+//! the build script of `crates/proto`, from whose folder cargo runs it.
 
-use std::{env, error::Error, fs, io, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use prost::Message as _;
 use protox::prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
@@ -9,17 +15,17 @@ const PACKAGE: &str = "countersign.v1";
 
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its folder this way")]
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto");
-    println!("cargo:rerun-if-changed=migrations");
+    let proto = Path::new("../../proto");
+    println!("cargo:rerun-if-changed={}", proto.display());
 
     // All files of our own, and the messages of error details, which no service mentions.
     let mut protos: Vec<_> =
-        fs::read_dir("proto/countersign/v1")?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+        fs::read_dir(proto.join("countersign/v1"))?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     protos.sort();
-    protos.extend(["proto/google/rpc/status.proto", "proto/google/rpc/error_details.proto"].map(PathBuf::from));
+    protos.extend(["google/rpc/status.proto", "google/rpc/error_details.proto"].map(|file| proto.join(file)));
     // Encoded by protox itself: a round trip through prost's types would drop options that these do not know, such as
     // the REST paths and `debug_redact`.
-    let bytes = protox::Compiler::new(["proto"])?
+    let bytes = protox::Compiler::new([proto])?
         .include_imports(true)
         .include_source_info(true)
         .open_files(protos)?
@@ -38,19 +44,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("options.rs"), debug_impls + &grpc_codes(&pool)?)?;
     let builder = tonic_prost_build::configure()
         .build_transport(false)
-        .codec_path("crate::pb::codec::SmallCodec")
+        .codec_path("crate::codec::SmallCodec")
         .skip_debug(secretive.iter().map(MessageDescriptor::full_name));
     // A message without a derived `Debug` has oneofs without one.
     let oneofs = secretive.iter().flat_map(|message| message.oneofs().collect::<Vec<_>>());
     oneofs
         .fold(builder, |builder, oneof| builder.enum_attribute(oneof.full_name(), "#[derive(Debug)]"))
         .compile_fds(descriptors)?;
-
-    // Not in the binary: of `examples/guarded_service`, for cargo has no build script for examples alone.
-    let example = "examples/guarded_service";
-    println!("cargo:rerun-if-changed={example}/greeter.proto");
-    let descriptors = protox::compile(["greeter.proto"], [example])?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use countersign::budgets::{Budgets, Charge, Crowded, PerHour};
-use countersign::clock::{Clock, SystemClock};
 use countersign::domain::{AttemptKey, Handle};
+use countersign_guard::clock::{Clock, SystemClock};
 use futures_util::FutureExt as _;
 
 #[global_allocator]

@@ -9,9 +9,8 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use countersign::clock::{Clock as _, SystemClock};
-use countersign::domain::Revocation;
-use countersign::revocations::Revocations;
+use countersign_guard::clock::{Clock as _, SystemClock};
+use countersign_guard::revocations::{Revocation, Revocations};
 use uuid::Uuid;
 
 #[global_allocator]

@@ -16,10 +16,10 @@ mod postgres;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign::clock::{Clock as _, SystemClock};
 use countersign::domain::{Client, Identity, NewAccount, PasswordHash, Session, Username};
-use countersign::revocations::Revocations;
 use countersign::store::{self, Opening, Purpose, REVOCATIONS_AT_ONCE, Store};
+use countersign_guard::clock::{Clock as _, SystemClock};
+use countersign_guard::revocations::Revocations;
 use postgres::Database;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use tokio::sync::mpsc;

@@ -6,11 +6,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use countersign_guard::clock::Clock;
 use foldhash::fast::RandomState;
 use time::OffsetDateTime;
 use uuid::Uuid;
-
-use crate::clock::Clock;
 
 /// Every authenticated call takes one of these locks, for some 50 ns. With many of them two calls that are under way at
 /// once rarely want the same one.
@@ -92,10 +91,10 @@ impl fmt::Debug for Activity {
 mod tests {
     use std::sync::Arc;
 
+    use countersign_guard::clock::{Clock as _, ManualClock};
     use uuid::Uuid;
 
     use super::{Activity, SESSIONS_PER_STRIPE, STRIPES};
-    use crate::clock::{Clock as _, ManualClock};
 
     #[test]
     fn what_was_noted_is_told_until_it_is_written() {

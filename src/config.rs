@@ -21,14 +21,14 @@ use std::time::Duration;
 use argon2::Params;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use countersign_guard::clock::Skew;
+use countersign_guard::revocations::MAX_STALENESS;
+use countersign_guard::token::MAX_LIFETIME;
 use secrecy::SecretString;
 
-use crate::clock::Skew;
 use crate::domain::LowerThanPreset;
 use crate::hashing::cost;
 use crate::hashing::kernel::{self, KernelSetting};
-use crate::revocations::MAX_STALENESS;
-use crate::token::MAX_LIFETIME;
 
 pub use audit::AuditSettings;
 pub use bounds::{BoundSettings, BoundsError};

@@ -6,12 +6,9 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`clock`] | the time, as an argument |
 //! | [`domain`] | names, passwords, accounts and what can go wrong; pure |
 //! | [`import`] | the files that accounts come in |
-//! | [`pb`] | the generated messages |
-//! | [`token`] | JWTs: keys, claims, minting, strict reading |
-//! | [`revocations`] | the sessions that ended early, in memory |
+//! | [`pb`] | the generated messages, from `crates/proto` |
 //! | [`activity`] | when sessions were last given a token, until it is written |
 //! | [`budgets`] | how often who may guess, register or ask for mail |
 //! | [`meter`] | how often what was called |
@@ -19,8 +16,6 @@
 //! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
 //! | [`mail`] | what is queued there, sent |
-//! | [`layer`] | the tower middleware that other services can use |
-//! | [`watch`] | how such a service hears of revocations |
 //! | [`accounts`] | the use cases |
 //! | [`grpc`] | the gRPC services behind the one stack |
 //! | [`rest`] | the two JSON APIs, as projections of the RPCs |
@@ -30,21 +25,17 @@ pub mod accounts;
 pub mod activity;
 pub mod breaches;
 pub mod budgets;
-pub mod clock;
 pub mod command;
 pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod hashing;
 pub mod import;
-pub mod layer;
 pub mod mail;
 pub mod meter;
-pub mod pb;
 pub mod rest;
-pub mod revocations;
 pub mod server;
 pub mod store;
 pub mod telemetry;
-pub mod token;
-pub mod watch;
+
+pub use countersign_proto as pb;

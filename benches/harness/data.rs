@@ -6,9 +6,9 @@ use std::time::Duration;
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use countersign::clock::SystemClock;
 use countersign::store::{self, Purpose};
-use countersign::token::{Keyring, NewSession, Profile, Secret, Tokens};
+use countersign_guard::clock::SystemClock;
+use countersign_guard::token::{Keyring, NewSession, Profile, Secret, Tokens};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use countersign::clock::{Clock as _, SystemClock};
+use countersign_guard::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::table::{self, Goal, Row};

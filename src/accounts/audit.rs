@@ -7,12 +7,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign_guard::clock::Clock;
 use tokio::sync::Notify;
 use tracing::field::display;
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use super::Accounts;
-use crate::clock::Clock;
 use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin};
 
 /// Events that are not written yet; some 4 MiB. With a database that is there, they are written before there are many.
@@ -201,8 +201,9 @@ impl fmt::Debug for Audit {
 mod tests {
     use std::sync::Arc;
 
+    use countersign_guard::clock::ManualClock;
+
     use super::{Audit, CHEAP_A_SECOND, CHEAP_AT_ONCE, MOST};
-    use crate::clock::ManualClock;
     use crate::domain::{Action, Note, Origin};
 
     fn note(result: &'static str) -> Note {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use countersign_guard::token::MintError;
+
 use super::guessing::too_many;
 use crate::budgets::Crowded;
 use crate::domain::AuthError;
 use crate::hashing::HashError;
 use crate::store::StoreError;
-use crate::token::MintError;
 
 /// When whoever finds a queue full may find room in it: any that ends makes some.
 const SOON: Duration = Duration::from_secs(1);

@@ -15,13 +15,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use countersign_guard::clock::Clock;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
 use super::{Accounts, DeviceEvidence, turn, uninterrupted};
 use crate::budgets::{Addresses, Charge, Place, Source, schedule};
-use crate::clock::Clock;
 use crate::domain::{AttemptKey, Attempts, AuthError, Call, Device, Password, PasswordHash, SignInName};
 use crate::hashing::{PasswordHasher, Permit, Verdict};
 use crate::store::{Budget, Credentials, Store, StoreError};

@@ -15,10 +15,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use countersign_guard::revocations::Revocation;
 use quick_cache::sync::Cache;
 use uuid::Uuid;
 
-use crate::domain::{Account, AccountStatus, Revocation};
+use crate::domain::{Account, AccountStatus};
 
 /// Some 20 MiB when it is full; what was not asked for lately makes room.
 const MOST: usize = 65_536;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use countersign_guard::token::IssuedToken;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -15,7 +16,6 @@ use crate::domain::{
 };
 use crate::hashing::Turn;
 use crate::store::{Credentials, Opened, Opening};
-use crate::token::IssuedToken;
 
 /// A stronger hash is made when there is room for it, or at a later sign-in.
 const REHASH_PATIENCE: Duration = Duration::from_secs(1);

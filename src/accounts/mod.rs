@@ -28,21 +28,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_guard::clock::{Clock, Skew};
+use countersign_guard::revocations::{Revocation, Revocations};
+use countersign_guard::token::{Claims, IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 use time::OffsetDateTime;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::activity::Activity;
 use crate::budgets::Budgets;
-use crate::clock::{Clock, Skew};
 use crate::domain::{
     Account, AccountStatus, Action, AuthError, Call, Client, Detail, Email, Firm, FirmName, Identity, MailKind,
-    NewAccount, NewMail, NewPassword, Note, PasswordHash, PersonName, Revocation, Role, Session, Username, Violations,
+    NewAccount, NewMail, NewPassword, Note, PasswordHash, PersonName, Role, Session, Username, Violations,
 };
 use crate::hashing::{PasswordHasher, Turn};
-use crate::revocations::Revocations;
 use crate::store::{Store, StoreError};
-use crate::token::{Claims, IssuedToken, MAX_LIFETIME, NewSession, Profile, Tokens};
 
 pub use crate::store::{
     AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, Listed, StoredSession, UnreadableRow, Updated,
@@ -64,7 +64,7 @@ pub use watch::{Revoked, Watch, WatchEnd};
 
 /// More than any write may wait (a call is given up after 30 seconds, and its write soon after), and more than a replica
 /// or another service may slide tokens without having heard of a revocation
-/// ([`MAX_STALENESS`](crate::revocations::MAX_STALENESS)).
+/// ([`MAX_STALENESS`](countersign_guard::revocations::MAX_STALENESS)).
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// How much longer than its tokens may live a revocation is remembered: [`LONGEST_WAIT`], and twice the most that a clock may

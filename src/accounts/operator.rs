@@ -8,12 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use countersign_guard::clock::Clock;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::administration::{AttemptState, By, Changes};
 use super::{AFTERLIFE, Audit, LONGEST_WAIT, Registration, new_id, registrant, to_the_second};
-use crate::clock::Clock;
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, AuthError, Detail, Email, Handle, Identity, NewAccount, NewPassword,
     PersonName, Role, Username,

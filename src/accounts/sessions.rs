@@ -4,16 +4,16 @@
 
 use std::time::Duration;
 
+use countersign_guard::revocations::{Revocation, Standing};
+use countersign_guard::token::Claims;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::administration::Reach;
 use super::places::{cut, opened};
 use super::{AFTERLIFE, Accounts, uninterrupted};
-use crate::domain::{Action, AuthError, Call, Detail, Note, Revocation};
-use crate::revocations::Standing;
+use crate::domain::{Action, AuthError, Call, Detail, Note};
 use crate::store::{SessionPage, StoredSession};
-use crate::token::Claims;
 
 /// How much later than its token was minted a session's time may be written, with a margin: for so long a session is
 /// still listed that looks as if its last token had expired. Better than hiding one that lives.

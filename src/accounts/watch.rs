@@ -2,11 +2,13 @@
 //! then each new one. Apart from the feed, which brings them here from the database once for all who watch.
 //!
 //! Nothing is buffered for anyone: a watch goes on when what it had was sent, and one that falls behind the ring of the
-//! [news](crate::revocations::News) ends.
+//! [publisher](countersign_guard::revocations::Publisher) ends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_guard::revocations::{Batch, Entry, Position, Revocations, Subscription};
+use countersign_guard::token::Tokens;
 use time::OffsetDateTime;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, sleep_until};
@@ -14,9 +16,7 @@ use uuid::Uuid;
 
 use super::Accounts;
 use crate::domain::{AuthError, Violations};
-use crate::revocations::{Batch, Entry, Position, Revocations, Subscription};
 use crate::store::{REVOCATIONS_AT_ONCE, StoredRevocation};
-use crate::token::Tokens;
 
 /// Between two signs of life.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -101,7 +101,7 @@ impl Accounts {
             return Err(WatchEnd::Stale);
         }
         // First: what comes between this and the reading of the backlog is in both.
-        let subscription = self.revocations.news().subscribe().ok_or(WatchEnd::Interrupted)?;
+        let subscription = self.revocations.publisher().subscribe().ok_or(WatchEnd::Interrupted)?;
         let since = match from {
             Some(from) => self.revoked_since(from).await?,
             None => None,

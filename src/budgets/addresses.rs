@@ -10,8 +10,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_guard::clock::Clock;
+
 use super::buckets::Buckets;
-use crate::clock::Clock;
 use crate::domain::{network, subscriber};
 
 /// How many times the budget of an address that of its network is.
@@ -142,8 +143,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use countersign_guard::clock::{Clock, ManualClock};
+
     use super::{ADDRESSES, Addresses, NETWORKS, Networks};
-    use crate::clock::{Clock, ManualClock};
 
     fn budget(per_hour: u32) -> (Arc<Addresses>, ManualClock) {
         let clock = ManualClock::at(0);

@@ -7,9 +7,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign_guard::clock::Clock;
 use quick_cache::unsync::Cache;
-
-use crate::clock::Clock;
 
 const HOUR: u64 = 3_600_000_000;
 

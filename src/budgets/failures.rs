@@ -11,8 +11,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign_guard::clock::Clock;
+
 use super::addresses::{Addresses, Keys, Networks};
-use crate::clock::Clock;
 
 /// The budget of each address, and what is under way.
 pub struct Failures {
@@ -115,8 +116,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use countersign_guard::clock::{Clock, ManualClock};
+
     use super::{Failures, Source};
-    use crate::clock::{Clock, ManualClock};
 
     fn failures(per_hour: u32) -> Arc<Failures> {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(0));

@@ -17,9 +17,8 @@ mod turns;
 
 use std::sync::Arc;
 
-use crate::clock::Clock;
-
 pub use addresses::{Addresses, Charge, Networks};
+use countersign_guard::clock::Clock;
 pub use failures::{Failures, Flight, Source};
 pub use turns::{Crowded, Place, Turns};
 

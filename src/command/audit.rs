@@ -1,10 +1,10 @@
 //! `countersign audit …`: searches the events of the audit trail.
 
+use countersign_guard::clock::{Clock as _, SystemClock};
 use uuid::Uuid;
 
 use super::account::find;
 use super::{CommandError, all, operator, output};
-use crate::clock::{Clock as _, SystemClock};
 use crate::config::{AuditCommand, Printed, Settings};
 use crate::domain::Action;
 use crate::store::AuditPage;

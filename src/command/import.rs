@@ -6,13 +6,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_guard::clock::{Clock as _, SystemClock};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::stop::Stop;
 use super::{CommandError, operator_on, say};
 use crate::accounts::{Import, Imported};
-use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ImportArgs, ImportFormat, Settings};
 use crate::import::{AccountFile, Format, Record};
 use crate::store::{self, Purpose};

@@ -25,11 +25,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use argon2_kernel::Kernel;
+use countersign_guard::clock::{Clock, SetClock, SystemClock};
 use uuid::Uuid;
 
 use crate::accounts::{Listed, Operator, UnreadableRow};
 use crate::breaches::BreachesError;
-use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
 use crate::domain::{AuthError, with_cause};
 use crate::hashing::HashError;

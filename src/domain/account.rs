@@ -155,26 +155,3 @@ pub struct Session {
     /// The program and address of the sign-in.
     pub client: Client,
 }
-
-/// The end of one session, or of all sessions of an account that began before an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Revocation {
-    /// The end of this session.
-    Session(Uuid),
-    /// The end of every session of the account with a smaller epoch.
-    Account {
-        /// The id of the account.
-        id: Uuid,
-        /// The first epoch that is not affected.
-        epoch: i64,
-    },
-}
-
-impl Revocation {
-    /// Returns the id of the session or account.
-    pub fn target(self) -> Uuid {
-        match self {
-            Self::Session(id) | Self::Account { id, .. } => id,
-        }
-    }
-}

@@ -22,7 +22,7 @@ mod text;
 mod ticket;
 mod username;
 
-pub use account::{Account, AccountStatus, Firm, Identity, NewAccount, Revocation, Role, Session};
+pub use account::{Account, AccountStatus, Firm, Identity, NewAccount, Role, Session};
 pub use attempt::{AttemptKey, Attempts};
 pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;

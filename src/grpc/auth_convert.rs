@@ -8,7 +8,7 @@ use crate::domain::{
     AuthError, Email, FirmName, NewPassword, Password, PasswordContext, PasswordPolicy, PersonName, SignInName, Ticket,
     Username, Violations,
 };
-use crate::layer::{self, Credential};
+use countersign_guard::layer::{self, Credential};
 use crate::pb;
 
 /// Parses a registration. A password that `policy` refuses is a bad field, too.

@@ -1,5 +1,7 @@
 //! `countersign.v1.AuthService`: each RPC parses, calls one use case, and converts.
 
+use countersign_guard::layer::{Caller, FormerCaller};
+use countersign_guard::token::IssuedToken;
 use tonic::{Request, Response, Status};
 
 use super::call_context::{actor, call, caller, former_caller};
@@ -8,7 +10,6 @@ use super::{auth_convert, convert};
 use crate::accounts::{Accounts, profile};
 use crate::pb;
 use crate::pb::auth_service_server::AuthService;
-use crate::token::IssuedToken;
 
 pub(super) struct AuthRpcs {
     accounts: Accounts,

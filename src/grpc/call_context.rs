@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{deadline, status};
 use crate::accounts::Actor;
 use crate::domain::{Call, Client};
-use crate::layer::{Caller, FormerCaller};
+use countersign_guard::layer::{Caller, FormerCaller};
 
 /// The address of the client that a call is made for. The listener puts it into the extensions of the request, which no
 /// header reaches, and the JSON APIs pass it on.

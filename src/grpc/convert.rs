@@ -1,11 +1,13 @@
 //! Values of the domain as messages, for every service. The conversions of a single service are in `auth_convert` and
 //! `admin_convert`.
 
+use countersign_guard::layer::{self, Credential};
+use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::accounts::{Revoked, StoredSession};
-use crate::domain::{Account, Identity, Revocation, Role};
+use crate::domain::{Account, Identity, Role};
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
 

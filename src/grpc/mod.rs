@@ -35,6 +35,9 @@ mod watch;
 
 use std::sync::Arc;
 
+use countersign_guard::layer::{AuthLayer, Caller, InvalidPath};
+use countersign_guard::revocations::Revocations;
+use countersign_guard::token::{Secret, Tokens};
 use prost_reflect::{DescriptorError, DescriptorPool};
 use tonic::Status;
 use tonic::service::Routes;
@@ -43,7 +46,6 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::accounts::Accounts;
 use crate::activity::Activity;
-use crate::layer::{AuthLayer, Caller, InvalidPath};
 use crate::meter::Meter;
 use crate::pb;
 use crate::pb::MethodRules;
@@ -51,8 +53,6 @@ use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
-use crate::revocations::Revocations;
-use crate::token::{Secret, Tokens};
 use stack::{Handlers, Refuse};
 
 pub use call_context::{ClientAddress, RequestId};

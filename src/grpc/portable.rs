@@ -1,6 +1,7 @@
 //! `ImportAccounts` and `ExportAccounts`: the two streams of `AdminService`, and the form of an account that both use.
 //! Separate from the other RPCs because each is a task that reads or writes one message after another.
 
+use countersign_guard::layer::Caller;
 use prost_types::Timestamp;
 use time::OffsetDateTime;
 use tonic::codegen::BoxStream;
@@ -12,7 +13,6 @@ use super::status::{self, ToStatus};
 use super::{admin_convert, convert};
 use crate::accounts::{Accounts, Actor, Import, Imported, UnreadableRow};
 use crate::domain::{Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
-use crate::layer::Caller;
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use countersign_guard::layer::{self, AuthLayer, Refusal};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
@@ -26,7 +27,6 @@ use super::auth_service::AuthRpcs;
 use super::closing::Closing;
 use super::session_service::SessionRpcs;
 use super::{deadline, metering, status};
-use crate::layer::{self, AuthLayer, Refusal};
 use crate::meter::Meter;
 use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use countersign_guard::layer::Refusal;
 use http::Response;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -13,7 +14,6 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::failures::{CredentialError, UnreadResponse};
 use crate::accounts::{SessionEnd, WatchEnd};
 use crate::domain::{AuthError, Violations};
-use crate::layer::Refusal;
 use crate::pb::{ERROR_DOMAIN, ErrorReason};
 
 /// An error that becomes a [`Status`], as in `.map_err(ToStatus)?`.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use countersign_guard::layer::{Credential, read_credential};
+use countersign_guard::token::Secret;
 use futures_util::stream;
 use tokio::sync::{Semaphore, mpsc};
 use tonic::Status;
@@ -13,9 +15,7 @@ use super::convert;
 use super::failures::{CredentialError, READ_TIMEOUT};
 use super::status::ToStatus;
 use crate::accounts::{Accounts, WatchEnd};
-use crate::layer::{Credential, read_credential};
 use crate::pb;
-use crate::token::Secret;
 
 /// The stream of responses.
 pub(super) type RevocationStream = BoxStream<pb::WatchRevocationsResponse>;

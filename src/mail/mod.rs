@@ -24,8 +24,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::store::Store;
+use countersign_guard::clock::Clock;
 use templates::Templates;
 use transport::Transport;
 

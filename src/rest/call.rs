@@ -19,7 +19,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 use tower::Service;
 
-pub(super) use crate::layer::TOKEN;
+pub(super) use countersign_guard::layer::TOKEN;
 use crate::pb::ErrorReason;
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::auth_service_client::AuthServiceClient;

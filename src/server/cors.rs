@@ -23,7 +23,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::edge::Answer;
 use crate::config::{AllowedOrigin, CorsSettings, RequestHeader};
-use crate::layer::TOKEN;
+use countersign_guard::layer::TOKEN;
 
 /// What every page may send: the APIs read it.
 const OURS: [HeaderName; 7] = [

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_guard::clock::{Clock, Skew};
+use countersign_guard::revocations::{Batch, Entry, Position, Revocations};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout};
 
 use super::health::Health;
 use crate::accounts::Known;
 use crate::budgets::schedule;
-use crate::clock::{Clock, Skew};
-use crate::revocations::{Batch, Entry, Position, Revocations};
 use crate::store::{REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
 
 /// How long one question may take: milliseconds, unless the network swallows packets. Then the next one goes another way.
@@ -113,10 +113,10 @@ impl Feed {
         }
         if std::mem::take(&mut self.anew) {
             self.known.forget_all();
-            self.revocations.news().begin(self.position);
+            self.revocations.publisher().begin(self.position);
         }
         // Last: from here on tokens are judged again, and by everything that was missed.
-        self.revocations.vouch(began);
+        self.revocations.mark_complete(began);
         self.store.caught_up();
         Ok(())
     }
@@ -148,7 +148,7 @@ impl Feed {
         }
         if !self.anew {
             let entries = some.iter().map(entry).collect();
-            self.revocations.news().publish(Batch { entries, position: self.position });
+            self.revocations.publisher().publish(Batch { entries, position: self.position });
         }
     }
 

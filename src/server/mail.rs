@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use countersign_guard::clock::Clock;
 use tokio::net::TcpListener;
 
 use super::{ServeError, secret};
-use crate::clock::Clock;
 use crate::config::Settings;
 use crate::mail::{MailError, MailUrl, Options, Pace, Post, PublicUrl, Worker};
 use crate::store::Store;

@@ -38,6 +38,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use argon2::Params;
+use countersign_guard::clock::{Clock, SystemClock};
+use countersign_guard::revocations::{ReferenceClock, Revocations};
+use countersign_guard::token::{Keyring, Tokens};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Service as _;
@@ -46,15 +49,12 @@ use crate::accounts::{self, Accounts, Audit, PasswordRules, Rules};
 use crate::activity::Activity;
 use crate::breaches::{Breaches, BreachesError};
 use crate::budgets::{Budgets, PerHour};
-use crate::clock::{Clock, SystemClock};
 use crate::config::{AllowedOrigin, Settings, SettingsError};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::mail::{MailError, Post, PublicUrl};
 use crate::rest::{Rest, RestError, Rpc};
-use crate::revocations::{CommonClock, Revocations};
 use crate::store::{self, Listed, OpenError, Purpose, Store, StoreError};
-use crate::token::{Keyring, Tokens};
 
 use bounds::Bounds;
 use certificate::Certificate;
@@ -225,14 +225,14 @@ impl App {
         let watch_credentials = secret::watch_credentials(settings, &signing)?;
         let keyring = Keyring::new(&current, previous.as_ref());
         let tokens = Tokens::new(keyring, Arc::clone(&clock), settings.session_max_lifetime);
-        let tokens = tokens.tolerating(settings.clock_skew);
+        let tokens = tokens.with_skew(settings.clock_skew);
         let warn = |warning: &str| tracing::warn!(event = "kernel", "{warning}");
         let kernel = settings.hash_kernel.kernel(warn).map_err(HashError::Kernel)?;
         let hasher = PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue)?;
         let revocations = Revocations::fed(Arc::clone(&clock), settings.revocation_staleness);
-        let revocations = Arc::new(revocations.tolerating(settings.clock_skew));
+        let revocations = Arc::new(revocations.with_skew(settings.clock_skew));
         // Tokens are minted and judged by this machine's. Whatever is stored is read by other replicas, too.
-        let clock: Arc<dyn Clock> = Arc::new(CommonClock::of(&revocations));
+        let clock: Arc<dyn Clock> = Arc::new(ReferenceClock::of(&revocations));
         let health = Health::serving().await;
         let rules = Rules {
             passwords,
@@ -335,7 +335,7 @@ impl App {
             health.drain().await;
             stop_mail.stop();
             // Watches have no end of their own that the drain could wait for.
-            revocations.news().close();
+            revocations.publisher().close();
         };
         let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds) };
         listener::serve(listener, self.service, stop, rules, &workers).await;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_guard::token::{Secret, SecretError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::Settings;
 use crate::store::{self, OpenError, beside};
-use crate::token::{Secret, SecretError};
 
 /// Why there is no secret. The messages name the setting and never its value.
 #[derive(Debug, thiserror::Error)]

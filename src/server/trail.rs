@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_guard::revocations::Revocations;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::accounts::Audit;
-use crate::revocations::Revocations;
 use crate::store::AuditStore;
 
 /// How late an event may be written. A crash loses as much.

@@ -26,6 +26,7 @@ mod errors;
 mod import;
 mod invitations;
 mod listing;
+mod migrations;
 mod moving;
 mod open;
 mod open_error;
@@ -41,6 +42,7 @@ mod tables;
 mod tickets;
 
 use async_trait::async_trait;
+use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 
 pub use accounts::{AccountStore, Credentials};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use countersign::clock::Clock as _;
 use countersign::store::{self, AuditPage, Purpose};
+use countersign_guard::clock::Clock as _;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _};

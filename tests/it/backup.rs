@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use countersign::domain::Revocation;
 use countersign::store::{self, Purpose, SqliteStore, Store as _};
+use countersign_guard::revocations::Revocation;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use countersign::clock::{Clock as _, ManualClock};
-use countersign::domain::Revocation;
-use countersign::revocations::{Revocations, Standing};
+use countersign_guard::clock::{Clock as _, ManualClock};
+use countersign_guard::revocations::{Revocation, Revocations, Standing};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
@@ -240,7 +239,7 @@ fn by_a_clock_that_is_off_nothing_is_forgotten() {
     let revocations = Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5));
     let (ended, lives, account) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
     revocations.insert(Revocation::Session(ended), clock.now() + Duration::from_secs(3_600));
-    revocations.vouch(clock.elapsed());
+    revocations.mark_complete(clock.elapsed());
     let expires = Some(START + 1_800);
     // The database's clock is a day ahead for a while: what would be forgotten by it is needed afterwards.
     revocations.compare(clock.now() + DAY, clock.elapsed());

@@ -9,9 +9,9 @@ mod races;
 
 use std::time::Duration;
 
-use countersign::clock::Clock as _;
 use countersign::domain::Handle;
 use countersign::pb::{LoginRequest, login_request};
+use countersign_guard::clock::Clock as _;
 use http::{HeaderMap, StatusCode};
 use prost::Message as _;
 use serde_json::{Value, json};

@@ -7,11 +7,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
-use countersign::clock::ManualClock;
-use countersign::domain::Revocation;
-use countersign::layer::{AuthLayer, Caller, FormerCaller, Refusal};
-use countersign::revocations::Revocations;
-use countersign::token::{Keyring, NewSession, Profile, Secret, Tokens};
+use countersign_guard::clock::ManualClock;
+use countersign_guard::layer::{AuthLayer, Caller, FormerCaller, Refusal};
+use countersign_guard::revocations::{Revocation, Revocations};
+use countersign_guard::token::{Keyring, NewSession, Profile, Secret, Tokens};
 use http::{HeaderMap, Method, StatusCode};
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -308,7 +307,7 @@ async fn while_the_revocations_are_stale_no_token_is_accepted_and_none_is_given(
     };
     let good = [("token", token.as_str())];
     assert_eq!(refusal("/who", &good).await.as_deref(), Some("Unavailable"), "nothing was read yet");
-    service.revocations.vouch(Duration::ZERO);
+    service.revocations.mark_complete(Duration::ZERO);
     assert_eq!(refusal("/who", &good).await, None);
     let answer = service.get("/cut-off", &good).await;
     assert_eq!((answer.status, answer.header("token")), (StatusCode::OK, None), "it became stale under way");
@@ -326,7 +325,7 @@ async fn while_the_revocations_are_stale_no_token_is_accepted_and_none_is_given(
 async fn who_called_once_may_end_and_is_never_taken_for_a_caller() {
     let clock = ManualClock::at(START);
     let service = Service::with(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)), clock);
-    service.revocations.vouch(Duration::ZERO);
+    service.revocations.mark_complete(Duration::ZERO);
     let token = service.token();
     let say = async |headers: &[(&str, &str)]| {
         let answer = service.get("/farewell", headers).await;
@@ -354,7 +353,7 @@ async fn who_called_once_may_end_and_is_never_taken_for_a_caller() {
 async fn while_the_clock_is_off_nothing_is_said_of_a_token_that_time_decides() {
     let clock = ManualClock::at(START);
     let service = Service::with(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)), clock);
-    service.revocations.vouch(Duration::ZERO);
+    service.revocations.mark_complete(Duration::ZERO);
     let token = service.token();
     let compared = |ahead: i64| {
         let time = time::OffsetDateTime::from_unix_timestamp(START - ahead).unwrap();

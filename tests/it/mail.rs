@@ -10,10 +10,10 @@ mod silent;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use countersign::clock::{Clock as _, ManualClock};
 use countersign::domain::{Email, Firm, FirmName, Identity, MailKind, NewAccount, NewMail, PersonName, Role, Ticket};
 use countersign::mail::{MailUrl, Options, Pace, Post, PublicUrl, Sender, Worker};
 use countersign::store::{self, DeadMail, Purpose, Store};
+use countersign_guard::clock::{Clock as _, ManualClock};
 use tempfile::TempDir;
 use uuid::Uuid;
 

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use countersign::domain::Revocation;
 use countersign::pb::ListSessionsRequest;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::store::{self, Purpose, TABLES};
+use countersign_guard::revocations::Revocation;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};

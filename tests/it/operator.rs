@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::clock::{Clock as _, SystemClock};
 use countersign::domain::{AttemptKey, Email, Handle, MailKind, NewMail};
 use countersign::store::{self, Budget, MailFate, Purpose, Store};
+use countersign_guard::clock::{Clock as _, SystemClock};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;

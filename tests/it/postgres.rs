@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign::domain::{AccountStatus, Identity, NewAccount, PasswordHash, Revocation, Username};
+use countersign::domain::{AccountStatus, Identity, NewAccount, PasswordHash, Username};
 use countersign::store::{self, Purpose, Store, StoreError};
+use countersign_guard::revocations::Revocation;
 use sqlx::{Connection as _, Executor as _};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};

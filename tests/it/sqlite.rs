@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use argon2::Params;
 use clap::Parser as _;
-use countersign::clock::ManualClock;
 use countersign::config::Cli;
 use countersign::domain::{Client, Session};
 use countersign::server::App;
 use countersign::store::{OpenError, SessionStore as _, SqliteStore, StoredSession};
+use countersign_guard::clock::ManualClock;
 use http::{Method, StatusCode};
 use serde_json::json;
 use sqlx::migrate::Migrator;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use argon2::Params;
 use clap::Parser as _;
-use countersign::clock::Clock;
 use countersign::config::Cli;
 use countersign::server::{App, Edge};
+use countersign_guard::clock::Clock;
 use http::Method;
 use serde_json::json;
 use sqlx::Executor as _;

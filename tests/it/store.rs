@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use countersign::domain::{
     Account, AccountStatus, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash, PersonName,
-    Revocation, Role, Session, Username,
+    Role, Session, Username,
 };
 use countersign::store::{self, Opening, Purpose, StoreError};
+use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use countersign::clock::{Clock as _, ManualClock, SystemClock};
 use countersign::pb::session_service_server::{SessionService, SessionServiceServer};
 use countersign::pb::{self, WatchRevocationsRequest, WatchRevocationsResponse};
-use countersign::revocations::{Revocations, Standing};
-use countersign::token::Secret;
-use countersign::watch::Watcher;
+use countersign_guard::clock::{Clock as _, ManualClock, SystemClock};
+use countersign_guard::revocations::{Revocations, Standing};
+use countersign_guard::token::Secret;
+use countersign_guard::watch::Watcher;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tonic::codegen::BoxStream;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use countersign_guard::revocations::Revocation;
 use uuid::Uuid;
 
 use super::{By, Changes, Reach};
@@ -11,7 +12,7 @@ use crate::accounts::{Accounts, Actor, new_id, refuse_field, to_the_second, turn
 use crate::budgets::Charge;
 use crate::domain::{
     Account, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount, NewMail, Password, PasswordContext,
-    PersonName, Revocation, Role, Username, Violations,
+    PersonName, Role, Username, Violations,
 };
 use crate::store::{AccountChange, AccountRecord, Outline, Updated};
 

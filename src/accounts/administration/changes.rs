@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
+use countersign_guard::clock::Clock;
+use countersign_guard::token::MAX_LIFETIME;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::accounts::{AFTERLIFE, Audit};
-use crate::clock::Clock;
 use crate::domain::{AccountStatus, Action, AuthError, Call, Detail, NewAccount, NewMail, Note, Origin, PasswordHash};
 use crate::store::{AccountChange, Outline, Store, StoreError, Updated};
-use crate::token::MAX_LIFETIME;
 
 /// Who changes something.
 #[derive(Debug, Clone)]

@@ -1,12 +1,13 @@
 //! Passwords: changed by whoever knows the one before, reset by whoever reads the account's mail.
 
+use countersign_guard::revocations::Revocation;
+use countersign_guard::token::MAX_LIFETIME;
+
 use crate::accounts::{AFTERLIFE, Accounts, Actor, new_id, refuse_field, turn, uninterrupted};
 use crate::domain::{
-    Action, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext, Revocation,
-    Ticket,
+    Action, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext, Ticket,
 };
 use crate::store::Credentials;
-use crate::token::MAX_LIFETIME;
 
 impl Accounts {
     /// Gives the actor's account another password. All its other sessions end, durably and at once; tells how many.

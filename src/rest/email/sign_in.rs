@@ -5,11 +5,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
+use countersign_guard::layer::FreshTokenLifetime;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{email_account, error, refuse, refuse_body, role, user, with_token};
-use crate::layer::FreshToken;
 use crate::pb::{
     ErrorReason, LoginRequest, LogoutRequest, MeRequest, RegisterRequest, login_request, register_request,
 };
@@ -67,10 +67,10 @@ async fn refresh(State(mut client): State<AuthClient>, request: Request) -> Rout
     let answered = client.me(call::with_credentials(&request.into_parts().0, MeRequest {})).await;
     let answered = answered.map_err(|status| refuse(status.into(), &Fields::default()))?;
     let token = call::fresh_token(answered.metadata());
-    let token = token.as_ref().and_then(|token| token.to_str().ok()).zip(answered.extensions().get::<FreshToken>());
+    let token = token.as_ref().and_then(|token| token.to_str().ok()).zip(answered.extensions().get::<FreshTokenLifetime>());
     // An answer without a token: while the call was under way the session ended, or it became unknown whether it has.
     // The next try tells which.
-    let Some((token, FreshToken { expires_in })) = token else {
+    let Some((token, FreshTokenLifetime(expires_in))) = token else {
         return Err(refuse(ErrorReason::Unavailable.into(), &Fields::default()));
     };
     let expires_in = expires_in.as_secs().try_into().unwrap_or(i64::MAX);

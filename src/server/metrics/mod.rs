@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use countersign_guard::revocations::Revocations;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus_client::collector::Collector;
@@ -20,7 +21,6 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::hashing::PasswordHasher;
 use crate::meter::Meter;
-use crate::revocations::Revocations;
 use crate::server::bounds::Bounds;
 
 /// What is counted of calls: those of RPCs, by whatever protocol, and the answers of the JSON APIs.
@@ -79,7 +79,7 @@ impl Collector for OfRevocations {
             None,
             live.metric_type(),
         )?)?;
-        let watchers = count(self.0.news().watchers());
+        let watchers = count(self.0.publisher().watchers());
         watchers.encode(encoder.encode_descriptor(
             "revocation_watchers",
             "Services that watch revocations",

@@ -2,7 +2,7 @@
 //! each error is a sentence for the operator.
 
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
@@ -12,9 +12,9 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::PostgresStore;
 use super::listen::Announcements;
 use super::pools::Pools;
-use crate::store::OpenError;
+use crate::store::{OpenError, migrations};
 
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
 
 /// How long the server may take to accept a connection at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -4,17 +4,18 @@
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use uuid::Uuid;
 
-use super::{AccountRow, from_millis, impossible};
+use super::{AccountRow, from_millis, from_row, impossible};
 use crate::domain::{AttemptKey, Attempts};
 use crate::store::{Credentials, StoreError, StoredAttempts};
 
-#[derive(FromRow)]
 pub(in crate::store) struct AttemptRow {
     key: String,
     failures: i64,
     last_failed_at: i64,
     account_id: Option<Uuid>,
 }
+
+from_row!(AttemptRow: key, failures, last_failed_at, account_id);
 
 impl AttemptRow {
     pub fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
@@ -33,33 +34,35 @@ fn attempts(key: impl std::fmt::Display, failures: i64, last_failed_at: i64) -> 
 }
 
 /// The row of `statements::attempts::FIND_SIGN_IN_BY_…`.
-#[derive(FromRow)]
 pub(in crate::store) struct SignInRow {
     failures: Option<i64>,
     last_failed_at: Option<i64>,
-    #[sqlx(flatten)]
-    account: Joined<AccountRow>,
+    account: Option<AccountRow>,
+}
+
+/// The account was joined: without one, its `id` is null.
+impl<'r, R: Row> FromRow<'r, R> for SignInRow
+where
+    AccountRow: FromRow<'r, R>,
+    &'static str: ColumnIndex<R>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<Uuid>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> sqlx::Result<Self> {
+        let id: Option<Uuid> = row.try_get("id")?;
+        Ok(Self {
+            failures: row.try_get("failures")?,
+            last_failed_at: row.try_get("last_failed_at")?,
+            account: id.map(|_| AccountRow::from_row(row)).transpose()?,
+        })
+    }
 }
 
 impl SignInRow {
     pub fn into_parts(self, key: &AttemptKey) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
         let failed = self.failures.zip(self.last_failed_at);
         let attempts = failed.map(|(failures, last_failed_at)| attempts(key, failures, last_failed_at));
-        let credentials = self.account.0.map(AccountRow::into_credentials);
+        let credentials = self.account.map(AccountRow::into_credentials);
         Ok((attempts.transpose()?, credentials.transpose()?))
-    }
-}
-
-/// The row of a joined table, if the join found one: then its `id` is not null.
-struct Joined<T>(Option<T>);
-
-impl<'r, R: Row, T: FromRow<'r, R>> FromRow<'r, R> for Joined<T>
-where
-    &'static str: ColumnIndex<R>,
-    Option<Uuid>: Decode<'r, R::Database> + Type<R::Database>,
-{
-    fn from_row(row: &'r R) -> sqlx::Result<Self> {
-        let id: Option<Uuid> = row.try_get("id")?;
-        id.map(|_| T::from_row(row)).transpose().map(Self)
     }
 }

@@ -1,14 +1,12 @@
 //! The rows of what is sent by mail: the outbox, tickets and invitations.
 
-use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{from_millis, impossible};
+use super::{from_millis, from_row, impossible};
 use crate::domain::{Email, Firm, FirmName, MailKind, Role, TicketPurpose};
 use crate::store::{ClaimedMail, DeadMail, Invitation, StoreError, StoredTicket};
 
 /// A row of the outbox with the columns that sending needs.
-#[derive(FromRow)]
 pub(in crate::store) struct ClaimedRow {
     id: Uuid,
     kind: String,
@@ -16,6 +14,8 @@ pub(in crate::store) struct ClaimedRow {
     subject: Uuid,
     attempts: i64,
 }
+
+from_row!(ClaimedRow: id, kind, recipient, subject, attempts);
 
 impl ClaimedRow {
     pub fn into_claimed(self) -> Result<ClaimedMail, StoreError> {
@@ -31,7 +31,6 @@ impl ClaimedRow {
 }
 
 /// A row of the outbox that was given up.
-#[derive(FromRow)]
 pub(in crate::store) struct DeadRow {
     id: Uuid,
     kind: String,
@@ -41,6 +40,8 @@ pub(in crate::store) struct DeadRow {
     due_at: i64,
     cause: Option<String>,
 }
+
+from_row!(DeadRow: id, kind, recipient, attempts, queued_at, due_at, cause);
 
 impl DeadRow {
     pub fn into_dead(self) -> Result<DeadMail, StoreError> {
@@ -57,7 +58,6 @@ impl DeadRow {
     }
 }
 
-#[derive(FromRow)]
 pub(in crate::store) struct TicketRow {
     purpose: String,
     account_id: Option<Uuid>,
@@ -65,6 +65,8 @@ pub(in crate::store) struct TicketRow {
     email: String,
     expires_at: i64,
 }
+
+from_row!(TicketRow: purpose, account_id, invitation_id, email, expires_at);
 
 impl TicketRow {
     pub fn into_ticket(self) -> Result<StoredTicket, StoreError> {
@@ -80,7 +82,6 @@ impl TicketRow {
     }
 }
 
-#[derive(FromRow)]
 pub(in crate::store) struct InvitationRow {
     id: Uuid,
     firm_id: Uuid,
@@ -91,6 +92,8 @@ pub(in crate::store) struct InvitationRow {
     created_at: i64,
     expires_at: i64,
 }
+
+from_row!(InvitationRow: id, firm_id, firm_name, email, role, invited_by, created_at, expires_at);
 
 impl InvitationRow {
     pub fn into_invitation(self) -> Result<Invitation, StoreError> {

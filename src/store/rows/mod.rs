@@ -8,6 +8,7 @@ pub(super) mod mail;
 
 use std::time::Duration;
 
+use countersign_guard::revocations::Revocation;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -18,13 +19,30 @@ use super::{
 };
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity, Note, Origin,
-    PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
+    PasswordHash, PersonName, PortableAccount, Role, Session, Username,
 };
+
+/// Implements sqlx's `FromRow` for both engines: each field is read from the column of its name. sqlx's derive would do
+/// the same, but only with its feature `macros`, which compiles both drivers a second time, for the compiler.
+macro_rules! from_row {
+    ($row:ty: $($column:ident),+) => {
+        $crate::store::rows::from_row!(sqlx::sqlite::SqliteRow, $row: $($column),+);
+        $crate::store::rows::from_row!(sqlx::postgres::PgRow, $row: $($column),+);
+    };
+    ($engine:ty, $row:ty: $($column:ident),+) => {
+        impl sqlx::FromRow<'_, $engine> for $row {
+            fn from_row(row: &$engine) -> sqlx::Result<Self> {
+                use sqlx::Row as _;
+                Ok(Self { $($column: row.try_get(stringify!($column))?),+ })
+            }
+        }
+    };
+}
+pub(super) use from_row;
 
 /// The latest time that is read from a damaged row, in the year 5138. Adding a lifetime to it cannot overflow.
 const LATEST: i64 = 100_000_000_000_000;
 
-#[derive(FromRow)]
 pub(super) struct OutlineRow {
     id: Uuid,
     firm_id: Option<Uuid>,
@@ -33,6 +51,8 @@ pub(super) struct OutlineRow {
     epoch: i64,
     platform_admin: i64,
 }
+
+from_row!(OutlineRow: id, firm_id, role, status, epoch, platform_admin);
 
 impl OutlineRow {
     pub fn into_outline(self) -> Result<Outline, StoreError> {
@@ -51,11 +71,12 @@ impl OutlineRow {
 }
 
 /// A username that may not be in canonical form.
-#[derive(FromRow)]
 pub(super) struct UsernameRow {
     id: Uuid,
     username: String,
 }
+
+from_row!(UsernameRow: id, username);
 
 impl UsernameRow {
     pub fn into_username(self) -> Result<(Uuid, Username), StoreError> {
@@ -64,7 +85,6 @@ impl UsernameRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct AccountRow {
     id: Uuid,
     username: Option<String>,
@@ -81,6 +101,11 @@ pub(super) struct AccountRow {
     platform_admin: i64,
     password_changes: i64,
 }
+
+from_row!(AccountRow:
+    id, username, email, name, firm_id, firm_name, role, password_hash, status, epoch, created_at, email_verified_at,
+    platform_admin, password_changes
+);
 
 impl AccountRow {
     pub fn into_account(self) -> Result<Account, StoreError> {
@@ -139,13 +164,14 @@ impl AccountRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct FirmRow {
     id: Uuid,
     name: String,
     created_at: i64,
     accounts: i64,
 }
+
+from_row!(FirmRow: id, name, created_at, accounts);
 
 impl FirmRow {
     pub fn into_record(self) -> Result<FirmRecord, StoreError> {
@@ -157,7 +183,6 @@ impl FirmRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct RevocationRow {
     seq: i64,
     session_id: Option<Uuid>,
@@ -165,6 +190,8 @@ pub(super) struct RevocationRow {
     epoch: Option<i64>,
     expires_at: i64,
 }
+
+from_row!(RevocationRow: seq, session_id, account_id, epoch, expires_at);
 
 impl RevocationRow {
     pub fn into_revocation(self) -> Result<StoredRevocation, StoreError> {
@@ -198,7 +225,6 @@ impl RevocationRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct SessionRow {
     id: Uuid,
     account_id: Uuid,
@@ -210,6 +236,10 @@ pub(super) struct SessionRow {
     client_address: Option<String>,
     last_token_at: i64,
 }
+
+from_row!(SessionRow:
+    id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at
+);
 
 impl SessionRow {
     /// Reads a session that is to be shown or ended, with times cut to a sensible range and no unreadable address, so
@@ -253,7 +283,6 @@ impl SessionRow {
     }
 }
 
-#[derive(FromRow)]
 pub(super) struct AuditRow {
     id: Uuid,
     at: i64,
@@ -266,6 +295,8 @@ pub(super) struct AuditRow {
     request_id: Option<Uuid>,
     detail: String,
 }
+
+from_row!(AuditRow: id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail);
 
 impl AuditRow {
     pub fn into_event(self) -> Result<AuditEvent, StoreError> {

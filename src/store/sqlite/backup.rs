@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, FromRow};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::SqliteStore;
 use super::open::{options, private};
+use crate::store::rows::from_row;
 use crate::store::{OpenError, beside};
 
 /// A copy of a database.
@@ -28,12 +29,14 @@ pub struct Backup {
 }
 
 /// The number of rows in a database.
-#[derive(Debug, Clone, Copy, FromRow)]
+#[derive(Debug, Clone, Copy)]
 pub struct Counts {
     pub accounts: u64,
     pub sessions: u64,
     pub revocations: u64,
 }
+
+from_row!(sqlx::sqlite::SqliteRow, Counts: accounts, sessions, revocations);
 
 /// Why there is no backup. Each message tells the operator what to do. No file is left behind.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -20,9 +20,9 @@ use super::errors::failure;
 use super::file::OpenedFile;
 use super::readers::Readers;
 use super::writer::SingleWriter;
-use crate::store::{LostState, OpenError, StoreError, beside};
+use crate::store::{LostState, OpenError, StoreError, beside, migrations};
 
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::sqlite);
 
 /// The number of connections that read. A look-up takes microseconds, and there are two or four cores.
 const READERS: usize = 4;

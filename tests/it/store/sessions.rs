@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use countersign::domain::{AccountStatus, Client, NewAccount, Revocation, Role, Session};
+use countersign::domain::{AccountStatus, Client, NewAccount, Role, Session};
 use countersign::store::{EndedSession, SessionPage, StoredSession};
+use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
-use countersign::clock::ManualClock;
+use countersign_guard::clock::ManualClock;
 
 use super::app::START;
 

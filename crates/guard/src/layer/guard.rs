@@ -1,0 +1,217 @@
+//! The two decisions of the middleware, both synchronous: whether a request may pass, and whether its response gets a
+//! fresh token. Separate from the tower plumbing, so that they can be read as rules.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::caller::{Caller, FormerCaller};
+use super::credential::{self, Credential, TOKEN};
+use super::warning::FutureTokenWarning;
+use crate::revocations::{Revocations, Standing};
+use crate::token::{Claims, Profile, TokenError, Tokens};
+
+/// The reason why a request is refused. Its `Display` is a sentence for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request has no credential.
+    #[error("a token is missing: send it as `token` or as `authorization: Bearer`")]
+    TokenMissing,
+    /// The credential is malformed, forged or revoked. The client does not learn which.
+    #[error("the token is not valid: sign in again")]
+    TokenInvalid,
+    /// The two headers have different tokens.
+    #[error("two different tokens were sent: send one, as `token` or as `authorization: Bearer`")]
+    TwoTokens,
+    /// The token has expired.
+    #[error("the token has expired: sign in again")]
+    TokenExpired,
+    /// The token may be good or revoked: the set of revocations is stale, or a clock is wrong. The response must not be
+    /// an authentication failure (401, `UNAUTHENTICATED`), because a client drops its token after one. 503 or
+    /// `UNAVAILABLE` fits.
+    #[error("tokens cannot be checked at the moment: try again")]
+    Unavailable,
+}
+
+/// The exemption of a path. Every path without one needs a valid token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exemption {
+    /// A request needs no token.
+    Public,
+    /// A request needs a token that may have expired or been revoked, because it ends the session.
+    Ending,
+}
+
+/// The caller of an admitted request.
+pub(super) enum Admitted {
+    Anyone,
+    Former(FormerCaller),
+    Caller(Caller),
+}
+
+/// The callback of [`AuthLayer::on_fresh_token`](super::AuthLayer::on_fresh_token).
+pub(super) type OnFreshToken = dyn Fn(&Caller) + Send + Sync;
+
+/// The lifetime of the fresh token on a response, in whole seconds. The layer puts it into the extensions of the
+/// response, for a middleware that repeats it in the body; it is not sent as a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FreshTokenLifetime(pub Duration);
+
+/// The state that all clones of the middleware share.
+pub(super) struct Guard<R> {
+    pub tokens: Tokens,
+    pub revocations: Arc<Revocations>,
+    pub exemptions: HashMap<String, Exemption>,
+    pub refuse: Arc<R>,
+    pub on_fresh_token: Option<Arc<OnFreshToken>>,
+    pub warning: Arc<FutureTokenWarning>,
+}
+
+// By hand: a derived implementation would require `R: Clone`.
+impl<R> Clone for Guard<R> {
+    fn clone(&self) -> Self {
+        Self {
+            tokens: self.tokens.clone(),
+            revocations: Arc::clone(&self.revocations),
+            exemptions: self.exemptions.clone(),
+            refuse: Arc::clone(&self.refuse),
+            on_fresh_token: self.on_fresh_token.clone(),
+            warning: Arc::clone(&self.warning),
+        }
+    }
+}
+
+impl<R> Guard<R> {
+    /// Decides whether a request with these headers may call this path.
+    pub fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+        match self.exemptions.get(path) {
+            Some(Exemption::Public) => Ok(Admitted::Anyone),
+            Some(Exemption::Ending) => self.verify_former(headers).map(Admitted::Former),
+            None => self.verify(headers).map(Admitted::Caller),
+        }
+    }
+
+    fn verify(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        let claims = self.tokens.verify(presented(headers)?).map_err(|error| self.refusal(error))?;
+        match self.standing(&claims, Some(claims.exp)) {
+            Standing::Live => Ok(Caller::new(claims)),
+            Standing::Revoked => Err(Refusal::TokenInvalid),
+            Standing::Unknown => Err(Refusal::Unavailable),
+        }
+    }
+
+    fn verify_former(&self, headers: &HeaderMap) -> Result<FormerCaller, Refusal> {
+        let claims = self.tokens.verify_former(presented(headers)?).map_err(|error| self.refusal(error))?;
+        match self.standing(&claims, None) {
+            Standing::Live | Standing::Revoked => Ok(FormerCaller::new(claims)),
+            Standing::Unknown => Err(Refusal::Unavailable),
+        }
+    }
+
+    fn standing(&self, claims: &Claims, expires: Option<i64>) -> Standing {
+        self.revocations.standing(claims.sid, claims.sub, claims.epoch, expires)
+    }
+
+    fn refusal(&self, error: TokenError) -> Refusal {
+        match error {
+            TokenError::Invalid => Refusal::TokenInvalid,
+            // By a clock that is an hour ahead, every token of an hour has expired.
+            TokenError::Expired if self.revocations.is_clock_off() => Refusal::Unavailable,
+            TokenError::Expired => Refusal::TokenExpired,
+            TokenError::FromTheFuture { ahead } => {
+                // If this machine's clock is known to be wrong, that is logged already.
+                if !self.revocations.is_clock_off() {
+                    self.warning.log(ahead);
+                }
+                Refusal::Unavailable
+            }
+        }
+    }
+
+    /// Attaches a fresh token to the response, with its lifetime as [`FreshTokenLifetime`] in the extensions. Does
+    /// nothing if the response says that the caller is not authenticated, if the session was revoked meanwhile (by this
+    /// call or by a concurrent one), or if the set of revocations cannot tell.
+    pub fn countersign<B>(&self, response: &mut Response<B>, caller: &Caller) {
+        // A `token` header of the handler's own would be a token that was not minted here.
+        response.headers_mut().remove(TOKEN);
+        let claims = caller.claims();
+        if is_unauthenticated(response) || self.standing(claims, Some(claims.exp)) != Standing::Live {
+            return;
+        }
+        let profile = response.extensions_mut().remove::<Profile>();
+        match self.tokens.refresh(claims, profile) {
+            Ok(fresh) => {
+                // A token has only base64url characters and dots, so it is always a header value.
+                if let Ok(mut value) = HeaderValue::try_from(fresh.token.into_string()) {
+                    value.set_sensitive(true);
+                    response.headers_mut().insert(TOKEN, value);
+                    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                    response.extensions_mut().insert(FreshTokenLifetime(fresh.expires_in));
+                    if let Some(tell) = &self.on_fresh_token {
+                        tell(caller);
+                    }
+                }
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no fresh token"),
+        }
+    }
+}
+
+/// Returns the one token of a request.
+fn presented(headers: &HeaderMap) -> Result<&str, Refusal> {
+    match credential::read(headers) {
+        Credential::NotPresented => Err(Refusal::TokenMissing),
+        Credential::Malformed => Err(Refusal::TokenInvalid),
+        Credential::Contradictory => Err(Refusal::TwoTokens),
+        Credential::Presented(token) => Ok(token),
+    }
+}
+
+/// Tells whether a response is an authentication failure: HTTP 401, or the gRPC status 16 in the headers of an error.
+fn is_unauthenticated<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+        || response.headers().get("grpc-status").is_some_and(|status| status == "16")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use http::Response;
+    use uuid::Uuid;
+
+    use super::{FreshTokenLifetime, TOKEN};
+    use crate::clock::ManualClock;
+    use crate::layer::{AuthLayer, Caller};
+    use crate::revocations::Revocations;
+    use crate::token::{Keyring, NewSession, Profile, Secret, Tokens};
+
+    #[test]
+    fn the_lifetime_of_a_fresh_token_is_in_the_extensions_of_the_response_and_ends_with_the_session() {
+        let (clock, lifetime) = (ManualClock::at(1_000), Duration::from_secs(100));
+        let secret = Secret::parse("x".repeat(32)).unwrap();
+        let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(clock.clone()), Duration::from_secs(250));
+        let profile = Profile::Username { username: "ada".to_owned() };
+        let session = NewSession {
+            account_id: Uuid::nil(),
+            session_id: Uuid::nil(),
+            epoch: 0,
+            token_lifetime: lifetime,
+            profile,
+        };
+        let issued = tokens.issue(session).unwrap();
+        let caller = Caller::new(tokens.verify(issued.token.as_str()).unwrap());
+        let layer = AuthLayer::new(tokens, Arc::new(Revocations::default()), [""; 0], |_| Response::new(())).unwrap();
+        for (passed, expected) in [(0, lifetime), (200, Duration::from_secs(50))] {
+            clock.advance(passed);
+            let mut response = Response::new(());
+            layer.guard.countersign(&mut response, &caller);
+            assert!(response.headers().contains_key(TOKEN));
+            assert_eq!(response.extensions().get(), Some(&FreshTokenLifetime(expected)), "{passed}");
+        }
+    }
+}
