@@ -107,7 +107,7 @@ async fn an_account_registers_signs_in_slides_and_logs_out() {
     let mut sessions = SessionServiceClient::new(channel(&server).await);
     let listed = sessions.list_sessions(with("token", &slid, ListSessionsRequest::default())).await.unwrap();
     assert!(listed.into_inner().sessions.iter().any(|session| session.current));
-    sessions.revoke_other_sessions(with("token", &slid, RevokeOtherSessionsRequest {})).await.unwrap();
+    sessions.revoke_other_sessions(with("token", &slid, RevokeOtherSessionsRequest::default())).await.unwrap();
     assert_unauthenticated(sessions.watch_revocations(with("token", &slid, WatchRevocationsRequest::default())).await);
 
     let logout = client.logout(with("token", &slid, LogoutRequest {})).await.unwrap();
