@@ -1,5 +1,5 @@
-// Chromium over the DevTools protocol, through a pipe: no port that others could reach, nothing to install, and a
-// browser that ends with whoever started it.
+// Chromium over the DevTools protocol, through a pipe: it opens no port that others could reach, needs no package, and
+// ends with the process that started it.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,7 +10,7 @@ const FLAGS = [
   "--headless",
   "--remote-debugging-pipe",
   "--no-first-run",
-  // Nothing but this machine is ever asked for anything.
+  // The browser connects to this machine only.
   "--no-proxy-server",
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
   "--disable-background-networking",
@@ -43,7 +43,10 @@ export class Chromium {
 
   async #start(executable, flags) {
     this.#profile = await mkdtemp(path.join(tmpdir(), "countersign-chromium-"));
-    this.#process = spawn(executable, [...FLAGS, ...flags, `--user-data-dir=${this.#profile}`], {
+    // The server hashes passwords at the lowest priority. With a higher one, pages on a loaded machine would keep a
+    // sign-in from its turn until it is refused.
+    const nice = ["-n", "19", executable];
+    this.#process = spawn("nice", [...nice, ...FLAGS, ...flags, `--user-data-dir=${this.#profile}`], {
       stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
     });
     this.#ended = new Promise((resolve) => this.#process.once("close", resolve).once("error", resolve));
@@ -100,9 +103,9 @@ export class Chromium {
 }
 
 class Page {
-  /** What was asked for, in order: `{ url, method, headers, preflight, protocol, failure }`. */
+  /** The requests of the page, in order: `{ url, method, headers, preflight, protocol, failure }`. */
   requests = [];
-  /** What the console would show in red. */
+  /** The errors that the console would show. */
   errors = [];
   #byId = new Map();
   #loaded = () => {};
@@ -117,9 +120,9 @@ class Page {
         return this.#loaded();
       case "Network.requestWillBeSent": {
         const { url, method } = params.request;
-        // As a page wrote them; over the wire they are in lower case.
+        // Chromium tells them as the page wrote them; on the wire they are in lower case.
         const headers = Object.fromEntries(Object.entries(params.request.headers).map(([name, value]) => [name.toLowerCase(), value]));
-        // No page here sends OPTIONS by itself.
+        // No page here sends OPTIONS by itself, so each is a preflight.
         const request = { url, method, headers, preflight: method === "OPTIONS" };
         this.requests.push(request);
         this.#byId.set(params.requestId, request);

@@ -1,10 +1,10 @@
-// Checks, and what is said of them.
+// Scenes, their checks, and the report of both.
 
 import { isDeepStrictEqual } from "node:util";
 
 const show = (value) => (JSON.stringify(value) ?? "nothing").slice(0, 500);
 
-/** One scene's checks, in order. A check that fails ends its scene; the others go on. */
+/** One scene's checks, in order. A check that fails ends its scene; the other scenes go on. */
 export class Scene {
   #lines = [];
   #checks = 0;
@@ -28,7 +28,7 @@ export class Scene {
     this.ok(what);
   }
 
-  /** Runs it; tells how it went, as `{ checks, failure }`. */
+  /** Plays the scene; gives `{ name, checks, failure, lines }`. */
   async run(play) {
     let failure;
     try {
@@ -45,7 +45,7 @@ export const claims = (token) => JSON.parse(Buffer.from(token.split(".")[1], "ba
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Until a token has expired for certain: `exp` is in whole seconds, and nothing is said about the server's rounding. */
+/** Waits until a token has expired for certain: `exp` is in whole seconds, whichever way the server has rounded. */
 export const untilExpired = (token) => sleep(Math.max(0, claims(token).exp * 1_000 + 100 - Date.now()));
 
 /** Calls, often enough for a token to slide, until `token` has expired, and once more; true if each call was `good`. */

@@ -1,5 +1,5 @@
-// The pages that links in mails lead to, as whoever follows one sees them: `world` is `{ api, chromium, server }`. The server
-// sends no mail and writes the links to its log.
+// The pages that links in mails lead to: `world` is `{ api, chromium, server }`. The server sends no mail and writes
+// the links to its log.
 
 import { sleep } from "./expect.mjs";
 
@@ -22,7 +22,7 @@ async function registered(api) {
 
 const logIn = (api, email, password) => post(api, "/auth/login", { email, password });
 
-/** A page with what one does there. */
+/** A page of a link, with what a person reads and does there. */
 class Visit {
   static async of(chromium, link) {
     const visit = new Visit();
@@ -55,14 +55,14 @@ class Visit {
     throw new Error("the page says nothing");
   }
 
-  /** In the place of the next answer. */
+  /** Lets the page see this answer in place of the server's next one. */
   answers = (body, init) =>
     this.page.evaluate(`fetch = async () => new Response(${JSON.stringify(JSON.stringify(body))}, ${JSON.stringify(init)})`);
 }
 
 const USED = "This link was used already, or has expired: ask for another.";
 
-/** That only this server was asked for anything, and the console is empty. */
+/** Expects that the page called only this server, and that its console is empty. */
 function clean(scene, visit, api) {
   const elsewhere = visit.page.requests.map(({ url }) => url).filter((url) => /^\w+:\/\//.test(url) && !url.startsWith(`${api}/`));
   const secrets = visit.page.requests.filter(({ url, headers }) => /token=/.test(url + (headers.referer ?? "")));

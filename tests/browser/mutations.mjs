@@ -1,4 +1,5 @@
-// What could be wrong with a server, as a proxy in front of the real one: `run --mutants` shows that each is seen.
+// Mistakes that a server could make, each made by a proxy in front of the real one: `run --mutants` shows that the
+// scenes see each.
 
 import { createServer, request as ask } from "node:http";
 
@@ -8,7 +9,7 @@ const without = (name, part) => (headers) => {
   headers[name] &&= headers[name].replace(part, "");
 };
 
-/** Each changes the headers of an answer; what it is given besides is the request, and the answer's status. */
+/** Each changes the headers of an answer, and is given the request and the answer's status as well. */
 export const MUTATIONS = {
   "no answer exposes its headers": drop("access-control-expose-headers"),
   "only Token is exposed, not the status details": set("access-control-expose-headers", "Token"),

@@ -1,5 +1,6 @@
-// What real pages see. Each scene is one client: `world` is `{ api, chromium, pages, strangers }`, the server's URL, the
-// browser, and the two origins that serve the pages, of which only the first is in CORS_ALLOWED_ORIGINS.
+// What real pages see of the server. Each scene is one client: `world` is `{ api, chromium, pages, strangers }`, the
+// server's URL, the browser, and the two origins that serve the pages, of which only the first is in
+// CORS_ALLOWED_ORIGINS.
 
 import { callUntilExpired, claims, sleep, untilExpired } from "./expect.mjs";
 
@@ -13,7 +14,7 @@ const url = (origin, name, api, option = "") => `${origin}/${name}?api=${encodeU
 const calls = (page, api) => page.requests.filter((request) => request.url.startsWith(api));
 const preflights = (page, api) => calls(page, api).filter(({ preflight }) => preflight);
 
-/** The server may answer what it likes: the browser keeps it from a page whose origin is not allowed. */
+/** Whatever the server answers, the browser keeps it from a page of an origin that is not allowed. */
 async function refusedElsewhere({ expect }, { api, chromium, strangers }, name, call, wanted) {
   const page = await chromium.page();
   await page.open(url(strangers.origin, name, api));
@@ -31,7 +32,7 @@ export const username = (option) => async (scene, world) => {
   const { api, chromium, pages } = world;
   const name = newName();
   const page = await chromium.page();
-  const stored = () => page.stored("FINPER_TOKEN");
+  const stored = () => page.stored("SESSION_TOKEN");
   await page.open(url(pages.origin, "username", api, option));
 
   const registered = await page.call("register", name, PASSWORD);
@@ -70,7 +71,7 @@ export const username = (option) => async (scene, world) => {
   const after = await page.call("me");
   expect("me after logout is 401, and the page reads why", [401, 401], [after.status, after.data?.statusCode]);
   const items = await page.evaluate("JSON.stringify(localStorage)");
-  expect("nothing but that one token was ever stored", ["FINPER_TOKEN"], Object.keys(JSON.parse(items)));
+  expect("nothing but that one token was ever stored", ["SESSION_TOKEN"], Object.keys(JSON.parse(items)));
 
   await refusedElsewhere({ expect }, world, "username", (page) => page.call("login", name, PASSWORD), { error: "ERR_NETWORK" });
 };
@@ -240,7 +241,7 @@ export const docs = async (scene, { api, chromium }) => {
   })`);
   scene.expect("/docs shows the operation /v1/me within ten seconds", true, rendered);
   const elsewhere = page.requests.map((request) => request.url).filter((url) => /^\w+:\/\//.test(url) && !url.startsWith(`${api}/`));
-  // That the browser asks for an icon, and when, is its own affair.
+  // The browser asks for an icon by itself.
   const errors = page.errors.filter((error) => !error.endsWith("/favicon.ico"));
   scene.expect("... asks no other origin for anything", [], elsewhere);
   scene.expect("... and has no error in its console, nor a violation of its policy", [], errors);

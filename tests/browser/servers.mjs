@@ -1,4 +1,4 @@
-// What the browser talks to: the real server, and what serves the pages, from other origins.
+// The servers that the browser talks to: the real one, and two more that serve the pages from other origins.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -17,17 +17,17 @@ export class Countersign {
   #ended;
   #links = [];
 
-  /** What the server says of a setting that it refuses, it says in the error. */
+  /** Starts the server; the error of a setting that it refuses has its log. */
   static async start(binary, settings) {
     const server = new Countersign();
     server.#folder = await mkdtemp(path.join(tmpdir(), "countersign-browser-"));
-    // Whatever the caller has set is not what is tested here.
+    // None of the caller's own environment, which could hold settings.
     server.#process = spawn(binary, {
       cwd: server.#folder,
       env: { ...settings, LISTEN_ADDR: "127.0.0.1:0", LOG_FORMAT: "json" },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    // Before anyone asks: it may end by itself, or by a signal to all of us.
+    // Made at once, for the server may end by itself, or by a signal to the whole process group.
     server.#ended = new Promise((resolve) => server.#process.once("close", resolve).once("error", resolve));
     const said = [];
     server.url = await new Promise((resolve, reject) => {
@@ -44,7 +44,7 @@ export class Countersign {
     return server;
   }
 
-  /** The link of the mail of this kind to this address, which the server would have sent by now. */
+  /** Waits for the link of a mail of this kind to this address. */
   async link(kind, to) {
     for (const end = Date.now() + 10_000; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 20))) {
       const found = this.#links.find((line) => line.kind === kind && line.to === to);

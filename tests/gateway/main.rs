@@ -1,6 +1,6 @@
-//! REST by annotation against its oracles: the examples of `google/api/http.proto`, and grpc-gateway, generated from the
-//! same protos and sent the same requests. `.ci/gateway` builds that and runs this: `GATEWAY` is where it lies. Apart from
-//! `it` because it needs Go.
+//! REST by annotation against its oracles: the examples of `google/api/http.proto`, and grpc-gateway, generated from
+//! the same protos and sent the same requests. `.ci/run gateway` builds that and runs this: `GATEWAY` is where it lies.
+//! Apart from `it` because it needs Go.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -32,7 +32,7 @@ use sides::{APIS, Sides};
 
 #[expect(clippy::disallowed_methods, reason = "where a test finds a program is no setting of the product")]
 fn main() {
-    let gateway = std::env::var("GATEWAY").expect("GATEWAY is the gateway's program: see .ci/gateway");
+    let gateway = std::env::var("GATEWAY").expect("GATEWAY is the gateway's program: see `.ci/run gateway`");
     runs::run("gateway", async {
         let sides = Sides::start(&gateway).await;
         part("the examples of http.proto", published::examples(&sides)).await;

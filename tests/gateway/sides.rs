@@ -1,5 +1,5 @@
 //! The two transcoders, each on sockets of its own: ours over the echo in process, the gateway as the process that
-//! `.ci/gateway` built.
+//! `.ci/run gateway` built.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -1,5 +1,5 @@
-//! The OpenAPI document as a client finds it: complete, consistent, true to the domain, and shown by a page that needs nobody
-//! else. Whether it is valid, and whether the server keeps to it, is for `.ci/openapi`.
+//! The OpenAPI document as a client finds it: complete, consistent, true to the domain, and shown by a page that needs
+//! nobody else. Whether it is valid, and whether the server keeps to it, is for `.ci/run openapi`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -279,9 +279,9 @@ async fn connections_that_are_aborted_before_they_are_served_do_no_harm() {
 #[tokio::test]
 async fn a_server_that_ran_out_of_file_descriptors_recovers() {
     let dir = tempfile::tempdir().unwrap();
-    let mut limited = std::process::Command::new("/bin/sh");
-    limited.args(["-c", "ulimit -n 40 && exec \"$0\"", env!("CARGO_BIN_EXE_countersign")]);
     let settings = command(dir.path());
+    let mut limited = std::process::Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -n 40 && exec \"$0\""]).arg(settings.get_program());
     limited.env_clear().envs(settings.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let binary = Binary::spawn(&mut limited);
     let mut crowd = Vec::new();

@@ -1,6 +1,6 @@
-"""A real mail server on loopback, for the tests of mail (tests/it/mail/): aiosmtpd, and what it is told to do with mail.
+"""A real mail server on loopback for the tests in tests/it/mail: aiosmtpd, with arguments that make it misbehave.
 
-It writes a JSON object a line: first its port, then each thing that happens. It ends when its standard input does."""
+It writes a JSON object a line: first its port, then each event. It ends when its standard input does."""
 
 import argparse
 import asyncio
@@ -106,7 +106,7 @@ async def main():
             tls_context=context if args.tls == "starttls" else None,
             require_starttls=args.tls == "starttls",
             auth_required=bool(args.login),
-            # Without TLS, too: whoever gives a password away then is seen to.
+            # It offers passwords without TLS as well, so that a test sees a client that sends one in the clear.
             auth_require_tls=False,
             authenticator=authenticator(args.login) if args.login else None,
         )

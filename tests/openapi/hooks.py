@@ -1,7 +1,7 @@
-"""What schemathesis cannot know of the API: how one signs in, which accounts, sessions and invitations there are, what came by
-mail, where a stream is long enough, and in which few cases the document says less than the server does. A failure is forgiven in `filter_failure` only,
-for a reason that is checked on that very request and answer.
-"""
+"""What schemathesis cannot know of the API: how a caller signs in, which accounts, sessions and invitations exist,
+which tokens were mailed, how much of a stream to read, and the few cases in which the document says less than the
+server does. Only `filter_failure` forgives a failure, for a reason that it checks on the request and the answer of
+that failure."""
 
 import atexit
 import collections
@@ -21,7 +21,7 @@ from schemathesis.openapi.checks import AllowHeaderMismatch, RejectedPositiveDat
 
 BASE = os.environ["COUNTERSIGN_URL"]
 WATCH_CREDENTIAL = os.environ["COUNTERSIGN_WATCH_CREDENTIAL"]
-# Links are written there, for the server has no way for mail.
+# The server sends no mail here: it writes the links to its log.
 LOG = os.environ["COUNTERSIGN_LOG"]
 WATCH = "SessionService_WatchRevocations"
 PASSWORD = "s3cur3pass"
@@ -36,14 +36,14 @@ def operation_id(case):
     return case.operation.definition.raw["operationId"]
 
 
-# --- who calls -------------------------------------------------------------------------------------------------------
+# --- callers ---------------------------------------------------------------------------------------------------------
 
 
 class Account:
     def __init__(self, kind):
         self.login = {key: ACCOUNTS[kind][key] for key in (kind, "password")}
         self.kept = None
-        # 409 is from a run before, on the same database.
+        # 409: an earlier run on the same database has registered it.
         assert post("/v1/accounts", ACCOUNTS[kind]).status_code in (200, 409)
         self.id = self.sign_in()["account"]["id"]
 
@@ -51,13 +51,13 @@ class Account:
         return post("/v1/sessions:login", self.login).json()
 
     def token(self):
-        """The same one until something has ended its session."""
+        """The last token, or a new one where something has ended its session."""
         if self.kept is None or get("/v1/me", self.kept).status_code != 200:
             self.kept = self.sign_in()["token"]
         return self.kept
 
     def session(self):
-        """Another session of it."""
+        """The id of another session of this account."""
         sessions = get("/v1/sessions", self.sign_in()["token"]).json()["sessions"]
         return next(session["id"] for session in sessions if session.get("current"))
 
@@ -72,13 +72,14 @@ def get(path, token):
 
 KINDS = {kind: Account(kind) for kind in ACCOUNTS}
 CALLS = 0
-# Whose each token is that was put into a case.
+# The account of each token that was put into a case.
 OWNERS = {}
 
 
 @schemathesis.auth(refresh_interval=None)
 class Caller:
-    """The account of the dialect that is asked; of `/v1`, which is for both kinds, in turn. By either header, in turn."""
+    """Signs a call in as the account of its dialect. Calls of `/v1`, which both kinds of account may make, take turns
+    between the two; all calls take turns between the two headers."""
 
     def get(self, case, context):
         global CALLS
@@ -100,7 +101,7 @@ class Caller:
         case._has_explicit_auth = True
 
 
-# --- what there is ---------------------------------------------------------------------------------------------------
+# --- existing data --------------------------------------------------------------------------------------------------
 
 NEW = itertools.count()
 
@@ -110,7 +111,7 @@ def new_email():
 
 
 def member():
-    """Somebody of the firm whom nobody will miss."""
+    """The id of a new account of the firm, which a case may change or delete."""
     body = {"email": new_email(), "password": PASSWORD, "name": "Max"}
     return post("/v1/admin/accounts", body, KINDS["email"].token()).json()["account"]["account"]["id"]
 
@@ -160,7 +161,7 @@ LINKS = {
     "AuthService_AcceptInvitation": ("oneTimeToken", link_to_accept),
     "email.accept_invitation": ("token", link_to_accept),
 }
-# Where the password that counts is asked for, and where the one is that will.
+# The fields of the current password and of the next one.
 CHANGES = {
     "AuthService_ChangePassword": ("currentPassword", "newPassword"),
     "AuthService_ChangeEmail": ("password", None),
@@ -173,12 +174,12 @@ GOOD = collections.Counter()
 
 
 def make_true(case):
-    """Puts what there really is into a good case, but for some that are left to be refused."""
+    """Puts ids, tokens and passwords that exist into a good case; leaves some cases as they are, to be refused."""
     id = operation_id(case)
     GOOD[id] += 1
     if not isinstance(case.body, dict):
         return
-    # Each takes a mail.
+    # Each of these costs a mail.
     if id in LINKS and GOOD[id] <= 20:
         name, made = LINKS[id]
         case.body[name] = made()
@@ -195,12 +196,13 @@ def caller(case):
 def before_call(context, case, kwargs):
     if operation_id(case) == WATCH:
         kwargs["hooks"] = {"response": first_lines}
-    # Most code points are assigned to nothing, so most names would be refused: of a good one they become others.
+    # Most code points are unassigned, so the server would refuse most names: in a good case, assigned ones replace
+    # them.
     if is_good(case) and isinstance(case.body, dict):
         for name in NAMES:
             if isinstance(text := case.body.get(name), str) and is_beyond_patterns(text):
                 case.body[name] = "".join(map(assigned, text))
-        # And most usernames mix scripts: all but ASCII becomes one that may stand beside it.
+        # Most usernames would mix scripts: letters of one script that may stand beside ASCII replace the others.
         if isinstance(text := case.body.get("username"), str):
             case.body["username"] = "".join(c if c.isascii() else letter(c) for c in text)
     if operation_id(case) in REGISTER and isinstance(case.body, dict):
@@ -209,11 +211,11 @@ def before_call(context, case, kwargs):
         account = OWNERS.get(case.headers.get(name))
         if account is None:
             continue
-        # Cases are made before they are sent, and others before them may end their session.
+        # Cases are made long before they are sent, and an earlier case may have ended the session.
         fresh = account.token()
         case.headers[name] = fresh if name == "token" else f"Bearer {fresh}"
         OWNERS[case.headers[name]] = account
-        # An id that was thought up is nobody's. Of every two good ones, one is real.
+        # An invented id names nothing. Every second good case gets an id that exists.
         if is_good(case) and CALLS % 4 < 2:
             if "account_id" in case.path_parameters:
                 is_admins = operation_id(case).startswith("AdminService_")
@@ -229,14 +231,14 @@ def before_call(context, case, kwargs):
 
 REGISTER = ("AuthService_Register", "AdminService_CreateAccount", "username.register", "email.register")
 TAKEN = set()
-# No other run on the same database has these.
+# Sets the names of this run apart from those of another run on the same database.
 RUN = secrets.token_hex(4)
 CALLS_TO_REGISTER = collections.Counter()
 
 
 def free_handle(body):
-    """A name that was registered before would be refused for that, whatever else is right or wrong with the request. So it
-    becomes another one, but for some that are left for just that refusal."""
+    """Replaces a name that is taken, for which the server would refuse the request whatever else is right or wrong with
+    it. Every eighth is left, so that this refusal is seen, too."""
     for name, form in (("username", "{}"), ("email", "{}@example.com")):
         if isinstance(handle := body.get(name), str) and handle in TAKEN and CALLS_TO_REGISTER[name] % 8:
             body[name] = form.format(f"{RUN}{len(TAKEN)}")
@@ -257,7 +259,7 @@ def is_good(case):
 
 
 def assigned(character):
-    """Itself, or a letter of a large alphabet."""
+    """The character itself, or a letter in place of an unassigned one."""
     return letter(character) if is_beyond_patterns(character) else character
 
 
@@ -269,7 +271,8 @@ ENOUGH = itertools.chain([3] * 5, itertools.repeat(1))
 
 
 def first_lines(response, *_, **__):
-    """A stream without end: of the first ones three lines, with a heartbeat, and one of the others. Then the client hangs up."""
+    """Reads a stream without end: three lines of each of the first five, which have a heartbeat by then, and one line
+    of each later one. Then the client hangs up."""
     if "ndjson" in response.headers.get("content-type", ""):
         lines, enough = b"", next(ENOUGH)
         while lines.count(b"\n") < enough:
@@ -280,7 +283,7 @@ def first_lines(response, *_, **__):
 
 @schemathesis.deserializer("application/x-ndjson")
 def last_line(context, response):
-    """The document describes a line."""
+    """Reads the last line, as the document describes one line."""
     return json.loads(response.content.splitlines()[-1])
 
 
@@ -312,17 +315,17 @@ def contract(response):
 
 
 def used(response):
-    """Few one-time tokens are ones that were sent."""
+    """Most one-time tokens are invented, and were never sent."""
     if response.status_code != 400:
         return None
     details = response.json().get("details", [])
     reasons = {response.json().get("error_code")} | {detail.get("reason") for detail in details}
     if reasons & {"invalid_one_time_token", "ONE_TIME_TOKEN_INVALID"}:
-        return "a one-time token that nobody was sent"
+        return "a one-time token that was never sent"
 
 
 def violations(response):
-    """Every bad field and what is said of it, in whichever dialect."""
+    """Every bad field with the text about it, in any dialect."""
     body = response.json()
     details = body.get("details", [])
     bad = {bad["field"]: bad["description"] for detail in details for bad in detail.get("fieldViolations", [])}
@@ -335,8 +338,8 @@ def violations(response):
 
 
 def judged(case, response):
-    """What a field may be depends on whose account it is: which password it has, how long the next must be at least, and to
-    which firm it belongs."""
+    """The values that a field may have depend on the account: on its password, on the least length of its next
+    password, and on its firm."""
     if response.status_code == 429 and operation_id(case) in CHANGES:
         return "too many wrong passwords"
     if response.status_code not in (400, 422) or not (bad := violations(response)):
@@ -345,8 +348,6 @@ def judged(case, response):
         return "a password that is not this account's, or none for its kind"
     if set(bad) == {"firm_id"} and "firm_id" not in (case.query or {}):
         return "a platform administrator has no firm"
-
-
     if bad.get("username") == "must not be set: an email account has none":
         return "a username of an account that has none"
     own = (caller(case) or KINDS["email"]).id == (case.path_parameters or {}).get("account_id")
@@ -355,29 +356,29 @@ def judged(case, response):
     if set(bad) == {"handle"}:
         return "neither a username nor an email"
     if set(bad) == {"handle_prefix"} and any(unicodedata.category(c)[0] in "CZ" for c in case.query["handlePrefix"]):
-        return "what no username or email begins with"
+        return "a prefix that no username or email has"
     if set(bad) == {"action"} and case.query["action"] != "login":
-        return "an action that there is not"
+        return "an action that does not exist"
 
 
 def overlapping(case):
-    """What follows a colon may be a part of what stands before it: a path with a verb is one of the resource, too, whose id
-    nobody has."""
+    """A path with a verb is also a path of the resource, with an id that ends in a colon and the verb."""
     if case.operation.path.endswith("{account_id}:setPassword"):
         return "a path with a verb, read without it"
 
 
 def sealed(response):
-    """A page token and a cursor are sealed: no pattern tells which the server gave out."""
+    """A page token and a cursor are sealed: no pattern tells which ones the server has made."""
     if response.status_code not in (400, 422):
         return None
     if (bad := set(violations(response))) and bad <= {"page_token", "cursor"}:
-        return "a page token or cursor that nobody gave out"
+        return "a page token or cursor that the server did not make"
 
 
 def read_otherwise(case, is_accepted):
-    """The document describes names, emails and passwords as the server keeps them; it brings what it is sent into that form,
-    and judges that. So if what it made of this body is as good or bad as the server found it, the server is right."""
+    """The document describes names, emails and passwords in the form in which the server stores them. The server brings
+    a value into that form, and then checks it. So the server is right if the stored form of this body is valid
+    or invalid as the server has found."""
     if not isinstance(case.body, dict):
         return None
     kept = {name: FORMS[name](text) if name in FORMS and isinstance(text, str) else text for name, text in case.body.items()}
@@ -386,7 +387,7 @@ def read_otherwise(case, is_accepted):
     if kept != case.body and validator.is_valid(kept) == is_accepted:
         return "judged in another form than sent"
     if not is_accepted and any(is_beyond_patterns(kept.get(name)) for name in NAMES):
-        return "a name with what no pattern has"
+        return "a name with a character that no pattern has"
     for password in map(kept.get, PASSWORDS):
         if not is_accepted and isinstance(password, str) and len(password) <= 1024 < len(password.encode()):
             return "a limit in bytes"
@@ -401,7 +402,7 @@ def canonical(text):
 
 
 def tidy(text):
-    """As names of people and firms are kept: single spaces of one kind, and no margin."""
+    """The stored form of the name of a person or a firm: single spaces of one kind, and none at the ends."""
     text = normal(text.strip("\u200c\u200d\u200e\u200f\u061c \t\n"))
     return re.sub(" +", " ", "".join(" " if unicodedata.category(c) == "Zs" else c for c in text))
 
@@ -411,7 +412,7 @@ def composed(text):
 
 
 NAMES = ("username", "name", "firmName", "firm_name")
-# Ends of the names of variation selectors.
+# How the Unicode names of variation selectors end.
 SELECTORS = tuple(f"SELECTOR-{n}" for n in range(1, 257)) + tuple(f"SELECTOR {n}" for n in ("ONE", "TWO", "THREE", "FOUR"))
 PASSWORDS = ("password", "currentPassword", "newPassword", "current_password", "new_password")
 FORMS = {
@@ -426,8 +427,8 @@ FORMS = {
 
 
 def is_beyond_patterns(text):
-    """Code points that this or that version of Unicode has not assigned, the planes of private use, a mark at the begin, and
-    what shapes its neighbours and may stand beside some only: more than one could read."""
+    """Whether a text has a character that the patterns leave out: a code point that one version of Unicode has assigned
+    and another has not, one of private use, a mark at the beginning, or one that shapes its neighbours."""
     categories = [unicodedata.category(character) for character in text] if isinstance(text, str) else []
     shapes = isinstance(text, str) and any(unicodedata.category(c) == "Cf" or unicodedata.name(c, "").endswith(SELECTORS) for c in text)
     return shapes or not {"Cn", "Co"}.isdisjoint(categories) or categories[:1] in (["Mn"], ["Mc"], ["Me"])

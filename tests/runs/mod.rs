@@ -1,5 +1,5 @@
-//! What the longer runs share: their two forms, their parts one after the other (they measure, so nothing may run beside
-//! them), and figures. Not the usual test harness, which keeps to itself what a test that passes prints.
+//! What the longer runs share: their two forms, their parts one after the other (they measure, so nothing may run
+//! beside them), and figures. Not the usual test harness, which keeps to itself what a test that passes prints.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,7 +2,7 @@
 // expires. With `?credentials` every call asks for cookies to go along, as some set-ups do by default.
 
 const asked = new URLSearchParams(location.search);
-const EARLY = 2_000; // milliseconds before a token expires: half of its lifetime here
+const EARLY = 4_000; // milliseconds before a token expires: half of its lifetime here
 let timer;
 
 async function call(method, path, { body, token = localStorage.getItem("access_token") } = {}) {

@@ -1,4 +1,4 @@
-// The paths of `google.api.http`, by fetch: the same calls as gRPC, for those who have no gRPC.
+// The paths of `google.api.http`, by fetch: the same calls as gRPC, for a page that has no gRPC.
 
 const api = new URLSearchParams(location.search).get("api");
 

@@ -3,13 +3,13 @@
 const asked = new URLSearchParams(location.search);
 const api = axios.create({ baseURL: asked.get("api") });
 api.interceptors.request.use((request) => {
-  const token = localStorage.getItem("FINPER_TOKEN");
+  const token = localStorage.getItem("SESSION_TOKEN");
   if (token && asked.has("bearer")) request.headers.Authorization = `Bearer ${token}`;
   else if (token) request.headers.token = token;
   return request;
 });
 api.interceptors.response.use((response) => {
-  if (response.headers["token"]) localStorage.setItem("FINPER_TOKEN", response.headers["token"]);
+  if (response.headers["token"]) localStorage.setItem("SESSION_TOKEN", response.headers["token"]);
   return response;
 });
 
@@ -26,7 +26,7 @@ async function seen(call) {
 
 async function signIn(path, username, password) {
   const answer = await seen(api.post(path, { username, password }));
-  if (answer.data?.token) localStorage.setItem("FINPER_TOKEN", answer.data.token);
+  if (answer.data?.token) localStorage.setItem("SESSION_TOKEN", answer.data.token);
   return answer;
 }
 

@@ -1,5 +1,5 @@
-//! A real mail server (`.ci/mail` installs it): private or not at all, and whatever it does, no mail is lost or told of to
-//! the wrong people.
+//! A real mail server (`.ci/run mail` installs it): private or not at all, and whatever it does, no mail is lost or
+//! told of to the wrong people.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -34,7 +34,7 @@ const WITHOUT_LIMITS: [&str; 3] =
 /// Until an app's database is free for another.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The password of whoever signs in below.
+/// The password of every account of the tests.
 pub const PASSWORD: &str = "s3cur3pass";
 
 /// An app with a database of its own and registration open.
@@ -113,7 +113,6 @@ impl TestApp {
         Answer::read(self.service.clone().oneshot(request).await.unwrap()).await
     }
 
-    /// `GET` with headers.
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(request(Method::GET, path, headers, Body::empty())).await
     }

@@ -7,23 +7,28 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use serde_json::Value;
-
 use super::SECRET;
 
 /// A running server. Killed when dropped.
 pub struct Binary {
     pub address: SocketAddr,
     pub child: Child,
-    /// Everything it has logged so far, a JSON object a line.
+    /// Everything that it has logged so far.
     pub log: Arc<Mutex<String>>,
-    /// Reads the log.
+    /// The thread that reads the log.
     reader: Option<JoinHandle<()>>,
 }
 
-/// The binary with a database in `dir`, and nothing of this process's environment that it could take for a setting.
+/// The program under test: the one that `COUNTERSIGN_BIN` names, or the one that cargo has built with these tests.
+#[expect(clippy::disallowed_methods, reason = "which program is tested is no setting of the product")]
+pub fn program() -> PathBuf {
+    let given = std::env::var_os("COUNTERSIGN_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_countersign").into());
+    PathBuf::from(&given).canonicalize().unwrap_or_else(|error| panic!("{}: {error}", given.display()))
+}
+
+/// The program with a database in `dir`, and nothing of this process's environment that it could take for a setting.
 pub fn command(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    let mut command = Command::new(program());
     command
         .current_dir(dir)
         .env_clear()
@@ -34,7 +39,7 @@ pub fn command(dir: &Path) -> Command {
     command
 }
 
-/// Every test comes from one address. Those of the limits themselves remove these.
+/// Every test calls from one address. The tests of these limits remove them.
 pub const WITHOUT_LIMITS: [(&str, &str); 3] =
     [("LOGIN_FAILURES_PER_ADDRESS", "0"), ("REGISTRATIONS_PER_ADDRESS", "0"), ("MAIL_REQUESTS_PER_ADDRESS", "0")];
 
@@ -57,7 +62,7 @@ impl Binary {
         Self::spawn(command(dir).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true"))
     }
 
-    /// Starts it and waits until it says where it listens.
+    /// Starts it and waits until its log says where it listens.
     pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -68,10 +73,8 @@ impl Binary {
                 panic!("it ended before it listened: {}", log.lock().unwrap());
             }
             log.lock().unwrap().push_str(&line);
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["event"] == "start" {
-                let url = event["url"].as_str().unwrap();
-                break url.split_once("://").unwrap().1.parse().unwrap();
+            if let Some(address) = listening_at(&line) {
+                break address;
             }
         };
         let sink = Arc::clone(&log);
@@ -85,13 +88,12 @@ impl Binary {
         Self { address, child, log, reader: Some(reader) }
     }
 
-    /// Sends SIGTERM.
     pub fn terminate(&self) {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
-    /// Waits until it has ended, and everything that it logged is in the log.
+    /// Waits until it has ended and everything that it logged is in the log.
     pub fn ended(&mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
         if let Some(reader) = self.reader.take() {
@@ -106,6 +108,13 @@ impl Binary {
         self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
         text
     }
+}
+
+/// The address that a line of the log names, in either format, when it is the line that says that the server listens.
+fn listening_at(line: &str) -> Option<SocketAddr> {
+    let starts = ["\"event\":\"start\"", "event=\"start\""].into_iter().any(|event| line.contains(event));
+    let (_, url) = line.split_once("://").filter(|_| starts)?;
+    url.split('"').next()?.parse().ok()
 }
 
 impl Drop for Binary {

@@ -1,7 +1,7 @@
-//! Clocks that are not right: of an app in process, moved by hand; of the real binary, by libfaketime, which answers in place
-//! of the system when a process asks for the time of day. The steady clock stays as it is.
+//! Clocks that are not right: the clock of an app in process is moved by hand; that of the real binary is libfaketime,
+//! which answers in place of the system when a process asks for the time of day. The monotonic clock stays as it is.
 //!
-//! With `COUNTERSIGN_TEST_CLOCK_AHEAD=30`, the clock of one replica of every test that has several is so many seconds ahead.
+//! With `COUNTERSIGN_TEST_CLOCK_AHEAD=30`, one replica of every test that has several has a clock that is 30 s ahead.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,15 +14,19 @@ use countersign_guard::clock::ManualClock;
 
 use super::app::START;
 
-/// The databases that an app has been started on.
+/// The databases on which an app has been started.
 static USED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// What `COUNTERSIGN_TEST_CLOCK_AHEAD` says.
+/// The seconds that `COUNTERSIGN_TEST_CLOCK_AHEAD` says, or none.
 pub fn ahead() -> i64 {
     var("COUNTERSIGN_TEST_CLOCK_AHEAD").map_or(0, |seconds| seconds.parse().unwrap())
 }
 
-/// The clock of an app with these flags. It stands still, unless there is a server of databases, whose clock runs.
+/// The clock of an app with these flags. It stands still on SQLite, and runs on PostgreSQL, which has a clock of its
+/// own.
+///
+/// [`ahead`] changes only a test that starts a second app on a database. Such a test must have `replica` in its name,
+/// by which `.ci/run clock-ahead` finds it. (The thread `main` is that of the longer runs, which run whole.)
 pub fn of_app(flags: &[&str]) -> ManualClock {
     let Some(url) = flags.iter().find_map(|flag| flag.strip_prefix("--database-url=postgres")) else {
         return ManualClock::at(START);
@@ -30,6 +34,11 @@ pub fn of_app(flags: &[&str]) -> ManualClock {
     let clock = ManualClock::running();
     let database = url.rsplit('/').next().unwrap().split('?').next().unwrap();
     if !USED.lock().unwrap().insert(database.to_owned()) {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        assert!(
+            test == "main" || test.contains("replica"),
+            "{test} has several replicas, and its name does not say so"
+        );
         clock.advance(ahead());
     }
     clock

@@ -42,7 +42,7 @@ impl Registrant {
         call(address, Method::POST, &self.path("register"), &[], &self.registration()).await.ok()
     }
 
-    /// Signs in, asks who that is, and gives the token.
+    /// Signs in, asks `me`, and gives the token.
     pub async fn signs_in(&self, address: SocketAddr) -> String {
         let mut login = self.registration();
         login.as_object_mut().unwrap().retain(|key, _| key != "name" && key != "firm_name");

@@ -52,8 +52,8 @@ impl Answer {
         assert_eq!(self.telling_headers(), expected, "{name}");
     }
 
-    /// The headers, sorted, but for those that HTTP itself and every answer need, and what a device keeps, of which no two
-    /// are alike.
+    /// The headers, sorted, but for those that HTTP itself and every answer need, and for `device`, of which no two are
+    /// alike.
     pub fn telling_headers(&self) -> Vec<(&str, &str)> {
         let told =
             |name: &str| !["request-id", "date", "connection", "content-length", "vary", "device"].contains(&name);

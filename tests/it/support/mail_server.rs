@@ -1,5 +1,6 @@
-//! A real mail server: aiosmtpd, from `TEST_AIOSMTPD` (the folder that pip has installed it to) or the machine's own Python.
-//! Where there is none, the tests that need it say loudly that they were skipped; `.ci/mail` installs it and runs them.
+//! A real mail server: aiosmtpd, from `TEST_AIOSMTPD` (the folder that pip has installed it to) or the machine's own
+//! Python. Where there is none, the tests that need it say loudly that they were skipped; `.ci/run mail` installs it
+//! and runs them.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
-/// Until something that is bound to happen has happened.
+/// How long to wait for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server. Ended when dropped.
@@ -41,7 +42,7 @@ impl MailServer {
             assert!(given.is_none(), "TEST_AIOSMTPD has no aiosmtpd");
             let test = std::thread::current().name().unwrap_or_default().to_owned();
             // Past the test harness, which hides what is printed.
-            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no aiosmtpd (bash .ci/mail): {test}");
+            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no aiosmtpd (bash .ci/run mail): {test}");
             return None;
         }
         let mut server = python(&[script.to_str().unwrap()]);
@@ -58,12 +59,12 @@ impl MailServer {
         Some(server)
     }
 
-    /// What happens next.
+    /// Waits for the next event.
     pub async fn next(&mut self) -> Value {
         timeout(PATIENCE, self.events.recv()).await.expect("nothing happened").expect("the server has ended")
     }
 
-    /// Waits for something to happen.
+    /// Waits for an event of this name.
     pub async fn until(&mut self, event: &str) -> Value {
         loop {
             let next = self.next().await;

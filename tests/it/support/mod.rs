@@ -1,7 +1,7 @@
-//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]), what
-//! it must survive ([`crash`]) and clocks that are not right ([`clock`]), plain HTTP ([`http`]), a real mail server ([`mail_server`]), a network that swallows
-//! ([`network`]), a PostgreSQL server ([`postgres`]), links ([`ticket`]), authorities and their certificates ([`tls`]), and
-//! tokens, read and forged ([`token`]).
+//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]),
+//! what it must survive ([`crash`]) and clocks that are not right ([`clock`]), plain HTTP ([`http`]), a real mail
+//! server ([`mail_server`]), a network that swallows ([`network`]), a PostgreSQL server ([`postgres`]), links
+//! ([`ticket`]), authorities and their certificates ([`tls`]), and tokens, read and forged ([`token`]).
 
 pub mod app;
 pub mod binary;

@@ -1,4 +1,5 @@
-//! What lies between a client and a server: passes everything on, until it swallows everything, as a host does that vanishes.
+//! A network between a client and a server: it passes everything on until it is told to swallow everything, as a host
+//! does that vanishes.
 
 use std::net::SocketAddr;
 

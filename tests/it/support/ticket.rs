@@ -1,5 +1,5 @@
-//! Links without their mail: one-time tokens as the worker would have made them, put into an app's database. So these tests need
-//! no mail, and say what becomes of a token of any age.
+//! Links without their mail: one-time tokens as the worker would have made them, put into an app's database. So these
+//! tests need no mail, and see what becomes of a token of any age.
 
 use countersign::domain::{Ticket, TicketPurpose};
 use sqlx::Connection as _;
@@ -54,7 +54,7 @@ pub async fn invited(app: &TestApp, by: &str, email: &str) -> Uuid {
     id
 }
 
-/// The kinds of mail that were asked for, and for whom, sorted.
+/// The kinds of mail that were asked for, each with its recipient, sorted.
 pub async fn queued(app: &TestApp) -> Vec<(String, String)> {
     sqlx::query_as("select kind, recipient from outbox order by kind, recipient")
         .fetch_all(&mut open(app).await)
