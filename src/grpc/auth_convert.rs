@@ -8,8 +8,8 @@ use crate::domain::{
     AuthError, Email, FirmName, NewPassword, Password, PasswordContext, PasswordPolicy, PersonName, SignInName, Ticket,
     Username, Violations,
 };
-use countersign_guard::layer::{self, Credential};
 use crate::pb;
+use countersign_guard::layer::{self, Credential};
 
 /// Parses a registration. A password that `policy` refuses is a bad field, too.
 pub(super) fn registration(

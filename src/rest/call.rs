@@ -19,10 +19,10 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 use tower::Service;
 
-pub(super) use countersign_guard::layer::TOKEN;
 use crate::pb::ErrorReason;
 use crate::pb::admin_service_client::AdminServiceClient;
 use crate::pb::auth_service_client::AuthServiceClient;
+pub(super) use countersign_guard::layer::TOKEN;
 
 /// The gRPC stack as one type, whatever it is made of: a gRPC server without a network. It is cheap to clone, because
 /// every request clones it.
@@ -67,7 +67,6 @@ pub(super) type AuthClient = AuthServiceClient<Rpc>;
 
 /// The generated client of `AdminService` on the stack.
 pub(super) type AdminClient = AdminServiceClient<Rpc>;
-
 
 /// The header `device`: the answer to a sign-in has it, and the client sends it along with the next sign-in.
 const DEVICE: HeaderName = HeaderName::from_static("device");

@@ -67,7 +67,8 @@ async fn refresh(State(mut client): State<AuthClient>, request: Request) -> Rout
     let answered = client.me(call::with_credentials(&request.into_parts().0, MeRequest {})).await;
     let answered = answered.map_err(|status| refuse(status.into(), &Fields::default()))?;
     let token = call::fresh_token(answered.metadata());
-    let token = token.as_ref().and_then(|token| token.to_str().ok()).zip(answered.extensions().get::<FreshTokenLifetime>());
+    let token =
+        token.as_ref().and_then(|token| token.to_str().ok()).zip(answered.extensions().get::<FreshTokenLifetime>());
     // An answer without a token: while the call was under way the session ended, or it became unknown whether it has.
     // The next try tells which.
     let Some((token, FreshTokenLifetime(expires_in))) = token else {
