@@ -1,6 +1,5 @@
 //! `countersign.v1.AuthService`: each RPC parses, calls one use case, and converts.
 
-use countersign_guard::layer::{Caller, FormerCaller};
 use countersign_guard::token::IssuedToken;
 use tonic::{Request, Response, Status};
 

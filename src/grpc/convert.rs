@@ -1,7 +1,6 @@
 //! Values of the domain as messages, for every service. The conversions of a single service are in `auth_convert` and
 //! `admin_convert`.
 
-use countersign_guard::layer::{self, Credential};
 use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -42,7 +42,6 @@ mod tables;
 mod tickets;
 
 use async_trait::async_trait;
-use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 
 pub use accounts::{AccountStore, Credentials};

@@ -2,10 +2,10 @@
 //! those that other processes store; this is what it reads them with.
 
 use async_trait::async_trait;
+use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 
 use super::StoreError;
-use crate::domain::Revocation;
 
 /// The most revocations that are read at once: more than are stored in any second, and few enough to be read in one.
 pub const REVOCATIONS_AT_ONCE: u32 = 10_000;
