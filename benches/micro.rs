@@ -14,7 +14,7 @@ use countersign::clock::{Clock as _, ManualClock, SystemClock};
 use countersign::config::Cli;
 use countersign::domain::{Email, Revocation, Username};
 use countersign::revocations::Revocations;
-use countersign::server::{App, Edge};
+use countersign::server::{App, RequestRouter};
 use countersign::token::{Keyring, NewSession, Profile, Secret, Tokens};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{Method, Request, StatusCode, Version};
@@ -125,7 +125,7 @@ fn stack(c: &mut Criterion) {
     c.bench_function("stack/grpc me", |b| b.iter(|| answer(&runtime, &service, me())));
 }
 
-fn answer(runtime: &Runtime, service: &Edge, request: Request<Body>) -> (StatusCode, bytes::Bytes) {
+fn answer(runtime: &Runtime, service: &RequestRouter, request: Request<Body>) -> (StatusCode, bytes::Bytes) {
     runtime.block_on(async {
         let (head, body) = service.clone().oneshot(request).await.unwrap().into_parts();
         (head.status, body.collect().await.unwrap().to_bytes())

@@ -12,19 +12,23 @@
 //! | [`pb`] | the generated messages |
 //! | [`token`] | JWTs: keys, claims, minting, strict reading |
 //! | [`revocations`] | the sessions that ended early, in memory |
-//! | [`activity`] | when sessions were last given a token, until it is written |
-//! | [`budgets`] | how often who may guess, register or ask for mail |
-//! | [`meter`] | how often what was called |
+//! | [`activity`] | the time of each session's latest token, until it is written |
+//! | [`budgets`] | limits of password guesses, registrations and requests for mail |
+//! | [`meter`] | counters of calls |
 //! | [`hashing`] | the password lane |
 //! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
-//! | [`mail`] | what is queued there, sent |
+//! | [`mail`] | sends the mail that is queued in the database |
 //! | [`layer`] | the tower middleware that other services can use |
 //! | [`watch`] | how such a service hears of revocations |
 //! | [`accounts`] | the use cases |
 //! | [`grpc`] | the gRPC services behind the one stack |
 //! | [`rest`] | the two JSON APIs, as projections of the RPCs |
-//! | [`config`], [`telemetry`], [`server`], [`command`] | the process |
+//! | [`config`], [`telemetry`] | the settings and the log |
+//! | `transport` | the port: listener, connections, TLS, limits, routing |
+//! | `jobs` | the background jobs |
+//! | [`server`] | the composition of all that |
+//! | [`command`] | the command line |
 
 pub mod accounts;
 pub mod activity;
@@ -37,6 +41,7 @@ pub mod domain;
 pub mod grpc;
 pub mod hashing;
 pub mod import;
+mod jobs;
 pub mod layer;
 pub mod mail;
 pub mod meter;
@@ -47,4 +52,5 @@ pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod token;
+mod transport;
 pub mod watch;

@@ -128,7 +128,7 @@ async fn identity(operator: &Operator, handle: &Handle, new: &New) -> Result<Ide
         Handle::Username(_) if !(new.name.is_empty() && new.firm_name.is_empty() && new.firm.is_none()) => {
             return Err(CommandError::NotAnEmailAccount);
         }
-        Handle::Username(username) => return Ok(operator.registrant(Registration::Username(username.clone()))),
+        Handle::Username(username) => return Ok(operator.new_identity(Registration::Username(username.clone()))),
         Handle::Email(email) => email.clone(),
     };
     let name = PersonName::parse(&new.name).map_err(|why| CommandError::Invalid("--name", why))?;
@@ -138,7 +138,7 @@ async fn identity(operator: &Operator, handle: &Handle, new: &New) -> Result<Ide
         return Ok(Identity::Email { email, name, firm, role, verified: new.verified });
     }
     let firm_name = FirmName::parse(&new.firm_name).map_err(|why| CommandError::Invalid("--firm-name", why))?;
-    let mut identity = operator.registrant(Registration::Email { email, name, firm_name });
+    let mut identity = operator.new_identity(Registration::Email { email, name, firm_name });
     if let Identity::Email { verified, .. } = &mut identity {
         *verified = new.verified;
     }
@@ -257,7 +257,7 @@ async fn new_password(settings: &Settings, context: &PasswordContext) -> Result<
     let rules = passwords::rules(settings)?;
     let password = read_password().map_err(CommandError::Password)?;
     let password = Password::parse(password, 1).map_err(|why| CommandError::Invalid("password", why))?;
-    rules.judge("password", password, context).await.map_err(unfit)
+    rules.check("password", password, context).await.map_err(unfit)
 }
 
 /// What is wrong with a password, instead of that something is.

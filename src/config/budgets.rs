@@ -1,5 +1,5 @@
 //! The settings of guessing budgets by address. Apart from the others, for they are one decision. By account there is no
-//! setting: those numbers are the same everywhere (`budgets::schedule`).
+//! setting: those numbers are the same everywhere (`budgets::lockout`).
 
 use clap::Args;
 

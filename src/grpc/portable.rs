@@ -53,7 +53,7 @@ pub(super) async fn import(
     let mut import = by.import(false).await?;
     Ok(respond(async move |sender| {
         let result = each(&by, &mut import, request.into_inner(), sender).await;
-        by.accounts.tell_import(&by.actor, &by.call, &import);
+        by.accounts.record_import(&by.actor, &by.call, &import);
         result
     }))
 }

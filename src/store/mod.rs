@@ -251,3 +251,10 @@ pub enum StoreError {
     #[error("the database holds or said something impossible")]
     Corrupt(#[source] Box<dyn Error + Send + Sync>),
 }
+
+impl StoreError {
+    /// The error of the driver if there is one, for the log.
+    pub fn cause(&self) -> &(dyn Error + 'static) {
+        self.source().unwrap_or(self)
+    }
+}

@@ -146,7 +146,11 @@ async fn client(kind: Kind, replica: Arc<Replica>, facts: Facts, seen: Arc<Seen>
             Ok(false) => {}
             Err(refused) => {
                 let index = replica.index;
-                assert!(refused.is_away(), "{kind:?} on replica {index}: {refused:?}; its log ends\n{}", replica.log_end());
+                assert!(
+                    refused.is_away(),
+                    "{kind:?} on replica {index}: {refused:?}; its log ends\n{}",
+                    replica.log_end()
+                );
                 seen.note(kind, false);
             }
         }
