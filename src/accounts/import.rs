@@ -17,10 +17,8 @@ use super::core::Accounts;
 use super::new_rows::new_id;
 use super::operator::Operator;
 use super::tasks::run_to_end;
-use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin, PortableAccount};
+use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Imported, Note, Origin, PortableAccount};
 use crate::store::{Listed, Store};
-
-pub use crate::store::Imported;
 
 /// How many accounts an export reads in one page.
 const PAGE: u32 = 500;

@@ -1,5 +1,5 @@
 //! Logout: a caller ends the session of its own token. Separate from `sessions`, in which a session is named by its id:
-//! here the token may have expired, and the client is told of success as often as it asks.
+//! here the token may have expired, and every repetition succeeds as well.
 
 use std::time::Duration;
 

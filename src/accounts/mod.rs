@@ -42,9 +42,6 @@ mod tasks;
 mod watch;
 
 pub use self::core::{AccountRules, Accounts, AccountsParts, profile};
-pub use crate::store::{
-    AccountChange, AccountRecord, DeadMail, FirmRecord, Invitation, Listed, StoredSession, Unreadable, Updated,
-};
 pub use account_cache::AccountCache;
 pub use actor::Actor;
 pub use administration::{
@@ -53,7 +50,7 @@ pub use administration::{
 };
 pub use audit::Audit;
 pub use devices::DeviceEvidence;
-pub use import::{Import, Imported};
+pub use import::Import;
 pub use login::SignedIn;
 pub use operator::Operator;
 pub use passwords::PasswordRules;

@@ -18,13 +18,13 @@ use super::register::Registration;
 use crate::budgets::lockout;
 use crate::clock::Clock;
 use crate::domain::{
-    Account, AccountStatus, Action, AttemptKey, AuditEvent, AuthError, Detail, Email, Handle, Identity, NewAccount,
-    NewPassword, PersonName, Role, Username,
+    Account, AccountChange, AccountRecord, AccountStatus, Action, AttemptKey, AuditEvent, AuthError, DeadMail, Detail,
+    Email, FirmRecord, Handle, Identity, Invitation, NewAccount, NewPassword, Outline, PersonName, Role, StoredSession,
+    Username,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::store::{
-    AccountChange, AccountPage, AccountRecord, AuditPage, DeadMail, EndedSession, FirmRecord, Invitation,
-    InvitationPage, Listed, Outline, SessionPage, Store, StoreError, StoredAttempts, StoredSession,
+    AccountPage, AuditPage, EndedSession, InvitationPage, Listed, SessionPage, Store, StoreError, StoredAttempts,
 };
 
 /// How many events of the audit trail one transaction writes.

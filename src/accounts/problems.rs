@@ -6,8 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::operator::Operator;
-use crate::domain::{AuthError, Identity, PortableAccount};
-use crate::store::{Listed, Store, StoreError, Unreadable};
+use crate::domain::{AuthError, Identity, PortableAccount, UnreadableRow};
+use crate::store::{Listed, Store, StoreError};
 
 /// How many accounts are checked in one page.
 const PAGE: u32 = 500;
@@ -39,7 +39,7 @@ impl Operator {
     pub async fn problems(&self, after: Option<Uuid>) -> Result<(Vec<AccountProblem>, Option<Uuid>), AuthError> {
         let Listed { found, unreadable, is_last } = self.export(after).await?;
         let next = found.last().filter(|_| !is_last).map(|last| last.id);
-        let problems = unreadable.into_iter().map(unread).chain(found.iter().filter_map(misnamed));
+        let problems = unreadable.into_iter().map(unreadable_problem).chain(found.iter().filter_map(misnamed));
         Ok((problems.collect(), next))
     }
 }
@@ -82,7 +82,7 @@ fn misnamed(account: &PortableAccount) -> Option<AccountProblem> {
     }
 }
 
-fn unread(Unreadable { row, column, .. }: Unreadable) -> AccountProblem {
+fn unreadable_problem(UnreadableRow { row, column, .. }: UnreadableRow) -> AccountProblem {
     let mend = if column == "username" { Mend::Rename } else { Mend::Delete };
     AccountProblem { account: row, column, value: None, mend }
 }

@@ -11,9 +11,9 @@ use super::administration::Reach;
 use super::core::{AFTERLIFE, Accounts};
 use super::page_tokens::{cut_page, parse_page_token};
 use super::tasks::run_to_end;
-use crate::domain::{Action, AuthError, Call, Detail, Note, Revocation};
+use crate::domain::{Action, AuthError, Call, Detail, Note, Revocation, StoredSession};
 use crate::revocations::Standing;
-use crate::store::{SessionPage, StoredSession};
+use crate::store::SessionPage;
 use crate::token::Claims;
 
 /// How long after a token was minted the session's time may not yet be written, with a margin. For so long, a session

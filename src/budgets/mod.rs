@@ -4,17 +4,17 @@
 //!
 //! | limit | default | where |
 //! |---|---|---|
-//! | failed sign-ins of an address | 100 an hour | setting `LOGIN_FAILURES_PER_ADDRESS` (`config::budgets`), [`FailureBudget`] |
+//! | failed sign-ins of an address | 100 an hour | setting `LOGIN_FAILURES_PER_ADDRESS`, [`FailureBudget`] |
 //! | registrations of an address | 60 an hour | setting `REGISTRATIONS_PER_ADDRESS`, [`AddressBudget`] |
 //! | requests for mail of an address | 20 an hour | setting `MAIL_REQUESTS_PER_ADDRESS`, [`AddressBudget`] |
 //! | the same of a network | 16 times as many | [`AddressBudget`] |
 //! | failures in a row of an account | 10 without a wait, 100 until it is locked | [`lockout`] |
 //! | guesses of an account at the same time | as many as may still fail | [`GuessSlots`] |
 //!
-//! The limits of addresses stop an attacker that tries one password at many names; they hold for each process by
-//! itself. The limits of accounts stop an attacker that tries many passwords at one name. The guess slots keep a
-//! hundred guesses at once from being tried before the first failures are counted: ten are tried, and the others wait
-//! for the outcome.
+//! The defaults of the settings are in `config::budgets`. The limits of addresses stop an attacker that tries one
+//! password at many names; they hold for each process by itself. The limits of accounts stop an attacker that tries
+//! many passwords at one name. The guess slots keep a hundred guesses at once from being tried before the first
+//! failures are counted: ten are tried, and the others wait for the outcome.
 
 mod address_budget;
 mod buckets;

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CommandError, account_problems, all, kernel, operator_for, output, passwords};
-use crate::accounts::{AccountRecord, Operator, Registration};
+use crate::accounts::{Operator, Registration};
 use crate::config::{AccountCommand, Output, PlatformAdminCommand, Printed, Settings};
 use crate::domain::{
-    AccountStatus, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext, PersonName,
-    Role, SignInName, Username,
+    AccountRecord, AccountStatus, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext,
+    PersonName, Role, SignInName, Username,
 };
 use crate::hashing::PasswordHasher;
 use crate::store::{AccountOrder, AccountPage, Purpose};

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::stop::Stop;
 use super::{CommandError, operator_on, say};
-use crate::accounts::{Import, Imported};
+use crate::accounts::Import;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ImportArgs, ImportFormat, Settings};
+use crate::domain::Imported;
 use crate::import::{Format, Record, Source};
 use crate::store::{self, Purpose};
 

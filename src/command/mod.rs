@@ -27,14 +27,14 @@ use std::sync::Arc;
 use argon2_kernel::Kernel;
 use uuid::Uuid;
 
-use crate::accounts::{Listed, Operator, Unreadable};
+use crate::accounts::Operator;
 use crate::breaches::BreachesError;
 use crate::clock::{Clock, SetClock, SystemClock};
 use crate::config::{Settings, SettingsError};
-use crate::domain::AuthError;
+use crate::domain::{AuthError, UnreadableRow};
 use crate::hashing::HashError;
 use crate::import::SourceError;
-use crate::store::{self, BackupError, MoveError, OpenError, Purpose, Store};
+use crate::store::{self, BackupError, Listed, MoveError, OpenError, Purpose, Store};
 
 pub use account::account;
 pub use attempts::attempts;
@@ -224,7 +224,7 @@ fn require_all(left_out: usize) -> Result<(), CommandError> {
 }
 
 /// Tells where errors go of what could not be read, and how much that is.
-fn tell(unreadable: &[Unreadable]) -> usize {
+fn tell(unreadable: &[UnreadableRow]) -> usize {
     for row in unreadable {
         let _ = writeln!(io::stderr(), "countersign: {row}");
     }

@@ -7,10 +7,10 @@ use tonic::Request;
 use uuid::Uuid;
 
 use super::deadline;
-use crate::accounts::{DeviceEvidence, Registration, Revoked, StoredSession};
+use crate::accounts::{DeviceEvidence, Registration, Revoked};
 use crate::domain::{
     Account, AuthError, Call, Client, Email, FirmName, Identity, NewPassword, Password, PasswordContext,
-    PasswordPolicy, PersonName, Revocation, Role, SignInName, Username, Violations,
+    PasswordPolicy, PersonName, Revocation, Role, SignInName, StoredSession, Username, Violations,
 };
 use crate::layer::{self, Credential};
 use crate::pb;

@@ -10,8 +10,10 @@ use super::auth_service::{actor, caller};
 use super::responses::{Sender, respond};
 use super::status::{self, Failure};
 use super::{admin_convert, convert};
-use crate::accounts::{Accounts, Actor, Import, Imported, Unreadable};
-use crate::domain::{Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
+use crate::accounts::{Accounts, Actor, Import};
+use crate::domain::{
+    Call, DraftError, DraftProblem, Identity, Imported, PasswordHash, PortableAccount, PortableDraft, UnreadableRow,
+};
 use crate::layer::Caller;
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
@@ -194,7 +196,7 @@ fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableA
     draft.parse(now)
 }
 
-fn problem(Unreadable { row, column, .. }: &Unreadable) -> pb::ExportProblem {
+fn problem(UnreadableRow { row, column, .. }: &UnreadableRow) -> pb::ExportProblem {
     pb::ExportProblem { account_id: row.clone(), column: column.clone() }
 }
 

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::pattern::Placeholder;
-use crate::domain::{Account, AccountStatus, Handle, Identity, MailKind, TicketPurpose};
-use crate::store::{ClaimedMail, Invitation, Store, StoreError};
+use crate::domain::{Account, AccountStatus, Handle, Identity, Invitation, MailKind, TicketPurpose};
+use crate::store::{ClaimedMail, Store, StoreError};
 
 /// How long the link to verify an address is valid.
 const VERIFY_LIFETIME: Duration = Duration::from_secs(86_400);

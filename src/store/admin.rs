@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Listed, StoreError};
-use crate::domain::{Account, AccountStatus, Firm, Identity, PersonName, Role, Username};
+use crate::domain::{AccountChange, AccountRecord, AccountStatus, FirmRecord, Outline, Role, Updated, Username};
 
 /// What administration needs besides accounts, sessions and passwords.
 #[async_trait]
@@ -54,15 +54,6 @@ pub trait AdminStore: Send + Sync + 'static {
     ) -> Result<Listed<FirmRecord>, StoreError>;
 }
 
-/// An account as administrators see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountRecord {
-    /// The account.
-    pub account: Account,
-    /// Whether it has a password.
-    pub has_password: bool,
-}
-
 /// Which accounts to list: those that meet all that is set.
 #[derive(Debug, Clone, Default)]
 pub struct AccountPage {
@@ -96,76 +87,6 @@ impl Default for AccountOrder {
     fn default() -> Self {
         Self::Registration(None)
     }
-}
-
-/// What becomes of an account. What is `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AccountChange {
-    /// The person's name.
-    pub name: Option<PersonName>,
-    /// What it signs in with.
-    pub username: Option<Username>,
-    /// What it may do in its firm.
-    pub role: Option<Role>,
-    /// Whether it may sign in.
-    pub status: Option<AccountStatus>,
-}
-
-/// An account that was changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Updated {
-    /// As it was.
-    pub before: Outline,
-    /// As it is. Of another epoch when its sessions ended.
-    pub after: Outline,
-    /// Whether its name or username is another one.
-    pub renamed: bool,
-    /// All of it; `None` when it cannot be read.
-    pub record: Option<AccountRecord>,
-}
-
-impl Updated {
-    /// Whether anything of it is another than it was.
-    pub fn is_change(&self) -> bool {
-        self.renamed || self.before != self.after
-    }
-}
-
-/// What of an account decides who may change it and what can be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outline {
-    /// Its id.
-    pub id: Uuid,
-    /// Where an email account belongs and what it may do there; `None` of a username account.
-    pub member: Option<(Uuid, Role)>,
-    /// Whether it may sign in.
-    pub status: AccountStatus,
-    /// Its epoch.
-    pub epoch: i64,
-    /// Whether it administers the whole service.
-    pub platform_admin: bool,
-}
-
-impl From<&Account> for Outline {
-    fn from(account: &Account) -> Self {
-        let member = match &account.identity {
-            Identity::Email { firm, role, .. } => Some((firm.id, *role)),
-            Identity::Username(_) => None,
-        };
-        let Account { id, status, epoch, platform_admin, .. } = *account;
-        Self { id, member, status, epoch, platform_admin }
-    }
-}
-
-/// A firm as administrators see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirmRecord {
-    /// The firm.
-    pub firm: Firm,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
-    /// How many accounts it has.
-    pub accounts: u64,
 }
 
 impl AccountChange {

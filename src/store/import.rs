@@ -7,34 +7,10 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Listed, StoreError, rows};
-use crate::domain::{Identity, PasswordHash, PortableAccount};
+use crate::domain::{Identity, Imported, PasswordHash, PortableAccount};
 
 /// How many accounts go into one statement. Eleven parameters each are far below SQLite's limit of 32,766.
 pub(super) const ROWS_A_STATEMENT: usize = 1_000;
-
-/// What became of an account, or would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Imported {
-    /// It is new.
-    New,
-    /// It was there already, with the same id and name. Nothing of it was changed.
-    Unchanged,
-    /// Another account has this username or email.
-    HandleTaken,
-    /// Another account has this id.
-    IdTaken,
-}
-
-impl Imported {
-    /// Why it was not taken; nothing of one that was.
-    pub fn problem(self) -> &'static str {
-        match self {
-            Self::New | Self::Unchanged => "",
-            Self::HandleTaken => "another account has this username or email",
-            Self::IdTaken => "another account has this id",
-        }
-    }
-}
 
 /// Taking accounts in, and giving them out.
 #[async_trait]

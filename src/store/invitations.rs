@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Listed, StoreError};
-use crate::domain::{Email, Firm, NewAccount, Role, TicketDigest};
+use crate::domain::{Email, Invitation, NewAccount, Role, TicketDigest};
 
 /// What the use cases and the worker need of invitations.
 #[async_trait]
@@ -56,25 +56,6 @@ pub struct NewInvitation {
     /// By which account; `None` from the command line.
     pub invited_by: Option<Uuid>,
     /// Now.
-    pub created_at: OffsetDateTime,
-    /// Until when it can be accepted.
-    pub expires_at: OffsetDateTime,
-}
-
-/// An invitation as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invitation {
-    /// Its id.
-    pub id: Uuid,
-    /// Where to.
-    pub firm: Firm,
-    /// Who.
-    pub email: Email,
-    /// As what.
-    pub role: Role,
-    /// By which account, which may be gone by now; `None` from the command line.
-    pub invited_by: Option<Uuid>,
-    /// When.
     pub created_at: OffsetDateTime,
     /// Until when it can be accepted.
     pub expires_at: OffsetDateTime,

@@ -1,13 +1,12 @@
 //! Reading a page of rows past those that cannot be read: one bad row costs that row, and says so. Apart from the
 //! engines because it is one rule for every listing of theirs.
 
-use std::fmt;
-
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use uuid::Uuid;
 
 use super::rows::millis;
 use super::{AccountOrder, StoreError};
+use crate::domain::UnreadableRow;
 
 /// What was found. Fewer than were asked for only when there are no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +14,7 @@ pub struct Listed<T> {
     /// In their order.
     pub found: Vec<T>,
     /// The rows between and behind them that cannot be read.
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<UnreadableRow>,
     /// Whether there is nothing behind all of them.
     pub is_last: bool,
 }
@@ -35,25 +34,6 @@ impl<T> Listed<T> {
         self.found
     }
 }
-
-/// A row that holds what this service cannot have written, or what a newer one has. Says where, and never what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Its table.
-    pub table: &'static str,
-    /// The value of its key.
-    pub row: String,
-    /// The column.
-    pub column: String,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "impossible value in {}.{} of row {}", self.table, self.column, self.row)
-    }
-}
-
-impl std::error::Error for Unreadable {}
 
 /// Where a row stands in the order of a listing.
 pub(super) trait Place {
@@ -175,8 +155,8 @@ impl<P: Place, T> Page<P, T> {
                 Ok(found) => self.listed.found.push(found),
                 Err(StoreError::Corrupt(cause)) => {
                     let (table, row) = (self.table, self.after.row());
-                    let unreadable = cause.downcast::<Unreadable>().map_or_else(
-                        |cause| Unreadable { table, row, column: column(cause.downcast_ref()) },
+                    let unreadable = cause.downcast::<UnreadableRow>().map_or_else(
+                        |cause| UnreadableRow { table, row, column: column(cause.downcast_ref()) },
                         |unreadable| *unreadable,
                     );
                     self.listed.unreadable.push(unreadable);

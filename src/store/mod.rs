@@ -29,15 +29,19 @@ use uuid::Uuid;
 
 use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Revocation, Role, Session};
 
-pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Outline, Updated};
+pub use crate::domain::{
+    AccountChange, AccountRecord, DeadMail, FirmRecord, Imported, Invitation, Outline, StoredSession, UnreadableRow,
+    Updated,
+};
+pub use admin::{AccountOrder, AccountPage, AdminStore};
 pub use attempts::{AttemptStore, Budget, Opened, StoredAttempts};
 pub use audit::{AuditPage, AuditStore};
-pub use import::{ImportStore, Imported};
-pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
-pub use listing::{Listed, Unreadable};
+pub use import::ImportStore;
+pub use invitations::{InvitationPage, InvitationStore, NewInvitation};
+pub use listing::Listed;
 pub use moving::{Column, Content, MoveError, TABLES, Table, migrate};
 pub use open::{LostState, OpenError, Purpose, backup, beside, file, open};
-pub use outbox::{BETWEEN_MAILS, ClaimedMail, DeadMail, MailFate, OutboxStore};
+pub use outbox::{BETWEEN_MAILS, ClaimedMail, MailFate, OutboxStore};
 pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
 pub use rows::setbacks;
@@ -205,15 +209,6 @@ pub struct StoredRevocation {
     pub revocation: Revocation,
     /// Until when it must be remembered.
     pub until: OffsetDateTime,
-}
-
-/// A session as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSession {
-    /// The session.
-    pub session: Session,
-    /// When its latest token was minted, as far as that has been written.
-    pub last_token_at: OffsetDateTime,
 }
 
 /// Which sessions of an account to list.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Listed, StoreError};
-use crate::domain::{Email, MailKind, NewMail};
+use crate::domain::{DeadMail, Email, MailKind, NewMail};
 
 /// How long after one mail the next of its kind goes to the same recipient, at the earliest.
 pub const BETWEEN_MAILS: Duration = Duration::from_secs(60);
@@ -74,23 +74,4 @@ pub enum MailFate {
         /// Why, for an operator. Without the secret of any link.
         cause: String,
     },
-}
-
-/// A mail that was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadMail {
-    /// Its id.
-    pub id: Uuid,
-    /// What it was about.
-    pub kind: MailKind,
-    /// To whom.
-    pub recipient: Email,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// When it was queued.
-    pub queued_at: OffsetDateTime,
-    /// When it was given up.
-    pub died_at: OffsetDateTime,
-    /// Why.
-    pub cause: String,
 }

@@ -11,7 +11,9 @@ use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{AccountRecord, Credentials, FirmRecord, Outline, StoreError, StoredRevocation, StoredSession, Unreadable};
+use super::{
+    AccountRecord, Credentials, FirmRecord, Outline, StoreError, StoredRevocation, StoredSession, UnreadableRow,
+};
 use crate::domain::{
     Account, AccountStatus, Action, AuditEvent, Client, Detail, Email, Firm, FirmName, Identity, Note, Origin,
     PasswordHash, PersonName, PortableAccount, Revocation, Role, Session, Username,
@@ -316,7 +318,7 @@ fn from_millis(millis: i64) -> Option<OffsetDateTime> {
 }
 
 fn impossible(table: &'static str, column: &str, row: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(Unreadable { table, row: row.to_string(), column: column.to_owned() }.into())
+    StoreError::Corrupt(UnreadableRow { table, row: row.to_string(), column: column.to_owned() }.into())
 }
 
 /// How often a database of this process was out of reach, full, or too busy.

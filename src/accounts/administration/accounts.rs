@@ -15,10 +15,9 @@ use crate::accounts::new_rows::{new_id, to_the_second};
 use crate::accounts::tasks::run_to_end;
 use crate::budgets::Charge;
 use crate::domain::{
-    Account, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount, NewMail, Password, PasswordContext,
-    PersonName, Revocation, Role, Username, Violations,
+    Account, AccountChange, AccountRecord, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount,
+    NewMail, Outline, Password, PasswordContext, PersonName, Revocation, Role, Updated, Username, Violations,
 };
-use crate::store::{AccountChange, AccountRecord, Outline, Updated};
 
 /// The identity of an account that an administrator creates.
 #[derive(Debug, Clone)]

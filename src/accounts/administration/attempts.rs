@@ -9,8 +9,7 @@ use crate::accounts::actor::Actor;
 use crate::accounts::core::Accounts;
 use crate::accounts::tasks::run_to_end;
 use crate::budgets::lockout;
-use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, DeviceNumber, Handle};
-use crate::store::Outline;
+use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, DeviceNumber, Handle, Outline};
 
 /// How many guesses failed, and what that means for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -9,8 +9,11 @@ use uuid::Uuid;
 use crate::accounts::audit::Audit;
 use crate::accounts::core::AFTERLIFE;
 use crate::clock::Clock;
-use crate::domain::{AccountStatus, Action, AuthError, Call, Detail, NewAccount, NewMail, Note, Origin, PasswordHash};
-use crate::store::{AccountChange, Outline, Store, StoreError, Updated};
+use crate::domain::{
+    AccountChange, AccountStatus, Action, AuthError, Call, Detail, NewAccount, NewMail, Note, Origin, Outline,
+    PasswordHash, Updated,
+};
+use crate::store::{Store, StoreError};
 use crate::token::MAX_LIFETIME;
 
 /// The author of a change.
@@ -48,7 +51,7 @@ pub(in crate::accounts) struct Changes {
 }
 
 impl Changes {
-    /// Stores an account that was created for somebody else, and queues its mail.
+    /// Stores an account that an administrator or the operator created, and queues its mail.
     pub async fn create(&self, by: &By, new: &NewAccount, mail: Option<&NewMail>) -> Result<(), StoreError> {
         let stored = self.store.insert_account(new, None, mail).await;
         match &stored {

@@ -14,8 +14,8 @@ use crate::accounts::guessing::charge;
 use crate::accounts::new_rows::new_id;
 use crate::accounts::page_tokens::{cut_page, parse_page_token};
 use crate::accounts::tasks::run_to_end;
-use crate::domain::{Action, AuthError, Call, Detail, Email, Role};
-use crate::store::{Invitation, InvitationPage, NewInvitation, StoreError};
+use crate::domain::{Action, AuthError, Call, Detail, Email, Invitation, Role};
+use crate::store::{InvitationPage, NewInvitation, StoreError};
 
 /// How long an invitation can be accepted.
 const LIFETIME: Duration = Duration::from_secs(7 * 86_400);

@@ -5,8 +5,8 @@ use uuid::Uuid;
 use crate::accounts::actor::Actor;
 use crate::accounts::core::Accounts;
 use crate::accounts::page_tokens::{cut_page, parse_page_token};
-use crate::domain::{AccountStatus, AuthError, Call, Role};
-use crate::store::{AccountOrder, AccountPage, AccountRecord, FirmRecord, Outline};
+use crate::domain::{AccountRecord, AccountStatus, AuthError, Call, FirmRecord, Outline, Role};
+use crate::store::{AccountOrder, AccountPage};
 
 /// A filter of accounts. An account must meet every condition that is set.
 #[derive(Debug, Clone, Default)]

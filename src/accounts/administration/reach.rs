@@ -5,8 +5,7 @@ use uuid::Uuid;
 
 use crate::accounts::actor::Actor;
 use crate::accounts::core::Accounts;
-use crate::domain::{Account, Action, AuthError, Call, Identity, Role};
-use crate::store::Outline;
+use crate::domain::{Account, Action, AuthError, Call, Identity, Outline, Role};
 
 /// The accounts that an administrator administers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +41,7 @@ impl Reach {
     }
 
     /// The firm to which a request is restricted, given the firm that it names. An administrator of a firm is
-    /// restricted to that firm, and is told of every other firm that it does not exist.
+    /// restricted to that firm, and every other firm does not exist for it.
     pub(super) fn firm(self, asked: Option<Uuid>) -> Result<Option<Uuid>, AuthError> {
         match self {
             Self::Everything => Ok(asked),

@@ -5,10 +5,9 @@ use crate::accounts::core::{Accounts, turn};
 use crate::accounts::new_rows::{new_id, to_the_second};
 use crate::accounts::tasks::run_to_end;
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, Note, Password, PasswordContext,
-    PersonName, Ticket,
+    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, Invitation, NewAccount, Note, Password,
+    PasswordContext, PersonName, Ticket,
 };
-use crate::store::Invitation;
 
 impl Accounts {
     /// Redeems the ticket of an invitation: creates an account with its address and role in its firm, with the address

@@ -6,7 +6,7 @@ use sqlx::{ColumnIndex, Decode, Type};
 use uuid::Uuid;
 
 use super::PAGE;
-use crate::store::{StoreError, Unreadable};
+use crate::store::{StoreError, UnreadableRow};
 
 /// A table that is moved.
 #[derive(Debug)]
@@ -222,7 +222,7 @@ fn unreadable(table: &Table, before: &Row, column: &Column) -> StoreError {
         Some(Value::Text(Some(text))) => text.clone(),
         _ => "?".to_owned(),
     };
-    StoreError::Corrupt(Unreadable { table: table.name, row, column: column.name.to_owned() }.into())
+    StoreError::Corrupt(UnreadableRow { table: table.name, row, column: column.name.to_owned() }.into())
 }
 
 /// What a database holds, in short: equal exactly when all of it is.
