@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use countersign::budgets::{Budgets, Charge, Crowded, PerHour};
+use countersign::budgets::{Budgets, Charge, PerHour, TooManyWaiting};
 use countersign::domain::{AttemptKey, Handle};
 use countersign_guard::clock::{Clock, SystemClock};
 use futures_util::FutureExt as _;
@@ -46,12 +46,12 @@ fn go_through(budgets: &Budgets, numbers: std::ops::Range<u32>) {
             Ipv6Addr::from_bits(0x2 << 124 | u128::from(number) << 80 | 1).into()
         };
         let key = AttemptKey::login(&Handle::parse(&format!("name {number}")).unwrap());
-        budgets.login_failures.of(Some(address)).failed();
+        budgets.login_failures.of(Some(address)).count_failure();
         for budget in [&budgets.registrations, &budgets.mail_requests] {
             budget.charge(Some(address)).map(Charge::spend).unwrap();
         }
-        let turn = budgets.turns.wait(key, async || Ok::<_, Crowded>((1, ()))).now_or_never();
-        drop(turn.unwrap().unwrap_or_else(|Crowded| panic!("nobody else is there")));
+        let slot = budgets.guess_slots.acquire(key, async || Ok::<_, TooManyWaiting>((1, ()))).now_or_never();
+        drop(slot.unwrap().unwrap_or_else(|TooManyWaiting| panic!("nobody else is there")));
     }
 }
 

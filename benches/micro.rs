@@ -12,7 +12,7 @@ use axum::body::Body;
 use clap::Parser as _;
 use countersign::config::Cli;
 use countersign::domain::{Email, Username};
-use countersign::server::{App, Edge};
+use countersign::server::{App, RequestRouter};
 use countersign_guard::clock::{Clock as _, ManualClock, SystemClock};
 use countersign_guard::revocations::{Revocation, Revocations};
 use countersign_guard::token::{Keyring, NewSession, Profile, Secret, Tokens};
@@ -125,7 +125,7 @@ fn stack(c: &mut Criterion) {
     c.bench_function("stack/grpc me", |b| b.iter(|| answer(&runtime, &service, me())));
 }
 
-fn answer(runtime: &Runtime, service: &Edge, request: Request<Body>) -> (StatusCode, bytes::Bytes) {
+fn answer(runtime: &Runtime, service: &RequestRouter, request: Request<Body>) -> (StatusCode, bytes::Bytes) {
     runtime.block_on(async {
         let (head, body) = service.clone().oneshot(request).await.unwrap().into_parts();
         (head.status, body.collect().await.unwrap().to_bytes())

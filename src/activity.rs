@@ -1,39 +1,40 @@
-//! When each session was last given a token, in memory, until it is written. Separate from the store, because no call
-//! may cost a write, and from the layer, which mints and must not learn of the store: `grpc` hands the layer a closure,
-//! `server` writes what is collected here, and `accounts` merges it into what it reads.
+//! The time of each session's latest token, in memory until it is written. Separate from the store, because no call may
+//! cost a write, and from the layer, which mints tokens and must not know the store: `grpc` passes a closure to the
+//! layer, a job of the server writes the times, and `accounts` merges them into the sessions that it reads.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use countersign_guard::clock::Clock;
 use foldhash::fast::RandomState;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Every authenticated call takes one of these locks, for some 50 ns. With many of them two calls that are under way at
-/// once rarely want the same one.
+use countersign_guard::clock::Clock;
+
+/// The number of locks. Every authenticated call takes one for some 50 ns, and concurrent calls rarely need the same
+/// one.
 const STRIPES: usize = 16;
 
-/// 262,144 sessions in all, some 16 MiB. Between two writes there are never so many, unless the database is away; then
-/// further sessions keep the time that was written last.
+/// The most sessions under one lock: 262,144 in total, in some 16 MiB. There are so many between two writes only while
+/// the database is out of reach; then further sessions keep the time that was written last.
 const SESSIONS_PER_STRIPE: usize = 16_384;
 
-/// The times that are not written yet.
+/// The times that are not yet written.
 pub struct Activity {
     clock: Arc<dyn Clock>,
     stripes: [Mutex<HashMap<Uuid, OffsetDateTime, RandomState>>; STRIPES],
 }
 
 impl Activity {
-    /// Empty.
+    /// A record without any sessions.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, stripes: Default::default() }
     }
 
-    /// Takes note that a session has been given a token just now.
+    /// Records that a session has just received a token.
     pub fn note(&self, session_id: Uuid) {
-        // As the store keeps it: what was told must not go back when it is written.
+        // To the millisecond, as the store keeps it, so that a time that was shown does not go back when it is written.
         let now = self.clock.now().truncate_to_millisecond();
         let mut stripe = self.stripe(session_id);
         let has_room = stripe.len() < SESSIONS_PER_STRIPE;
@@ -44,13 +45,13 @@ impl Activity {
         }
     }
 
-    /// When it was, if that is not written yet.
+    /// The time of the latest token of a session, if it is not yet written.
     pub fn last(&self, session_id: Uuid) -> Option<OffsetDateTime> {
         self.stripe(session_id).get(&session_id).copied()
     }
 
-    /// Everything that is to be written, in the order of ids: replicas that write at once then lock the same rows in the
-    /// same order. It stays here until [`Self::written`], so that a reader misses nothing meanwhile.
+    /// All times to write, in the order of session ids, so that replicas that write at once lock rows in the same
+    /// order. They stay here until [`Self::written`], so that readers see them meanwhile.
     pub fn unwritten(&self) -> Vec<(Uuid, OffsetDateTime)> {
         let mut all: Vec<_> = Vec::new();
         for stripe in &self.stripes {
@@ -60,7 +61,7 @@ impl Activity {
         all
     }
 
-    /// Forgets what was written, but for sessions that were given another token since.
+    /// Removes times that were written, except of sessions that have received another token since.
     pub fn written(&self, times: &[(Uuid, OffsetDateTime)]) {
         for (id, at) in times {
             let mut stripe = self.stripe(*id);
@@ -70,13 +71,13 @@ impl Activity {
         }
     }
 
-    /// By the last byte, which is random in every version of UUIDs.
+    /// Chooses the lock by the last byte of the id, which is random in every version of UUIDs.
     fn stripe(&self, id: Uuid) -> MutexGuard<'_, HashMap<Uuid, OffsetDateTime, RandomState>> {
         lock(&self.stripes[usize::from(id.as_bytes()[15]) % STRIPES])
     }
 }
 
-// No code can panic while it holds a lock half-way through a change, so a poisoned one is as good as new.
+// No code panics half-way through a change under these locks, so a poisoned lock guards consistent data.
 fn lock<T>(stripe: &Mutex<T>) -> MutexGuard<'_, T> {
     stripe.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -91,13 +92,13 @@ impl fmt::Debug for Activity {
 mod tests {
     use std::sync::Arc;
 
-    use countersign_guard::clock::{Clock as _, ManualClock};
     use uuid::Uuid;
 
     use super::{Activity, SESSIONS_PER_STRIPE, STRIPES};
+    use countersign_guard::clock::{Clock as _, ManualClock};
 
     #[test]
-    fn what_was_noted_is_told_until_it_is_written() {
+    fn a_recorded_time_is_shown_until_it_is_written() {
         let clock = ManualClock::at(100);
         let activity = Activity::new(Arc::new(clock.clone()));
         let [first, second, stranger] = [1, 2, 3].map(Uuid::from_u128);
@@ -108,7 +109,7 @@ mod tests {
         let batch = activity.unwritten();
         assert_eq!(batch, [(first, then), (second, then)]);
 
-        // While the batch is written, one of them is given another token.
+        // While the batch is written, one of the sessions receives another token.
         clock.advance(1);
         activity.note(first);
         assert_eq!((activity.last(second), activity.last(stranger)), (Some(then), None));
@@ -118,11 +119,11 @@ mod tests {
 
         clock.advance(-50);
         activity.note(first);
-        assert!(activity.last(first) > Some(then), "a clock that is set back takes nothing back");
+        assert!(activity.last(first) > Some(then), "a clock that is set back does not set times back");
     }
 
     #[test]
-    fn memory_is_bounded_and_what_is_known_still_moves() {
+    fn memory_is_bounded_and_recorded_sessions_are_still_updated() {
         let clock = ManualClock::at(100);
         let activity = Activity::new(Arc::new(clock.clone()));
         // All in one stripe.

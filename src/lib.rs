@@ -9,17 +9,21 @@
 //! | [`domain`] | names, passwords, accounts and what can go wrong; pure |
 //! | [`import`] | the files that accounts come in |
 //! | [`pb`] | the generated messages, from `crates/proto` |
-//! | [`activity`] | when sessions were last given a token, until it is written |
-//! | [`budgets`] | how often who may guess, register or ask for mail |
-//! | [`meter`] | how often what was called |
+//! | [`activity`] | the time of each session's latest token, until it is written |
+//! | [`budgets`] | limits of password guesses, registrations and requests for mail |
+//! | [`meter`] | counters of calls |
 //! | [`hashing`] | the password lane |
 //! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
-//! | [`mail`] | what is queued there, sent |
+//! | [`mail`] | sends the mail that is queued in the database |
 //! | [`accounts`] | the use cases |
 //! | [`grpc`] | the gRPC services behind the one stack |
 //! | [`rest`] | the two JSON APIs, as projections of the RPCs |
-//! | [`config`], [`telemetry`], [`server`], [`command`] | the process |
+//! | [`config`], [`telemetry`] | the settings and the log |
+//! | `transport` | the port: listener, connections, TLS, limits, routing |
+//! | `jobs` | the background jobs |
+//! | [`server`] | the composition of all that |
+//! | [`command`] | the command line |
 
 pub mod accounts;
 pub mod activity;
@@ -31,11 +35,13 @@ pub mod domain;
 pub mod grpc;
 pub mod hashing;
 pub mod import;
+mod jobs;
 pub mod mail;
 pub mod meter;
 pub mod rest;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+mod transport;
 
 pub use countersign_proto as pb;

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     if let Command::Serve(_) = command {
         telemetry::start(cli.settings.log_format == LogFormat::Json);
     }
-    // Connections have threads of their own (`server/workers.rs`).
+    // Connections have threads of their own (`transport/workers.rs`).
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(CANNOT_START, &error),

@@ -1,174 +1,140 @@
-//! The audit trail on its way: each event is a log line at once, and a row soon after. Apart from the use cases because
-//! no call waits for the database on its behalf: what happened is kept here, in bounded memory, until the server has written
-//! it (`server/trail.rs`); the command line writes it before it says that it is done.
+//! The queue of the audit trail: each event is a log line at once and a row of the database soon after. Separate from
+//! the use cases because no call waits for that row: events are kept here, in bounded memory, until a job of the server
+//! has written them (`jobs/audit_writer.rs`). The command line writes them before it reports success.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign_guard::clock::Clock;
 use tokio::sync::Notify;
 use tracing::field::display;
 use uuid::{ContextV7, Timestamp, Uuid};
 
-use super::Accounts;
-use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin};
+use crate::domain::{Action, AuditEvent, Detail, Note, Origin};
+use countersign_guard::clock::Clock;
 
-/// Events that are not written yet; some 4 MiB. With a database that is there, they are written before there are many.
-const MOST: usize = 16_384;
+/// The most events that wait to be written, in some 4 MiB. While the database is reachable, they are written long
+/// before.
+const CAPACITY: usize = 16_384;
 
-/// How a call ends that cost nobody a hash, a token or a mail: whoever is refused so can come a hundred thousand times a second.
-const CHEAP: [&str; 4] = ["closed", "too many attempts", "not allowed", "invalid link"];
+/// Results of calls that cost neither a hash nor a token nor a mail. A client can cause a hundred thousand of them a
+/// second, so they are rate-limited here.
+const CHEAP_RESULTS: [&str; 4] = ["closed", "too many attempts", "not allowed", "invalid link"];
 
-/// So many of those are told at once, and [`CHEAP_A_SECOND`] more each second. All others are counted.
-const CHEAP_AT_ONCE: u32 = 1_000;
+/// How many cheap results are recorded in a burst, and [`CHEAP_A_SECOND`] more each second. Further ones are only
+/// counted.
+const CHEAP_BURST: u32 = 1_000;
 
-/// Four million a day, a gigabyte of them: as much as an attacker gets to write.
+/// Four million a day, or a gigabyte: the most that an attacker can make the service write.
 const CHEAP_A_SECOND: u32 = 50;
 
-/// What happened and is not written yet.
+/// The events that are not yet written.
 pub struct Audit {
     clock: Arc<dyn Clock>,
-    trail: Mutex<Trail>,
-    bell: Notify,
+    pending: Mutex<PendingEvents>,
+    /// Notified when an event was added.
+    added: Notify,
 }
 
-struct Trail {
+struct PendingEvents {
     events: VecDeque<AuditEvent>,
-    /// Keeps events of the same millisecond in their order.
+    /// Makes ids that keep events of the same millisecond in their order.
     ids: ContextV7,
-    /// Since it was last asked for.
+    /// Events that were dropped since this number was last read.
     lost: u64,
-    /// How many cheap ones may still be told.
+    /// How many cheap results may still be recorded at the moment.
     cheap: u32,
     refilled: Duration,
 }
 
 impl Audit {
-    /// Empty.
+    /// A queue without any events.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let refilled = clock.elapsed();
         let (events, ids) = (VecDeque::new(), ContextV7::new());
-        let trail = Mutex::new(Trail { events, ids, lost: 0, cheap: CHEAP_AT_ONCE, refilled });
-        Self { clock, trail, bell: Notify::new() }
+        let pending = Mutex::new(PendingEvents { events, ids, lost: 0, cheap: CHEAP_BURST, refilled });
+        Self { clock, pending, added: Notify::new() }
     }
 
-    /// Logs it, and keeps it to be written. Waits for nothing; what there is no room for is logged only.
+    /// Logs an event and queues it. Never waits; if the queue is full, the event is only logged.
     pub fn note(&self, note: Note) {
-        if CHEAP.contains(&&*note.result) && !self.may_tell_another() {
+        if CHEAP_RESULTS.contains(&&*note.result) && !self.may_record_cheap() {
             return;
         }
         log(&note);
-        self.keep(note);
+        self.queue(note);
     }
 
-    /// The server starts, which the log tells with its settings.
+    /// Queues the start of the server, which has a log line of its own.
     pub fn started(&self) {
-        self.keep(Note::from(Action::Start, "ok", Origin::Server));
+        self.queue(Note::from(Action::Start, "ok", Origin::Server));
     }
 
-    /// The server stops, which the log tells when all is done.
+    /// Queues the stop of the server, which is logged when it is complete.
     pub fn stopped(&self) {
-        self.keep(Note::from(Action::Stop, "ok", Origin::Server));
+        self.queue(Note::from(Action::Stop, "ok", Origin::Server));
     }
 
-    /// Keeps it to be written.
-    fn keep(&self, note: Note) {
+    fn queue(&self, note: Note) {
         let at = self.clock.now().truncate_to_millisecond();
-        let mut trail = self.trail();
-        if trail.events.len() >= MOST {
-            trail.lost += 1;
+        let mut pending = self.pending();
+        if pending.events.len() >= CAPACITY {
+            pending.lost += 1;
             return;
         }
         let seconds = at.unix_timestamp().try_into().unwrap_or(0);
-        let id = Uuid::new_v7(Timestamp::from_unix(&trail.ids, seconds, at.nanosecond()));
-        trail.events.push_back(AuditEvent { id, at, note });
-        drop(trail);
-        self.bell.notify_one();
+        let id = Uuid::new_v7(Timestamp::from_unix(&pending.ids, seconds, at.nanosecond()));
+        pending.events.push_back(AuditEvent { id, at, note });
+        drop(pending);
+        self.added.notify_one();
     }
 
-    /// Returns when there is something to write.
-    pub async fn noted(&self) {
-        while self.trail().events.is_empty() {
-            self.bell.notified().await;
+    /// Waits until there are events to write.
+    pub async fn wait(&self) {
+        while self.pending().events.is_empty() {
+            self.added.notified().await;
         }
     }
 
-    /// The oldest that are to be written. They stay here until [`Self::written`].
+    /// The oldest events to write. They stay in the queue until [`Self::written`].
     pub fn unwritten(&self, limit: usize) -> Vec<AuditEvent> {
-        self.trail().events.iter().take(limit).cloned().collect()
+        self.pending().events.iter().take(limit).cloned().collect()
     }
 
-    /// Forgets the `count` oldest.
+    /// Removes the `count` oldest events, which have been written.
     pub fn written(&self, count: usize) {
-        self.trail().events.drain(..count);
+        self.pending().events.drain(..count);
     }
 
-    /// How many have been lost since this was last asked.
+    /// How many events were dropped since the last call of this.
     pub fn lost(&self) -> u64 {
-        std::mem::take(&mut self.trail().lost)
+        std::mem::take(&mut self.pending().lost)
     }
 
-    fn may_tell_another(&self) -> bool {
+    fn may_record_cheap(&self) -> bool {
         let now = self.clock.elapsed();
-        let mut trail = self.trail();
-        let passed = u32::try_from(now.saturating_sub(trail.refilled).as_secs()).unwrap_or(u32::MAX);
+        let mut pending = self.pending();
+        let passed = u32::try_from(now.saturating_sub(pending.refilled).as_secs()).unwrap_or(u32::MAX);
         if passed > 0 {
-            trail.refilled = now;
-            trail.cheap = trail.cheap.saturating_add(passed.saturating_mul(CHEAP_A_SECOND)).min(CHEAP_AT_ONCE);
+            pending.refilled = now;
+            pending.cheap = pending.cheap.saturating_add(passed.saturating_mul(CHEAP_A_SECOND)).min(CHEAP_BURST);
         }
-        let Some(left) = trail.cheap.checked_sub(1) else {
-            trail.lost += 1;
+        let Some(left) = pending.cheap.checked_sub(1) else {
+            pending.lost += 1;
             return false;
         };
-        trail.cheap = left;
+        pending.cheap = left;
         true
     }
 
-    // No code can panic while it holds the lock half-way through a change, so a poisoned one is as good as new.
-    fn trail(&self) -> MutexGuard<'_, Trail> {
-        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
+    // No code panics half-way through a change under this lock, so a poisoned lock guards consistent data.
+    fn pending(&self) -> MutexGuard<'_, PendingEvents> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Accounts {
-    /// What is to be written.
-    pub fn trail(&self) -> &Arc<Audit> {
-        &self.audit
-    }
-
-    /// Something happened: who did it, on whom, and how it ended, which is `ok` or a fixed text.
-    pub(super) fn audit(
-        &self,
-        action: Action,
-        call: &Call,
-        actor: impl Into<Option<Uuid>>,
-        account: impl Into<Option<Uuid>>,
-        result: &'static str,
-    ) {
-        self.audit.note(Note::new(action, result, call).by(actor).on(account));
-    }
-}
-
-impl Accounts {
-    /// Tells of a call that was refused for too many others before it; of no other failure.
-    pub(super) fn audit_too_many(
-        &self,
-        action: Action,
-        account: Option<Uuid>,
-        call: &Call,
-    ) -> impl Fn(&AuthError) + use<'_> {
-        let note = Note::new(action, "too many attempts", call).on(account);
-        move |error| {
-            if matches!(error, AuthError::TooManyAttempts { .. }) {
-                self.audit.note(note.clone());
-            }
-        }
-    }
-}
-
-/// The line of the log. Who called from where is in its span.
+/// Writes the log line of an event. The span of the request has the address of the caller.
 fn log(note: &Note) {
     let Note { action, result, actor, account, detail, .. } = note;
     let (mut session, mut sessions, mut other) = (None, None, None);
@@ -193,7 +159,7 @@ fn log(note: &Note) {
 
 impl fmt::Debug for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit").field("unwritten", &self.trail().events.len()).finish_non_exhaustive()
+        f.debug_struct("Audit").field("unwritten", &self.pending().events.len()).finish_non_exhaustive()
     }
 }
 
@@ -201,10 +167,9 @@ impl fmt::Debug for Audit {
 mod tests {
     use std::sync::Arc;
 
-    use countersign_guard::clock::ManualClock;
-
-    use super::{Audit, CHEAP_A_SECOND, CHEAP_AT_ONCE, MOST};
+    use super::{Audit, CAPACITY, CHEAP_A_SECOND, CHEAP_BURST};
     use crate::domain::{Action, Note, Origin};
+    use countersign_guard::clock::ManualClock;
 
     fn note(result: &'static str) -> Note {
         Note::from(Action::Register, result, Origin::Unknown)
@@ -227,26 +192,26 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_what_is_lost_is_counted() {
+    fn memory_is_bounded_and_dropped_events_are_counted() {
         let audit = Audit::new(Arc::new(ManualClock::at(100)));
-        for _ in 0..MOST + 10 {
+        for _ in 0..CAPACITY + 10 {
             audit.note(note("ok"));
         }
-        assert_eq!((audit.unwritten(usize::MAX).len(), audit.lost(), audit.lost()), (MOST, 10, 0));
+        assert_eq!((audit.unwritten(usize::MAX).len(), audit.lost(), audit.lost()), (CAPACITY, 10, 0));
     }
 
     #[test]
-    fn who_is_refused_for_nothing_does_not_fill_the_trail() {
+    fn a_flood_of_cheap_refusals_does_not_fill_the_trail() {
         let clock = ManualClock::at(100);
         let audit = Audit::new(Arc::new(clock.clone()));
-        let flood = || (0..10 * CHEAP_AT_ONCE).for_each(|_| audit.note(note("closed")));
+        let flood = || (0..10 * CHEAP_BURST).for_each(|_| audit.note(note("closed")));
         flood();
-        assert_eq!(audit.unwritten(usize::MAX).len(), CHEAP_AT_ONCE as usize);
+        assert_eq!(audit.unwritten(usize::MAX).len(), CHEAP_BURST as usize);
         audit.note(note("ok"));
-        assert_eq!(audit.unwritten(usize::MAX).len(), CHEAP_AT_ONCE as usize + 1, "others are told as before");
+        assert_eq!(audit.unwritten(usize::MAX).len(), CHEAP_BURST as usize + 1, "other events are recorded as before");
         clock.elapse(2);
         flood();
-        assert_eq!(audit.unwritten(usize::MAX).len(), (CHEAP_AT_ONCE + 1 + 2 * CHEAP_A_SECOND) as usize);
-        assert_eq!(audit.lost(), u64::from(19 * CHEAP_AT_ONCE - 2 * CHEAP_A_SECOND));
+        assert_eq!(audit.unwritten(usize::MAX).len(), (CHEAP_BURST + 1 + 2 * CHEAP_A_SECOND) as usize);
+        assert_eq!(audit.lost(), u64::from(19 * CHEAP_BURST - 2 * CHEAP_A_SECOND));
     }
 }

@@ -1,34 +1,34 @@
-//! The devices that an account has signed in from: what each is given to keep, and how it is recognised at its next sign-in.
-//! Apart from `login` because it is a rule of its own: a device that is recognised has its own count of failures
-//! ([`Device::attempts`]), and everything else counts under the name. Evidence that is not good is as good as none, for
-//! nobody may be kept from signing in by it.
+//! Recognises the devices that an account has signed in from. Separate from `login` because it is a rule of its own:
+//! the failed guesses of a recognised device are counted apart ([`Device::attempts`]), and all others under the name,
+//! so that strangers cannot lock the owner out. Invalid evidence is ignored, because it must not keep anybody from
+//! signing in.
 
 use std::fmt;
 
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::Accounts;
+use super::core::Accounts;
 use crate::domain::{AuthError, Device, DeviceNumber, Session, SignInName};
 use crate::store::Credentials;
 
-/// How long after a sign-in its device is recognised.
-const RECOGNISED: Duration = Duration::days(180);
+/// How long a device is recognised after its latest sign-in.
+const RECOGNISED_FOR: Duration = Duration::days(180);
 
-/// What the seal of a device is for.
+/// The purpose that the evidence of a device is sealed for.
 const PURPOSE: &str = "device";
 
-/// What a client sends along with a sign-in, of an earlier one. Unverified.
+/// What a client sends with a sign-in to show that it has signed in before. Not yet verified.
 #[derive(Clone, Default)]
 pub struct DeviceEvidence {
-    /// What [`Accounts::login`] answered as `device`; may be empty.
+    /// The `device` that an earlier [`Accounts::login`] returned; may be empty.
     pub device: String,
-    /// A token of a session.
+    /// A token of an earlier session.
     pub token: Option<String>,
 }
 
 impl Accounts {
-    /// The device of the account `name` that `evidence` is of.
+    /// The device that `evidence` proves, if it belongs to the account `name`.
     pub(super) async fn recognise(
         &self,
         name: &SignInName,
@@ -53,8 +53,9 @@ impl Accounts {
         }
     }
 
-    /// The documented clients know no `device`, and send the token that they have. It must be of a session that has not ended,
-    /// which another password ends; the token itself may have expired.
+    /// Recognises a device by the token of an earlier session: the documented clients send no `device`, but the token
+    /// that they have. The session must not have ended, as it does when the password is changed; the token may have
+    /// expired.
     async fn recognise_session(
         &self,
         name: &SignInName,
@@ -62,7 +63,7 @@ impl Accounts {
     ) -> Result<Option<Device>, AuthError> {
         let claims = evidence.token.as_ref().and_then(|token| self.tokens.verify_former(token).ok());
         let Some(claims) = claims else { return Ok(None) };
-        // Both are looked up whatever the other finds, so that no time tells who has an account.
+        // Both are looked up in any case, so that the time of the answer does not tell whether the account exists.
         let session = self.store.find_session(claims.sid).await?.map(|stored| stored.session);
         let Some(Credentials { account, password_changes, .. }) = self.find_named(name).await? else {
             return Ok(None);
@@ -76,16 +77,16 @@ impl Accounts {
         }))
     }
 
-    /// What a device keeps until its next sign-in.
+    /// The evidence that a device keeps until its next sign-in.
     pub(super) fn seal_device(&self, device: &Device) -> String {
-        let until = (self.clock.now() + RECOGNISED).unix_timestamp();
+        let until = (self.clock.now() + RECOGNISED_FOR).unix_timestamp();
         let Device { account_id, number, password_changes } = device;
         let payload =
             [account_id.as_bytes(), &[number.get()][..], &password_changes.to_be_bytes(), &until.to_be_bytes()];
         self.tokens.seal(PURPOSE, &payload.concat())
     }
 
-    /// The reverse, while it is good.
+    /// Reads the evidence of [`Self::seal_device`]; `None` if it is invalid or has expired.
     fn open_device(&self, sealed: &str) -> Option<Device> {
         let payload = self.tokens.unseal(PURPOSE, sealed)?;
         let (account_id, rest) = payload.split_first_chunk()?;

@@ -1,17 +1,30 @@
-//! Failures of the parts, as failures of the use cases. Apart from those for length only.
+//! Translates failures of the store, the hash lane, the budgets and the tokens into failures of the use cases. Separate
+//! because the use cases only write `?`: a failure that reaches several of them means the same in each.
 
 use std::time::Duration;
 
-use countersign_guard::token::MintError;
-
-use super::guessing::too_many;
-use crate::budgets::Crowded;
-use crate::domain::AuthError;
+use crate::breaches::BreachesError;
+use crate::budgets::TooManyWaiting;
+use crate::domain::{AuthError, Violations};
 use crate::hashing::HashError;
 use crate::store::StoreError;
+use countersign_guard::token::MintError;
 
-/// When whoever finds a queue full may find room in it: any that ends makes some.
-const SOON: Duration = Duration::from_secs(1);
+/// When a caller that found a full queue should retry: each call that ends makes room in it.
+const RETRY_FULL_QUEUE: Duration = Duration::from_secs(1);
+
+/// Refuses a call until a rate limit allows it again; rounded up to whole seconds, at least one.
+pub(super) fn too_many(wait: Duration) -> AuthError {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    AuthError::TooManyAttempts { retry_after: Duration::from_secs(seconds.max(1)) }
+}
+
+/// Refuses a request because one of its fields needs another value.
+pub(super) fn refuse_field(field: &'static str, description: &'static str) -> AuthError {
+    let mut violations = Violations::default();
+    violations.add(field, description);
+    AuthError::Validation(violations)
+}
 
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
@@ -26,7 +39,7 @@ impl From<StoreError> for AuthError {
 impl From<HashError> for AuthError {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Overloaded => Self::Overloaded { retry_after: SOON },
+            HashError::Overloaded => Self::Overloaded { retry_after: RETRY_FULL_QUEUE },
             HashError::Spent { retry_after } => too_many(retry_after),
             HashError::Late => Self::OutOfTime,
             HashError::Kernel(_) | HashError::Failed(_) => Self::Internal(error.into()),
@@ -40,8 +53,14 @@ impl From<MintError> for AuthError {
     }
 }
 
-impl From<Crowded> for AuthError {
-    fn from(_: Crowded) -> Self {
-        Self::Overloaded { retry_after: SOON }
+impl From<TooManyWaiting> for AuthError {
+    fn from(_: TooManyWaiting) -> Self {
+        Self::Overloaded { retry_after: RETRY_FULL_QUEUE }
+    }
+}
+
+impl From<BreachesError> for AuthError {
+    fn from(error: BreachesError) -> Self {
+        Self::PasswordUnchecked(error.into())
     }
 }

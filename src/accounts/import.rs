@@ -1,5 +1,6 @@
-//! Taking accounts in with their hashes, and giving all of them out: what the command line and administrators of the whole
-//! service do. Apart from the other use cases because it speaks of thousands at a time and signs nobody in.
+//! Importing accounts with their password hashes, and exporting all of them, for the command line and for platform
+//! administrators. Separate from the other use cases because it handles thousands of accounts at a time and signs
+//! nobody in.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,44 +11,47 @@ use foldhash::quality::RandomState;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::actor::Actor;
 use super::administration::Reach;
-use super::{Accounts, Actor, Operator, new_id, uninterrupted};
-use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Note, Origin, PortableAccount};
+use super::core::Accounts;
+use super::new_rows::new_id;
+use super::operator::Operator;
+use super::tasks::run_to_end;
+use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Imported, Note, Origin, PortableAccount};
 use crate::store::{Listed, Store};
 
-pub use crate::store::Imported;
-
-/// How many accounts an export reads at once.
+/// How many accounts an export reads in one page.
 const PAGE: u32 = 500;
 
-/// An import under way.
+/// An import that is in progress.
 pub struct Import {
     store: Arc<dyn Store>,
-    /// Of accounts that were deleted lately.
+    /// The last epochs of recently deleted accounts, which an account with the same id must not use again.
     epochs: Arc<HashMap<Uuid, i64>>,
-    /// In a dry run: what would have been stored.
-    seen: Option<Seen>,
-    /// How many are new so far.
+    /// The accounts that a dry run would have stored; `None` unless it is one.
+    dry_run: Option<DryRun>,
+    /// How many accounts were stored so far.
     stored: u64,
 }
 
 impl Import {
     async fn begin(store: &Arc<dyn Store>, dry_run: bool) -> Result<Self, AuthError> {
         let epochs = Arc::new(store.ended_epochs().await?);
-        Ok(Self { store: Arc::clone(store), epochs, seen: dry_run.then(Seen::default), stored: 0 })
+        Ok(Self { store: Arc::clone(store), epochs, dry_run: dry_run.then(DryRun::default), stored: 0 })
     }
 
-    /// Stores those that are new, all in one transaction, or only tells which would be; what became of each, in order.
+    /// Stores the new ones of `accounts` in one transaction, or checks which are new in a dry run. Returns the result
+    /// for each account, in order.
     pub async fn take(&mut self, accounts: Vec<PortableAccount>) -> Result<Vec<Imported>, AuthError> {
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
-        if let Some(seen) = &mut self.seen {
-            let judged = self.store.preview_import(&accounts).await?;
-            return Ok(accounts.iter().zip(judged).map(|(account, judged)| seen.judge(account, judged)).collect());
+        if let Some(dry_run) = &mut self.dry_run {
+            let in_store = self.store.preview_import(&accounts).await?;
+            return Ok(accounts.iter().zip(in_store).map(|(account, result)| dry_run.take(account, result)).collect());
         }
         let (store, epochs) = (Arc::clone(&self.store), Arc::clone(&self.epochs));
-        let imported = uninterrupted(async move { Ok(store.import(&accounts, &epochs).await?) }).await?;
+        let imported = run_to_end(async move { Ok(store.import(&accounts, &epochs).await?) }).await?;
         self.stored += imported.iter().filter(|imported| **imported == Imported::New).count() as u64;
         Ok(imported)
     }
@@ -55,23 +59,24 @@ impl Import {
 
 impl fmt::Debug for Import {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Import").field("dry_run", &self.seen.is_some()).finish_non_exhaustive()
+        f.debug_struct("Import").field("dry_run", &self.dry_run.is_some()).finish_non_exhaustive()
     }
 }
 
-/// The accounts of a dry run, so that two of one name are found in what would come, too: a hash of each id and each name,
-/// some 70 MiB a million. Two names of one hash are likelier to be struck by lightning than to meet here.
+/// The accounts of a dry run so far, by hashes of their ids and names (some 70 MiB a million), so that duplicates
+/// within the import are found as well. A collision of two 64-bit hashes is too unlikely to matter for a dry run.
 #[derive(Default)]
-struct Seen {
+struct DryRun {
     by_id: HashMap<u64, u64>,
     by_handle: HashMap<u64, u64>,
     hasher: RandomState,
 }
 
-impl Seen {
-    fn judge(&mut self, account: &PortableAccount, judged: Imported) -> Imported {
-        if judged != Imported::New {
-            return judged;
+impl DryRun {
+    /// The result for an account, given its result by the store alone.
+    fn take(&mut self, account: &PortableAccount, in_store: Imported) -> Imported {
+        if in_store != Imported::New {
+            return in_store;
         }
         let (id, handle) = (self.hasher.hash_one(account.id), self.hasher.hash_one(account.handle().as_str()));
         match (self.by_id.get(&id), self.by_handle.get(&handle)) {
@@ -88,26 +93,26 @@ impl Seen {
 }
 
 impl Accounts {
-    /// Begins an import, for an administrator of the whole service.
+    /// Begins an import for a platform administrator.
     pub async fn import(&self, actor: &Actor, call: &Call, dry_run: bool) -> Result<Import, AuthError> {
         self.require_platform_admin(actor, call).await?;
         Import::begin(&self.store, dry_run).await
     }
 
-    /// An import has ended, as far as it came.
-    pub fn tell_import(&self, actor: &Actor, call: &Call, import: &Import) {
+    /// Records an import that has ended, completely or not.
+    pub fn record_import(&self, actor: &Actor, call: &Call, import: &Import) {
         let note = Note::new(Action::Import, "ok", call).by(actor.account_id);
         self.audit.note(note.with(Detail::Accounts(import.stored)));
     }
 
-    /// Begins an export, for an administrator of the whole service: the first page of all accounts with their hashes.
+    /// Begins an export for a platform administrator and returns the first page of all accounts with their hashes.
     pub async fn export(&self, actor: &Actor, call: &Call) -> Result<Listed<PortableAccount>, AuthError> {
         self.require_platform_admin(actor, call).await?;
         self.audit(Action::Export, call, actor.account_id, None, "ok");
         Ok(self.store.export_page(None, PAGE).await?)
     }
 
-    /// The page after `after`; empty after the last one.
+    /// The page of an export after the account `after`; empty after the last account.
     pub async fn export_after(
         &self,
         actor: &Actor,
@@ -118,7 +123,7 @@ impl Accounts {
         Ok(self.store.export_page(Some(after), PAGE).await?)
     }
 
-    /// Refuses unless the store says at this moment that the actor administers the whole service.
+    /// Refuses unless the actor is a platform administrator, as the store has it now.
     pub async fn require_platform_admin(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
         match self.administrator(actor, call).await? {
             (_, Reach::Everything) => Ok(()),
@@ -126,37 +131,37 @@ impl Accounts {
         }
     }
 
-    /// The time, for what comes without one.
+    /// The time now, for imported accounts that state no creation time.
     pub fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }
 }
 
 impl Operator {
-    /// Begins an import.
+    /// Begins an import from the command line.
     pub async fn import(&self, dry_run: bool) -> Result<Import, AuthError> {
         Import::begin(&self.store, dry_run).await
     }
 
-    /// An import has ended, as far as it came. One that stored nothing, or only looked, is not told.
-    pub async fn tell_import(&self, import: &Import) -> Result<(), AuthError> {
+    /// Records an import that has ended, completely or not. An import that stored nothing is not recorded.
+    pub async fn record_import(&self, import: &Import) -> Result<(), AuthError> {
         if import.stored == 0 {
             return Ok(());
         }
-        self.tell(Action::Import, Detail::Accounts(import.stored)).await
+        self.record_transfer(Action::Import, Detail::Accounts(import.stored)).await
     }
 
-    /// An export begins.
-    pub async fn tell_export(&self) -> Result<(), AuthError> {
-        self.tell(Action::Export, Detail::None).await
+    /// Records that an export begins.
+    pub async fn record_export(&self) -> Result<(), AuthError> {
+        self.record_transfer(Action::Export, Detail::None).await
     }
 
-    /// A page of all accounts with their hashes, after `after`; empty after the last one.
+    /// A page of all accounts with their hashes, after the account `after`; empty after the last account.
     pub async fn export(&self, after: Option<Uuid>) -> Result<Listed<PortableAccount>, AuthError> {
         Ok(self.store.export_page(after, PAGE).await?)
     }
 
-    async fn tell(&self, action: Action, detail: Detail) -> Result<(), AuthError> {
+    async fn record_transfer(&self, action: Action, detail: Detail) -> Result<(), AuthError> {
         let note = Note::from(action, "ok", Origin::CommandLine).with(detail);
         let (id, at) = (new_id(&*self.clock), self.clock.now().truncate_to_millisecond());
         Ok(self.store.append_events(&[AuditEvent { id, at, note }]).await?)

@@ -1,5 +1,14 @@
-//! Signing in. Apart from the other use cases because it is the one that strangers try: what they learn, and what it costs,
-//! is decided in these lines.
+//! Signing in, from the first check to the last refusal. Separate from the other use cases because strangers try it:
+//! what they learn and what it costs them is decided in these lines.
+//!
+//! 1. [`Accounts::login`] admits the guess ([`Accounts::admit_sign_in`]) or refuses it before any hash.
+//! 2. It then runs [`Accounts::decide`] as a task that ends even if the caller disconnects: disconnecting before the
+//!    answer must not save a failed guess from being counted.
+//! 3. `decide` hashes the password exactly once, whether or not the account exists, and decides the outcome. Every
+//!    wrong sign-in has the same answer ([`Accounts::refuse_sign_in`]); the reason goes to the log and the audit trail
+//!    only.
+//!
+//! The limits of failed guesses and how they are counted are in `guessing`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,32 +17,45 @@ use countersign_guard::token::IssuedToken;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
-use super::guessing::{self, Gone, Guess};
-use super::{Accounts, DeviceEvidence};
+use super::core::{Accounts, turn};
+use super::devices::DeviceEvidence;
+use super::errors::too_many;
+use super::guessing::Guess;
+use super::tasks::{CallerPresence, run_to_end, watch_caller};
+use crate::budgets::lockout;
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Device, DeviceNumber, Identity, Note, Password,
-    PasswordHash, SignInName,
+    Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Device, DeviceNumber, Identity, Note,
+    Password, PasswordHash, SignInName,
 };
 use crate::hashing::Turn;
 use crate::store::{Credentials, Opened, Opening};
 
-/// A stronger hash is made when there is room for it, or at a later sign-in.
-const REHASH_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a rehash waits for the hash lane; after that, it is left to a later sign-in.
+const REHASH_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What a sign-in gives.
+/// The result of a sign-in.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// The account.
+    /// The account that signed in.
     pub account: Account,
     /// The first token of the session.
     pub token: IssuedToken,
-    /// What shows at the next sign-in that it comes from the same device: [`DeviceEvidence::device`].
+    /// Proof for the next sign-in that it comes from the same device: [`DeviceEvidence::device`].
     pub device: String,
 }
 
+/// A sign-in that may try its password.
+struct AdmittedSignIn {
+    guess: Guess,
+    /// The device that it comes from, if the account has signed in from it before.
+    device: Option<Device>,
+    /// The account with that name as it was when the guess was admitted, if there is one.
+    credentials: Option<Credentials>,
+}
+
 impl Accounts {
-    /// Signs in. Whoever is refused learns nothing of why, and costs exactly one hash; whoever cannot be served in time,
-    /// not even a read of the database.
+    /// Signs in. A refused caller does not learn the reason and costs exactly one hash. A caller that cannot be served
+    /// in time costs not even a database read.
     pub async fn login(
         &self,
         name: &SignInName,
@@ -43,42 +65,75 @@ impl Accounts {
     ) -> Result<SignedIn, AuthError> {
         self.require_right_clock()?;
         let too_many = self.audit_too_many(Action::Login, None, &call);
-        let admitted = self.admit_sign_in(name, evidence, &call).await;
-        let (guess, device, found) = admitted.inspect_err(too_many)?;
-        let (this, password) = (self.clone(), password.clone());
-        guessing::to_its_end(|gone| this.judge(found, password, device, guess, call, gone)).await
+        let admitted = self.admit_sign_in(name, evidence, &call).await.inspect_err(too_many)?;
+        // Dropped with this future if the caller disconnects.
+        let (_connected, caller) = watch_caller();
+        run_to_end(self.clone().decide(admitted, password.clone(), call, caller)).await
     }
 
-    /// The rest of a sign-in: one hash, what it says, and what is stored of that.
-    async fn judge(
+    /// Admits a sign-in: its address must not have failed too often, the hash lane must have room, and the guess must
+    /// get one of the account's guess slots.
+    ///
+    /// An earlier version may have stored the name in another form. That form is always looked up too, so that the work
+    /// is the same, and it counts only if no account has the present form: no name leads to an account that only has it
+    /// in second place.
+    async fn admit_sign_in(
+        &self,
+        name: &SignInName,
+        evidence: &DeviceEvidence,
+        call: &Call,
+    ) -> Result<AdmittedSignIn, AuthError> {
+        let address = self.budgets.login_failures.of(call.client.address);
+        address.require_room().map_err(too_many)?;
+        self.hasher.require_room(&turn(call))?;
+        let SignInName { handle, once_stored } = name;
+        let device = self.recognise(name, evidence).await?;
+        let key = device.map_or_else(|| AttemptKey::login(handle), |device| device.attempts());
+        let look_up = || self.store.find_sign_in(&key, handle, lockout::FREE_FAILURES);
+        let (guess, found) = self.admit_by(look_up, key, address, call.deadline).await?;
+        // While failures are free, one look-up returns both the failures and the account.
+        let found = if guess.budget().seen < lockout::FREE_FAILURES {
+            found
+        } else {
+            self.store.find_credentials(handle).await?
+        };
+        let once_stored = match once_stored {
+            Some(handle) => self.store.find_credentials(handle).await?,
+            None => None,
+        };
+        Ok(AdmittedSignIn { guess, device, credentials: found.or(once_stored) })
+    }
+
+    /// Decides the outcome of an admitted sign-in: hashes the password once and compares it, then counts a failure or
+    /// opens a session.
+    async fn decide(
         self,
-        found: Option<Credentials>,
+        admitted: AdmittedSignIn,
         password: Password,
-        device: Option<Device>,
-        mut guess: Guess,
         call: Call,
-        mut gone: Gone,
+        mut caller: CallerPresence,
     ) -> Result<SignedIn, AuthError> {
-        let stored = found.as_ref().and_then(|found| found.password_hash.as_ref());
-        let verified = guess.verify(&self.hasher, &password, stored, &call, &mut gone).await;
+        let AdmittedSignIn { mut guess, device, credentials } = admitted;
+        let stored = credentials.as_ref().and_then(|found| found.password_hash.as_ref());
+        let verified = guess.verify(&self.hasher, &password, stored, &call, &mut caller).await;
         let verdict = verified.inspect_err(self.audit_too_many(Action::Login, None, &call))?;
-        let Some(Credentials { account, password_hash, password_changes }) = found else {
-            return Err(self.refused("unknown account", guess, None, &call).await);
+        let Some(Credentials { account, password_hash, password_changes }) = credentials else {
+            return Err(self.refuse_sign_in("unknown account", guess, None, &call).await);
         };
         let Some(password_hash) = password_hash else {
-            return Err(self.refused("no password", guess, Some(account.id), &call).await);
+            return Err(self.refuse_sign_in("no password", guess, Some(account.id), &call).await);
         };
         if !verdict.matches {
-            return Err(self.refused("wrong password", guess, Some(account.id), &call).await);
+            return Err(self.refuse_sign_in("wrong password", guess, Some(account.id), &call).await);
         }
         if account.status != AccountStatus::Active {
-            return Err(self.refused("inactive account", guess, Some(account.id), &call).await);
+            return Err(self.refuse_sign_in("inactive account", guess, Some(account.id), &call).await);
         }
-        if gone.is_gone() {
-            // A session that nobody has a token of.
+        if caller.is_disconnected() {
+            // Nobody would receive the token of the session.
             return Err(AuthError::OutOfTime);
         }
-        // Only whoever knows the password is told.
+        // Told only to a caller that knows the password.
         if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
             let in_time = guess.was_right().await;
             in_time.inspect_err(self.audit_too_many(Action::Login, Some(account.id), &call))?;
@@ -91,7 +146,7 @@ impl Accounts {
         match self.store.open_session(&opening).await? {
             Opened::Open => {}
             Opened::Ended => {
-                return Err(self.refused("account ended meanwhile", guess, Some(account.id), &call).await);
+                return Err(self.refuse_sign_in("account ended meanwhile", guess, Some(account.id), &call).await);
             }
             Opened::Spent => {
                 let late = guess.came_late().await;
@@ -99,7 +154,7 @@ impl Accounts {
                 return Err(late);
             }
         }
-        // Whoever waits for this one may go on.
+        // Frees the guess slot for the next guess at this account.
         drop(guess);
         let note = Note::new(Action::Login, "ok", &call).by(account.id).on(account.id);
         self.audit.note(note.with(Detail::Session(session.id)));
@@ -112,18 +167,25 @@ impl Accounts {
         Ok(SignedIn { account, token, device })
     }
 
-    /// The one answer to every login that fails; the log and the audit trail learn why.
-    async fn refused(&self, why: &'static str, guess: Guess, account: Option<Uuid>, call: &Call) -> AuthError {
+    /// Counts a failed sign-in and returns the one answer that all of them have. `reason` goes to the log and the audit
+    /// trail only.
+    async fn refuse_sign_in(
+        &self,
+        reason: &'static str,
+        guess: Guess,
+        account: Option<Uuid>,
+        call: &Call,
+    ) -> AuthError {
         let answer = guess.was_wrong(account).await;
         match &answer {
-            AuthError::InvalidCredentials => self.audit(Action::Login, call, None, account, why),
+            AuthError::InvalidCredentials => self.audit(Action::Login, call, None, account, reason),
             other => self.audit_too_many(Action::Login, account, call)(other),
         }
         answer
     }
 
-    /// Stores a stronger hash of a password that has just been verified. Nobody waits for it, and nothing depends on it: so
-    /// it is put off while anybody waits for a hash.
+    /// Stores a stronger hash of a password that has just been verified. No caller waits for it and nothing depends on
+    /// it, so it is put off while the hash lane has other work.
     fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
         if self.hasher.stats().waiting > 0 {
             tracing::info!(event = "rehash", result = "put off", account = %id);
@@ -131,7 +193,7 @@ impl Accounts {
         }
         let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
         let rehash = async move {
-            let turn = Turn { client: None, deadline: Instant::now() + REHASH_PATIENCE };
+            let turn = Turn { client: None, deadline: Instant::now() + REHASH_DEADLINE };
             let done = match hasher.hash(&password, turn).await {
                 Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
                 Err(_) => false,

@@ -1,33 +1,39 @@
-//! What the operator does from the command line, beside a running server or without one: what `administration` changes, by
-//! whoever may use this machine. Apart from [`Accounts`] because it needs no tokens and holds no revocations: a server hears
-//! of the sessions it ends through the store. Each change is in the audit trail before it is said to be done.
-//!
-//! [`Accounts`]: super::Accounts
+//! The use cases of the command line, beside a running server or without one. They make the same changes as
+//! `administration`, without asking for permission: anybody who can run commands on this machine is the operator.
+//! Separate from `Accounts` because no tokens and no revocations are needed: a server learns from the store which
+//! sessions ended. Each change is in the audit trail before the command reports success.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use countersign_guard::clock::Clock;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::administration::{AttemptState, By, Changes};
-use super::{AFTERLIFE, Audit, LONGEST_WAIT, Registration, new_id, registrant, to_the_second};
+use super::administration::{AttemptState, By, Changes, SpentAttempts};
+use super::audit::Audit;
+use super::core::AFTERLIFE;
+use super::new_rows::{new_id, to_the_second};
+use super::register::Registration;
+use crate::budgets::lockout;
 use crate::domain::{
-    Account, AccountStatus, Action, AuditEvent, AuthError, Detail, Email, Handle, Identity, NewAccount, NewPassword,
-    PersonName, Role, Username,
+    Account, AccountChange, AccountRecord, AccountStatus, Action, AttemptKey, AuditEvent, AuthError, DeadMail, Detail,
+    Email, FirmRecord, Handle, Identity, Invitation, NewAccount, NewPassword, Outline, PersonName, Role, StoredSession,
+    Username,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::store::{
-    AccountChange, AccountPage, AccountRecord, AuditPage, DeadMail, EndedSession, FirmRecord, Invitation,
-    InvitationPage, Listed, Outline, SessionPage, Store, StoreError, StoredSession,
+    AccountPage, AuditPage, EndedSession, InvitationPage, Listed, SessionPage, Store, StoreError, StoredAttempts,
 };
+use countersign_guard::clock::Clock;
 
-/// How many events are written at once.
+/// How many events of the audit trail one transaction writes.
 const BATCH: usize = 500;
 
-/// The operator's use cases.
+/// How long a command waits for a hash. No other caller wants one in its process, so only a defect makes it wait.
+const HASH_DEADLINE: Duration = Duration::from_secs(300);
+
+/// The use cases of the command line.
 pub struct Operator {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -35,7 +41,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// On the database of a server, whose settings it need not know.
+    /// Works on the database of a server, without its settings.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let audit = Arc::new(Audit::new(Arc::clone(&clock)));
         Self { store, clock, audit }
@@ -46,17 +52,17 @@ impl Operator {
         Ok(self.store.find_credentials(handle).await?.map(|found| found.account))
     }
 
-    /// The account, as administrators see it.
+    /// An account as administrators see it.
     pub async fn record(&self, id: Uuid) -> Result<Option<AccountRecord>, AuthError> {
         Ok(self.store.find_record(id).await?)
     }
 
-    /// Who a registrant becomes: by email, the first administrator of a new firm.
-    pub fn registrant(&self, registration: Registration) -> Identity {
-        registrant(registration, &*self.clock)
+    /// The identity of an account to create; by email, it is the first administrator of a new firm.
+    pub fn new_identity(&self, registration: Registration) -> Identity {
+        registration.identity(&*self.clock)
     }
 
-    /// Makes an account; `joins` when its firm is there already. `None` when the name is taken.
+    /// Creates an account; `joins` if its firm already exists. Returns `None` if the name is taken.
     pub async fn create(
         &self,
         hasher: &PasswordHasher,
@@ -76,37 +82,37 @@ impl Operator {
         }
     }
 
-    /// A page of accounts.
+    /// A page of accounts in the order of `page`.
     pub async fn list(&self, page: &AccountPage) -> Result<Listed<AccountRecord>, AuthError> {
         Ok(self.store.list_records(page).await?)
     }
 
-    /// Lets an account sign in, or not; the latter ends all its sessions. Tells whether that changed anything.
+    /// Enables or disables an account; disabling ends all its sessions. Returns whether that changed anything.
     pub async fn set_status(&self, id: Uuid, status: AccountStatus) -> Result<bool, AuthError> {
         self.update(id, AccountChange { status: Some(status), ..AccountChange::default() }).await
     }
 
-    /// Gives an email account a role; a change ends all its sessions. Tells whether that changed anything.
+    /// Gives an email account a role; a change ends all its sessions. Returns whether that changed anything.
     pub async fn set_role(&self, id: Uuid, role: Role) -> Result<bool, AuthError> {
         self.update(id, AccountChange { role: Some(role), ..AccountChange::default() }).await
     }
 
-    /// Calls the person of an email account otherwise. Tells whether that changed anything.
+    /// Renames the person of an email account. Returns whether that changed anything.
     pub async fn rename(&self, id: Uuid, name: PersonName) -> Result<bool, AuthError> {
         self.update(id, AccountChange { name: Some(name), ..AccountChange::default() }).await
     }
 
-    /// Has a username account sign in with another one. Tells whether that changed anything.
+    /// Gives a username account another username. Returns whether that changed anything.
     pub async fn rename_username(&self, id: Uuid, username: Username) -> Result<bool, AuthError> {
         self.update(id, AccountChange { username: Some(username), ..AccountChange::default() }).await
     }
 
-    /// What can be read of any account.
+    /// The part of an account that can always be read.
     pub async fn outline(&self, id: Uuid) -> Result<Option<Outline>, AuthError> {
         Ok(self.store.find_outline(id).await?)
     }
 
-    /// Sets a password and ends all sessions of the account. Tells whether there was one.
+    /// Sets a password and ends all sessions of the account. Returns whether the account exists.
     pub async fn set_password(
         &self,
         hasher: &PasswordHasher,
@@ -119,14 +125,14 @@ impl Operator {
         Ok(epoch.is_some())
     }
 
-    /// Makes an account an administrator of the whole service, or not. Tells whether that changed anything.
+    /// Makes an account a platform administrator, or revokes that. Returns whether that changed anything.
     pub async fn set_platform_admin(&self, id: Uuid, is_one: bool) -> Result<bool, AuthError> {
         let changed = self.changes().set_platform_admin(&By::Operator, id, is_one).await?;
         self.settle().await?;
         Ok(changed)
     }
 
-    /// Deletes an account for good and ends all its sessions. Tells whether there was one.
+    /// Deletes an account for good and ends all its sessions. Returns whether the account existed.
     pub async fn delete(&self, id: Uuid) -> Result<bool, AuthError> {
         let Some(account) = self.store.find_outline(id).await? else {
             return Ok(false);
@@ -147,7 +153,7 @@ impl Operator {
         Ok(self.store.list_sessions(account_id, &SessionPage { after, limit, now, tokens_since: now }).await?)
     }
 
-    /// Ends a session. Tells whose it was, if it was there.
+    /// Ends a session. Returns the account of the session, if it existed.
     pub async fn end_session(&self, id: Uuid) -> Result<Option<Uuid>, AuthError> {
         let Some(StoredSession { session, .. }) = self.store.find_session(id).await? else {
             return Ok(None);
@@ -160,7 +166,7 @@ impl Operator {
         Ok(Some(session.account_id))
     }
 
-    /// Ends all sessions of an account.
+    /// Ends all sessions of an account and returns them.
     pub async fn end_sessions(&self, account_id: Uuid) -> Result<Vec<EndedSession>, AuthError> {
         let ended = self.store.end_sessions(account_id, None, self.clock.now() + AFTERLIFE).await?;
         let note = By::Operator.note(Action::Revoke, "ok").on(account_id);
@@ -169,12 +175,12 @@ impl Operator {
         Ok(ended)
     }
 
-    /// The firm.
+    /// A firm as administrators see it.
     pub async fn firm(&self, id: Uuid) -> Result<Option<FirmRecord>, AuthError> {
         Ok(self.store.find_firm(id).await?)
     }
 
-    /// A page of firms, in the order of their making.
+    /// A page of firms in the order of their creation.
     pub async fn firms(
         &self,
         after: Option<(OffsetDateTime, Uuid)>,
@@ -183,14 +189,14 @@ impl Operator {
         Ok(self.store.list_firms(after, limit).await?)
     }
 
-    /// Invites somebody to a firm. The mail is sent by a running server, or by the next one that starts.
+    /// Invites a person to a firm. The mail is sent by a running server, or by the next one that starts.
     pub async fn invite(&self, firm: Uuid, email: Email, role: Role) -> Result<Invitation, AuthError> {
         let invitation = self.changes().invite(&By::Operator, firm, email, role).await;
         self.settle().await?;
         invitation
     }
 
-    /// A page of the invitations to a firm that can be accepted, the newest first.
+    /// A page of the pending invitations to a firm, the newest first.
     pub async fn invitations(
         &self,
         firm: Uuid,
@@ -201,20 +207,20 @@ impl Operator {
         Ok(self.store.list_invitations(firm, &page).await?)
     }
 
-    /// Withdraws an invitation. Answers what it was, if it could be accepted.
+    /// Withdraws an invitation. Returns it, if it was pending.
     pub async fn revoke_invitation(&self, id: Uuid) -> Result<Option<Invitation>, AuthError> {
         let revoked = self.changes().revoke_invitation(&By::Operator, id).await?;
         self.settle().await?;
         Ok(revoked)
     }
 
-    /// A page of the mails that were given up, in the order of ids.
+    /// A page of the mails that could not be delivered, in the order of their ids.
     pub async fn dead_mail(&self, after: Option<Uuid>, limit: u32) -> Result<Listed<DeadMail>, AuthError> {
         Ok(self.store.list_dead_mail(after, limit).await?)
     }
 
-    /// Has a mail that was given up tried again, from the beginning, by a running server or the next one that starts. Tells
-    /// whether there was one.
+    /// Queues an undeliverable mail once more; a running server, or the next one that starts, sends it. Returns whether
+    /// the mail was found.
     pub async fn retry_mail(&self, id: Uuid) -> Result<bool, AuthError> {
         let retried = self.store.retry_dead_mail(id, self.clock.now()).await?;
         if retried {
@@ -224,13 +230,13 @@ impl Operator {
         Ok(retried)
     }
 
-    /// How often signing in by this name failed.
+    /// The failed guesses at a name, and what they mean for the next guess.
     pub async fn attempt_state(&self, handle: &Handle) -> Result<AttemptState, AuthError> {
         let account = self.find(handle).await?;
         self.changes().attempts(handle, account.as_ref()).await
     }
 
-    /// Forgets failed sign-ins by this name. Tells whether there were any.
+    /// Forgets the failed guesses at a name. Returns whether there were any.
     pub async fn clear_attempts(&self, handle: &Handle) -> Result<bool, AuthError> {
         let account = self.find(handle).await?;
         let cleared = self.changes().clear_attempts(&By::Operator, handle, account.as_ref()).await?;
@@ -238,7 +244,31 @@ impl Operator {
         Ok(cleared)
     }
 
-    /// A page of what happened, the newest first.
+    /// A page of the attempt counters that have used up their free failures, in the order of keys.
+    pub async fn list_attempts(
+        &self,
+        after: Option<&AttemptKey>,
+        limit: u32,
+    ) -> Result<Listed<SpentAttempts>, AuthError> {
+        let now = self.clock.now();
+        let page = self.store.list_attempts(lockout::FREE_FAILURES, after, limit).await?;
+        let Listed { found, unreadable, is_last } = page;
+        let mut page = Vec::with_capacity(found.len());
+        for StoredAttempts { key, account_id, attempts } in found {
+            let account = match account_id {
+                Some(id) => match self.store.find_account(id).await {
+                    // The listing of accounts reports it.
+                    Err(StoreError::Corrupt(_)) => None,
+                    found => found?,
+                },
+                None => None,
+            };
+            page.push(SpentAttempts { key, account, state: AttemptState::of(attempts, now) });
+        }
+        Ok(Listed { found: page, unreadable, is_last })
+    }
+
+    /// A page of the audit trail, the newest event first.
     pub async fn events(&self, page: &AuditPage) -> Result<Listed<AuditEvent>, AuthError> {
         Ok(self.store.list_events(page).await?)
     }
@@ -249,12 +279,12 @@ impl Operator {
         Ok(updated.is_some_and(|updated| updated.is_change()))
     }
 
-    pub(super) fn changes(&self) -> Changes {
+    fn changes(&self) -> Changes {
         let (store, audit, clock) = (Arc::clone(&self.store), Arc::clone(&self.audit), Arc::clone(&self.clock));
         Changes { store, audit, clock }
     }
 
-    /// Writes what happened and is not written yet, of an import: all else is written before it is said to be done.
+    /// Writes the queued events. Only an import has to call this: every other change does it by itself.
     pub async fn settle(&self) -> Result<(), AuthError> {
         loop {
             let batch = self.audit.unwritten(BATCH);
@@ -267,9 +297,9 @@ impl Operator {
     }
 }
 
-/// Nobody else wants a hash here.
+/// The turn of a command at the hash lane.
 fn patient() -> Turn {
-    Turn { client: None, deadline: Instant::now() + LONGEST_WAIT }
+    Turn { client: None, deadline: Instant::now() + HASH_DEADLINE }
 }
 
 impl fmt::Debug for Operator {

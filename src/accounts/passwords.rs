@@ -1,33 +1,34 @@
-//! What a password that is being set must stand up to: the policy, and the operator's file of breached ones. Apart from
-//! the use cases that set one, because they are many, and the command line has it without them.
+//! The rules for a password that is being set: the policy, and the operator's file of breached passwords. Separate from
+//! the use cases that set one, because there are several and the command line checks passwords without them.
 
-use super::Accounts;
-use crate::breaches::{Breaches, BreachesError};
-use crate::domain::{AuthError, NewPassword, Password, PasswordContext, PasswordPolicy, Violations};
+use super::errors::refuse_field;
+use crate::breaches::Breaches;
+use crate::domain::{AuthError, NewPassword, Password, PasswordContext, PasswordPolicy};
 
-/// What new passwords are judged by.
+/// The rules that new passwords must meet.
 #[derive(Debug, Clone)]
 pub struct PasswordRules {
-    /// What is asked of the password itself.
+    /// The requirements on the password itself.
     pub policy: PasswordPolicy,
-    /// Those that are known from breaches, if the operator has a file of them.
+    /// The passwords known from breaches, if the operator has a file of them.
     pub breaches: Option<Breaches>,
 }
 
 impl PasswordRules {
-    /// Judges a password for the account of `context`; `field` is what the request calls it.
-    pub async fn judge(
+    /// Checks a password for the account of `context`. `field` is the name of the field in the request.
+    pub async fn check(
         &self,
         field: &'static str,
         password: Password,
         context: &PasswordContext,
     ) -> Result<NewPassword, AuthError> {
-        let password = NewPassword::judge(password, &self.policy, context).map_err(|why| refused(field, why))?;
+        let password = NewPassword::judge(password, &self.policy, context).map_err(|why| refuse_field(field, why))?;
         self.require_unbreached(field, &password).await?;
         Ok(password)
     }
 
-    /// Refuses a password that is known from a breach; and any at all while the file cannot be read, for it may be one.
+    /// Refuses a password that is known from a breach. Refuses every password while the file cannot be read, because
+    /// any of them may be in it.
     pub(super) async fn require_unbreached(
         &self,
         field: &'static str,
@@ -37,38 +38,8 @@ impl PasswordRules {
             return Ok(());
         };
         if breaches.contain(password).await? {
-            return Err(refused(field, "is known from a data breach: choose another"));
+            return Err(refuse_field(field, "is known from a data breach: choose another"));
         }
         Ok(())
-    }
-}
-
-impl Accounts {
-    /// What is asked of a new password itself, for whoever names every bad field at once.
-    pub fn policy(&self) -> &PasswordPolicy {
-        &self.rules.passwords.policy
-    }
-
-    /// Judges a password that is about to be set for the account of `context`, before it is hashed; `field` is what the
-    /// request calls it.
-    pub async fn judge_new_password(
-        &self,
-        field: &'static str,
-        password: Password,
-        context: &PasswordContext,
-    ) -> Result<NewPassword, AuthError> {
-        self.rules.passwords.judge(field, password, context).await
-    }
-}
-
-fn refused(field: &'static str, why: &'static str) -> AuthError {
-    let mut bad = Violations::default();
-    bad.add(field, why);
-    AuthError::Validation(bad)
-}
-
-impl From<BreachesError> for AuthError {
-    fn from(error: BreachesError) -> Self {
-        Self::PasswordUnchecked(error.into())
     }
 }

@@ -1,64 +1,64 @@
-//! Accounts that need an operator: a name that is not in canonical form, which an earlier version stored, and what
-//! cannot be read. Apart from the listings because those show what is there, and this what is wrong with it.
+//! Finds accounts that an operator must repair: accounts that cannot be read, and usernames that an earlier version
+//! stored in a form that is not canonical. Separate from the listings, which show the accounts that are in order.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Operator;
-use crate::domain::{AuthError, Identity, PortableAccount};
-use crate::store::{AdminStore, Listed, StoreError, UnreadableRow};
+use super::operator::Operator;
+use crate::domain::{AuthError, Identity, PortableAccount, UnreadableRow};
+use crate::store::{Listed, Store, StoreError};
 
-/// How many accounts are looked at at once.
+/// How many accounts are checked in one page.
 const PAGE: u32 = 500;
 
-/// Something that is wrong with an account.
+/// One thing that is wrong with an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The account's id.
+pub struct AccountProblem {
+    /// The id of the account, as stored.
     pub account: String,
-    /// Where in the table of accounts it is wrong.
+    /// The column of the accounts table that holds a wrong value.
     pub column: String,
-    /// What stands there, if it can be read.
+    /// The wrong value, if it can be read.
     pub value: Option<String>,
-    /// How it can be mended.
+    /// How an operator can repair it.
     pub mend: Mend,
 }
 
-/// How a problem can be mended.
+/// The way to repair an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mend {
-    /// By another username.
+    /// Giving the account another username.
     Rename,
-    /// By the database's own tools, from a backup; or by deleting the account.
+    /// Restoring the value from a backup with the tools of the database, or deleting the account.
     Delete,
 }
 
 impl Operator {
-    /// What is wrong with a page of accounts after `after`, and where the next page begins; `None` after the last one.
-    pub async fn problems(&self, after: Option<Uuid>) -> Result<(Vec<Problem>, Option<Uuid>), AuthError> {
+    /// The problems of a page of accounts after `after`, and the position of the next page; `None` after the last page.
+    pub async fn problems(&self, after: Option<Uuid>) -> Result<(Vec<AccountProblem>, Option<Uuid>), AuthError> {
         let Listed { found, unreadable, is_last } = self.export(after).await?;
         let next = found.last().filter(|_| !is_last).map(|last| last.id);
-        let problems = unreadable.into_iter().map(unread).chain(found.iter().filter_map(misnamed));
+        let problems = unreadable.into_iter().map(unreadable_problem).chain(found.iter().filter_map(misnamed));
         Ok((problems.collect(), next))
     }
 }
 
-/// Tells the log how many usernames are not in canonical form.
-pub async fn tell_misnamed(store: Arc<dyn AdminStore>) {
+/// Logs how many usernames are not in canonical form, if any.
+pub async fn log_misnamed(store: Arc<dyn Store>) {
     match misnamed_count(&*store).await {
         Ok(0) => {}
         Ok(accounts) => tracing::warn!(
             event = "misnamed",
             accounts,
-            "the usernames of some accounts are not in canonical form, as an earlier version stored them: see \
+            "an earlier version stored the usernames of some accounts in a form that is not canonical: see \
              `countersign account list --problems`, and rename them"
         ),
-        Err(error) => tracing::warn!(event = "misnamed", %error, "usernames could not be looked at"),
+        Err(error) => tracing::warn!(event = "misnamed", %error, "the usernames could not be checked"),
     }
 }
 
-async fn misnamed_count(store: &dyn AdminStore) -> Result<usize, StoreError> {
+async fn misnamed_count(store: &dyn Store) -> Result<usize, StoreError> {
     let (mut after, mut count) = (None, 0);
     loop {
         let page = store.list_unusual_usernames(after, PAGE).await?;
@@ -70,9 +70,9 @@ async fn misnamed_count(store: &dyn AdminStore) -> Result<usize, StoreError> {
     }
 }
 
-fn misnamed(account: &PortableAccount) -> Option<Problem> {
+fn misnamed(account: &PortableAccount) -> Option<AccountProblem> {
     match &account.identity {
-        Identity::Username(username) if !username.is_canonical() => Some(Problem {
+        Identity::Username(username) if !username.is_canonical() => Some(AccountProblem {
             account: account.id.to_string(),
             column: "username".to_owned(),
             value: Some(username.as_str().to_owned()),
@@ -82,7 +82,7 @@ fn misnamed(account: &PortableAccount) -> Option<Problem> {
     }
 }
 
-fn unread(UnreadableRow { row, column, .. }: UnreadableRow) -> Problem {
+fn unreadable_problem(UnreadableRow { row, column, .. }: UnreadableRow) -> AccountProblem {
     let mend = if column == "username" { Mend::Rename } else { Mend::Delete };
-    Problem { account: row, column, value: None, mend }
+    AccountProblem { account: row, column, value: None, mend }
 }

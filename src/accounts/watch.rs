@@ -1,84 +1,89 @@
-//! What a service that verifies tokens by itself is told of revocations: those that are live, or those since its cursor,
-//! then each new one. Apart from the feed, which brings them here from the database once for all who watch.
+//! Streams revocations to services that verify tokens by themselves: first the live ones, or those since the service's
+//! cursor, then each new one. Separate from the feed, which reads new revocations from the database once for all
+//! watches.
 //!
-//! Nothing is buffered for anyone: a watch goes on when what it had was sent, and one that falls behind the ring of the
-//! [publisher](countersign_guard::revocations::Publisher) ends.
+//! No watch has a buffer of its own: it continues when its last message was sent, and ends if it falls behind the
+//! shared ring of [`News`](countersign_guard::revocations::News).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_guard::revocations::{Batch, Entry, Position, Revocations, Subscription};
-use countersign_guard::token::Tokens;
 use time::OffsetDateTime;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-use super::Accounts;
-use crate::domain::{AuthError, Violations};
+use super::core::Accounts;
+use super::errors::refuse_field;
+use crate::domain::AuthError;
 use crate::store::{REVOCATIONS_AT_ONCE, StoredRevocation};
+use countersign_guard::revocations::{Batch, Entry, Position, Revocations, Subscription};
+use countersign_guard::token::Tokens;
 
-/// Between two signs of life.
+/// The time between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Pages of the database that one who resumes may have missed; for more, the set is as good.
-const PAGES: usize = 10;
+/// The most pages of missed revocations that are read for a resumed watch. If it missed more, sending the whole set
+/// costs no more than sending the rest.
+const MAX_MISSED_PAGES: usize = 10;
 
-/// What a cursor is sealed for.
+/// The purpose that cursors are sealed for.
 const PURPOSE: &str = "revocations";
 
-/// One watcher.
+/// A stream of revocations to one service.
 pub struct Watch {
     revocations: Arc<Revocations>,
     tokens: Tokens,
-    /// `None` when it is sent, and its cursor.
+    /// The revocations to send first; `None` once they and their cursor are sent.
     backlog: Option<Backlog>,
     subscription: Subscription,
-    /// Up to here, everything is sent once the backlog is.
+    /// The last revocation of the backlog, or the last one sent after it.
     position: Position,
-    /// By the clock of the set.
+    /// When the watch began, by the clock of the revocation set.
     began: Duration,
     next_heartbeat: Instant,
-    claim: Option<Claim>,
+    heartbeat: Option<PendingHeartbeat>,
 }
 
-/// What the next heartbeat says, once so many batches more have been sent.
-struct Claim {
+/// A heartbeat that is sent after the batches that were in the ring before it.
+struct PendingHeartbeat {
+    /// How many of those batches are not yet sent.
     behind: usize,
     complete_until: Option<Duration>,
 }
 
 type Backlog = Box<dyn Iterator<Item = Vec<Entry>> + Send>;
 
-/// What to tell a watcher.
+/// One message of a watch.
 #[derive(Debug)]
 pub struct Revoked {
-    /// News, or none.
+    /// Revocations; none in a heartbeat.
     pub entries: Vec<Entry>,
-    /// Where to resume; empty while the backlog is being sent.
+    /// The cursor to resume from; empty while the backlog is being sent.
     pub cursor: String,
-    /// Until when nothing is missing that was acknowledged, since the watch began; of a heartbeat.
+    /// Set in heartbeats: every revocation that was acknowledged before this time is included. Counted from the
+    /// beginning of the watch.
     pub complete_until: Option<time::Duration>,
-    /// Now, by the clock that all go by; of a heartbeat.
+    /// Set in heartbeats: the time now, by the clock that all replicas share.
     pub time: Option<OffsetDateTime>,
 }
 
-/// Why a watch ended, or did not begin. Unless it failed, watching again helps.
+/// Why a watch ended or could not begin. After all but `Failed`, the service should watch again.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchEnd {
-    /// It did not read what it was sent.
+    /// The service read more slowly than revocations arrived.
     #[error("this watch fell behind: watch again from its last cursor")]
     Behind,
-    /// The server stops, or had lost its place.
+    /// The server stops, or reads all revocations anew.
     #[error("this watch was interrupted: watch again from its last cursor")]
     Interrupted,
-    /// There are as many already as one replica should have.
+    /// This replica has the largest allowed number of watches.
     #[error("too many services watch here: try again, at another replica")]
     TooMany,
-    /// The database is out of reach, so there would be no news.
+    /// The database is out of reach, so no new revocations could be sent.
     #[error("revocations cannot be read at the moment: try again")]
     Stale,
-    /// It asked for what cannot be, or something is wrong here.
+    /// The request was invalid, or the service failed.
     #[error(transparent)]
     Failed(#[from] AuthError),
 }
@@ -93,14 +98,14 @@ impl From<RecvError> for WatchEnd {
 }
 
 impl Accounts {
-    /// Everything live, or everything after `cursor`, and then the news.
+    /// Begins a watch with all live revocations, or with those after `cursor` if it is not empty.
     pub async fn watch_revocations(&self, cursor: &str) -> Result<Watch, WatchEnd> {
         let began = self.revocations.clock().elapsed();
         let from = if cursor.is_empty() { None } else { Some(self.open_cursor(cursor)?) };
         if self.revocations.is_stale() {
             return Err(WatchEnd::Stale);
         }
-        // First: what comes between this and the reading of the backlog is in both.
+        // Before the backlog is read: what arrives in between is then in both rather than in neither.
         let subscription = self.revocations.publisher().subscribe().ok_or(WatchEnd::Interrupted)?;
         let since = match from {
             Some(from) => self.revoked_since(from).await?,
@@ -115,23 +120,23 @@ impl Accounts {
         };
         let backlog = Some(backlog);
         let (revocations, tokens) = (Arc::clone(&self.revocations), self.tokens.clone());
-        let (next_heartbeat, claim) = (Instant::now(), None);
-        Ok(Watch { revocations, tokens, backlog, subscription, position, began, next_heartbeat, claim })
+        let (next_heartbeat, heartbeat) = (Instant::now(), None);
+        Ok(Watch { revocations, tokens, backlog, subscription, position, began, next_heartbeat, heartbeat })
     }
 
-    /// What was stored after `from`; `None` if what is stored at `from` is not what was there, or has expired, or if there
-    /// is so much that one may as well begin anew.
+    /// The revocations stored after `from`; `None` if the one at `from` has expired or is another one by now, or if
+    /// there are too many.
     async fn revoked_since(&self, from: Position) -> Result<Option<(Vec<Entry>, Position)>, AuthError> {
         let now = self.clock.now();
-        // With the one at `from` itself, to see whether it is.
+        // Reads the one at `from` as well, to compare it.
         let (mut missed, mut position) = (Vec::new(), Position { seq: from.seq - 1, ..from });
-        for _ in 0..PAGES {
+        for _ in 0..MAX_MISSED_PAGES {
             let page = self.store.missed_revocations(position.seq, now).await?;
             missed.extend(page.iter().map(entry));
-            if position.seq < from.seq && page.first().map(place) != Some(from) {
+            if position.seq < from.seq && page.first().map(stored_position) != Some(from) {
                 return Ok(None);
             }
-            position = page.last().map_or(position, place);
+            position = page.last().map_or(position, stored_position);
             if page.len() < REVOCATIONS_AT_ONCE as usize {
                 missed.remove(0);
                 return Ok(Some((missed, position)));
@@ -148,36 +153,34 @@ impl Accounts {
             let (seq, until) = (i64::from_be_bytes(*seq), i64::from_be_bytes(*until));
             Some(Position { seq, target: Uuid::from_slice(target).ok()?, until })
         };
-        open().ok_or_else(|| {
-            let mut violations = Violations::default();
-            violations.add("cursor", "must be empty or the last cursor that was received");
-            AuthError::Validation(violations)
-        })
+        open().ok_or_else(|| refuse_field("cursor", "must be empty or the last cursor that was received"))
     }
 }
 
 impl Watch {
-    /// What is next. Waits for it; a second at most.
+    /// Waits for the next message, for a second at most.
     pub async fn next(&mut self) -> Result<Revoked, WatchEnd> {
         if let Some(backlog) = &mut self.backlog {
             if let Some(entries) = backlog.next() {
                 return Ok(Revoked { entries, cursor: String::new(), complete_until: None, time: None });
             }
-            // Its cursor comes before the news: whoever is behind those already can resume from there.
+            // The cursor of the backlog comes before new revocations, so that a watch that already fell behind can
+            // resume.
             self.backlog = None;
             return Ok(Revoked { entries: Vec::new(), cursor: self.cursor(), complete_until: None, time: None });
         }
         loop {
-            if let Some(claim) = self.claim.take_if(|claim| claim.behind == 0) {
-                let complete_until = claim.complete_until.map(|until| signed(until) - signed(self.began));
+            if let Some(heartbeat) = self.heartbeat.take_if(|heartbeat| heartbeat.behind == 0) {
+                let complete_until = heartbeat.complete_until.map(|until| signed(until) - signed(self.began));
                 let time = Some(self.revocations.time());
                 return Ok(Revoked { entries: Vec::new(), cursor: self.cursor(), complete_until, time });
             }
-            if self.claim.is_none() && Instant::now() >= self.next_heartbeat {
+            if self.heartbeat.is_none() && Instant::now() >= self.next_heartbeat {
                 self.next_heartbeat = Instant::now() + HEARTBEAT;
-                // In this order: the feed publishes before it vouches, so what it vouches for is among the batches.
+                // Read before the number of batches: the feed publishes revocations before it vouches for them.
                 let complete_until = self.revocations.complete_until();
-                self.claim = Some(Claim { behind: self.subscription.batches.len(), complete_until });
+                let behind = self.subscription.batches.len();
+                self.heartbeat = Some(PendingHeartbeat { behind, complete_until });
                 continue;
             }
             let batch = match self.subscription.batches.try_recv() {
@@ -190,10 +193,10 @@ impl Watch {
                     received = self.subscription.batches.recv() => received?,
                 },
             };
-            if let Some(claim) = &mut self.claim {
-                claim.behind = claim.behind.saturating_sub(1);
+            if let Some(heartbeat) = &mut self.heartbeat {
+                heartbeat.behind = heartbeat.behind.saturating_sub(1);
             }
-            // Otherwise the backlog had it: it was read after the subscription began.
+            // Otherwise it was in the backlog, which was read after the subscription began.
             if batch.position.seq > self.position.seq {
                 self.position = batch.position;
                 let (entries, cursor) = (batch.entries.clone(), self.cursor());
@@ -202,7 +205,8 @@ impl Watch {
         }
     }
 
-    /// Sealed, so that every replica takes it and nobody makes one.
+    /// The cursor of the last revocation sent. It is sealed, so that every replica accepts it and no client can make
+    /// one.
     fn cursor(&self) -> String {
         let Position { seq, target, until } = self.position;
         let payload = [&seq.to_be_bytes()[..], &until.to_be_bytes(), target.as_bytes()].concat();
@@ -214,7 +218,7 @@ fn entry(stored: &StoredRevocation) -> Entry {
     Entry { revocation: stored.revocation, until: stored.until }
 }
 
-fn place(stored: &StoredRevocation) -> Position {
+fn stored_position(stored: &StoredRevocation) -> Position {
     Position::of(stored.seq, entry(stored))
 }
 

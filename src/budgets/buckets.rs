@@ -1,42 +1,45 @@
-//! Leaky buckets, one for each key, in a map of bounded size: when it is full, it forgets the key that it has not seen for
-//! longest.
+//! Leaky buckets, one for each key, in a map of bounded size that forgets the least recently used key. Separate from
+//! the budgets because it knows nothing of addresses.
 //!
-//! A bucket is one number, the time at which it will be empty (GCRA): nothing runs to empty it. Whoever has so many keys
-//! that the map forgets some had a bucket for each of them anyway.
+//! A bucket is one number, the time at which it will be empty (GCRA), so no timer is needed to empty it. Forgetting
+//! keys gives an attacker nothing: one with so many keys had a bucket for each of them anyway.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign_guard::clock::Clock;
 use quick_cache::unsync::Cache;
 
+use countersign_guard::clock::Clock;
+
+/// An hour in microseconds.
 const HOUR: u64 = 3_600_000_000;
 
-/// Two callers at once rarely want the same lock.
+/// The number of locks. Two concurrent calls rarely need the same one.
 pub(super) const STRIPES: usize = 16;
 
 pub(super) struct Buckets {
     clock: Arc<dyn Clock>,
-    /// Microseconds until one more is free again; `None` without limit.
+    /// Microseconds in which one unit leaks; `None` if there is no limit.
     interval: Option<u64>,
-    /// When each bucket will be empty, in microseconds of [`Clock::elapsed`].
+    /// The time at which each bucket will be empty, in microseconds of [`Clock::elapsed`].
     stripes: [Mutex<Cache<u64, u64>>; STRIPES],
 }
 
 impl Buckets {
-    /// Room for so many an hour, all at once if one likes; 0 is without limit. Remembers at most `keys` of them.
+    /// Buckets with room for `per_hour` units, which may come all at once; 0 means no limit. Remembers at most `keys`
+    /// buckets.
     pub fn new(per_hour: u32, keys: usize, clock: Arc<dyn Clock>) -> Self {
         let interval = (per_hour > 0).then(|| HOUR / u64::from(per_hour));
         let capacity = if interval.is_some() { keys / STRIPES } else { 0 };
         Self { clock, interval, stripes: [(); STRIPES].map(|()| Mutex::new(Cache::new(capacity))) }
     }
 
-    /// How many more fit into a bucket, at least one; or after how long one will.
+    /// How many units fit into a bucket, at least one; or the time until one fits.
     pub fn room(&self, key: u64) -> Result<u64, Duration> {
         self.interval.map_or(Ok(u64::MAX), |interval| room(interval, self.empty(&self.stripe(key), key), self.now()))
     }
 
-    /// Adds one if it fits, or tells after how long it will.
+    /// Adds one unit if it fits, or returns the time until it does.
     pub fn take(&self, key: u64) -> Result<(), Duration> {
         let Some(interval) = self.interval else { return Ok(()) };
         let mut stripe = self.stripe(key);
@@ -46,7 +49,7 @@ impl Buckets {
         Ok(())
     }
 
-    /// Adds one, whether it fits or not: what does not fit makes the wait longer.
+    /// Adds one unit, even if it does not fit: then the wait gets longer.
     pub fn add(&self, key: u64) {
         let Some(interval) = self.interval else { return };
         let mut stripe = self.stripe(key);
@@ -54,37 +57,37 @@ impl Buckets {
         stripe.insert(key, empty + interval);
     }
 
-    /// Takes one out again.
+    /// Takes one unit out again.
     pub fn give_back(&self, key: u64) {
         if let (Some(interval), Some(mut empty)) = (self.interval, self.stripe(key).get_mut(&key)) {
             *empty = empty.saturating_sub(interval);
         }
     }
 
-    /// How many keys it remembers.
+    /// The number of remembered keys.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.stripes.iter().map(|stripe| stripe.lock().unwrap().len()).sum()
     }
 
-    /// When a bucket will be empty: not before now.
+    /// The time at which a bucket will be empty; now, if it is empty.
     fn empty(&self, stripe: &Cache<u64, u64>, key: u64) -> u64 {
         stripe.get(&key).copied().unwrap_or_default().max(self.now())
     }
 
-    /// Not the time of day, which may be set back.
+    /// A monotonic time: the time of day may be set back.
     fn now(&self) -> u64 {
         self.clock.elapsed().as_micros().try_into().unwrap_or(u64::MAX / 2)
     }
 
     fn stripe(&self, key: u64) -> MutexGuard<'_, Cache<u64, u64>> {
-        // The last bytes of an IPv4 address, of a /64, and of a /48.
+        // Mixes the last bytes of an IPv4 address, of a /64, and of a /48.
         let stripe = &self.stripes[(key ^ (key >> 16) ^ (key >> 8)) as usize % STRIPES];
         stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How many more fit until a bucket takes an hour to leak.
+/// How many units fit into a bucket, which is full when it takes an hour to leak.
 fn room(interval: u64, empty: u64, now: u64) -> Result<u64, Duration> {
     let full = now + HOUR;
     match full.saturating_sub(empty) / interval {

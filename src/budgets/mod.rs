@@ -1,60 +1,68 @@
-//! Budgets of guessing: how often somebody may be wrong. Pure and in memory; what must survive a restart and be shared by
-//! replicas, the failures of each account, is the store's (`AttemptStore`), and `accounts` asks both.
+//! The limits of password guesses, registrations and requests for mail. Everything here is in memory. Failures of an
+//! account must survive a restart and be shared by replicas, so the store counts them (`AttemptStore`);
+//! `accounts::guessing` applies both.
 //!
-//! 1. **By address** ([`Failures`], [`Addresses`]): failed sign-ins, registrations and requests for mail, each so many an
-//!    hour, and sixteen times as many of a network. It bounds who tries one password at many names. Bounded in memory whatever
-//!    comes, and of each process by itself.
-//! 2. **By account** ([`schedule`]): ten failures in a row, then growing waits, then none. It bounds who tries many passwords
-//!    at one name.
-//! 3. **Turns** ([`Turns`]): guesses at one account that are under way at once are never more than may still fail. So who
-//!    sends a hundred at once has ten tried, and the others wait until it is known how those ended.
+//! | limit | default | where |
+//! |---|---|---|
+//! | failed sign-ins of an address | 100 an hour | setting `LOGIN_FAILURES_PER_ADDRESS`, [`FailureBudget`] |
+//! | registrations of an address | 60 an hour | setting `REGISTRATIONS_PER_ADDRESS`, [`AddressBudget`] |
+//! | requests for mail of an address | 20 an hour | setting `MAIL_REQUESTS_PER_ADDRESS`, [`AddressBudget`] |
+//! | the same of a network | 16 times as many | [`AddressBudget`] |
+//! | failures in a row of an account | 10 without a wait, 100 until it is locked | [`lockout`] |
+//! | guesses of an account at the same time | as many as may still fail | [`GuessSlots`] |
+//!
+//! The defaults of the settings are in `config::budgets`. The limits of addresses stop an attacker that tries one
+//! password at many names; they hold for each process by itself. The limits of accounts stop an attacker that tries
+//! many passwords at one name. The guess slots keep a hundred guesses at once from being tried before the first
+//! failures are counted: ten are tried, and the others wait for the outcome.
 
-mod addresses;
+mod address_budget;
 mod buckets;
-mod failures;
-pub mod schedule;
-mod turns;
+mod failure_budget;
+mod guess_slots;
+pub mod lockout;
 
 use std::sync::Arc;
 
-pub use addresses::{Addresses, Charge, Networks};
 use countersign_guard::clock::Clock;
-pub use failures::{Failures, Flight, Source};
-pub use turns::{Crowded, Place, Turns};
 
-/// How often an address may do what, an hour; 0 is without limit.
+pub use address_budget::{AddressBudget, Charge, CountedNetworks};
+pub use failure_budget::{FailureBudget, GuessInProgress, GuessingAddress};
+pub use guess_slots::{GuessSlot, GuessSlots, TooManyWaiting};
+
+/// The limits of an address, an hour; 0 means no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PerHour {
-    /// Fail to sign in.
+    /// Failed sign-ins of an address.
     pub login_failures: u32,
-    /// Register, whatever comes of it.
+    /// Registrations of an address, successful or not.
     pub registrations: u32,
-    /// Ask for mail.
+    /// Requests for mail of an address.
     pub mail_requests: u32,
 }
 
 /// The budgets of one process.
 #[derive(Debug)]
 pub struct Budgets {
-    /// Failed sign-ins by address.
-    pub login_failures: Arc<Failures>,
-    /// Registrations by address.
-    pub registrations: Arc<Addresses>,
-    /// Requests for mail by address.
-    pub mail_requests: Arc<Addresses>,
-    /// Guesses that are under way, by account.
-    pub turns: Arc<Turns>,
+    /// Failed sign-ins, by client address.
+    pub login_failures: Arc<FailureBudget>,
+    /// Registrations, by client address.
+    pub registrations: Arc<AddressBudget>,
+    /// Requests for mail, by client address.
+    pub mail_requests: Arc<AddressBudget>,
+    /// Guesses in progress, by account.
+    pub guess_slots: Arc<GuessSlots>,
 }
 
 impl Budgets {
-    /// Nothing is spent yet.
+    /// Full budgets with these limits.
     pub fn new(per_hour: PerHour, clock: &Arc<dyn Clock>) -> Self {
-        let addresses = |limit| Arc::new(Addresses::new(limit, Networks::Ipv6, clock));
+        let addresses = |limit| Arc::new(AddressBudget::new(limit, CountedNetworks::Ipv6, clock));
         Self {
-            login_failures: Arc::new(Failures::new(per_hour.login_failures, clock)),
+            login_failures: Arc::new(FailureBudget::new(per_hour.login_failures, clock)),
             registrations: addresses(per_hour.registrations),
             mail_requests: addresses(per_hour.mail_requests),
-            turns: Arc::default(),
+            guess_slots: Arc::default(),
         }
     }
 }

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{CommandError, account_problems, all, kernel, operator_for, output, passwords};
-use crate::accounts::{AccountRecord, Operator, Registration};
+use crate::accounts::{Operator, Registration};
 use crate::config::{AccountCommand, Output, PlatformAdminCommand, Printed, Settings};
 use crate::domain::{
-    AccountStatus, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext, PersonName,
-    Role, SignInName, Username,
+    AccountRecord, AccountStatus, AuthError, Email, FirmName, Handle, Identity, NewPassword, Password, PasswordContext,
+    PersonName, Role, SignInName, Username,
 };
 use crate::hashing::PasswordHasher;
 use crate::store::{AccountOrder, AccountPage, Purpose};
@@ -127,7 +127,7 @@ async fn identity(operator: &Operator, handle: &Handle, new: &New) -> Result<Ide
         Handle::Username(_) if !(new.name.is_empty() && new.firm_name.is_empty() && new.firm.is_none()) => {
             return Err(CommandError::NotAnEmailAccount);
         }
-        Handle::Username(username) => return Ok(operator.registrant(Registration::Username(username.clone()))),
+        Handle::Username(username) => return Ok(operator.new_identity(Registration::Username(username.clone()))),
         Handle::Email(email) => email.clone(),
     };
     let name = PersonName::parse(&new.name).map_err(|why| CommandError::Invalid("--name", why))?;
@@ -137,7 +137,7 @@ async fn identity(operator: &Operator, handle: &Handle, new: &New) -> Result<Ide
         return Ok(Identity::Email { email, name, firm, role, verified: new.verified });
     }
     let firm_name = FirmName::parse(&new.firm_name).map_err(|why| CommandError::Invalid("--firm-name", why))?;
-    let mut identity = operator.registrant(Registration::Email { email, name, firm_name });
+    let mut identity = operator.new_identity(Registration::Email { email, name, firm_name });
     if let Identity::Email { verified, .. } = &mut identity {
         *verified = new.verified;
     }
@@ -256,7 +256,7 @@ async fn new_password(settings: &Settings, context: &PasswordContext) -> Result<
     let rules = passwords::rules(settings)?;
     let password = read_password().map_err(CommandError::Password)?;
     let password = Password::parse(password, 1).map_err(|why| CommandError::Invalid("password", why))?;
-    rules.judge("password", password, context).await.map_err(unfit)
+    rules.check("password", password, context).await.map_err(unfit)
 }
 
 /// Says which rule a password breaks.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::CommandError;
-use crate::accounts::{Mend, Operator, Problem};
+use crate::accounts::{AccountProblem, Mend, Operator};
 use crate::config::Output;
 
 /// Prints one line or object for each problem.
@@ -21,7 +21,7 @@ pub(super) async fn list(operator: &Operator, output: Output) -> Result<(), Comm
     }
 }
 
-fn show(output: Output, Problem { account, column, value, mend }: &Problem) -> Result<(), CommandError> {
+fn show(output: Output, AccountProblem { account, column, value, mend }: &AccountProblem) -> Result<(), CommandError> {
     // The value may hold control characters, and look like another one.
     let value = value.as_deref().map(|value| value.escape_default().to_string());
     let why = match value {

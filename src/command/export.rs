@@ -65,7 +65,7 @@ struct Written {
 
 async fn write(operator: &Operator, output: &mut impl Write, stop: &mut Stop) -> Result<Written, CommandError> {
     // The audit trail records the export before anything is written.
-    operator.tell_export().await?;
+    operator.record_export().await?;
     let (mut after, mut written) = (None, Written::default());
     loop {
         let page = stop.unless(operator.export(after)).await??;

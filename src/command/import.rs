@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::stop::Stop;
 use super::{CommandError, operator_on, say};
-use crate::accounts::{Import, Imported};
+use crate::accounts::Import;
 use crate::config::{ImportArgs, ImportFormat, Settings};
+use crate::domain::Imported;
 use crate::import::{AccountFile, Format, Record};
 use crate::store::{self, Purpose};
 
@@ -30,7 +31,7 @@ pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), Comman
     let result = match operator.import(args.dry_run).await {
         Ok(mut import) => {
             let read = run.read(source, &mut import, &mut stop).await;
-            let told = operator.tell_import(&import).await;
+            let told = operator.record_import(&import).await;
             read.and(told.map_err(CommandError::from))
         }
         Err(error) => Err(error.into()),

@@ -28,13 +28,13 @@ use argon2_kernel::Kernel;
 use countersign_guard::clock::{Clock, SetClock, SystemClock};
 use uuid::Uuid;
 
-use crate::accounts::{Listed, Operator, UnreadableRow};
+use crate::accounts::Operator;
 use crate::breaches::BreachesError;
 use crate::config::{Settings, SettingsError};
-use crate::domain::{AuthError, with_cause};
+use crate::domain::{AuthError, UnreadableRow, with_cause};
 use crate::hashing::HashError;
 use crate::import::AccountFileError;
-use crate::store::{self, BackupError, MoveError, OpenError, Purpose, Store};
+use crate::store::{self, BackupError, Listed, MoveError, OpenError, Purpose, Store};
 
 pub use account::account;
 pub use attempts::attempts;

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{CommandError, say};
-use crate::accounts::{AccountRecord, AttemptState, DeadMail, FirmRecord, Invitation, SpentAttempts, StoredSession};
+use crate::accounts::{AttemptState, SpentAttempts};
 use crate::config::Output;
-use crate::domain::{AuditEvent, Handle, Identity};
+use crate::domain::{AccountRecord, AuditEvent, DeadMail, FirmRecord, Handle, Identity, Invitation, StoredSession};
 
 impl Output {
     /// Prints one thing in the requested form.

@@ -1,5 +1,5 @@
-//! The settings of guessing budgets by address. Apart from the others, for they are one decision. By account there is
-//! no setting: those numbers are the same everywhere (`budgets::schedule`).
+//! The limits of failed sign-ins, registrations and requests for mail by address. Separate because they are one decision.
+//! The limits of one account are not settings: they are the same everywhere (`budgets::lockout`).
 
 use clap::Args;
 

@@ -18,6 +18,7 @@ mod password;
 pub mod password_hash;
 mod policy;
 mod portable;
+mod records;
 mod text;
 mod ticket;
 mod username;
@@ -37,5 +38,9 @@ pub use password::{NewPassword, Password};
 pub use password_hash::{PasswordHash, PasswordHashError};
 pub use policy::{LowerThanPreset, PasswordContext, PasswordPolicy, PolicyPreset};
 pub use portable::{DraftError, DraftProblem, PortableAccount, PortableDraft, derived_id};
+pub use records::{
+    AccountChange, AccountRecord, DeadMail, FirmRecord, Imported, Invitation, Outline, StoredSession, UnreadableRow,
+    Updated,
+};
 pub use ticket::{Ticket, TicketDigest, TicketPurpose};
 pub use username::Username;

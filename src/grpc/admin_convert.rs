@@ -2,12 +2,10 @@
 
 use super::convert;
 use super::fields;
-use crate::accounts::{
-    AccountChange, AccountQuestion, AccountRecord, AttemptState, AuditQuestion, Creation, FirmRecord, Invitation,
-    Invited, Updated,
-};
+use crate::accounts::{AccountQuestion, AttemptState, AuditQuestion, Creation, Invited};
 use crate::domain::{
-    AccountStatus, Action, AuditEvent, AuthError, Email, Handle, Password, PersonName, Role, Username, Violations,
+    AccountChange, AccountRecord, AccountStatus, Action, AuditEvent, AuthError, Email, FirmRecord, Handle, Invitation,
+    Password, PersonName, Role, Updated, Username, Violations,
 };
 use crate::pb;
 

@@ -5,8 +5,8 @@ use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::accounts::{Revoked, StoredSession};
-use crate::domain::{Account, Identity, Role};
+use crate::accounts::Revoked;
+use crate::domain::{Account, Identity, Role, StoredSession};
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
 

@@ -8,11 +8,11 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::Code;
 
-use crate::meter::{End, Meter, Running};
+use crate::meter::{Meter, Outcome, Running};
 use crate::pb;
 
 /// Every gRPC code with the name that the specification gives it.
-const CODES: [End; 17] = [
+const CODES: [Outcome; 17] = [
     (Code::Ok as u16, "OK"),
     (Code::Cancelled as u16, "CANCELLED"),
     (Code::Unknown as u16, "UNKNOWN"),

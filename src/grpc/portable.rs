@@ -11,8 +11,10 @@ use super::call_context::{actor, call, caller};
 use super::responses::{ResponseSender, respond};
 use super::status::{self, ToStatus};
 use super::{admin_convert, convert};
-use crate::accounts::{Accounts, Actor, Import, Imported, UnreadableRow};
-use crate::domain::{Call, DraftError, DraftProblem, Identity, PasswordHash, PortableAccount, PortableDraft};
+use crate::accounts::{Accounts, Actor, Import};
+use crate::domain::{
+    Call, DraftError, DraftProblem, Identity, Imported, PasswordHash, PortableAccount, PortableDraft, UnreadableRow,
+};
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
 
@@ -54,7 +56,7 @@ pub(super) async fn import(
     let mut import = by.import(false).await?;
     Ok(respond(async move |sender| {
         let result = import_requests(&by, &mut import, request.into_inner(), sender).await;
-        by.accounts.tell_import(&by.actor, &by.call, &import);
+        by.accounts.record_import(&by.actor, &by.call, &import);
         result
     }))
 }

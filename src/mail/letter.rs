@@ -1,5 +1,5 @@
-//! A mail as it travels: headers, a text and an HTML document beside it. Apart from the words (`templates`) and the way
-//! (`transport`).
+//! A mail as it is sent: headers, a text, and the same as an HTML document. Separate from its words (`templates`) and
+//! from its delivery (`transport`).
 
 use lettre::address::AddressError;
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -8,15 +8,15 @@ use lettre::{Address, Message};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::templates::Content;
+use super::templates::FilledTemplate;
 use crate::domain::Email;
 
-/// Who mail is from: `MAIL_FROM`, an address, or a name and an address.
+/// The sender of mail (`MAIL_FROM`): an address, or a name and an address.
 #[derive(Debug, Clone)]
 pub struct Sender(Mailbox);
 
 impl Sender {
-    /// Reads `name@example.com` or `A Name <name@example.com>`. The error says what to change.
+    /// Parses `name@example.com` or `A Name <name@example.com>`. The error says what to change.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const FORM: &str = "must be an address, as in no-reply@example.com or Example <no-reply@example.com>";
         if text.chars().any(char::is_control) {
@@ -25,23 +25,23 @@ impl Sender {
         text.parse().map(Self).map_err(|_: AddressError| FORM)
     }
 
-    /// For mail that goes no further.
+    /// The sender of mail that is written to a folder or to the log.
     pub(super) fn of_this_machine() -> Self {
         Self(Mailbox::new(None, Address::new_dangerous("no-reply", "localhost")))
     }
 
-    /// The domain of the address: also what this process calls itself when it talks to a server.
+    /// The domain of the address, with which this process also introduces itself to a mail server.
     pub fn domain(&self) -> &str {
         self.0.email.domain()
     }
 }
 
-/// Puts a mail together. `id` becomes its Message-ID: a mail that is sent twice, because the answer to the first was lost,
-/// is one for whoever compares those. `None` when the address is none that mail can go to.
+/// Assembles a mail. `id` becomes its Message-ID, so that a mail that is sent twice, because an answer was lost, can be
+/// recognised as one. Returns `None` if mail cannot be sent to the address.
 pub(super) fn letter(
     sender: &Sender,
     recipient: &Email,
-    content: Content,
+    content: FilledTemplate,
     id: Uuid,
     now: OffsetDateTime,
 ) -> Option<Message> {
@@ -52,7 +52,7 @@ pub(super) fn letter(
         .subject(content.subject)
         .date(now.into())
         .message_id(Some(format!("<{id}@{}>", sender.domain())))
-        // No answers of absent people, and no entry in anybody's list of contacts (RFC 3834).
+        // Prevents automatic answers and entries in lists of contacts (RFC 3834).
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
         .multipart(MultiPart::alternative_plain_html(content.text, content.html))
         .ok()
@@ -63,14 +63,15 @@ mod tests {
     use time::OffsetDateTime;
     use uuid::Uuid;
 
-    use super::{Content, Email, Sender, letter};
+    use super::{Email, FilledTemplate, Sender, letter};
 
     #[test]
     fn a_letter_has_its_headers_and_no_others() {
         let sender = Sender::parse("Example <no-reply@example.com>").unwrap();
         let subject =
             "Grüße\r\nBcc: all@example.com, and a subject that goes on for more than one line of a header has";
-        let content = Content { subject: subject.to_owned(), text: "Hä\n.\n".to_owned(), html: "<p>Hä".to_owned() };
+        let content =
+            FilledTemplate { subject: subject.to_owned(), text: "Hä\n.\n".to_owned(), html: "<p>Hä".to_owned() };
         let ada = Email::parse("ada@example.org").unwrap();
         let letter = letter(&sender, &ada, content, Uuid::from_u128(7), OffsetDateTime::UNIX_EPOCH).unwrap();
         assert_eq!(letter.envelope().to().iter().map(ToString::to_string).collect::<Vec<_>>(), ["ada@example.org"]);
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn who_mail_is_from_is_one_address() {
+    fn the_sender_of_mail_is_one_address() {
         for good in ["a@example.com", "A B <a@example.com>", "\"B, A\" <a@example.com>", "a@localhost"] {
             assert!(Sender::parse(good).is_ok(), "{good}");
         }

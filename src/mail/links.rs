@@ -1,5 +1,5 @@
-//! Where links lead: `PUBLIC_URL`, and below it the page that uses a ticket. The ticket is in the fragment, which browsers
-//! keep to themselves: no log of a server and no `Referer` has it.
+//! The links in mail: `PUBLIC_URL`, and below it the page that redeems a ticket. The ticket is in the fragment, which
+//! browsers do not send: it appears in no log of a server and in no `Referer`.
 
 use std::net::SocketAddr;
 
@@ -7,18 +7,18 @@ use url::Url;
 
 use crate::domain::{Ticket, TicketPurpose};
 
-/// The address under which people reach this service.
+/// The URL by which people reach this service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// Without a slash at its end.
+    /// The URL without a slash at its end.
     text: String,
     host: String,
 }
 
 impl PublicUrl {
-    /// Reads `https://auth.example.com`, possibly with a port and a path. The error says what to change.
+    /// Parses `https://auth.example.com`, optionally with a port and a path. The error says what to change.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        const FORM: &str = "must be the address that people reach this service by, as in https://auth.example.com";
+        const FORM: &str = "must be the address by which people reach this service, as in https://auth.example.com";
         let url = Url::parse(text.trim()).map_err(|_| FORM)?;
         let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
         if !matches!(url.scheme(), "http" | "https") || !plain || url.password().is_some() {
@@ -28,7 +28,7 @@ impl PublicUrl {
         Ok(Self { text: url.as_str().trim_end_matches('/').to_owned(), host })
     }
 
-    /// The one that `address` suggests, for whoever tries it out on one machine.
+    /// The URL of a local server that listens on `address`, for trials on one machine.
     pub fn of(address: SocketAddr, tls: bool) -> Self {
         let scheme = if tls { "https" } else { "http" };
         let host = if address.ip().is_unspecified() {
@@ -41,21 +41,22 @@ impl PublicUrl {
         Self { text: format!("{scheme}://{host}:{}", address.port()), host }
     }
 
-    /// Its host, without the port: what mail calls this service.
+    /// The host without the port, which is the name of this service in mail.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Whether links travel in the clear.
+    /// Whether links are sent without encryption.
     pub fn is_clear(&self) -> bool {
         self.text.starts_with("http://")
     }
 
-    /// The address itself, without a slash at its end.
+    /// The URL as text, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
+    /// The link to the page that redeems a ticket.
     pub(super) fn link(&self, purpose: TicketPurpose, ticket: &Ticket) -> String {
         let path = match purpose {
             TicketPurpose::VerifyEmail | TicketPurpose::ChangeEmail => "/auth/verify",
@@ -72,7 +73,7 @@ mod tests {
     use crate::domain::{Ticket, TicketPurpose};
 
     #[test]
-    fn a_link_leads_to_the_page_that_uses_its_ticket() {
+    fn a_link_leads_to_the_page_that_redeems_its_ticket() {
         let ticket = Ticket::parse("t0k3n".to_owned()).unwrap();
         for (text, purpose, link) in [
             ("https://a.example.com", TicketPurpose::VerifyEmail, "https://a.example.com/auth/verify#token=t0k3n"),

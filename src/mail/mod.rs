@@ -1,19 +1,22 @@
-//! Mail: what is queued in the database becomes a letter with a link, and goes.
+//! Mail: sends the letters that use cases have queued in the database (an outbox).
 //!
-//! 1. A use case queues a mail in its own transaction (`store::OutboxStore`). The queue says what about and to whom, and holds
-//!    no secret.
-//! 2. A worker in each process (`worker`) takes what is due, a few at a time, under a lease that ends by itself.
-//! 3. It looks up what there is to say at that moment (`matter`): nothing, perhaps, and then nothing is sent. So who asks for
-//!    a stranger's mail is answered before anybody knows whether there is such an account.
-//! 4. It makes the one-time token, stores what the token will be known by, and only then sends it (`letter`, `templates`,
-//!    `links`, `transport`). A token that was sent is always one that works.
-//! 5. What was not taken is tried again, later and later, ten times at most; then an operator finds it among the dead.
+//! 1. A use case queues a mail in its own transaction (`store::OutboxStore`). The outbox holds the kind of the mail and
+//!    its recipient, but no secret.
+//! 2. A worker in each process (`worker`) takes a few due mails at a time, under a lease that expires by itself.
+//! 3. The worker looks up the content at that moment (`content`). If there is no such account, or no need of the mail
+//!    any more, nothing is sent. A caller that requests mail for a stranger's address is thus answered before anything
+//!    is looked up.
+//! 4. The worker makes the one-time token, stores the token's digest, and only then sends the mail (`letter`,
+//!    `templates`, `links`, `transport`). A token that was sent always works.
+//! 5. A mail that the server did not accept is tried again with growing delays, at most ten times. Then it is listed as
+//!    dead for the operator.
 //!
-//! A mail may be sent twice, when the answer of the server is lost: each has a link that works, and one use ends both.
+//! A mail may be sent twice if the server's answer is lost. Each copy then has a link that works, and using one voids
+//! both.
 
+mod content;
 mod letter;
 mod links;
-mod matter;
 mod pattern;
 mod templates;
 mod transport;
@@ -35,58 +38,59 @@ pub use pattern::PatternError;
 pub use templates::TemplateError;
 pub use transport::TransportError;
 pub use url::{MailUrl, MailUrlError, Privacy, Smtp};
-pub use worker::{Stop, Worker};
+pub use worker::{MailWorker, StopMail};
 
-/// How mail is sent.
-pub struct Options {
-    /// Where to; into the log without one.
+/// The settings of mail.
+pub struct MailOptions {
+    /// Where mail is sent; `None` writes links to the log instead.
     pub url: Option<MailUrl>,
-    /// Who it is from. A mail server needs one.
+    /// The sender of mail, which a mail server requires.
     pub sender: Option<Sender>,
-    /// A folder of templates that replace those of the binary.
+    /// A folder of templates that replace the embedded ones.
     pub templates: Option<PathBuf>,
-    /// A file of certificates in PEM form, of authorities that sign the mail server's, in place of the public ones.
+    /// A PEM file of the authorities that may sign the mail server's certificate, instead of the public ones.
     pub authorities: Option<PathBuf>,
-    /// How long things may take.
+    /// The deadlines and periods of sending.
     pub pace: Pace,
 }
 
-/// How long things may take. The product's are the default; tests have no time for those.
+/// The deadlines and periods of sending. The defaults are those of the server; tests use shorter ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// Until a server has accepted a connection. All that follows may take three times as long.
-    pub patience: Duration,
-    /// How often the queue is looked into for what became due, or what another process queued.
-    pub look: Duration,
-    /// From when a mail was queued until it is looked at: whoever asked for it has the answer by then, so that the work
-    /// which only a known address causes does not slow down what it could be told by.
-    pub gather: Duration,
+    /// The deadline of a connection to the mail server. Sending a mail may take three times as long.
+    pub connect_timeout: Duration,
+    /// How often the outbox is checked for mail that became due or that another process queued.
+    pub poll: Duration,
+    /// The delay between queueing and sending. The caller has its answer by then, so that the extra work for an
+    /// existing account cannot be measured in the time of that answer.
+    pub delay: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { patience: Duration::from_secs(10), look: Duration::from_secs(2), gather: Duration::from_millis(250) }
+        let connect_timeout = Duration::from_secs(10);
+        Self { connect_timeout, poll: Duration::from_secs(2), delay: Duration::from_millis(250) }
     }
 }
 
-/// Why mail cannot be sent at all. Each message names a setting.
+/// Why no mail can be sent at all. Each message names a setting.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
-    /// Where to.
+    /// The URL of the mail server is invalid.
     #[error(transparent)]
     Url(#[from] MailUrlError),
-    /// The way there.
+    /// The transport to the mail server cannot be opened.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// What it says.
+    /// The templates are invalid.
     #[error("MAIL_TEMPLATES: {0}")]
     Templates(#[from] TemplateError),
-    /// From nobody.
-    #[error("MAIL_FROM is not set: MAIL_URL names a mail server, which wants to know who mail is from")]
+    /// A mail server is set, but no sender.
+    #[error("MAIL_FROM is not set: MAIL_URL names a mail server, which needs a sender")]
     NoSender,
 }
 
-/// Everything that mail is sent with.
+/// Everything that is needed to send mail.
 pub struct Post {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -97,20 +101,20 @@ pub struct Post {
 }
 
 impl Post {
-    /// Reads the templates and opens the way, without sending anything yet.
-    pub fn open(store: Arc<dyn Store>, clock: Arc<dyn Clock>, options: Options) -> Result<Self, MailError> {
-        let Options { url, sender, templates, authorities, pace } = options;
+    /// Reads the templates and opens the transport, without sending anything.
+    pub fn open(store: Arc<dyn Store>, clock: Arc<dyn Clock>, options: MailOptions) -> Result<Self, MailError> {
+        let MailOptions { url, sender, templates, authorities, pace } = options;
         let templates = Templates::load(templates.as_deref())?;
         let sender = match (sender, &url) {
             (Some(sender), _) => sender,
             (None, Some(MailUrl::Smtp(_))) => return Err(MailError::NoSender),
             (None, _) => Sender::of_this_machine(),
         };
-        let transport = Transport::open(url, authorities.as_deref(), sender.domain(), pace.patience)?;
+        let transport = Transport::open(url, authorities.as_deref(), sender.domain(), pace.connect_timeout)?;
         Ok(Self { store, clock, templates, transport, sender, pace })
     }
 
-    /// Whether nothing is sent, and links are written to the log.
+    /// Whether links are written to the log instead of being sent.
     pub fn is_log(&self) -> bool {
         matches!(self.transport, Transport::Log)
     }

@@ -1,26 +1,26 @@
-//! A text with placeholders, `{{link}}`: read once, with every mistake in it, and filled in for each mail. Of our own, for
-//! a template language is a program that an operator's file could run, and nothing here needs one.
+//! A text with placeholders such as `{{link}}`: parsed once, with its mistakes reported, and filled in for each mail.
+//! Written here because a template language would let an operator's file run programs, and nothing needs one.
 
 use std::fmt;
 
-/// What can stand in a template.
+/// A placeholder that templates may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placeholder {
-    /// Where to go, with the one-time token.
+    /// The link with the one-time token.
     Link,
-    /// For how long the link is good: `24 hours`.
+    /// The lifetime of the link: `24 hours`.
     Valid,
-    /// The name of the account's person.
+    /// The name of the person that owns the account.
     Name,
-    /// The address that it is sent to.
+    /// The address that the mail is sent to.
     Email,
     /// The host of `PUBLIC_URL`.
     Service,
-    /// The firm that one is invited to.
+    /// The firm that the recipient is invited to.
     Firm,
-    /// Who invites.
+    /// The name of the person that sent the invitation.
     Inviter,
-    /// As what: `user`.
+    /// The role in the firm: `user`.
     Role,
 }
 
@@ -41,35 +41,34 @@ impl Placeholder {
     }
 }
 
-/// Why a text is no template.
+/// Why a text is not a valid template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// A name that means nothing, or nothing in this mail.
+    /// The placeholder is unknown, or not allowed in mail of this kind.
     #[error("line {line}: there is no {{{{{name}}}}} in this mail")]
     Unknown {
-        /// Where.
+        /// The number of the line.
         line: usize,
-        /// As written.
+        /// The placeholder as written.
         name: String,
     },
-    /// `{{` without `}}`.
+    /// A `{{` has no `}}`.
     #[error("line {line}: {{{{ without }}}}")]
     Open {
-        /// Where.
+        /// The number of the line.
         line: usize,
     },
 }
 
-/// How values are put in.
+/// The escaping of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escaping {
-    /// As they are.
+    /// No escaping, for plain text.
     None,
-    /// As text or attribute of an HTML document.
+    /// Escaping for text and attributes of HTML.
     Html,
 }
 
-/// A template, read.
 #[derive(Debug)]
 pub(super) struct Pattern(Vec<Part>);
 
@@ -80,7 +79,7 @@ enum Part {
 }
 
 impl Pattern {
-    /// Reads a text in which only the placeholders of `allowed` may stand. `line` is the number of its first line.
+    /// Parses a text that may use the placeholders of `allowed`. `line` is the number of its first line.
     pub fn parse(text: &str, line: usize, allowed: &[Placeholder]) -> Result<Self, PatternError> {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, after)) = rest.split_once("{{") {
@@ -96,12 +95,12 @@ impl Pattern {
         Ok(Self(parts))
     }
 
-    /// Whether the placeholder stands in it.
+    /// Whether the template uses a placeholder.
     pub fn has(&self, placeholder: Placeholder) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Value(value) if *value == placeholder))
     }
 
-    /// Puts the values in. What a value says is never read as a placeholder.
+    /// Fills in the values. Placeholders within values are not filled in.
     pub fn fill(&self, escaping: Escaping, value: impl Fn(Placeholder) -> String) -> String {
         let mut filled = String::new();
         for part in &self.0 {
@@ -117,7 +116,7 @@ impl Pattern {
     }
 }
 
-/// A value within an HTML document.
+/// Displays a value with the escaping of HTML.
 struct Html<'a>(&'a str);
 
 impl fmt::Display for Html<'_> {

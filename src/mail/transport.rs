@@ -1,5 +1,5 @@
-//! The ways a mail can go: to a server, into a folder, or into the log when there is neither. None is tried twice here: the
-//! queue does that.
+//! The delivery of mail: to a mail server, into a folder, or, if neither is set, into the log. Each mail is tried once
+//! here; the worker tries it again.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -19,59 +19,59 @@ use uuid::Uuid;
 
 use super::url::{MailUrl, Privacy, Smtp};
 
-/// Answers that speak of the user and the password, and not of the mail (RFC 4954): what is wrong is a setting, which
-/// somebody will correct.
-const NOT_LET_IN: [&str; 4] = ["530", "534", "535", "538"];
+/// SMTP codes that refuse the user or the password and not the mail (RFC 4954). The mail is tried again, because the
+/// operator will correct the setting.
+const AUTHENTICATION_FAILURES: [&str; 4] = ["530", "534", "535", "538"];
 
-/// Why mail cannot go where `MAIL_URL` says, whatever it is.
+/// Why the transport of `MAIL_URL` cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The folder.
-    #[error("MAIL_URL: {path} is no folder that mail can be written to: {cause}", path = .0.display(), cause = .1)]
+    /// The folder cannot be written to.
+    #[error("MAIL_URL: mail cannot be written to the folder {path}: {cause}", path = .0.display(), cause = .1)]
     Folder(PathBuf, io::Error),
-    /// The authorities.
+    /// The file of authorities cannot be read.
     #[error("cannot read MAIL_CA_FILE ({path}): {cause}", path = .0.display(), cause = .1)]
     Authorities(PathBuf, io::Error),
-    /// There are none in it.
+    /// The file of authorities holds no certificate.
     #[error("MAIL_CA_FILE ({path}) holds no certificate in PEM form", path = .0.display())]
     Empty(PathBuf),
-    /// TLS cannot be spoken with them.
-    #[error("MAIL_CA_FILE holds a certificate that no authority can have: {0}")]
+    /// The file of authorities holds a certificate that cannot be used.
+    #[error("MAIL_CA_FILE holds a certificate that cannot be used: {0}")]
     Tls(#[source] smtp::Error),
 }
 
-/// Why a mail did not go.
+/// Why a mail was not delivered.
 #[derive(Debug)]
-pub(super) struct Failure {
-    /// Whether it never will.
+pub(super) struct SendFailure {
+    /// Whether another attempt cannot succeed.
     pub permanent: bool,
-    /// What was said, which may show what the mail said.
+    /// The answer of the server, which may quote the mail.
     pub cause: String,
 }
 
-/// A way for mail.
+/// An open transport for mail.
 #[derive(Debug)]
 pub(super) enum Transport {
-    Smtp { connection: Box<AsyncSmtpTransport<Tokio1Executor>>, patience: Duration },
+    Smtp { connection: Box<AsyncSmtpTransport<Tokio1Executor>>, timeout: Duration },
     Folder(PathBuf),
     Log,
 }
 
 impl Transport {
-    /// Opens the way to `url`; to the log without one. `authorities` sign the server's certificate, in place of the public
-    /// ones. A server that has not accepted a connection within `patience`, or a mail within three times that, has not taken
-    /// it.
+    /// Opens the transport to `url`, or to the log if it is `None`. The certificate of a mail server must be signed by
+    /// `authorities` instead of the public ones. The deadline is `connect_timeout` for a connection, and three times
+    /// that for a mail.
     pub fn open(
         url: Option<MailUrl>,
         authorities: Option<&Path>,
         hello: &str,
-        patience: Duration,
+        connect_timeout: Duration,
     ) -> Result<Self, TransportError> {
         match url {
             None => Ok(Self::Log),
             Some(MailUrl::Folder(folder)) => {
-                // Now, rather than at the first mail.
-                tempting(&folder).map_err(|error| TransportError::Folder(folder.clone(), error))?;
+                // Fails at the start rather than at the first mail.
+                probe(&folder).map_err(|error| TransportError::Folder(folder.clone(), error))?;
                 Ok(Self::Folder(folder))
             }
             Some(MailUrl::Smtp(server)) => {
@@ -79,34 +79,33 @@ impl Transport {
                 let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host)
                     .port(server.port)
                     .hello_name(ClientId::Domain(hello.to_owned()))
-                    .timeout(Some(patience))
+                    .timeout(Some(connect_timeout))
                     .tls(tls);
                 if let Some((user, password)) = server.credentials {
                     builder = builder.credentials(Credentials::new(user, password.expose_secret().to_owned()));
                 }
-                Ok(Self::Smtp { connection: Box::new(builder.build()), patience: 3 * patience })
+                Ok(Self::Smtp { connection: Box::new(builder.build()), timeout: 3 * connect_timeout })
             }
         }
     }
 
     /// Sends a mail, once.
-    pub async fn send(&self, id: Uuid, letter: Message) -> Result<(), Failure> {
+    pub async fn send(&self, id: Uuid, letter: Message) -> Result<(), SendFailure> {
         match self {
-            Self::Smtp { connection, patience } => match tokio::time::timeout(*patience, connection.send(letter)).await
-            {
+            Self::Smtp { connection, timeout } => match tokio::time::timeout(*timeout, connection.send(letter)).await {
                 Ok(sent) => sent.map(drop).map_err(refusal),
                 Err(_) => {
-                    let cause = format!("the mail server has not taken it within {patience:?}");
-                    Err(Failure { permanent: false, cause })
+                    let cause = format!("the mail server has not accepted it within {timeout:?}");
+                    Err(SendFailure { permanent: false, cause })
                 }
             },
             Self::Folder(folder) => {
                 let folder = folder.clone();
                 let written = tokio::task::spawn_blocking(move || write(&folder, id, &letter.formatted())).await;
                 let written = written.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-                written.map_err(|error| Failure { permanent: false, cause: error.to_string() })
+                written.map_err(|error| SendFailure { permanent: false, cause: error.to_string() })
             }
-            // Who calls writes the line, and has the link.
+            // The worker writes the log line, because it has the link.
             Self::Log => Ok(()),
         }
     }
@@ -131,20 +130,20 @@ fn tls(server: &Smtp, authorities: Option<&Path>) -> Result<Tls, TransportError>
     })
 }
 
-fn refusal(error: smtp::Error) -> Failure {
+fn refusal(error: smtp::Error) -> SendFailure {
     let answer = error.status().map(|code| code.to_string());
-    let not_let_in = answer.is_some_and(|answer| NOT_LET_IN.contains(&answer.as_str()));
-    Failure { permanent: error.is_permanent() && !not_let_in, cause: error.to_string() }
+    let is_authentication = answer.is_some_and(|answer| AUTHENTICATION_FAILURES.contains(&answer.as_str()));
+    SendFailure { permanent: error.is_permanent() && !is_authentication, cause: error.to_string() }
 }
 
-/// Writes and removes a file.
-fn tempting(folder: &Path) -> io::Result<()> {
+/// Checks a folder by writing and removing a file.
+fn probe(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".{}", Uuid::now_v7()));
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     std::fs::remove_file(path)
 }
 
-/// Writes a mail, whole or not at all. A mail that is written again replaces the first.
+/// Writes a mail to a temporary file and renames it. A mail that is written again replaces the first.
 fn write(folder: &Path, id: Uuid, letter: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(format!(".{id}.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;

@@ -1,5 +1,5 @@
-//! Where mail goes: `MAIL_URL`, read. Apart from the sending, because a wrong one must stop the start and be told without
-//! its password.
+//! The URL of the mail server (`MAIL_URL`). Separate from `transport` because an invalid one must stop the start, with
+//! a message that does not show its password.
 
 use std::path::PathBuf;
 
@@ -7,55 +7,57 @@ use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use url::Url;
 
-/// The standard ports: of submission, and of submission within TLS (RFC 8314).
+/// The standard port of submission.
 const SUBMISSION: u16 = 587;
+
+/// The standard port of submission within TLS (RFC 8314).
 const SUBMISSIONS: u16 = 465;
 
-/// Where mail goes.
-// No `Debug`: it may hold a password.
+/// The destination of mail.
+// Without `Debug`, because it may hold a password.
 pub enum MailUrl {
-    /// To a server, which sends it on.
+    /// A mail server, which relays mail.
     Smtp(Smtp),
-    /// Into a folder, a file a mail.
+    /// A folder with one file for each mail.
     Folder(PathBuf),
 }
 
-/// A server that takes mail.
+/// A mail server and how to connect to it.
 pub struct Smtp {
-    /// Its name or address, which its certificate must be for.
+    /// The name or address of the server, which its certificate must have.
     pub host: String,
-    /// Its port.
+    /// The port of the server.
     pub port: u16,
-    /// How the connection is kept private.
+    /// The encryption of the connection.
     pub privacy: Privacy,
-    /// User and password.
+    /// The user and the password.
     pub credentials: Option<(String, SecretString)>,
 }
 
-/// How a connection to a server is kept private.
+/// The encryption of a connection to a mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privacy {
     /// TLS from the first byte (`smtps://`).
     Tls,
-    /// `STARTTLS`, and not a word more without it (`smtp://`).
+    /// `STARTTLS`, without which nothing is sent (`smtp://`).
     StartTls,
-    /// `STARTTLS` if the server offers it (`?tls=opportunistic`): whoever is in between can strike out the offer.
+    /// `STARTTLS` if the server offers it (`?tls=opportunistic`). An attacker on the network can remove the offer.
     Opportunistic,
-    /// In the clear (`?tls=none`).
+    /// No encryption at all (`?tls=none`).
     None,
 }
 
-/// Why a text is no address that mail can go to. It never shows the text, which may hold a password.
+/// Why a mail URL is invalid. It never shows the URL, which may hold a password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("MAIL_URL {0}")]
 pub struct MailUrlError(&'static str);
 
 impl MailUrl {
-    /// Reads `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|none]`, `smtps://…` or `file:FOLDER`.
+    /// Parses `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|none]`, `smtps://…` or `file:FOLDER`.
     pub fn parse(text: &str) -> Result<Self, MailUrlError> {
         const FORM: MailUrlError = MailUrlError(
-            "must be smtp://[USER:PASSWORD@]HOST[:PORT], smtps://[USER:PASSWORD@]HOST[:PORT] or file:FOLDER; what is special in \
-             an address is written in percent, as in p%40ss",
+            "must be smtp://[USER:PASSWORD@]HOST[:PORT], smtps://[USER:PASSWORD@]HOST[:PORT] or file:FOLDER; write special \
+             characters percent-encoded, as in p%40ss",
         );
         if let Some(folder) = text.strip_prefix("file:") {
             let folder = folder.strip_prefix("//").unwrap_or(folder);
@@ -86,7 +88,9 @@ impl MailUrl {
         let decode = |text: &str| percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| FORM);
         let credentials = match (url.username(), url.password()) {
             ("", None) => None,
-            ("", Some(_)) | (_, None) => return Err(MailUrlError("has a user without a password, or the reverse")),
+            ("", Some(_)) | (_, None) => {
+                return Err(MailUrlError("has a user without a password, or a password without a user"));
+            }
             (user, Some(password)) => Some((decode(user)?, SecretString::from(decode(password)?))),
         };
         if credentials.is_some() && !matches!(privacy, Privacy::Tls | Privacy::StartTls) {

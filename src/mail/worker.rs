@@ -1,5 +1,5 @@
-//! Who sends what is queued: wakes when this process queued something and every few seconds, takes a few mails, and says
-//! what became of each. No call waits for it, however slow the mail server is.
+//! The background job that sends queued mail. It wakes when this process has queued a mail and every few seconds,
+//! leases a few mails, and records the fate of each. No call waits for it, however slow the mail server is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,86 +10,88 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::Post;
+use super::content::MailContent;
 use super::letter::letter;
 use super::links::PublicUrl;
-use super::matter::Matter;
 use super::pattern::Placeholder;
-use super::transport::Failure;
+use super::transport::SendFailure;
 use crate::domain::{Action, AuditEvent, Detail, MailKind, Note, Origin, Ticket};
 use crate::store::{ClaimedMail, MailFate, NewTicket, StoreError};
 
-/// Mails that are under way at once: enough for a small service, and few enough for any mail server.
+/// The most mails that are being sent at once: few enough for any mail server.
 const AT_ONCE: usize = 4;
 
-/// Longer than any attempt takes. A mail of a process that died waits so long.
+/// The lease of a mail, longer than any attempt takes. The mail of a process that died is tried again after this.
 const LEASE: Duration = Duration::from_secs(90);
 
-/// A mail that was not sent then is given up.
-const ATTEMPTS: u32 = 10;
+/// The number of attempts after which a mail is given up.
+const MAX_ATTEMPTS: u32 = 10;
 
-/// Until the second attempt; each wait after that is twice the one before, up to the longest.
-const FIRST_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+/// The delay before the second attempt. It doubles with each further attempt, …
+const FIRST_RETRY_DELAY: Duration = Duration::from_secs(10);
 
-/// As much as is kept and logged of why a mail was not sent.
+/// … up to this delay.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(3_600);
+
+/// The most characters of the reason of a failure that are stored and logged.
 const MAX_CAUSE_CHARS: usize = 300;
 
-/// Sends until it is told to stop.
+/// The job that sends mail, until it is stopped.
 #[derive(Debug)]
-pub struct Worker {
-    stop: Stop,
+pub struct MailWorker {
+    stop: StopMail,
     task: JoinHandle<()>,
 }
 
-/// Tells a worker to begin nothing more.
+/// Stops a worker from another task.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<Notify>);
+pub struct StopMail(Arc<Notify>);
 
-impl Stop {
-    /// What is under way is finished.
+impl StopMail {
+    /// Lets the worker finish the mails that it has leased, and begin no others.
     pub fn stop(&self) {
         self.0.notify_one();
     }
 }
 
 /// Why a mail was not sent.
-enum Setback {
-    /// The way there.
-    Transport(Failure),
-    /// The database; then nobody can say what became of the mail either.
+enum AttemptError {
+    /// The mail server or the folder failed.
+    Transport(SendFailure),
+    /// The database failed, so the fate of the mail cannot be stored either.
     Store(StoreError),
 }
 
-impl From<StoreError> for Setback {
+impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl Worker {
-    /// Starts sending; links lead to `public`.
+impl MailWorker {
+    /// Starts sending. Links in mail begin with `public`.
     pub fn start(post: Post, public: PublicUrl) -> Self {
-        let stop = Stop::default();
+        let stop = StopMail::default();
         let task = tokio::spawn(run(Arc::new(post), Arc::new(public), stop.clone()));
         Self { stop, task }
     }
 
-    /// What tells it to begin nothing more.
-    pub fn stopper(&self) -> Stop {
+    /// A handle that stops the worker.
+    pub fn stopper(&self) -> StopMail {
         self.stop.clone()
     }
 
-    /// Waits until what is under way has ended, but no longer than `patience`. What has not is sent again, by whoever comes
-    /// next, when its lease is over.
-    pub async fn finish(mut self, patience: Duration) {
+    /// Stops the worker, and waits at most `limit` for the mails that it is sending. A mail that is cut off is sent
+    /// again by any process when its lease has expired.
+    pub async fn finish(mut self, limit: Duration) {
         self.stop.stop();
-        if timeout(patience, &mut self.task).await.is_err() {
+        if timeout(limit, &mut self.task).await.is_err() {
             self.task.abort();
         }
     }
 }
 
-async fn run(post: Arc<Post>, public: Arc<PublicUrl>, stop: Stop) {
+async fn run(post: Arc<Post>, public: Arc<PublicUrl>, stop: StopMail) {
     let mut sending = JoinSet::new();
     loop {
         let free = AT_ONCE - sending.len();
@@ -98,52 +100,53 @@ async fn run(post: Arc<Post>, public: Arc<PublicUrl>, stop: Stop) {
                 Ok(mails) => {
                     for mail in mails {
                         let (post, public) = (Arc::clone(&post), Arc::clone(&public));
-                        sending.spawn(async move { one(&post, &public, mail).await });
+                        sending.spawn(async move { deliver(&post, &public, mail).await });
                     }
                 }
-                // Looked at again in a moment; when the database is away, others say so.
-                Err(error) => tracing::debug!(event = "mail", result = "not looked at", cause = error.cause()),
+                // Checked again in a moment. The revocation feed reports a database that is out of reach.
+                Err(error) => tracing::debug!(event = "mail", result = "not checked", cause = error.cause()),
             }
         }
         tokio::select! {
             () = stop.0.notified() => break,
             Some(_) = sending.join_next() => {}
-            () = post.store.mail_queued() => sleep(post.pace.gather).await,
-            () = sleep(post.pace.look) => {}
+            () = post.store.mail_queued() => sleep(post.pace.delay).await,
+            () = sleep(post.pace.poll) => {}
         }
     }
     while sending.join_next().await.is_some() {}
 }
 
-/// Sends one mail, and says what became of it.
-async fn one(post: &Post, public: &PublicUrl, mail: ClaimedMail) {
+/// Sends one mail and stores its fate.
+async fn deliver(post: &Post, public: &PublicUrl, mail: ClaimedMail) {
     let (kind, id, attempt) = (mail.kind.as_str(), mail.id, mail.attempt);
     let fate = match send(post, public, &mail).await {
         Ok(()) => MailFate::Settled,
-        Err(Setback::Transport(Failure { permanent, cause })) if permanent || attempt >= ATTEMPTS => {
+        Err(AttemptError::Transport(SendFailure { permanent, cause })) if permanent || attempt >= MAX_ATTEMPTS => {
             tracing::error!(event = "mail", result = "given up", kind, mail = %id, attempt, cause);
             MailFate::Dead { cause }
         }
-        Err(Setback::Transport(Failure { cause, .. })) => {
-            let wait = FIRST_WAIT.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(LONGEST_WAIT);
+        Err(AttemptError::Transport(SendFailure { cause, .. })) => {
+            let doublings = attempt.saturating_sub(1).min(20);
+            let wait = FIRST_RETRY_DELAY.saturating_mul(1 << doublings).min(MAX_RETRY_DELAY);
             tracing::warn!(event = "mail", result = "put off", kind, mail = %id, attempt, again_in = ?wait, cause);
             MailFate::Postponed { until: post.clock.now() + wait, cause }
         }
-        Err(Setback::Store(error)) => {
+        Err(AttemptError::Store(error)) => {
             tracing::warn!(event = "mail", result = "put off", kind, mail = %id, attempt, cause = error.cause());
             return;
         }
     };
     if let Err(error) = post.store.settle_mail(&mail, &fate, post.clock.now()).await {
-        // It is sent again when the lease is over.
+        // The mail is sent again when its lease has expired.
         tracing::warn!(event = "mail", result = "not settled", kind, mail = %id, attempt, cause = error.cause());
     } else if let MailFate::Dead { .. } = fate {
-        give_up(post, &mail).await;
+        audit_dead_mail(post, &mail).await;
     }
 }
 
-/// Tells the audit trail, too.
-async fn give_up(post: &Post, mail: &ClaimedMail) {
+/// Writes a mail that was given up to the audit trail.
+async fn audit_dead_mail(post: &Post, mail: &ClaimedMail) {
     let account = Some(mail.subject).filter(|id| !id.is_nil() && mail.kind != MailKind::Invitation);
     let note = Note::from(Action::MailDead, "given up", Origin::Server).on(account).with(Detail::Mail(mail.id));
     let event = AuditEvent { id: Uuid::now_v7(), at: post.clock.now(), note };
@@ -152,18 +155,19 @@ async fn give_up(post: &Post, mail: &ClaimedMail) {
     }
 }
 
-async fn send(post: &Post, public: &PublicUrl, mail: &ClaimedMail) -> Result<(), Setback> {
+/// Looks up the content of a mail, stores its one-time token, and sends it.
+async fn send(post: &Post, public: &PublicUrl, mail: &ClaimedMail) -> Result<(), AttemptError> {
     let (kind, now) = (mail.kind.as_str(), post.clock.now());
-    let Some(matter) = Matter::find(&*post.store, mail, now).await? else {
-        // Not told above `debug`: it would tell whether there is such an account.
+    let Some(found) = MailContent::find(&*post.store, mail, now).await? else {
+        // Only at level `debug`, because it tells whether the account exists.
         tracing::debug!(event = "mail", result = "nothing to send", kind, mail = %mail.id);
         return Ok(());
     };
-    let ticket = match matter.link {
+    let ticket = match found.link {
         None => None,
         Some((purpose, expires_at)) => {
             let ticket = random_ticket()?;
-            let account_id = matter.account_id;
+            let account_id = found.account_id;
             let new = NewTicket { digest: ticket.digest(), account_id, purpose, created_at: now, expires_at };
             if !post.store.issue_ticket(mail, &new).await? {
                 tracing::debug!(event = "mail", result = "nothing to send", kind, mail = %mail.id);
@@ -176,47 +180,48 @@ async fn send(post: &Post, public: &PublicUrl, mail: &ClaimedMail) -> Result<(),
     if post.is_log() {
         tracing::warn!(
             event = "mail", result = "not sent", kind, mail = %mail.id, to = %mail.recipient, link,
-            "MAIL_URL is not set: no mail was sent, and this is what it would have been for"
+            "MAIL_URL is not set: this mail was not sent, and its link is written here instead"
         );
         return Ok(());
     }
-    let content = post.templates.fill(mail.kind, |placeholder| {
-        matter.value(placeholder, now).unwrap_or_else(|| match placeholder {
+    let filled = post.templates.fill(mail.kind, |placeholder| {
+        found.value(placeholder, now).unwrap_or_else(|| match placeholder {
             Placeholder::Link => link.clone(),
             Placeholder::Email => mail.recipient.as_str().to_owned(),
             _ => public.host().to_owned(),
         })
     });
-    let letter = content.and_then(|content| letter(&post.sender, &mail.recipient, content, mail.id, now));
+    let letter = filled.and_then(|filled| letter(&post.sender, &mail.recipient, filled, mail.id, now));
     let Some(letter) = letter else {
-        let cause = "the address is none that mail can be sent to".to_owned();
-        return Err(Setback::Transport(Failure { permanent: true, cause }));
+        let cause = "mail cannot be sent to this address".to_owned();
+        return Err(AttemptError::Transport(SendFailure { permanent: true, cause }));
     };
     post.transport.send(mail.id, letter).await.map_err(|failure| {
-        // Servers quote the address, and filters quote the link.
+        // Mail servers quote the address in errors, and spam filters quote the link.
         let secret = ticket.as_ref().map_or("", |(_, ticket)| ticket.expose());
         let cause = without(&failure.cause, [secret, mail.recipient.as_str()]);
-        Setback::Transport(Failure { permanent: failure.permanent, cause })
+        AttemptError::Transport(SendFailure { permanent: failure.permanent, cause })
     })?;
     tracing::info!(event = "mail", result = "sent", kind, mail = %mail.id, attempt = mail.attempt);
     Ok(())
 }
 
-/// From the system's randomness: 256 bits, which nobody guesses.
-fn random_ticket() -> Result<Ticket, Setback> {
+/// A ticket of 256 bits from the randomness of the system, which cannot be guessed.
+fn random_ticket() -> Result<Ticket, AttemptError> {
     let mut random = zeroize::Zeroizing::new([0; 32]);
     getrandom::fill(&mut *random).map_err(|error| {
-        Setback::Transport(Failure { permanent: false, cause: format!("the system gives no randomness: {error}") })
+        let cause = format!("the system has no randomness: {error}");
+        AttemptError::Transport(SendFailure { permanent: false, cause })
     })?;
     Ok(Ticket::new(&random))
 }
 
-/// A text of one line and bounded length in which none of `hidden` is found, in whatever letter case.
+/// Shortens a text to one line of bounded length, and removes every occurrence of `hidden` from it, in any letter case.
 fn without(text: &str, hidden: [&str; 2]) -> String {
     let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     for hidden in hidden.into_iter().filter(|hidden| !hidden.is_empty()) {
         let lower = hidden.to_ascii_lowercase();
-        // Both are as long in lower case: only ASCII is changed.
+        // Lower case has the same length, because only ASCII is changed.
         while let Some(at) = text.to_ascii_lowercase().find(&lower) {
             text.replace_range(at..at + hidden.len(), "…");
         }
@@ -229,7 +234,7 @@ mod tests {
     use super::without;
 
     #[test]
-    fn what_a_server_quotes_is_left_out_of_what_is_kept() {
+    fn secrets_that_a_mail_server_quotes_are_removed() {
         let said = "550 5.1.1 <Ada@Example.com>: no\r\nhttps://a/#token=T0k3n is listed; Ada@example.COM";
         let kept = "550 5.1.1 <…>: no  https://a/#token=… is listed; …";
         assert_eq!(without(said, ["t0k3n", "ada@example.com"]), kept);

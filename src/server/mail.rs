@@ -1,20 +1,21 @@
-//! What mail is sent with, from the settings, and the address that its links lead to.
+//! Mail, made from the settings: the transport and the templates, and the URL of the links.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use countersign_guard::clock::Clock;
 use tokio::net::TcpListener;
 
-use super::{ServeError, secret};
+use super::error::ServeError;
+use super::secret;
 use crate::config::Settings;
-use crate::mail::{MailError, MailUrl, Options, Pace, Post, PublicUrl, Worker};
+use crate::mail::{MailError, MailOptions, MailUrl, MailWorker, Pace, Post, PublicUrl};
 use crate::store::Store;
+use countersign_guard::clock::Clock;
 
-/// Reads what mail needs; what is wrong with it stops the start.
+/// Opens what mail is sent with. Invalid settings stop the start of the server.
 pub(super) fn post(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Post, ServeError> {
     let url = secret::mail_url(settings)?;
-    let options = Options {
+    let options = MailOptions {
         url: url.as_deref().map(MailUrl::parse).transpose().map_err(MailError::from)?,
         sender: settings.mail.mail_from.clone(),
         templates: settings.mail.mail_templates.clone(),
@@ -24,11 +25,11 @@ pub(super) fn post(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Cl
     Ok(Post::open(store, clock, options)?)
 }
 
-/// Starts sending. Without a `PUBLIC_URL`, links lead to where this process listens, which only now is known.
-pub(super) fn start(post: Post, public_url: Option<PublicUrl>, listener: &TcpListener, tls: bool) -> Worker {
+/// Starts sending mail. Without `PUBLIC_URL`, links lead to the address of the listener, which is known only now.
+pub(super) fn start(post: Post, public_url: Option<PublicUrl>, listener: &TcpListener, tls: bool) -> MailWorker {
     let is_given = public_url.is_some();
     let public_url = public_url.unwrap_or_else(|| {
-        // A listener that does not know where it listens is none that a mail could lead to.
+        // A listener without an address cannot be reached by a link either.
         PublicUrl::of(listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0))), tls)
     });
     if post.is_log() {
@@ -38,10 +39,13 @@ pub(super) fn start(post: Post, public_url: Option<PublicUrl>, listener: &TcpLis
         tracing::warn!(
             event = "mail",
             url,
-            "PUBLIC_URL is not set: the links in mail lead to where this server listens"
+            "PUBLIC_URL is not set: links in mail lead to the address that this server listens on"
         );
     } else if public_url.is_clear() {
-        tracing::warn!(event = "mail", "PUBLIC_URL begins with http: whoever uses a link sends its token in the clear");
+        tracing::warn!(
+            event = "mail",
+            "PUBLIC_URL begins with http: the one-time tokens of links are sent without encryption"
+        );
     }
-    Worker::start(post, public_url)
+    MailWorker::start(post, public_url)
 }

@@ -1,4 +1,5 @@
-//! Where secrets come from: the setting, its file, or, of the one that signs, made once and kept beside the database.
+//! Finds the secrets: in a setting, in the file that a setting names, or, for the secret that signs tokens, in a file
+//! beside the database, which is made at the first start.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -13,67 +14,67 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::config::Settings;
 use crate::store::{self, OpenError, beside};
 
-/// Why there is no secret. The messages name the setting and never its value.
+/// Why a secret cannot be used. The messages name the setting and never its value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretSourceError {
-    /// The text is none.
+    /// The text is not fit to be a secret.
     #[error("{setting} {cause}")]
     Unfit {
-        /// Which one.
+        /// The name of the setting.
         setting: &'static str,
-        /// Why.
+        /// What is wrong with the text.
         cause: SecretError,
     },
-    /// A credential that would give away what signs.
+    /// A credential of a watching service is the signing secret, which would then travel.
     #[error(
         "one of WATCH_CREDENTIALS is a JWT_SECRET, which must never travel: make another with `openssl rand -base64 48`"
     )]
     Signs,
-    /// A credential that no header can carry.
+    /// A credential of a watching service has characters that no header can carry.
     #[error(
         "one of WATCH_CREDENTIALS has other characters than visible ASCII: make one with `openssl rand -base64 48`"
     )]
     Odd,
-    /// The file of a setting.
+    /// The file that a setting names cannot be read.
     #[error("cannot read {setting}_FILE ({path}): {cause}")]
     Unreadable {
-        /// Which one.
+        /// The name of the setting.
         setting: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
-    /// The file beside the database.
+    /// The file beside the database cannot be made or read.
     #[error("cannot keep a generated secret in {path}: {cause}; make its folder writable or set JWT_SECRET")]
     Generated {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
-    /// Nowhere to keep one.
+    /// A database server has no folder to keep a secret in.
     #[error(
         "JWT_SECRET is not set: a database server has no folder to keep a generated one in; set JWT_SECRET or \
          JWT_SECRET_FILE, the same on every replica, as from `openssl rand -base64 48`"
     )]
     NowhereToKeep,
-    /// The database's address.
+    /// The address of the database is invalid.
     #[error(transparent)]
     Database(#[from] OpenError),
 }
 
-/// What tokens are signed with.
-pub(super) struct Signing {
+/// The secrets of the tokens.
+pub(super) struct SigningSecrets {
     pub current: Secret,
-    /// Still accepted.
+    /// Signs nothing any more, but its tokens are still accepted.
     pub previous: Option<Secret>,
-    /// Whether the current one has just been made.
+    /// Whether the current secret was made by this start.
     pub is_new: bool,
 }
 
-/// The current secret and the previous one.
-pub(super) fn find(settings: &Settings) -> Result<Signing, SecretSourceError> {
+/// Finds the secrets that sign tokens.
+pub(super) fn find(settings: &Settings) -> Result<SigningSecrets, SecretSourceError> {
     let given_one = given("JWT_SECRET", settings.jwt_secret.as_ref(), settings.jwt_secret_file.as_deref())?;
     let previous = given(
         "JWT_SECRET_PREVIOUS",
@@ -84,11 +85,11 @@ pub(super) fn find(settings: &Settings) -> Result<Signing, SecretSourceError> {
         Some(secret) => (secret, false),
         None => generated(&settings.database_url)?,
     };
-    Ok(Signing { current, previous, is_new })
+    Ok(SigningSecrets { current, previous, is_new })
 }
 
-/// The services that may watch revocations, each by one of these; none when nothing is set. None of them may be a secret
-/// that signs, which would then travel.
+/// The credentials of the services that may watch revocations; none if the setting is empty. A signing secret is
+/// refused, because a credential travels over the network.
 pub(super) fn watch_credentials(settings: &Settings, signing: &[&Secret]) -> Result<Vec<Secret>, SecretSourceError> {
     const SETTING: &str = "WATCH_CREDENTIALS";
     let text = text(SETTING, settings.watch_credentials.as_ref(), settings.watch_credentials_file.as_deref())?;
@@ -103,7 +104,7 @@ pub(super) fn watch_credentials(settings: &Settings, signing: &[&Secret]) -> Res
         .collect()
 }
 
-/// Where mail goes; it may hold a password.
+/// The URL of the mail server, which may hold a password.
 pub(super) fn mail_url(settings: &Settings) -> Result<Option<String>, SecretSourceError> {
     text("MAIL_URL", settings.mail.mail_url.as_ref(), settings.mail.mail_url_file.as_deref())
 }
@@ -136,12 +137,12 @@ fn text(
     }
 }
 
-/// Reads the secret beside the database, made on the first start: 32 random bytes, readable to their owner only. Tells
-/// whether it was made now.
+/// Reads the secret beside the database, or makes it: 32 random bytes, readable by their owner only. Returns whether it
+/// was made now.
 fn generated(database_url: &str) -> Result<(Secret, bool), SecretSourceError> {
     let path = beside(&store::file(database_url)?.ok_or(SecretSourceError::NowhereToKeep)?, "-secret");
     let failed = |cause| SecretSourceError::Generated { path: path.clone(), cause };
-    // Only the process that serves the database comes here, so nobody makes another one meanwhile.
+    // Only the process that serves the database gets here, so no other process makes a secret meanwhile.
     let is_new = !path.try_exists().map_err(failed)?;
     if is_new {
         make(&path).map_err(failed)?;
@@ -157,7 +158,7 @@ fn generated(database_url: &str) -> Result<(Secret, bool), SecretSourceError> {
         .map_err(|_| failed(io::Error::other("it holds no secret; delete it (all tokens become invalid)")))
 }
 
-/// Makes a secret, whole or not at all: a crash must not leave half of one behind.
+/// Makes a secret in a temporary file and renames it, so that a crash leaves no partial secret behind.
 fn make(path: &Path) -> io::Result<()> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
@@ -172,7 +173,7 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A file's text without the line break that editors end it with.
+/// The text of a file, without the line break that editors add at its end.
 fn read(path: &Path) -> io::Result<String> {
     let text = std::fs::read_to_string(path)?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())

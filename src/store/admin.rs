@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Listed, StoreError};
-use crate::domain::{Account, AccountStatus, Firm, Identity, PersonName, Role, Username};
+use crate::domain::{AccountChange, AccountRecord, AccountStatus, FirmRecord, Outline, Role, Updated, Username};
 
 /// The store of administration, besides accounts, sessions and passwords.
 #[async_trait]
@@ -55,13 +55,6 @@ pub trait AdminStore: Send + Sync + 'static {
     ) -> Result<Listed<FirmRecord>, StoreError>;
 }
 
-/// An account as administrators see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountRecord {
-    pub account: Account,
-    pub has_password: bool,
-}
-
 /// Selects a page of accounts. An account must match every filter that is set.
 #[derive(Debug, Clone, Default)]
 pub struct AccountPage {
@@ -90,66 +83,6 @@ impl Default for AccountOrder {
     fn default() -> Self {
         Self::Registration(None)
     }
-}
-
-/// A change of an account. A field that is `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AccountChange {
-    pub name: Option<PersonName>,
-    pub username: Option<Username>,
-    pub role: Option<Role>,
-    pub status: Option<AccountStatus>,
-}
-
-/// An account that was changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Updated {
-    pub before: Outline,
-    /// The account as it is now. Its epoch is another one if its sessions ended.
-    pub after: Outline,
-    /// Whether its name or username has changed.
-    pub renamed: bool,
-    /// The whole account as it is now; `None` if it cannot be read.
-    pub record: Option<AccountRecord>,
-}
-
-impl Updated {
-    /// Whether anything about the account has changed.
-    pub fn is_change(&self) -> bool {
-        self.renamed || self.before != self.after
-    }
-}
-
-/// The part of an account that decides who may change it and what can be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outline {
-    pub id: Uuid,
-    /// The firm of an email account and its role there; `None` for a username account.
-    pub member: Option<(Uuid, Role)>,
-    pub status: AccountStatus,
-    pub epoch: i64,
-    /// Whether the account administers the whole service.
-    pub platform_admin: bool,
-}
-
-impl From<&Account> for Outline {
-    fn from(account: &Account) -> Self {
-        let member = match &account.identity {
-            Identity::Email { firm, role, .. } => Some((firm.id, *role)),
-            Identity::Username(_) => None,
-        };
-        let Account { id, status, epoch, platform_admin, .. } = *account;
-        Self { id, member, status, epoch, platform_admin }
-    }
-}
-
-/// A firm as administrators see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirmRecord {
-    pub firm: Firm,
-    pub created_at: OffsetDateTime,
-    /// The number of its accounts.
-    pub accounts: u64,
 }
 
 impl AccountChange {

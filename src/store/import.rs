@@ -8,34 +8,10 @@ use uuid::Uuid;
 
 use super::rows::millis;
 use super::{Listed, StoreError};
-use crate::domain::{Identity, PasswordHash, PortableAccount};
+use crate::domain::{Identity, Imported, PasswordHash, PortableAccount};
 
 /// The accounts of one statement. Eleven parameters for each are far below SQLite's limit of 32,766.
 pub(super) const ACCOUNTS_PER_STATEMENT: usize = 1_000;
-
-/// The result of importing an account, or what it would be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Imported {
-    /// No account had this id or name.
-    New,
-    /// The account was there already, with the same id and name. It was not changed.
-    Unchanged,
-    /// Another account has this username or email.
-    HandleTaken,
-    /// Another account has this id.
-    IdTaken,
-}
-
-impl Imported {
-    /// The reason why the account was not imported; empty if it was.
-    pub fn problem(self) -> &'static str {
-        match self {
-            Self::New | Self::Unchanged => "",
-            Self::HandleTaken => "another account has this username or email",
-            Self::IdTaken => "another account has this id",
-        }
-    }
-}
 
 /// The store of imports and exports.
 #[async_trait]

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Listed, StoreError};
-use crate::domain::{Email, Firm, MailKind, NewAccount, NewMail, Role, TicketDigest};
+use crate::domain::{Email, Invitation, MailKind, NewAccount, NewMail, Role, TicketDigest};
 
 /// The store of invitations.
 #[async_trait]
@@ -62,19 +62,6 @@ impl NewInvitation {
         let (recipient, queued_at) = (self.email.clone(), self.created_at);
         NewMail { id, kind: MailKind::Invitation, recipient, subject: self.id, queued_at }
     }
-}
-
-/// An invitation as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invitation {
-    pub id: Uuid,
-    pub firm: Firm,
-    pub email: Email,
-    pub role: Role,
-    /// The account that invited, which may no longer exist; `None` from the command line.
-    pub invited_by: Option<Uuid>,
-    pub created_at: OffsetDateTime,
-    pub expires_at: OffsetDateTime,
 }
 
 /// Selects a page of the invitations of a firm.

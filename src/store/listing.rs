@@ -1,13 +1,12 @@
 //! Reads a page of rows past the rows that cannot be read: a damaged row is reported and does not end the list. Both
 //! engines read every list in this way.
 
-use std::fmt;
-
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use uuid::Uuid;
 
 use super::rows::millis;
 use super::{AccountOrder, StoreError};
+use crate::domain::UnreadableRow;
 
 /// A page of a list. It holds fewer entries than were asked for only if there are no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,23 +33,6 @@ impl<T> Listed<T> {
         self.found
     }
 }
-
-/// A row with a value that this service cannot have written; perhaps a newer version has. The value itself is not kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnreadableRow {
-    pub table: &'static str,
-    /// The value of the row's key.
-    pub row: String,
-    pub column: String,
-}
-
-impl fmt::Display for UnreadableRow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "impossible value in {}.{} of row {}", self.table, self.column, self.row)
-    }
-}
-
-impl std::error::Error for UnreadableRow {}
 
 /// The position of a row in the order of a list.
 pub(super) trait PageKey {

@@ -44,22 +44,26 @@ mod tickets;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
+pub use crate::domain::{
+    AccountChange, AccountRecord, DeadMail, FirmRecord, Imported, Invitation, Outline, StoredSession, UnreadableRow,
+    Updated,
+};
 pub use accounts::{AccountStore, Credentials};
-pub use admin::{AccountChange, AccountOrder, AccountPage, AccountRecord, AdminStore, FirmRecord, Outline, Updated};
+pub use admin::{AccountOrder, AccountPage, AdminStore};
 pub use attempts::{AttemptStore, Budget, StoredAttempts};
 pub use audit::{AuditPage, AuditStore};
 pub use errors::{StoreError, unavailable_count};
-pub use import::{ImportStore, Imported};
-pub use invitations::{Invitation, InvitationPage, InvitationStore, NewInvitation};
-pub use listing::{Listed, UnreadableRow};
+pub use import::ImportStore;
+pub use invitations::{InvitationPage, InvitationStore, NewInvitation};
+pub use listing::Listed;
 pub use moving::{MoveError, migrate};
 pub use open::{Purpose, backup, file, open};
 pub use open_error::{LostState, OpenError};
-pub use outbox::{ClaimedMail, DeadMail, MAIL_INTERVAL, MailFate, OutboxStore};
+pub use outbox::{ClaimedMail, MAIL_INTERVAL, MailFate, OutboxStore};
 pub use passwords::PasswordStore;
 pub use postgres::PostgresStore;
 pub use revocations::{REVOCATIONS_AT_ONCE, RevocationStore, StoredRevocation};
-pub use sessions::{EndedSession, Opened, Opening, SessionPage, SessionStore, StoredSession};
+pub use sessions::{EndedSession, Opened, Opening, SessionPage, SessionStore};
 pub use sqlite::{Backup, BackupError, Counts, SqliteStore, beside};
 pub use tables::{Column, DatabaseContent, TABLES, Table};
 pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};

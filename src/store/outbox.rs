@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Listed, StoreError};
-use crate::domain::{Email, MailKind, NewMail};
+use crate::domain::{DeadMail, Email, MailKind, NewMail};
 
 /// The shortest time between two mails of one kind to the same recipient.
 pub const MAIL_INTERVAL: Duration = Duration::from_secs(60);
@@ -72,18 +72,4 @@ pub enum MailFate {
         /// The reason, for an operator. It never contains the secret of a link.
         cause: String,
     },
-}
-
-/// A mail that was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadMail {
-    pub id: Uuid,
-    pub kind: MailKind,
-    pub recipient: Email,
-    /// The number of attempts.
-    pub attempts: u32,
-    pub queued_at: OffsetDateTime,
-    pub died_at: OffsetDateTime,
-    /// The reason of the last failure.
-    pub cause: String,
 }

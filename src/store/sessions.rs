@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Budget, Listed, StoreError};
-use crate::domain::Session;
+use crate::domain::{Session, StoredSession};
 
 /// The store of sessions.
 #[async_trait]
@@ -65,14 +65,6 @@ impl Opened {
     pub fn is_open(self) -> bool {
         self == Self::Open
     }
-}
-
-/// A session as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSession {
-    pub session: Session,
-    /// When its latest token was minted. Written from time to time, so it lags behind.
-    pub last_token_at: OffsetDateTime,
 }
 
 /// Selects a page of the sessions of an account.

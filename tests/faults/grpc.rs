@@ -6,7 +6,7 @@ use countersign::pb::{
     ListSessionsRequest, LoginRequest, LogoutRequest, MeRequest, RegisterRequest, RevokeOtherSessionsRequest,
     RevokeSessionRequest, login_request, register_request,
 };
-use countersign::server::Edge;
+use countersign::server::RequestRouter;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
@@ -14,7 +14,7 @@ use crate::support::{PASSWORD, TestApp};
 
 /// A client of one app. Cheap to clone.
 #[derive(Clone)]
-pub struct Client(Edge);
+pub struct Client(RequestRouter);
 
 /// The code and the reason of a refusal.
 pub type Refused = (Code, String);
@@ -39,11 +39,11 @@ impl Client {
         Self(app.service.clone())
     }
 
-    fn auth(&self) -> AuthServiceClient<Edge> {
+    fn auth(&self) -> AuthServiceClient<RequestRouter> {
         AuthServiceClient::new(self.0.clone())
     }
 
-    fn sessions(&self) -> SessionServiceClient<Edge> {
+    fn sessions(&self) -> SessionServiceClient<RequestRouter> {
         SessionServiceClient::new(self.0.clone())
     }
 

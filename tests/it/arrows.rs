@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::support::sources::{self, tokens, without_tests};
 
 /// Every module of the crate and what it may use; in the order of `lib.rs`.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("clock", &[]),
     ("domain", &[]),
     ("import", &["domain"]),
@@ -27,10 +27,14 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("rest", &["layer", "pb"]),
     ("config", &["domain", "clock", "token", "revocations", "hashing", "mail"]),
     ("telemetry", &[]),
+    ("transport", &["config", "grpc", "rest", "meter", "domain"]),
+    ("jobs", &["transport", "accounts", "store", "hashing", "revocations", "activity", "budgets", "clock", "pb"]),
     (
         "server",
         &[
             "config",
+            "transport",
+            "jobs",
             "grpc",
             "rest",
             "accounts",
@@ -44,8 +48,6 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "budgets",
             "meter",
             "clock",
-            "domain",
-            "pb",
         ],
     ),
     ("command", &["accounts", "breaches", "clock", "config", "domain", "hashing", "import", "store"]),

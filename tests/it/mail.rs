@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign::domain::{Email, Firm, FirmName, Identity, MailKind, NewAccount, NewMail, PersonName, Role, Ticket};
-use countersign::mail::{MailUrl, Options, Pace, Post, PublicUrl, Sender, Worker};
+use countersign::mail::{MailOptions, MailUrl, MailWorker, Pace, Post, PublicUrl, Sender};
 use countersign::store::{self, DeadMail, Purpose, Store};
 use countersign_guard::clock::{Clock as _, ManualClock};
 use tempfile::TempDir;
@@ -65,20 +65,20 @@ impl Office {
         self.queue(MailKind::VerifyEmail, to, Uuid::nil()).await
     }
 
-    fn post(&self, url: &str, change: impl FnOnce(&mut Options)) -> Post {
-        let mut options = Options {
+    fn post(&self, url: &str, change: impl FnOnce(&mut MailOptions)) -> Post {
+        let mut options = MailOptions {
             url: Some(MailUrl::parse(url).unwrap()),
             sender: Some(Sender::parse("Countersign <no-reply@auth.example.com>").unwrap()),
             templates: None,
             authorities: None,
-            pace: Pace { look: Duration::from_millis(5), gather: Duration::ZERO, ..Pace::default() },
+            pace: Pace { poll: Duration::from_millis(5), delay: Duration::ZERO, ..Pace::default() },
         };
         change(&mut options);
         Post::open(Arc::clone(&self.store), Arc::new(self.clock.clone()), options).unwrap()
     }
 
-    fn start(&self, url: &str, change: impl FnOnce(&mut Options)) -> Worker {
-        Worker::start(self.post(url, change), PublicUrl::parse("https://auth.example.com").unwrap())
+    fn start(&self, url: &str, change: impl FnOnce(&mut MailOptions)) -> MailWorker {
+        MailWorker::start(self.post(url, change), PublicUrl::parse("https://auth.example.com").unwrap())
     }
 
     /// Lets time pass, as much as `step` seconds at a time, until there is a mail that was given up. That is faster than leases

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::pb::{ListSessionsRequest, ListSessionsResponse, Session};
-use countersign::server::Edge;
+use countersign::server::RequestRouter;
 use prost_types::Timestamp;
 use serde_json::json;
 use tonic::{Code, Request, Response, Status};
@@ -21,7 +21,7 @@ const HOUR: i64 = 3_600;
 const NEXT_SECRET: &str = "--jwt-secret=the next secret of the tests, after a change";
 
 /// The generated client, in process.
-pub fn sessions(app: &TestApp) -> SessionServiceClient<Edge> {
+pub fn sessions(app: &TestApp) -> SessionServiceClient<RequestRouter> {
     SessionServiceClient::new(app.service.clone())
 }
 

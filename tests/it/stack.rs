@@ -8,7 +8,7 @@ use std::time::Duration;
 use argon2::Params;
 use clap::Parser as _;
 use countersign::config::Cli;
-use countersign::server::{App, Edge};
+use countersign::server::{App, RequestRouter};
 use countersign_guard::clock::Clock;
 use http::Method;
 use serde_json::json;
@@ -80,7 +80,7 @@ impl Clock for FragileClock {
     }
 }
 
-async fn fragile() -> (Edge, FragileClock, tempfile::TempDir) {
+async fn fragile() -> (RequestRouter, FragileClock, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let flags = [
         "countersign".to_owned(),
@@ -94,7 +94,7 @@ async fn fragile() -> (Edge, FragileClock, tempfile::TempDir) {
     (app.service, clock, dir)
 }
 
-async fn send(app: &Edge, request: http::Request<axum::body::Body>) -> Answer {
+async fn send(app: &RequestRouter, request: http::Request<axum::body::Body>) -> Answer {
     Answer::read(app.clone().oneshot(request).await.unwrap()).await
 }
 

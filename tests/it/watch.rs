@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use countersign::pb::revocation::Target;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::pb::{Revocation, WatchRevocationsRequest, WatchRevocationsResponse};
-use countersign::server::Edge;
+use countersign::server::RequestRouter;
 use http::StatusCode;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -35,7 +35,7 @@ async fn watch(app: &TestApp, cursor: &str) -> Result<Watched, Status> {
 }
 
 async fn watch_as(app: &TestApp, authorization: &str, cursor: &str) -> Result<Watched, Status> {
-    let mut client: SessionServiceClient<Edge> = SessionServiceClient::new(app.service.clone());
+    let mut client: SessionServiceClient<RequestRouter> = SessionServiceClient::new(app.service.clone());
     let mut request = Request::new(WatchRevocationsRequest { cursor: cursor.to_owned() });
     request.metadata_mut().insert("authorization", authorization.parse().unwrap());
     Ok(client.watch_revocations(request).await?.into_inner())

@@ -1,43 +1,47 @@
-//! Making, changing and deleting accounts of others, as RPCs ask for it. Each change is heard of by this process before it is
-//! answered, and by all others through the feed.
+//! Creating, changing and deleting the accounts of others. Each change takes effect in this process before it is
+//! acknowledged, and in all other processes through the revocation feed.
 
 use std::sync::Arc;
 
-use countersign_guard::revocations::Revocation;
 use uuid::Uuid;
 
-use super::{By, Changes, Reach};
+use super::changes::{By, Changes};
+use super::reach::{Reach, firm_of};
+use crate::accounts::actor::Actor;
+use crate::accounts::core::{Accounts, turn};
+use crate::accounts::errors::refuse_field;
 use crate::accounts::guessing::charge;
-use crate::accounts::{Accounts, Actor, new_id, refuse_field, to_the_second, turn, uninterrupted};
+use crate::accounts::new_rows::{new_id, to_the_second};
+use crate::accounts::tasks::run_to_end;
 use crate::budgets::Charge;
 use crate::domain::{
-    Account, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount, NewMail, Password, PasswordContext,
-    PersonName, Role, Username, Violations,
+    Account, AccountChange, AccountRecord, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount,
+    NewMail, Outline, Password, PasswordContext, PersonName, Role, Updated, Username, Violations,
 };
-use crate::store::{AccountChange, AccountRecord, Outline, Updated};
+use countersign_guard::revocations::Revocation;
 
-/// How an account that is made for somebody will sign in.
+/// The identity of an account that an administrator creates.
 #[derive(Debug, Clone)]
 pub enum Creation {
-    /// By username, which only a platform administrator makes.
+    /// A username account, which only a platform administrator may create.
     Username(Username),
-    /// By email.
+    /// An email account of an existing firm.
     Email {
-        /// The address.
+        /// The email address of the account.
         email: Email,
-        /// The person.
+        /// The name of the person.
         name: PersonName,
-        /// The firm, which is there already; the own one when `None`.
+        /// The firm; the administrator's own if `None`.
         firm: Option<Uuid>,
-        /// What it may do there.
+        /// The role of the account in the firm.
         role: Role,
-        /// Whether the address needs no proof any more.
+        /// Whether the address counts as verified.
         verified: bool,
     },
 }
 
 impl Accounts {
-    /// Makes an account, whether registration is open or not, and has a link sent to an address that needs proof.
+    /// Creates an account, whether or not registration is open. A link is sent to an address that is not yet verified.
     pub async fn create_account(
         &self,
         actor: &Actor,
@@ -46,15 +50,16 @@ impl Accounts {
         call: Call,
     ) -> Result<AccountRecord, AuthError> {
         let context = PasswordContext::of(&self.identity(actor, &creation, &call).await?);
-        // Whoever may register administers a firm: this is no way around that budget.
+        // Anybody who registers becomes an administrator of a firm, so this must not be a way around the limit of
+        // registrations.
         let (_, reach) = self.administrator(actor, &call).await?;
         let charge = (reach != Reach::Everything).then(|| charge(&self.budgets.registrations, &call));
         let charge = charge.transpose().inspect_err(self.audit_too_many(Action::Create, None, &call))?;
         self.hasher.require_room(&turn(&call))?;
-        let password = self.judge_new_password("password", password, &context).await?;
+        let password = self.check_new_password("password", password, &context).await?;
         let begins = move || charge.into_iter().for_each(Charge::spend);
         let password_hash = self.hasher.hash_with(password.as_password(), turn(&call), begins).await?;
-        // Again: by now the one who asks may be no administrator any more.
+        // Checked again, because the actor may have lost its role during the hash.
         let identity = self.identity(actor, &creation, &call).await?;
         let created_at = to_the_second(self.clock.now());
         let joins = matches!(identity, Identity::Email { .. });
@@ -68,14 +73,14 @@ impl Accounts {
             _ => None,
         };
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
-        uninterrupted(async move {
+        run_to_end(async move {
             this.changes().create(&by, &new, mail.as_ref()).await?;
             this.store.find_record(id).await?.ok_or(AuthError::NotFound)
         })
         .await
     }
 
-    /// Changes what is set of an account. Nobody changes the own role or status.
+    /// Applies the changes that are set. No account may change its own role or status.
     pub async fn update_account(
         &self,
         actor: &Actor,
@@ -86,11 +91,11 @@ impl Accounts {
         let (own, other) = self.commanded(actor, id, &call).await?;
         require_possible(&own, &other, &change)?;
         let (this, by) = (self.clone(), By::Account(own.id, call));
-        uninterrupted(async move {
+        run_to_end(async move {
             let changes = this.changes();
             let updated = changes.update(&by, id, &change).await?.ok_or(AuthError::NotFound)?;
             if updated.after.epoch == updated.before.epoch {
-                this.known.forget(id);
+                this.cache.invalidate(id);
             } else {
                 this.ended(id, updated.after.epoch);
             }
@@ -103,7 +108,7 @@ impl Accounts {
     pub async fn set_password(&self, actor: &Actor, id: Uuid, password: Password, call: Call) -> Result<(), AuthError> {
         self.commanded(actor, id, &call).await?;
         if id == actor.account_id {
-            // Or a stolen token would be as good as the password.
+            // Otherwise a stolen token would be as good as the password.
             return Err(refuse_field(
                 "account_id",
                 "is your own: change your password, which asks for the present one",
@@ -112,11 +117,11 @@ impl Accounts {
         self.hasher.require_room(&turn(&call))?;
         let other = self.store.find_account(id).await?.ok_or(AuthError::NotFound)?;
         let context = PasswordContext::of(&other.identity);
-        let password = self.judge_new_password("password", password, &context).await?;
+        let password = self.check_new_password("password", password, &context).await?;
         let hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
         self.commanded(actor, id, &call).await?;
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
-        uninterrupted(async move {
+        run_to_end(async move {
             let epoch = this.changes().set_password(&by, id, &hash).await?.ok_or(AuthError::NotFound)?;
             this.ended(id, epoch);
             Ok(())
@@ -124,14 +129,14 @@ impl Accounts {
         .await
     }
 
-    /// Deletes another account for good and ends all its sessions.
+    /// Deletes another account for good, and ends all its sessions.
     pub async fn delete_account(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let (own, other) = self.commanded(actor, id, &call).await?;
         if id == own.id {
             return Err(refuse_field("account_id", "is your own: another administrator must delete it"));
         }
         let (this, by) = (self.clone(), By::Account(own.id, call));
-        uninterrupted(async move {
+        run_to_end(async move {
             let epoch = this.changes().delete(&by, &other).await?.ok_or(AuthError::NotFound)?;
             this.ended(id, epoch);
             Ok(())
@@ -139,16 +144,16 @@ impl Accounts {
         .await
     }
 
-    /// Who the new account will be, if the one who asks may make it.
+    /// The identity of the new account, if the actor may create it.
     async fn identity(&self, actor: &Actor, creation: &Creation, call: &Call) -> Result<Identity, AuthError> {
         let (own, reach) = self.administrator(actor, call).await?;
         match creation {
             Creation::Username(username) if reach == Reach::Everything => Ok(Identity::Username(username.clone())),
             Creation::Username(_) => self.not_allowed(actor, None, call),
-            // Or everybody could be anybody: who may register administers a firm.
+            // Anybody who registers administers a firm, and must not be able to declare addresses verified.
             Creation::Email { verified: true, .. } if reach != Reach::Everything => self.not_allowed(actor, None, call),
             Creation::Email { email, name, firm, role, verified } => {
-                let Some(id) = reach.firm(*firm)?.or(super::firm_of(&own)) else {
+                let Some(id) = reach.firm(*firm)?.or(firm_of(&own)) else {
                     return Err(refuse_field("firm_id", "is required: you belong to no firm yourself"));
                 };
                 let firm: Firm = self.store.find_firm(id).await?.ok_or(AuthError::NotFound)?.firm;
@@ -158,20 +163,20 @@ impl Accounts {
         }
     }
 
-    pub(in crate::accounts) fn changes(&self) -> Changes {
+    pub(super) fn changes(&self) -> Changes {
         let (store, audit, clock) = (Arc::clone(&self.store), Arc::clone(&self.audit), Arc::clone(&self.clock));
         Changes { store, audit, clock }
     }
 
-    /// All sessions of an account that began before `epoch` have ended: heard of in this process from now on.
+    /// Makes the end of all sessions before `epoch` known in this process.
     fn ended(&self, id: Uuid, epoch: i64) {
         let revocation = Revocation::Account { id, epoch };
         self.revocations.insert(revocation, self.changes().until());
-        self.known.heed(revocation);
+        self.cache.apply(revocation);
     }
 }
 
-/// Refuses what cannot be changed of an account, or not by oneself.
+/// Refuses changes that the kind of account does not allow, and changes of the actor's own role or status.
 fn require_possible(own: &Account, other: &Outline, change: &AccountChange) -> Result<(), AuthError> {
     let mut bad = Violations::default();
     let role = other.member.map(|(_, role)| role);

@@ -1,52 +1,57 @@
-//! Failed sign-ins, shown to administrators and forgotten by them; on the command line, all of them.
+//! The failed guesses at an account, for administrators and the command line: reading them, and forgetting them to
+//! unlock the account. The limits are in `budgets::lockout`.
 
 use time::OffsetDateTime;
 
-use super::{By, Changes, Reach};
-use crate::accounts::{Accounts, Actor, Operator, uninterrupted};
-use crate::budgets::schedule;
-use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, DeviceNumber, Handle};
-use crate::store::{Listed, Outline, StoreError, StoredAttempts};
+use super::changes::{By, Changes};
+use super::reach::Reach;
+use crate::accounts::actor::Actor;
+use crate::accounts::core::Accounts;
+use crate::accounts::tasks::run_to_end;
+use crate::budgets::lockout;
+use crate::domain::{Account, Action, AttemptKey, Attempts, AuthError, Call, DeviceNumber, Handle, Outline};
 
-/// How often signing in failed, and what that means.
+/// How many guesses failed, and what that means for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AttemptState {
-    /// In a row.
+    /// Failures in a row.
     pub failures: u32,
-    /// When the latest did; `None` when none has.
+    /// The time of the latest failure; `None` if there was none.
     pub last_failed_at: Option<OffsetDateTime>,
-    /// When the next may be tried; `None` when at once.
+    /// When the next guess is allowed; `None` if at once.
     pub blocked_until: Option<OffsetDateTime>,
-    /// Whether only a new password or an administrator opens the account again.
+    /// Whether the account is locked until it has a new password or an administrator forgets its failures.
     pub locked: bool,
 }
 
 impl AttemptState {
-    fn of(found: Attempts, now: OffsetDateTime) -> Self {
+    pub(in crate::accounts) fn of(found: Attempts, now: OffsetDateTime) -> Self {
         let Attempts { failures, last_failed_at } = found;
         Self {
             failures,
             last_failed_at: Some(last_failed_at),
-            blocked_until: schedule::judge(Some(found), now).err().map(|wait| now + wait),
-            locked: schedule::is_locked(failures),
+            blocked_until: lockout::allowed_guesses(Some(found), now).err().map(|wait| now + wait),
+            locked: lockout::is_locked(failures),
         }
     }
 }
 
-/// What has used its free attempts up. What was tried is not kept, but whose it was, if it was anybody's.
+/// A counter of attempts that has used up its free failures. The name that was tried is not stored, only its digest and
+/// the account, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpentAttempts {
-    /// What the attempts are counted under.
+    /// The key that the attempts are counted under.
     pub key: AttemptKey,
-    /// The account at whose password they were, if it is there.
+    /// The account at which the guesses were aimed, if it exists.
     pub account: Option<Account>,
-    /// How often it failed.
+    /// The failures, and what they mean.
     pub state: AttemptState,
 }
 
 impl SpentAttempts {
-    /// What was tried: `login`, signing in by the name that the account has now; `device`, the same from a device that has
-    /// signed in before; or `change`, proving the password within a session. `None` of what no account has, or has no more.
+    /// The kind of attempts: `login` for signing in by the present name of the account, `device` for the same from a
+    /// device that has signed in before, `change` for proving the password within a session. `None` if no account has
+    /// the name now.
     pub fn tried(&self) -> Option<&'static str> {
         let account = self.account.as_ref()?;
         match self.key {
@@ -58,33 +63,8 @@ impl SpentAttempts {
     }
 }
 
-impl Operator {
-    /// A page of what has used its free attempts up, in the order of keys.
-    pub async fn list_attempts(
-        &self,
-        after: Option<&AttemptKey>,
-        limit: u32,
-    ) -> Result<Listed<SpentAttempts>, AuthError> {
-        let now = self.clock.now();
-        let Listed { found, unreadable, is_last } = self.store.list_attempts(schedule::FREE, after, limit).await?;
-        let mut page = Vec::with_capacity(found.len());
-        for StoredAttempts { key, account_id, attempts } in found {
-            let account = match account_id {
-                Some(id) => match self.store.find_account(id).await {
-                    // The listing of accounts tells of it.
-                    Err(StoreError::Corrupt(_)) => None,
-                    found => found?,
-                },
-                None => None,
-            };
-            page.push(SpentAttempts { key, account, state: AttemptState::of(attempts, now) });
-        }
-        Ok(Listed { found: page, unreadable, is_last })
-    }
-}
-
 impl Accounts {
-    /// How often signing in by this name failed. Of a name that no account has, only a platform administrator is told.
+    /// The failed guesses at a name. Only a platform administrator may ask for a name that no account has.
     pub async fn get_attempts(&self, actor: &Actor, handle: &Handle, call: &Call) -> Result<AttemptState, AuthError> {
         let (_, reach) = self.administrator(actor, call).await?;
         let found = self.store.find_credentials(handle).await?.map(|found| found.account);
@@ -92,7 +72,7 @@ impl Accounts {
         self.changes().attempts(handle, found.as_ref()).await
     }
 
-    /// Forgets failed sign-ins by this name.
+    /// Forgets the failed guesses at a name.
     pub async fn clear_attempts(&self, actor: &Actor, handle: &Handle, call: Call) -> Result<(), AuthError> {
         let (own, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_credentials(handle).await?.map(|found| found.account);
@@ -101,14 +81,13 @@ impl Accounts {
             return self.not_allowed(actor, account.id, &call);
         }
         let (this, by, handle) = (self.clone(), By::Account(own.id, call), handle.clone());
-        uninterrupted(async move { this.changes().clear_attempts(&by, &handle, found.as_ref()).await.map(|_| ()) })
-            .await
+        run_to_end(async move { this.changes().clear_attempts(&by, &handle, found.as_ref()).await.map(|_| ()) }).await
     }
 }
 
 impl Changes {
-    /// How often signing in by this name failed, or proving the password within a session or from a device that has signed
-    /// in before, whichever is most.
+    /// The failed guesses at a name: those of the sign-in, of recognised devices, or within a session, whichever are
+    /// most.
     pub async fn attempts(&self, handle: &Handle, account: Option<&Account>) -> Result<AttemptState, AuthError> {
         let mut found: Option<Attempts> = None;
         for key in keys(handle, account) {
@@ -118,7 +97,8 @@ impl Changes {
         Ok(found.map_or_else(AttemptState::default, |found| AttemptState::of(found, self.clock.now())))
     }
 
-    /// Forgets failed sign-ins by this name, which is that of `account` if it is anybody's. Tells whether there were any.
+    /// Forgets the failed guesses at a name, and those at `account`, which has that name. Returns whether there were
+    /// any.
     pub async fn clear_attempts(&self, by: &By, handle: &Handle, account: Option<&Account>) -> Result<bool, AuthError> {
         let mut cleared = false;
         for key in keys(handle, account) {
@@ -132,7 +112,7 @@ impl Changes {
     }
 }
 
-/// What failures count under that concern a name, and the account that has it.
+/// The keys of all counters of a name and the account that has it.
 fn keys(handle: &Handle, account: Option<&Account>) -> Vec<AttemptKey> {
     match account {
         Some(account) => AttemptKey::of_account(account.id, handle).collect(),
@@ -140,7 +120,8 @@ fn keys(handle: &Handle, account: Option<&Account>) -> Vec<AttemptKey> {
     }
 }
 
-/// A name is told about if it is of an account that is seen, or if all are.
+/// Refuses a name unless the administrator sees its account. A name that no account has is for platform administrators
+/// only.
 fn require_named(reach: Reach, account: Option<&Account>) -> Result<(), AuthError> {
     let is_seen = account.map_or(reach == Reach::Everything, |account| reach.sees(&account.into()));
     if is_seen { Ok(()) } else { Err(AuthError::NotFound) }

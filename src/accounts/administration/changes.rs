@@ -1,28 +1,32 @@
-//! What is changed of accounts by somebody else, and told to the audit trail: the same for RPCs and for the command line.
-//! Apart from both because neither a token nor a memory of accounts is needed for it.
+//! The changes that administrators and the command line make to accounts, with their events of the audit trail.
+//! Separate from both because the changes are the same, and need neither tokens nor cached accounts.
 
 use std::sync::Arc;
 
-use countersign_guard::clock::Clock;
-use countersign_guard::token::MAX_LIFETIME;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::accounts::{AFTERLIFE, Audit};
-use crate::domain::{AccountStatus, Action, AuthError, Call, Detail, NewAccount, NewMail, Note, Origin, PasswordHash};
-use crate::store::{AccountChange, Outline, Store, StoreError, Updated};
+use crate::accounts::audit::Audit;
+use crate::accounts::core::AFTERLIFE;
+use crate::domain::{
+    AccountChange, AccountStatus, Action, AuthError, Call, Detail, NewAccount, NewMail, Note, Origin, Outline,
+    PasswordHash, Updated,
+};
+use crate::store::{Store, StoreError};
+use countersign_guard::clock::Clock;
+use countersign_guard::token::MAX_LIFETIME;
 
-/// Who changes something.
+/// The author of a change.
 #[derive(Debug, Clone)]
 pub(in crate::accounts) enum By {
-    /// An account, by a call.
+    /// An account that calls the service.
     Account(Uuid, Call),
-    /// Whoever may use the command line.
+    /// The operator, by the command line.
     Operator,
 }
 
 impl By {
-    /// Its account, if it is one.
+    /// The account of the author; `None` for the operator.
     pub fn account(&self) -> Option<Uuid> {
         match self {
             Self::Account(id, _) => Some(*id),
@@ -30,7 +34,7 @@ impl By {
         }
     }
 
-    /// What it did.
+    /// An event of the audit trail by this author.
     pub fn note(&self, action: Action, result: &'static str) -> Note {
         match self {
             Self::Account(actor, call) => Note::new(action, result, call).by(*actor),
@@ -39,7 +43,7 @@ impl By {
     }
 }
 
-/// Changes accounts.
+/// Changes accounts and records each change.
 pub(in crate::accounts) struct Changes {
     pub store: Arc<dyn Store>,
     pub audit: Arc<Audit>,
@@ -47,7 +51,7 @@ pub(in crate::accounts) struct Changes {
 }
 
 impl Changes {
-    /// Stores an account that was made for somebody, with the mail that tells of it.
+    /// Stores an account that an administrator or the operator created, and queues its mail.
     pub async fn create(&self, by: &By, new: &NewAccount, mail: Option<&NewMail>) -> Result<(), StoreError> {
         let stored = self.store.insert_account(new, None, mail).await;
         match &stored {
@@ -58,7 +62,7 @@ impl Changes {
         stored
     }
 
-    /// Changes what is set; `None` when there is no such account.
+    /// Applies the changes that are set; `None` if the account does not exist.
     pub async fn update(&self, by: &By, id: Uuid, change: &AccountChange) -> Result<Option<Updated>, AuthError> {
         let updated = self.store.update_account(id, change, self.until(), self.heard()).await?;
         if let Some(updated) = &updated {
@@ -69,7 +73,7 @@ impl Changes {
         Ok(updated)
     }
 
-    /// Sets a password; answers the new epoch, or `None` when there is no such account.
+    /// Sets a password and returns the new epoch; `None` if the account does not exist.
     pub async fn set_password(&self, by: &By, id: Uuid, hash: &PasswordHash) -> Result<Option<i64>, AuthError> {
         let epoch = self.store.set_password(id, hash, self.until()).await?;
         if epoch.is_some() {
@@ -78,7 +82,7 @@ impl Changes {
         Ok(epoch)
     }
 
-    /// Deletes an account; answers the first epoch that was never used, or `None` when there is no such account.
+    /// Deletes an account and returns the first epoch that it never used; `None` if the account does not exist.
     pub async fn delete(&self, by: &By, account: &Outline) -> Result<Option<i64>, AuthError> {
         let epoch = self.store.delete_account(account.id, self.until()).await?;
         if epoch.is_some() {
@@ -87,7 +91,7 @@ impl Changes {
         Ok(epoch)
     }
 
-    /// Makes an account an administrator of the whole service, or not. Tells whether that changed anything.
+    /// Makes an account a platform administrator, or revokes that. Returns whether that changed anything.
     pub async fn set_platform_admin(&self, by: &By, id: Uuid, is_one: bool) -> Result<bool, AuthError> {
         let changed = self.store.set_platform_admin(id, is_one, self.heard()).await?;
         if changed {
@@ -97,18 +101,18 @@ impl Changes {
         Ok(changed)
     }
 
-    /// By when every process has heard of a change that ends nothing.
+    /// When every process has read a change that ends no sessions.
     fn heard(&self) -> OffsetDateTime {
         self.clock.now() + AFTERLIFE
     }
 
-    /// By when no token lives that was minted until now, whatever the server's settings are or were.
+    /// When all tokens minted until now have expired, whatever the settings of the server are or were.
     pub fn until(&self) -> OffsetDateTime {
         self.clock.now() + MAX_LIFETIME + AFTERLIFE
     }
 }
 
-/// What became of an account, each for itself.
+/// The events of a change, one for each thing that changed.
 fn differences(Updated { before, after, renamed, .. }: &Updated) -> Vec<(Action, Detail)> {
     let mut all = Vec::new();
     if *renamed {

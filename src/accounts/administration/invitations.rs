@@ -1,41 +1,47 @@
-//! Inviting to a firm: the one way in that needs neither open registration nor a password that somebody else knows.
+//! Invitations to a firm: the one way to an account that needs neither open registration nor a password known to
+//! somebody else. Accepting one is in `credentials::invitation`.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{By, Changes, firm_of};
+use super::changes::{By, Changes};
+use super::reach::firm_of;
+use crate::accounts::actor::Actor;
+use crate::accounts::core::Accounts;
+use crate::accounts::errors::refuse_field;
 use crate::accounts::guessing::charge;
-use crate::accounts::places::{cut, opened};
-use crate::accounts::{Accounts, Actor, new_id, refuse_field, uninterrupted};
-use crate::domain::{Action, AuthError, Call, Detail, Email, Role};
-use crate::store::{Invitation, InvitationPage, NewInvitation, StoreError};
+use crate::accounts::new_rows::new_id;
+use crate::accounts::page_tokens::{cut_page, parse_page_token};
+use crate::accounts::tasks::run_to_end;
+use crate::domain::{Action, AuthError, Call, Detail, Email, Invitation, Role};
+use crate::store::{InvitationPage, NewInvitation, StoreError};
 
 /// How long an invitation can be accepted.
-const GOOD_FOR: Duration = Duration::from_secs(7 * 86_400);
+const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
-/// Who is invited, where to and as what.
+/// The content of a new invitation.
 #[derive(Debug, Clone)]
 pub struct Invited {
-    /// Who.
+    /// The address of the invited person.
     pub email: Email,
-    /// What the account will be allowed.
+    /// The role of the account in the firm.
     pub role: Role,
-    /// Where to; the own firm when `None`.
+    /// The firm; the administrator's own if `None`.
     pub firm: Option<Uuid>,
 }
 
 /// A page of invitations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvitationList {
-    /// The newest first.
+    /// The invitations, the newest first.
     pub invitations: Vec<Invitation>,
-    /// Empty on the last page.
+    /// The token of the next page; empty on the last page.
     pub next_page_token: String,
 }
 
 impl Accounts {
-    /// Invites somebody to a firm, in place of an invitation before.
+    /// Invites a person to a firm. A pending invitation of the same address is replaced.
     pub async fn create_invitation(
         &self,
         actor: &Actor,
@@ -46,10 +52,10 @@ impl Accounts {
         let charge = charge(&self.budgets.mail_requests, &call);
         charge.inspect_err(self.audit_too_many(Action::InvitationCreated, Some(actor.account_id), &call))?.spend();
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
-        uninterrupted(async move { this.changes().invite(&by, firm, invited.email, invited.role).await }).await
+        run_to_end(async move { this.changes().invite(&by, firm, invited.email, invited.role).await }).await
     }
 
-    /// Up to `limit` invitations of a firm that can still be accepted; from the newest when `page_token` is empty.
+    /// Up to `limit` pending invitations of a firm; from the newest when `page_token` is empty.
     pub async fn list_invitations(
         &self,
         actor: &Actor,
@@ -59,29 +65,29 @@ impl Accounts {
         call: &Call,
     ) -> Result<InvitationList, AuthError> {
         let firm = self.inviting_firm(actor, firm, call).await?;
-        let question = format!("invitations {firm}");
-        let after = opened(page_token, |token| self.open_place(&question, token))?;
+        let query = format!("invitations {firm}");
+        let after = parse_page_token(page_token, |token| self.open_position(&query, token))?;
         let page = InvitationPage { after, limit: limit.saturating_add(1), now: self.clock.now() };
-        let (invitations, last) = cut(self.store.list_invitations(firm, &page).await?.logged(), limit);
+        let (invitations, last) = cut_page(self.store.list_invitations(firm, &page).await?.logged(), limit);
         let next_page_token =
-            last.map_or_else(String::new, |last| self.seal_place(&question, (last.created_at, last.id)));
+            last.map_or_else(String::new, |last| self.seal_position(&query, (last.created_at, last.id)));
         Ok(InvitationList { invitations, next_page_token })
     }
 
-    /// Withdraws an invitation.
+    /// Withdraws a pending invitation.
     pub async fn revoke_invitation(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let (_, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_invitation(id, self.clock.now()).await?;
         found.filter(|found| reach.firm(Some(found.firm.id)).is_ok()).ok_or(AuthError::NotFound)?;
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
-        uninterrupted(async move {
+        run_to_end(async move {
             let gone = this.changes().revoke_invitation(&by, id).await?;
             gone.map(|_| ()).ok_or(AuthError::NotFound)
         })
         .await
     }
 
-    /// The firm whose invitations are meant, which is there.
+    /// The existing firm that a request about invitations concerns.
     async fn inviting_firm(&self, actor: &Actor, asked: Option<Uuid>, call: &Call) -> Result<Uuid, AuthError> {
         let (own, reach) = self.administrator(actor, call).await?;
         let Some(id) = reach.firm(asked)?.or(firm_of(&own)) else {
@@ -93,7 +99,7 @@ impl Accounts {
 }
 
 impl Changes {
-    /// Stores an invitation and queues its mail.
+    /// Stores an invitation, and queues its mail.
     pub async fn invite(&self, by: &By, firm: Uuid, email: Email, role: Role) -> Result<Invitation, AuthError> {
         let id = new_id(&*self.clock);
         let created_at = self.clock.now().truncate_to_millisecond();
@@ -104,7 +110,7 @@ impl Changes {
             role,
             invited_by: by.account(),
             created_at,
-            expires_at: created_at + GOOD_FOR,
+            expires_at: created_at + LIFETIME,
         };
         let note = |result| by.note(Action::InvitationCreated, result).within(Some(firm));
         match self.store.create_invitation(&new, new_id(&*self.clock)).await {
@@ -119,7 +125,7 @@ impl Changes {
         self.store.find_invitation(id, created_at).await?.ok_or(AuthError::NotFound)
     }
 
-    /// Withdraws an invitation. Answers what it was; `None` when there is none that could be accepted.
+    /// Withdraws an invitation and returns it; `None` if it was not pending.
     pub async fn revoke_invitation(&self, by: &By, id: Uuid) -> Result<Option<Invitation>, AuthError> {
         let revoked = self.store.revoke_invitation(id, self.clock.now()).await?;
         if let Some(invitation) = &revoked {

@@ -1,40 +1,41 @@
-//! What administrators are shown of accounts and firms.
+//! The listings of accounts and firms for administrators.
 
 use uuid::Uuid;
 
-use crate::accounts::places::{cut, opened};
-use crate::accounts::{Accounts, Actor};
-use crate::domain::{AccountStatus, AuthError, Call, Role};
-use crate::store::{AccountOrder, AccountPage, AccountRecord, FirmRecord, Outline};
+use crate::accounts::actor::Actor;
+use crate::accounts::core::Accounts;
+use crate::accounts::page_tokens::{cut_page, parse_page_token};
+use crate::domain::{AccountRecord, AccountStatus, AuthError, Call, FirmRecord, Outline, Role};
+use crate::store::{AccountOrder, AccountPage};
 
-/// Which accounts are asked for: those that meet all that is set.
+/// A filter of accounts. An account must meet every condition that is set.
 #[derive(Debug, Clone, Default)]
 pub struct AccountQuestion {
-    /// Of this firm.
+    /// Accounts of this firm.
     pub firm: Option<Uuid>,
-    /// Whose username or email begins so, in canonical form.
+    /// Accounts with a username or email that begins like this, in canonical form.
     pub handle_prefix: Option<String>,
-    /// With this role.
+    /// Accounts with this role.
     pub role: Option<Role>,
-    /// With this status.
+    /// Accounts with this status.
     pub status: Option<AccountStatus>,
 }
 
 /// A page of accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountList {
-    /// In their order.
+    /// The accounts, by name if a prefix was given, otherwise by registration.
     pub accounts: Vec<AccountRecord>,
-    /// Empty on the last page.
+    /// The token of the next page; empty on the last page.
     pub next_page_token: String,
 }
 
 /// A page of firms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirmList {
-    /// In the order of their making.
+    /// The firms in the order of their creation.
     pub firms: Vec<FirmRecord>,
-    /// Empty on the last page.
+    /// The token of the next page; empty on the last page.
     pub next_page_token: String,
 }
 
@@ -63,22 +64,24 @@ impl Accounts {
         {
             return Err(AuthError::NotFound);
         }
-        let question = format!("accounts {scope:?} {handle_prefix:?} {role:?} {status:?}");
+        let query = format!("accounts {scope:?} {handle_prefix:?} {role:?} {status:?}");
         let order = match handle_prefix {
             Some(prefix) => {
-                let after = opened(page_token, |token| self.open_name(&question, token))?;
+                let after = parse_page_token(page_token, |token| self.open_name(&query, token))?;
                 AccountOrder::Handle { prefix, after }
             }
-            None => AccountOrder::Registration(opened(page_token, |token| self.open_place(&question, token))?),
+            None => {
+                AccountOrder::Registration(parse_page_token(page_token, |token| self.open_position(&query, token))?)
+            }
         };
         let by_name = matches!(order, AccountOrder::Handle { .. });
         let page = AccountPage { firm: scope, role, status, order, limit: limit.saturating_add(1) };
-        let (accounts, last) = cut(self.store.list_records(&page).await?.logged(), limit);
+        let (accounts, last) = cut_page(self.store.list_records(&page).await?.logged(), limit);
         let next_page_token = last.map_or_else(String::new, |AccountRecord { account, .. }| {
             if by_name {
-                self.seal_name(&question, account.identity.handle().as_str())
+                self.seal_name(&query, account.identity.handle().as_str())
             } else {
-                self.seal_place(&question, (account.created_at, account.id))
+                self.seal_position(&query, (account.created_at, account.id))
             }
         });
         Ok(AccountList { accounts, next_page_token })
@@ -93,14 +96,14 @@ impl Accounts {
         call: &Call,
     ) -> Result<FirmList, AuthError> {
         let (_, reach) = self.administrator(actor, call).await?;
-        let after = opened(page_token, |token| self.open_place("firms", token))?;
+        let after = parse_page_token(page_token, |token| self.open_position("firms", token))?;
         let (firms, last) = match reach.firm(None)? {
-            // Its only page has no end that a token could name.
+            // The only firm of the actor is the only page.
             Some(own) => (self.store.find_firm(own).await?.into_iter().filter(|_| after.is_none()).collect(), None),
-            None => cut(self.store.list_firms(after, limit.saturating_add(1)).await?.logged(), limit),
+            None => cut_page(self.store.list_firms(after, limit.saturating_add(1)).await?.logged(), limit),
         };
         let next_page_token =
-            last.map_or_else(String::new, |last| self.seal_place("firms", (last.created_at, last.firm.id)));
+            last.map_or_else(String::new, |last| self.seal_position("firms", (last.created_at, last.firm.id)));
         Ok(FirmList { firms, next_page_token })
     }
 }

@@ -1,20 +1,23 @@
-//! Proving that mail to an address arrives, and changing to another address.
+//! Verifying an email address, and changing to another one.
 
 use std::sync::Arc;
 
+use crate::accounts::actor::Actor;
+use crate::accounts::core::{AFTERLIFE, Accounts};
 use crate::accounts::guessing::charge;
-use crate::accounts::{AFTERLIFE, Accounts, Actor, new_id, uninterrupted};
+use crate::accounts::new_rows::new_id;
+use crate::accounts::tasks::run_to_end;
 use crate::domain::{
     Account, Action, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose,
 };
 
 impl Accounts {
-    /// Uses the ticket of a mail: the address that it was sent to is verified, and, if it is another than the account had,
-    /// counts from now on. No session ends.
+    /// Redeems the ticket of a mail: the address that the mail was sent to is verified, and becomes the address of the
+    /// account if it is a new one. No session ends.
     pub async fn verify_email(&self, ticket: &Ticket, call: &Call) -> Result<Account, AuthError> {
         let (this, call, digest, now) = (self.clone(), call.clone(), ticket.digest(), self.clock.now());
         let purpose = self.store.find_ticket(&digest, now).await?.map(|found| found.purpose);
-        uninterrupted(async move {
+        run_to_end(async move {
             let until = now + AFTERLIFE;
             let (action, id) = match purpose {
                 Some(TicketPurpose::VerifyEmail) => {
@@ -30,21 +33,21 @@ impl Accounts {
             let Some(id) = id else {
                 return this.invalid_link(action, &call);
             };
-            this.known.forget(id);
+            this.cache.invalidate(id);
             this.audit(action, &call, None, id, "ok");
             this.store.find_account(id).await?.ok_or(AuthError::OneTimeTokenInvalid)
         })
         .await
     }
 
-    /// Has the link to verify an address sent again, if an account needs it. Whether one does is found out later, and not
-    /// by whoever asks: this is one insertion for every address.
+    /// Sends the link to verify an address again, if an account needs it. The caller cannot find out whether one does:
+    /// this is one insertion for every address, and the account is looked up when the mail is sent.
     pub async fn resend_verification(&self, email: Email, call: &Call) -> Result<(), AuthError> {
         self.request_mail(MailKind::VerifyEmail, email, call).await
     }
 
-    /// Has a link sent to the address that the actor wants to change to, where it counts once the link is used. What is said
-    /// is the same whether the address is free or not: that is between the service and whoever reads the mail there.
+    /// Sends a link to the address that the actor wants to change to; the address changes once the link is used. The
+    /// answer does not tell whether the address is taken: only the mail to that address does.
     pub async fn request_email_change(
         &self,
         actor: &Actor,
@@ -62,12 +65,12 @@ impl Accounts {
         let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
         let mail = NewMail { id, kind: MailKind::ChangeEmail, recipient: email, subject: account.id, queued_at };
         let (store, proved, session_id) = (Arc::clone(&self.store), seen.clone(), actor.session_id);
-        let queued = uninterrupted(async move {
+        let queued = run_to_end(async move {
             let queued = store.queue_email_change(&proved, session_id, &mail).await?;
             charge.spend();
             Ok(queued)
         });
-        // Not if the password was set anew since it was proved, or the session ended: that was to shut somebody out.
+        // The password was changed since it was proved, or the session has ended: that was meant to shut somebody out.
         if !queued.await? {
             return Err(AuthError::AccountGone);
         }
@@ -75,7 +78,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// One insertion, the same for every address and kind.
+    /// Queues a mail: one insertion, which is the same for every address and kind.
     pub(super) async fn request_mail(&self, kind: MailKind, recipient: Email, call: &Call) -> Result<(), AuthError> {
         let action = match kind {
             MailKind::ResetPassword => Action::PasswordResetRequested,
@@ -84,14 +87,14 @@ impl Accounts {
         let charge = charge(&self.budgets.mail_requests, call).inspect_err(self.audit_too_many(action, None, call))?;
         let mail = NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now());
         let store = Arc::clone(&self.store);
-        // Whether it was queued is not told: it depends on who asked before.
-        uninterrupted(async move {
+        // The caller is not told whether it was queued, because that depends on earlier requests for the address.
+        run_to_end(async move {
             let _queued = store.queue_mail(&mail).await?;
             charge.spend();
             Ok(())
         })
         .await?;
-        // For which address is not said: anybody types anything there.
+        // Without the address, because clients may type anything there.
         self.audit(action, call, None, None, "ok");
         Ok(())
     }

@@ -1,16 +1,17 @@
-//! Becoming an account of a firm by its invitation. Inviting is an administrator's (`administration`).
+//! Accepting an invitation, which creates an account in a firm. Inviting is in `administration::invitations`.
 
 use crate::accounts::administration::Reach;
-use crate::accounts::{Accounts, new_id, to_the_second, turn, uninterrupted};
+use crate::accounts::core::{Accounts, turn};
+use crate::accounts::new_rows::{new_id, to_the_second};
+use crate::accounts::tasks::run_to_end;
 use crate::domain::{
-    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, NewAccount, Note, Password, PasswordContext,
-    PersonName, Ticket,
+    Account, AccountStatus, Action, AuthError, Call, Detail, Identity, Invitation, NewAccount, Note, Password,
+    PasswordContext, PersonName, Ticket,
 };
-use crate::store::Invitation;
 
 impl Accounts {
-    /// Uses the ticket of an invitation: an account with its address and role is made in its firm, the address verified,
-    /// whether registration is open or not. Logs nobody in.
+    /// Redeems the ticket of an invitation: creates an account with its address and role in its firm, with the address
+    /// verified, whether or not registration is open. Does not sign in.
     pub async fn accept_invitation(
         &self,
         ticket: &Ticket,
@@ -33,7 +34,7 @@ impl Accounts {
             role: invitation.role,
             verified: true,
         };
-        let password = self.judge_new_password("password", password, &PasswordContext::of(&identity)).await?;
+        let password = self.check_new_password("password", password, &PasswordContext::of(&identity)).await?;
         let password_hash = Some(self.hasher.hash(password.as_password(), turn(call)).await?);
         let created_at = to_the_second(self.clock.now());
         let new = NewAccount { id: new_id(&*self.clock), identity, joins: true, password_hash, created_at };
@@ -46,7 +47,7 @@ impl Accounts {
             platform_admin: false,
         };
         let (this, call, joined) = (self.clone(), call.clone(), Detail::Invitation(invitation.id));
-        uninterrupted(async move {
+        run_to_end(async move {
             if !this.store.accept_invitation(&digest, &new, this.clock.now()).await? {
                 return this.invalid_link(Action::InvitationAccepted, &call);
             }
@@ -56,7 +57,8 @@ impl Accounts {
         .await
     }
 
-    /// Whether whoever invited administers the firm still: what somebody left behind who was shut out lets nobody in.
+    /// Whether the author of the invitation still administers the firm. Invitations of an administrator that was
+    /// removed since are void.
     async fn may_still_invite(&self, invitation: &Invitation) -> Result<bool, AuthError> {
         let Some(id) = invitation.invited_by else {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! What is shown of what clients hold. Apart from the rest, as its source is.
+//! The metrics of what clients hold: connections, calls, streams and bytes of bodies, and what was refused of them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use crate::server::bounds::Bounds;
+use crate::transport::Bounds;
 
 #[derive(Debug)]
 pub(super) struct OfBounds(pub Arc<Bounds>);

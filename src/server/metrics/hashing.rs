@@ -1,4 +1,4 @@
-//! What is shown of the password lane. Apart from the rest because it is the one part with a vocabulary of its own.
+//! The metrics of the password lane: its queue, its threads, its times, and what was refused or dropped.
 
 use std::fmt;
 

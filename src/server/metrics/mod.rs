@@ -1,5 +1,5 @@
-//! What is measured, for Prometheus, on a listener of its own (`METRICS_ADDR`): who may call the service need not know how
-//! it is doing. Numbers only, and no names; each is read when it is asked for.
+//! The metrics for Prometheus, on a port of their own (`METRICS_ADDR`), because clients of the service need not see
+//! them. They are numbers without names of accounts or clients, and are read when the page is requested.
 
 mod bounds;
 mod hashing;
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use countersign_guard::revocations::Revocations;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus_client::collector::Collector;
@@ -21,16 +20,17 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::hashing::PasswordHasher;
 use crate::meter::Meter;
-use crate::server::bounds::Bounds;
+use crate::transport::Bounds;
+use countersign_guard::revocations::Revocations;
 
-/// What is counted of calls: those of RPCs, by whatever protocol, and the answers of the JSON APIs.
+/// The counters of RPCs, by any protocol, and of the answers of the JSON APIs.
 #[derive(Debug, Clone)]
 pub(super) struct Meters {
     pub calls: Arc<Meter>,
     pub answers: Arc<Meter>,
 }
 
-/// `GET /metrics`, in OpenMetrics' text.
+/// Answers `GET /metrics` in the text format of OpenMetrics.
 pub(super) fn router(
     revocations: Arc<Revocations>,
     hasher: PasswordHasher,
@@ -38,12 +38,17 @@ pub(super) fn router(
     meters: Meters,
 ) -> Router {
     let mut registry = Registry::with_prefix("countersign");
-    registry.register_collector(Box::new(OfCalls { meter: meters.calls, what: "rpc", name: "method", end: "code" }));
+    registry.register_collector(Box::new(OfCalls {
+        meter: meters.calls,
+        what: "rpc",
+        name: "method",
+        outcome: "code",
+    }));
     registry.register_collector(Box::new(OfCalls {
         meter: meters.answers,
         what: "http",
         name: "route",
-        end: "status",
+        outcome: "status",
     }));
     registry.register_collector(Box::new(OfRevocations(revocations)));
     registry.register_collector(Box::new(hashing::OfHashing(hasher)));
@@ -108,14 +113,15 @@ impl Collector for OfRevocations {
     }
 }
 
-/// One meter's readings.
+/// The counters of one meter.
 #[derive(Debug)]
 struct OfCalls {
     meter: Arc<Meter>,
     what: &'static str,
-    /// What a name is called, and an end.
+    /// The label of the names.
     name: &'static str,
-    end: &'static str,
+    /// The label of the outcomes.
+    outcome: &'static str,
 }
 
 impl Collector for OfCalls {
@@ -123,9 +129,9 @@ impl Collector for OfCalls {
         let (name, help) = (format!("{}_calls", self.what), "Calls, by how they ended");
         let mut calls = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
         for reading in self.meter.read() {
-            for (end, count) in reading.by_end {
+            for (outcome, count) in reading.by_outcome {
                 calls
-                    .encode_family(&[(self.name, reading.name), (self.end, end)])?
+                    .encode_family(&[(self.name, reading.name), (self.outcome, outcome)])?
                     .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }

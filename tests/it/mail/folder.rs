@@ -36,7 +36,7 @@ impl Office {
     }
 
     /// Waits until nothing is queued any more, all of which is due.
-    async fn until_idle(&self, folder: &Path, worker: Worker) -> Vec<(String, String)> {
+    async fn until_idle(&self, folder: &Path, worker: MailWorker) -> Vec<(String, String)> {
         let last = self.verify("last@example.com").await.to_string();
         let began = Instant::now();
         while !mails(folder).iter().any(|(id, _)| *id == last) {
@@ -183,7 +183,7 @@ async fn a_folder_that_is_away_is_tried_again() {
     let post = office.post(&format!("file:{}", folder.display()), |_| {});
     fs::remove_dir(&folder).unwrap();
     office.verify("ada@example.com").await;
-    let worker = Worker::start(post, PublicUrl::parse("https://auth.example.com").unwrap());
+    let worker = MailWorker::start(post, PublicUrl::parse("https://auth.example.com").unwrap());
     let dead = office.until_dead(3_600).await;
     assert!(dead.attempts >= 10, "{dead:?}");
     assert!(dead.cause.contains("No such file"), "{}", dead.cause);

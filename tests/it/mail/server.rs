@@ -160,7 +160,7 @@ async fn a_mail_that_is_not_taken_now_goes_later_and_holds_up_no_other() {
         office.register(Uuid::from_u128(3), "bo@example.com", "Bo").await;
         let ada = office.verify("ada@example.com").await;
         let _worker = office.start(&format!("smtp://127.0.0.1:{}?tls=none", server.port), |options| {
-            options.pace.patience = Duration::from_millis(300);
+            options.pace.connect_timeout = Duration::from_millis(300);
         });
         server.until(mode).await;
         office.verify("bo@example.com").await;

@@ -11,7 +11,7 @@ use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::rest::{Rest, Rpc};
-use countersign::server::{App, Edge, Limits, ServeError};
+use countersign::server::{App, Limits, RequestRouter, ServeError};
 use countersign::store::{self, AccountPage, OpenError, Purpose};
 use countersign_guard::clock::ManualClock;
 use http::{Method, Request, StatusCode};
@@ -39,7 +39,7 @@ pub const PASSWORD: &str = "s3cur3pass";
 
 /// An app with a database of its own and registration open.
 pub struct TestApp {
-    pub service: Edge,
+    pub service: RequestRouter,
     pub clock: ManualClock,
     pub hasher: PasswordHasher,
     pub settings: Settings,
@@ -105,7 +105,7 @@ impl TestApp {
     }
 
     /// The generated client, in process.
-    pub fn grpc(&self) -> AuthServiceClient<Edge> {
+    pub fn grpc(&self) -> AuthServiceClient<RequestRouter> {
         AuthServiceClient::new(self.service.clone())
     }
 

@@ -1,0 +1,246 @@
+//! The parts of the server, made from the settings and connected to each other, and their life from the first
+//! connection to the end of the drain.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use argon2::Params;
+use tokio::net::TcpListener;
+use tower::Service as _;
+
+use super::error::ServeError;
+use super::mail;
+use super::metrics::Meters;
+use super::secret::{self, SigningSecrets};
+
+use crate::accounts::{AccountRules, Accounts, AccountsParts, Audit, PasswordRules};
+use crate::activity::Activity;
+use crate::breaches::Breaches;
+use crate::budgets::{Budgets, PerHour};
+use crate::config::Settings;
+use crate::grpc;
+use crate::hashing::{HashError, PasswordHasher};
+use crate::jobs::{self, AuditWriter, Health, RevocationFeed, SessionTimesWriter};
+use crate::mail::{Post, PublicUrl};
+use crate::meter::Meter;
+use crate::rest::{Rest, Rpc};
+use crate::store::{self, Listed, Purpose, Store};
+use crate::transport::{self, Bounds, Certificate, ConnectionRules, Cors, Limits, RequestRouter, Workers};
+use countersign_guard::clock::Clock;
+use countersign_guard::revocations::{ReferenceClock, Revocations};
+use countersign_guard::token::{Keyring, Secret, Tokens};
+
+/// The deadline for closing the database, after the drain.
+const CLOSE_DEADLINE: Duration = Duration::from_millis(200);
+
+/// The deadline for mail that is being sent, from the beginning of the drain. Mail that is not sent by then stays
+/// queued in the database.
+const MAIL_DEADLINE: Duration = Duration::from_secs(3);
+
+/// The server, ready to serve connections.
+pub struct App {
+    /// Answers all requests of clients.
+    pub service: RequestRouter,
+    /// The password lane, which tests inspect.
+    pub hasher: PasswordHasher,
+    pub(super) meters: Option<Meters>,
+    pub(super) certificate: Option<Certificate>,
+    pub(super) bounds: Arc<Bounds>,
+    pub(super) revocations: Arc<Revocations>,
+    pub(super) audit: Arc<Audit>,
+    pub(super) store: Arc<dyn Store>,
+    health: Health,
+    feed: RevocationFeed,
+    activity: Arc<Activity>,
+    audit_retention: Duration,
+    post: Post,
+    public_url: Option<PublicUrl>,
+}
+
+impl App {
+    /// Opens the database, reads the live revocations, and builds the stack of the RPCs with the JSON APIs on top.
+    /// Hashes have the cost `params` instead of the setting's, because tests have no time for that.
+    pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
+        Self::open(settings, clock, params, Purpose::Serve).await
+    }
+
+    pub(super) async fn open(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        params: Params,
+        purpose: Purpose,
+    ) -> Result<Self, ServeError> {
+        let certificate = Certificate::load(&settings.tls)?;
+        let rules = account_rules(settings)?;
+        let store = store::open(&settings.database_url, purpose).await?;
+        let (tokens, watch_credentials) = tokens(settings, &*store, &clock).await?;
+        let hasher = hasher(settings, params)?;
+        let revocations = Revocations::fed(Arc::clone(&clock), settings.revocation_staleness);
+        let revocations = Arc::new(revocations.with_skew(settings.clock_skew));
+        // Tokens are minted and verified by the clock of this machine. Times in the database are read by other replicas
+        // too, and go by the clock that all share.
+        let clock: Arc<dyn Clock> = Arc::new(ReferenceClock::of(&revocations));
+        let health = Health::serving().await;
+        let activity = Arc::new(Activity::new(Arc::clone(&clock)));
+        let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
+        let accounts = Accounts::new(AccountsParts {
+            store: Arc::clone(&store),
+            hasher: hasher.clone(),
+            tokens: tokens.clone(),
+            revocations: Arc::clone(&revocations),
+            activity: Arc::clone(&activity),
+            budgets: Arc::new(Budgets::new(per_hour(settings), &clock)),
+            clock: Arc::clone(&clock),
+            rules,
+        });
+        let (audit, cache) = (Arc::clone(accounts.audit_queue()), Arc::clone(accounts.cache()));
+        let feed =
+            RevocationFeed::load(Arc::clone(&store), Arc::clone(&revocations), clock, health.clone(), cache).await?;
+        let calls = settings.metrics_addr.map(|_| Arc::new(grpc::meter()));
+        let stack = grpc::stack(grpc::StackParts {
+            accounts,
+            tokens,
+            revocations: Arc::clone(&revocations),
+            activity: Arc::clone(&activity),
+            health: health.reporter(),
+            watch_credentials,
+            reflection: settings.grpc_reflection,
+            meter: calls.clone(),
+        })?;
+        let bounds = Arc::new(Bounds::new(&settings.bounds, settings.proxies.trusted_proxies.clone()));
+        let (service, meters) = service(settings, stack, Arc::clone(&bounds), calls)?;
+        let (audit_retention, public_url) = (settings.audit.audit_retention, settings.mail.public_url.clone());
+        Ok(Self {
+            service,
+            hasher,
+            meters,
+            certificate,
+            bounds,
+            revocations,
+            audit,
+            store,
+            health,
+            feed,
+            activity,
+            audit_retention,
+            post,
+            public_url,
+        })
+    }
+
+    /// Serves connections from `listener` until `stop`, then drains: no new connections are accepted, health reports
+    /// NOT_SERVING, and calls in progress end or are cut off at the drain deadline.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+        limits: Limits,
+    ) -> Result<(), ServeError> {
+        let workers = Workers::start(limits.threads).map_err(ServeError::Threads)?;
+        // These run to the end of the drain, because calls in progress are still answered and their tokens verified.
+        let feed = tokio::spawn(self.feed.follow());
+        let write_probe = tokio::spawn(jobs::probe_writes(Arc::clone(&self.store), self.health.clone()));
+        let refusal_log = tokio::spawn(jobs::log_refusals(self.hasher, Arc::clone(&self.bounds)));
+        let session_times = SessionTimesWriter::start(Arc::clone(&self.store), self.activity);
+        let audit_writer = AuditWriter::start(
+            Arc::clone(&self.store),
+            self.audit,
+            Arc::clone(&self.revocations),
+            self.audit_retention,
+        );
+        let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
+        let stop_mail = mail.stopper();
+        let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
+        let reloading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
+        let (health, revocations) = (self.health, self.revocations);
+        let (stopped, drain) = (Arc::new(OnceLock::new()), limits.drain);
+        let stopping = Arc::clone(&stopped);
+        let stop = async move {
+            stop.await;
+            let _ = stopping.set(Instant::now());
+            health.drain().await;
+            stop_mail.stop();
+            // Watches never end by themselves, so the drain would wait for them.
+            revocations.publisher().close();
+        };
+        let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds) };
+        transport::serve(listener, self.service, stop, rules, &workers).await;
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
+        // The worker was stopped at the beginning of the drain.
+        let since_stop = stopped.get().map_or(Duration::ZERO, Instant::elapsed);
+        mail.finish(drain.min(MAIL_DEADLINE).saturating_sub(since_stop)).await;
+        tokio::join!(session_times.finish(), audit_writer.finish());
+        feed.abort();
+        write_probe.abort();
+        refusal_log.abort();
+        // A write that is cut off here was acknowledged to nobody.
+        let _ = tokio::time::timeout(CLOSE_DEADLINE, self.store.close()).await;
+        Ok(())
+    }
+}
+
+fn account_rules(settings: &Settings) -> Result<AccountRules, ServeError> {
+    let breaches = settings.passwords.breached_passwords_file.as_deref().map(Breaches::open).transpose()?;
+    Ok(AccountRules {
+        passwords: PasswordRules { policy: settings.passwords.policy()?, breaches },
+        registration_open: settings.registration_open(),
+        require_verified_email: settings.require_verified_email,
+        username_token_lifetime: settings.username_token_lifetime,
+        email_token_lifetime: settings.email_token_lifetime,
+        session_max_lifetime: settings.session_max_lifetime,
+    })
+}
+
+/// What signs and verifies tokens, and the credentials of the services that may watch revocations.
+async fn tokens(
+    settings: &Settings,
+    store: &dyn Store,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Tokens, Vec<Secret>), ServeError> {
+    let SigningSecrets { current, previous, is_new } = secret::find(settings)?;
+    if is_new && store.list_accounts(None, 1).await? != Listed::default() {
+        tracing::warn!(
+            event = "secret",
+            result = "made",
+            "the database has accounts, but no secret was found beside it, so a new one was made and all sessions are signed \
+             out: a database that is moved or restored needs its -secret file as well"
+        );
+    }
+    let signing: Vec<_> = std::iter::once(&current).chain(&previous).collect();
+    let watch_credentials = secret::watch_credentials(settings, &signing)?;
+    let keyring = Keyring::new(&current, previous.as_ref());
+    let tokens = Tokens::new(keyring, Arc::clone(clock), settings.session_max_lifetime);
+    Ok((tokens.with_skew(settings.clock_skew), watch_credentials))
+}
+
+fn hasher(settings: &Settings, params: Params) -> Result<PasswordHasher, ServeError> {
+    let warn = |warning: &str| tracing::warn!(event = "kernel", "{warning}");
+    let kernel = settings.hash_kernel.kernel(warn).map_err(HashError::Kernel)?;
+    Ok(PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue)?)
+}
+
+fn per_hour(settings: &Settings) -> PerHour {
+    PerHour {
+        login_failures: settings.budgets.login_failures_per_address,
+        registrations: settings.budgets.registrations_per_address,
+        mail_requests: settings.budgets.mail_requests_per_address,
+    }
+}
+
+/// What answers requests: the stack, and the JSON APIs that call it in process. `calls` counts RPCs if there are
+/// metrics.
+fn service(
+    settings: &Settings,
+    stack: grpc::Stack,
+    bounds: Arc<Bounds>,
+    calls: Option<Arc<Meter>>,
+) -> Result<(RequestRouter, Option<Meters>), ServeError> {
+    let in_process = stack.clone();
+    let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)), settings.api_docs)?;
+    let meters = calls.map(|calls| Meters { calls, answers: Arc::new(transport::meter(&rest)) });
+    let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
+    let (cors, proxies) = (Cors::new(&settings.cors), settings.proxies.trusted_proxies.clone());
+    Ok((RequestRouter::new(stack, rest, cors, proxies, bounds, answers), meters))
+}

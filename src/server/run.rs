@@ -1,0 +1,99 @@
+//! The server process: opens the ports, logs the start, serves until a signal. Separate from [`App`], which tests serve
+//! as well.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::app::App;
+use super::error::ServeError;
+use super::metrics;
+use crate::accounts;
+use crate::config::{AllowedOrigin, Settings};
+use crate::store::Purpose;
+use crate::transport::{self, ConnectionRules, Limits, Workers};
+use countersign_guard::clock::SystemClock;
+
+/// Serves by the machine's clock until SIGTERM or SIGINT. With `new_database`, an existing database that was lost may
+/// be replaced by a new one.
+pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeError> {
+    let purpose = if new_database { Purpose::ServeNew } else { Purpose::Serve };
+    let app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), purpose).await?;
+    raise_descriptor_limit();
+    let scheme = if app.certificate.is_some() { "https" } else { "http" };
+    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+    serve_metrics(settings, &app).await?;
+    log_start(settings, &app, &url);
+    let audit = Arc::clone(&app.audit);
+    audit.started();
+    tokio::spawn(accounts::log_misnamed(Arc::clone(&app.store)));
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        audit.stopped();
+    };
+    let (connections, age) = (settings.bounds.max_connections, settings.bounds.max_connection_age);
+    app.serve(listener, stop, Limits { connections, age, ..Limits::default() }).await?;
+    tracing::info!(event = "stop");
+    Ok(())
+}
+
+/// Serves `/metrics` on its own port until the process ends, so that the drain can be observed as well. It runs on this
+/// thread, which has little else to do: metrics must be answered while the other threads are busy.
+async fn serve_metrics(settings: &Settings, app: &App) -> Result<(), ServeError> {
+    let (Some(address), Some(meters)) = (settings.metrics_addr, &app.meters) else { return Ok(()) };
+    let (listener, url) = listen("METRICS_ADDR", address, "http").await?;
+    tracing::info!(event = "metrics", url = format!("{url}/metrics"));
+    let (revocations, bounds) = (Arc::clone(&app.revocations), Arc::clone(&app.bounds));
+    let metrics = metrics::router(revocations, app.hasher.clone(), bounds, meters.clone());
+    let here = Workers::start(0).map_err(ServeError::Threads)?;
+    tokio::spawn(async move {
+        let rules = ConnectionRules { limits: Limits::default(), tls: None, bounds: None };
+        transport::serve(listener, metrics, std::future::pending(), rules, &here).await;
+    });
+    Ok(())
+}
+
+/// Logs the start, and warns of settings that a public service should not have.
+fn log_start(settings: &Settings, app: &App, url: &str) {
+    if !matches!(settings.allow_registration.as_str(), "true" | "false") {
+        tracing::warn!("ALLOW_REGISTRATION is neither true nor false: registration is closed");
+    }
+    if settings.cors.cors_allowed_origins.contains(&AllowedOrigin::Any) {
+        tracing::warn!("CORS_ALLOWED_ORIGINS is *: any web page may call");
+    }
+    let kernel = app.hasher.kernel();
+    let registration = if settings.registration_open() { "open" } else { "closed" };
+    tracing::info!(event = "start", version = env!("CARGO_PKG_VERSION"), url, registration, %kernel);
+    if settings.passwords.is_contract() {
+        tracing::warn!(
+            event = "policy",
+            "PASSWORD_POLICY is contract, which accepts short and common passwords: asvs-l1 or nist-800-63b-4 is better, and \
+             does not affect passwords that are already set"
+        );
+    }
+}
+
+/// Binds the address of `setting`. Returns the URL that the listener can be reached by.
+async fn listen(setting: &'static str, address: SocketAddr, scheme: &str) -> Result<(TcpListener, String), ServeError> {
+    let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(setting, address, cause))?;
+    let url = format!("{scheme}://{}", listener.local_addr().unwrap_or(address));
+    Ok((listener, url))
+}
+
+/// Raises the limit of open files to what the system allows. The usual limit of 1,024 is for programs that use
+/// `select`.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(cause = &error as &dyn std::error::Error, "the limit of open files cannot be raised");
+    }
+}

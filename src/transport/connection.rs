@@ -1,0 +1,216 @@
+//! One connection from its first bytes to its end: its deadlines, its protocol, and how it is asked to end at its age
+//! or when the server stops. Separate from the listener, which accepts all of them.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic::codegen::StdError;
+use tower::Service;
+
+use super::bounds::CountGuard;
+use super::first_bytes::{FirstBytes, Protocol};
+use super::limits::{ConnectionRules, Limits};
+use super::sending::{ObservedSocket, Outbox, Outgoing, StallLimits, unless_stalled};
+use crate::grpc::{ClientAddress, Closing};
+
+/// The most bytes of a request's head, in HTTP/1 and HTTP/2. The longest token takes half of them.
+const MAX_HEADER_BYTES: u32 = 16 * 1_024;
+
+/// The bytes that an HTTP/2 stream may send before they are read: one message of the largest size.
+const STREAM_WINDOW: u32 = 64 * 1_024;
+
+/// The unread bytes of all streams of a connection: of two streams, so that one unread stream does not stop the others.
+const WINDOW: u32 = 2 * STREAM_WINDOW;
+
+/// The unread bytes of all streams of a trusted proxy's connection, which carries the calls of many clients.
+const PROXY_WINDOW: u32 = 16 * STREAM_WINDOW;
+
+/// A service that answers HTTP requests and is ready at any time.
+pub(crate) trait HttpService<B>:
+    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S, B> HttpService<B> for S where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+/// The body of an answer.
+pub(crate) trait AnswerBody: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static {}
+
+impl<B> AnswerBody for B where B: Body<Data = Bytes, Error: Into<StdError>> + Send + 'static {}
+
+/// A connection that was just accepted.
+pub(super) struct Connection {
+    context: Context,
+    is_proxy: bool,
+    rules: Arc<ConnectionRules>,
+    stopping: CancellationToken,
+}
+
+/// The values that every request of a connection shares.
+#[derive(Clone)]
+struct Context {
+    peer: IpAddr,
+    closing: Closing,
+    outbox: Arc<Outbox>,
+}
+
+/// A connection that speaks HTTP. Boxed, because it would take its space several times within the future that drives
+/// it, and because that future is the same for both protocols, with and without TLS.
+type Begun = Pin<Box<dyn GracefulConnection<Output = hyper::Result<()>, Error = hyper::Error> + Send>>;
+
+impl Connection {
+    /// `stopping` is cancelled when the server stops.
+    pub fn new(peer: IpAddr, is_proxy: bool, rules: Arc<ConnectionRules>, stopping: CancellationToken) -> Self {
+        let closing = Closing(Arc::new(stopping.child_token()));
+        Self { context: Context { peer, closing, outbox: Arc::default() }, is_proxy, rules, stopping }
+    }
+
+    /// Serves the connection to its end, on the runtime of the current thread.
+    pub async fn serve<S: HttpService<B>, B: AnswerBody>(self, stream: std::net::TcpStream, app: S) {
+        let limits = &self.rules.limits;
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
+        // Fails only for a connection that is gone already.
+        let _ = stream.set_nodelay(true);
+        let deadline = Instant::now() + limits.first_bytes;
+        let (connection, protocol) = match &self.rules.tls {
+            None => {
+                let protocol = {
+                    let protocol = std::pin::pin!(timeout_at(deadline, Protocol::of(&stream)));
+                    self.unless_stopping(protocol).await
+                };
+                let Some(protocol) = protocol else { return };
+                let stream = ObservedSocket::new(stream, Arc::clone(&self.context.outbox));
+                (self.speak(protocol, stream, deadline, app), protocol)
+            }
+            // Boxed, because a connection without TLS would otherwise reserve space for a handshake in this future.
+            Some(tls) => {
+                let handshake = Box::pin(timeout_at(deadline, tls.begin(stream, &self.context.outbox)));
+                let Some((stream, protocol)) = self.unless_stopping(handshake).await else { return };
+                (self.speak(protocol, stream, deadline, app), protocol)
+            }
+        };
+        let stall = StallLimits { usual: limits.unread, stopping: limits.unread.min(limits.drain / 10) };
+        let driven = self.drive(connection, protocol);
+        if unless_stalled(&self.context.outbox, stall, &self.stopping, driven).await.is_none() {
+            tracing::debug!(event = "unread", peer = %self.context.peer);
+        }
+    }
+
+    /// The result of the first step of a connection; `None` if it fails, misses its deadline, or the server stops
+    /// before. The caller pins the future, because a future that is moved into another one takes its space there twice.
+    async fn unless_stopping<T>(
+        &self,
+        first: impl Future<Output = Result<io::Result<T>, Elapsed>> + Unpin,
+    ) -> Option<T> {
+        tokio::select! {
+            result = first => result.ok()?.ok(),
+            () = self.stopping.cancelled() => None,
+        }
+    }
+
+    fn speak<S: HttpService<B>, B: AnswerBody>(
+        &self,
+        protocol: Protocol,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        deadline: Instant,
+        app: S,
+    ) -> Begun {
+        let io = TokioIo::new(FirstBytes::new(stream, deadline, self.stopping.clone()));
+        let context = self.context.clone();
+        let service = service_fn(move |request| answer(app.clone(), request, context.clone()));
+        let limits = &self.rules.limits;
+        match protocol {
+            Protocol::Http1 => Box::pin(http1(limits).serve_connection(io, service)),
+            Protocol::Http2 => Box::pin(http2(limits, self.is_proxy).serve_connection(io, service)),
+        }
+    }
+
+    /// Drives the connection to its end. At its age, and when the server stops, calls in progress are finished: calls
+    /// have deadlines of their own, and streams are told to end ([`Closing`]).
+    async fn drive(&self, mut connection: Begun, protocol: Protocol) {
+        let (limits, closing) = (&self.rules.limits, &self.context.closing.0);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            // Cancelled when the server stops. A token of this connection, because it is locked at every poll.
+            () = closing.cancelled() => {}
+            () = sleep(limits.age) => closing.cancel(),
+        }
+        if protocol == Protocol::Http1 {
+            // HTTP/1 can announce the end only in an answer ([`answer`]). A request may be on its way, so an idle
+            // connection is closed at its idle timeout, or, when the server stops, after longer than a request travels.
+            let stopped = async {
+                self.stopping.cancelled().await;
+                sleep(limits.drain / 20).await;
+            };
+            tokio::select! {
+                _ = connection.as_mut() => return,
+                () = stopped => {}
+            }
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+}
+
+fn http1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEADER_BYTES as usize);
+    builder
+}
+
+fn http2(limits: &Limits, is_proxy: bool) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.ping)
+        .keep_alive_timeout(limits.pong)
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        // Protects against rapid-reset attacks. These are the defaults of hyper, stated so that they cannot be lost.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(1_024)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(if is_proxy { PROXY_WINDOW } else { WINDOW });
+    builder
+}
+
+async fn answer<S: HttpService<B>, B: AnswerBody>(
+    mut app: S,
+    mut request: Request<Incoming>,
+    context: Context,
+) -> Result<Response<Outgoing<B>>, Infallible> {
+    // In the extensions, which no header of a client can set, and which gRPC and REST both read.
+    request.extensions_mut().insert(ClientAddress(context.peer));
+    request.extensions_mut().insert(context.closing.clone());
+    let is_http2 = request.version() == Version::HTTP_2;
+    let mut response = app.call(request).await?;
+    if response.status() == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6 forbids this header here, but axum adds it to every answer to HEAD.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    if !is_http2 && context.closing.0.is_cancelled() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let guard = response.extensions_mut().remove::<Arc<CountGuard>>();
+    Ok(response.map(|body| Outgoing::new(body, context.outbox, guard)))
+}

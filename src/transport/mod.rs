@@ -1,0 +1,44 @@
+//! The port: listener, connections, TLS, and everything that happens to a request before it is either gRPC or REST.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `listener` | accepts connections, and drains them at the end |
+//! | `limits` | the deadlines and other limits of a connection |
+//! | `workers` | the threads that serve connections |
+//! | `connection` | one connection from its first bytes to its end |
+//! | `tls`, `certificate` | the TLS handshake, and the files that it is made with |
+//! | `first_bytes` | the protocol of a connection, and the deadline for its first bytes |
+//! | `sending/` | closes connections to peers that read nothing |
+//! | `bounds/` | limits of connections, calls, streams and bytes of bodies, by address |
+//! | `routing` | the request's id, CORS, admission, and gRPC or REST by content type |
+//! | `cors` | the answers to browsers about other origins |
+//! | `forwarded` | the address of the client behind trusted proxies |
+//! | `body_timeout` | the deadline for the next part of a request's body |
+//!
+//! Connection settings live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`](crate::grpc::stack) and
+//! would bypass them.
+
+mod body_timeout;
+mod bounds;
+mod certificate;
+mod connection;
+mod cors;
+mod first_bytes;
+mod forwarded;
+mod limits;
+mod listener;
+mod routing;
+mod sending;
+mod tls;
+mod workers;
+
+pub(crate) use bounds::Bounds;
+pub(crate) use certificate::Certificate;
+pub use certificate::TlsError;
+pub(crate) use cors::Cors;
+pub(crate) use limits::ConnectionRules;
+pub use limits::Limits;
+pub(crate) use listener::serve;
+pub use routing::RequestRouter;
+pub(crate) use routing::meter;
+pub(crate) use workers::Workers;

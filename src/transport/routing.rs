@@ -1,0 +1,270 @@
+//! Routes every request, after the steps that gRPC and REST share. From the outside in, each with its reason:
+//!
+//! 1. the span of the request, outside everything, because every log line below carries its id;
+//! 2. CORS, before the paths, because a browser checks it for every path alike, and before authentication, because a
+//!    preflight request carries no token;
+//! 3. admission to the calls in progress, before anything of the body is read;
+//! 4. gRPC or REST, by content type: a gRPC call goes to the stack itself, and everything else to the JSON APIs on top
+//!    of it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body as RestBody;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::{Method, Request, Response, Version};
+use http_body::Body;
+use http_body_util::Either;
+use ipnet::IpNet;
+use tonic::body::Body as GrpcBody;
+use tonic::codegen::StdError;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer as _, Service, ServiceExt as _};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::body_timeout::TimedBody;
+use super::bounds::{Bounds, leave_unread};
+use super::cors::{Cors, RoutedAnswer};
+use super::forwarded;
+use crate::grpc::{self, ClientAddress, RequestId, Stack};
+use crate::meter::{Meter, Outcome, Running};
+use crate::rest::Rest;
+
+/// How long a client may pause while it sends a gRPC message. A unary call has a deadline as well.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// Answers all requests with the one stack. Cheap to clone.
+#[derive(Clone)]
+pub struct RequestRouter(Arc<Inner>);
+
+struct Inner {
+    stack: Stack,
+    web: GrpcWebService<Stack>,
+    rest: Rest,
+    cors: Cors,
+    trusted_proxies: Vec<IpNet>,
+    bounds: Arc<Bounds>,
+    meter: Option<Arc<Meter>>,
+}
+
+impl RequestRouter {
+    /// A router without state of its own. `meter` counts the answers of the JSON APIs: [`meter`].
+    pub(crate) fn new(
+        stack: Stack,
+        rest: Rest,
+        cors: Cors,
+        trusted_proxies: Vec<IpNet>,
+        bounds: Arc<Bounds>,
+        meter: Option<Arc<Meter>>,
+    ) -> Self {
+        let web = GrpcWebLayer::new().layer(stack.clone());
+        Self(Arc::new(Inner { stack, web, rest, cors, trusted_proxies, bounds, meter }))
+    }
+}
+
+impl<B> Service<Request<B>> for RequestRouter
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send,
+{
+    type Response = RoutedAnswer;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<RoutedAnswer, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        async move { Ok(inner.trace(request).await) }.boxed()
+    }
+}
+
+impl Inner {
+    /// 1. Gives the request an id, for its log lines and its answer, and replaces the address of a trusted proxy by the
+    ///    address of the client.
+    async fn trace<B>(self: Arc<Self>, mut request: Request<B>) -> RoutedAnswer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        let id = Uuid::now_v7();
+        request.extensions_mut().insert(RequestId(id));
+        let peer = request.extensions().get().map(|&ClientAddress(address)| address);
+        let client = peer.map(|peer| forwarded::client(peer, request.headers(), &self.trusted_proxies));
+        if let Some(client) = client.filter(|_| client != peer) {
+            request.extensions_mut().insert(ClientAddress(client));
+        }
+        let client = client.map(tracing::field::display);
+        let span = tracing::info_span!("request", request_id = %id, peer = client);
+        let mut answer = if lacks_host(&request) {
+            self.rest.no_host(request.uri().path(), request.headers()).map(Either::Right)
+        } else {
+            self.apply_cors(request).instrument(span).await
+        };
+        if let Ok(mut id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+            // Not a secret, but never repeated: "sensitive" keeps it out of the header table of HTTP/2.
+            id.set_sensitive(true);
+            answer.headers_mut().insert(REQUEST_ID, id);
+        }
+        answer
+    }
+
+    /// 2. Answers CORS preflights, and adds the headers of CORS to other answers.
+    async fn apply_cors<B>(self: Arc<Self>, request: Request<B>) -> RoutedAnswer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        self.cors.around(request, |request| Arc::clone(&self).dispatch(request)).await
+    }
+
+    /// 3. Admits the request to the calls in progress, in which it counts until its answer is sent.
+    async fn dispatch<B>(self: Arc<Self>, request: Request<B>) -> RoutedAnswer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        let path = request.uri().path();
+        // No gRPC service has such a path: a gRPC content type there is a wrong content type of REST.
+        let protocol = GrpcProtocol::of(&request).filter(|_| !self.rest.has_rules_near(path));
+        let is_stream = if protocol.is_some() { self.stack.is_stream(path) } else { self.rest.is_stream(path) };
+        let Some(admitted) = self.bounds.admit(&request, is_stream) else {
+            let mut answer = self.refuse(&request, protocol);
+            leave_unread(&request, &mut answer);
+            return answer;
+        };
+        let mut answer = self.serve(admitted.count(request), protocol).await;
+        admitted.answered(&mut answer);
+        answer
+    }
+
+    fn refuse<B>(&self, request: &Request<B>, protocol: Option<GrpcProtocol>) -> RoutedAnswer {
+        let Some(protocol) = protocol else {
+            let refused = self.rest.refuse(request.uri().path(), grpc::overloaded(), request.headers());
+            return refused.map(Either::Right);
+        };
+        let mut answer = grpc::overloaded().into_http::<GrpcBody>();
+        if let GrpcProtocol::Web(content_type) = protocol {
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        answer.map(Either::Left)
+    }
+
+    /// 4. Serves the request as gRPC or as REST.
+    async fn serve<B>(&self, request: Request<B>, protocol: Option<GrpcProtocol>) -> RoutedAnswer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        let Some(protocol) = protocol else {
+            return self.rest(request.map(RestBody::new)).await.map(Either::Right);
+        };
+        let mut request = request.map(|body| TimedBody::new(body, BODY_TIMEOUT));
+        let Ok(mut answer) = match protocol {
+            GrpcProtocol::Grpc => self.stack.clone().oneshot(request).await,
+            GrpcProtocol::Web(content_type) => {
+                // tonic-web compares the whole value, and clients may add a charset.
+                request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                self.web.clone().oneshot(request.map(GrpcBody::new)).await.map(|answer| answer.map(GrpcBody::new))
+            }
+        };
+        // The answers to Register and Login carry a token in their body.
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer.map(Either::Left)
+    }
+}
+
+impl Inner {
+    async fn rest(&self, request: Request<RestBody>) -> Response<RestBody> {
+        let Some(meter) = &self.meter else { return self.rest.answer(request).await };
+        let running = Running::begin(meter, &self.rest.name(request.method(), request.uri().path()), CLIENT_CLOSED);
+        let answer = self.rest.answer(request).await;
+        running.answered(answer.status().as_u16());
+        answer
+    }
+}
+
+/// The status that counts a call with a client that disconnected before the answer, as other servers have it.
+const CLIENT_CLOSED: u16 = 499;
+
+/// A meter of answers by route and status.
+pub(crate) fn meter(rest: &Rest) -> Meter {
+    const STATUSES: [Outcome; 20] = [
+        (200, "200"),
+        (201, "201"),
+        (204, "204"),
+        (400, "400"),
+        (401, "401"),
+        (403, "403"),
+        (404, "404"),
+        (405, "405"),
+        (408, "408"),
+        (409, "409"),
+        (413, "413"),
+        (415, "415"),
+        (422, "422"),
+        (426, "426"),
+        (429, "429"),
+        (CLIENT_CLOSED, "499"),
+        (500, "500"),
+        (501, "501"),
+        (503, "503"),
+        (504, "504"),
+    ];
+    Meter::new(rest.names(), &STATUSES)
+}
+
+/// The protocol of a gRPC request: POST with a content type of gRPC, and over HTTP/2 where that type needs it. Other
+/// requests to a gRPC path are answered with an explanation by `rest`.
+#[derive(Clone, Copy)]
+enum GrpcProtocol {
+    Grpc,
+    /// gRPC-Web with this content type.
+    Web(&'static str),
+}
+
+impl GrpcProtocol {
+    fn of<B>(request: &Request<B>) -> Option<Self> {
+        if request.method() != Method::POST {
+            return None;
+        }
+        let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+        // The content type without its parameters.
+        let essence = value.split(';').next()?.trim();
+        let one_of = |names: &[&'static str]| names.iter().copied().find(|name| essence.eq_ignore_ascii_case(name));
+        if one_of(&["application/grpc", "application/grpc+proto"]).is_some() {
+            return (request.version() == Version::HTTP_2).then_some(Self::Grpc);
+        }
+        one_of(&[
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "application/grpc-web-text",
+            "application/grpc-web-text+proto",
+        ])
+        .map(Self::Web)
+    }
+}
+
+/// Whether a request came over HTTP/1.1 without exactly one `Host`. A request from within the process needs none.
+fn lacks_host<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.extensions().get::<ClientAddress>().is_some()
+        && request.headers().get_all(HOST).iter().count() != 1
+}
+
+impl fmt::Debug for RequestRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestRouter").finish_non_exhaustive()
+    }
+}
