@@ -180,7 +180,7 @@ async fn send(post: &Post, public: &PublicUrl, mail: &ClaimedMail) -> Result<(),
     if post.is_log() {
         tracing::warn!(
             event = "mail", result = "not sent", kind, mail = %mail.id, to = %mail.recipient, link,
-            "MAIL_URL is not set: this mail was not sent, and its link is written here instead"
+            "MAIL_URL is not set: no mail was sent, and its link is written here instead"
         );
         return Ok(());
     }

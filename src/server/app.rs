@@ -204,7 +204,7 @@ async fn tokens(
         tracing::warn!(
             event = "secret",
             result = "made",
-            "the database has accounts, but no secret was found beside it, so a new one was made and all sessions are signed \
+            "the database has accounts, but had no secret beside it, so a new one was made and all sessions are signed \
              out: a database that is moved or restored needs its -secret file as well"
         );
     }
