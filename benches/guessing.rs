@@ -1,6 +1,7 @@
-//! What guessing budgets hold in memory: `cargo bench --bench guessing`. A million distinct names and addresses go through
-//! them, each from an address of its own at a name of its own, and the growth of the process's resident memory is printed
-//! and held against its goal. Apart from the tests because it is about this process, and about nothing else in it.
+//! What guessing budgets hold in memory: `cargo bench --bench guessing`. A million distinct names and addresses go
+//! through them, each from an address of its own at a name of its own, and the growth of the process's resident memory
+//! is printed and held against its goal. Apart from the tests because it is about this process, and about nothing else
+//! in it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
 

@@ -1,6 +1,6 @@
 //! A million accounts from a file into each engine, by the real binary: `cargo bench --bench import [-- ACCOUNTS]`. For
-//! each: how many a second, and the most memory that the process held, of a tenth of the file and of all of it. It is flat
-//! when the two are the same; the rate is when nothing is quadratic.
+//! each: how many a second, and the most memory that the process held, of a tenth of the file and of all of it. It is
+//! flat when the two are the same; the rate is when nothing is quadratic.
 //!
 //! PostgreSQL as in the tests: that of `TEST_POSTGRES_URL`, or a throw-away one (without fsync).
 

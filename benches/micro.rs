@@ -79,8 +79,8 @@ fn names(c: &mut Criterion) {
     c.bench_function("email", |b| b.iter(|| Email::parse(black_box("Ada.Lovelace@Example.com"))));
 }
 
-/// Everything between the connection and the database, in process: what is measured has no socket and no other thread of
-/// ours but the database's.
+/// Everything between the connection and the database, in process: what is measured has no socket and no other thread
+/// of ours but the database's.
 fn stack(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

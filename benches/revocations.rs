@@ -1,8 +1,8 @@
 //! What it costs to ask the set of revocations, and to keep it: `cargo bench --bench revocations`.
 //!
-//! Beside it, in turn, the least that such a question can cost: one look-up in a bare hash table of as many ids, under no
-//! lock. The set answers two (the session, the account), each under a shared lock. Every id is asked once a round, in no
-//! order, so that memory is not in the cache, as it is not in a server that does other things.
+//! Beside it, in turn, the least that such a question can cost: one look-up in a bare hash table of as many ids, under
+//! no lock. The set answers two (the session, the account), each under a shared lock. Every id is asked once a round,
+//! in no order, so that memory is not in the cache, as it is not in a server that does other things.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -1,8 +1,8 @@
 //! What grows with what, as far as one machine can tell: `cargo bench --bench scale`. `docs/scale.md` quotes it.
 //!
 //! 1. The start with many live revocations: reading them into memory.
-//! 2. Sign-ins and logouts a second of each engine alone, without hashes. On PostgreSQL, logouts commit one after the other,
-//!    sign-ins do not: the ratio is what that costs.
+//! 2. Sign-ins and logouts a second of each engine alone, without hashes. On PostgreSQL, logouts commit one after the
+//!    other, sign-ins do not: the ratio is what that costs.
 //! 3. The way of a revocation to many replicas: from its acknowledgement to the last of them.
 //!
 //! PostgreSQL as in the tests: that of `TEST_POSTGRES_URL`, or a throw-away one (without fsync, which the table says).

@@ -64,7 +64,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The same error, in which every address that was typed in the wrong place ends with its scheme: it may hold a password.
+/// The same error, in which every address that was typed in the wrong place ends with its scheme: it may hold a
+/// password.
 fn without_addresses(mut error: clap::Error) -> clap::Error {
     let typed: Vec<_> =
         error.context().filter(|(_, value)| value.to_string().contains("://")).map(|(kind, _)| kind).collect();

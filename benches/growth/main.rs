@@ -1,9 +1,9 @@
-//! What a call costs when there is much of everything: `cargo bench --bench growth`. Accounts, on SQLite and on PostgreSQL;
-//! connections; live revocations. Each against the least of them, in turn. Apart from `lanes` because filling databases
-//! takes longer than measuring.
+//! What a call costs when there is much of everything: `cargo bench --bench growth`. Accounts, on SQLite and on
+//! PostgreSQL; connections; live revocations. Each against the least of them, in turn. Apart from `lanes` because
+//! filling databases takes longer than measuring.
 //!
-//! The server has one core and the load another; sign-ins are those of one hashing thread. PostgreSQL as in the tests: that
-//! of `TEST_POSTGRES_URL`, or a throw-away one (without fsync, with 32 MB of buffers), on all cores.
+//! The server has one core and the load another; sign-ins are those of one hashing thread. PostgreSQL as in the tests:
+//! that of `TEST_POSTGRES_URL`, or a throw-away one (without fsync, with 32 MB of buffers), on all cores.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has nothing to say")]
 

@@ -7,8 +7,8 @@ use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, machine, yardsticks};
 use crate::postgres::Database;
 
-/// Coprime to every number of accounts here: steps of it meet each account once before any comes again, in no order that
-/// memory or a disk would like.
+/// Coprime to every number of accounts here: steps of it meet each account once before any comes again, in no order
+/// that memory or a disk would like.
 const STEP: u64 = 611_953;
 
 pub struct Subject {

@@ -78,8 +78,8 @@ impl Connection {
         self.in_flight == 0 && (self.leaving || self.next_stream >= 1 << 30)
     }
 
-    /// Puts a call behind those that [`Self::flush`] sends. Requests are a few bytes each, far below the window that the
-    /// server opens, so that is not asked.
+    /// Puts a call behind those that [`Self::flush`] sends. Requests are a few bytes each, far below the window that
+    /// the server opens, so that is not asked.
     pub fn push(&mut self, call: &Call, since: Instant) {
         call.write(self.next_stream, &mut self.out);
         self.pending.push_back(Some(Pending { since, answered: false }));

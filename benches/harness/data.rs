@@ -1,4 +1,5 @@
-//! Accounts in bulk, their tokens and their sign-ins. All have one password and one hash of it, made here: what differs between accounts is nothing that a sign-in's cost depends on.
+//! Accounts in bulk, their tokens and their sign-ins. All have one password and one hash of it, made here: what differs
+//! between accounts is nothing that a sign-in's cost depends on.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The processes that are measured: the real server, and whatever else is started the same way. Each on a free port, with
-//! its log in a file that is quoted when it does not start, and killed when dropped.
+//! The processes that are measured: the real server, and whatever else is started the same way. Each on a free port,
+//! with its log in a file that is quoted when it does not start, and killed when dropped.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};

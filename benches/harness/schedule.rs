@@ -1,5 +1,5 @@
-//! When the calls of an open loop are due: a timer of the system, which the load waits for as for any answer, and how many
-//! calls it should have sent by now. Apart from the load because it knows time and nothing of calls.
+//! When the calls of an open loop are due: a timer of the system, which the load waits for as for any answer, and how
+//! many calls it should have sent by now. Apart from the load because it knows time and nothing of calls.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Requests as the bytes that travel: encoded once, before anything is measured, so that sending one is a copy and, over
-//! HTTP/2, two stream ids. Apart from the connection because it runs before the clock does.
+//! Requests as the bytes that travel: encoded once, before anything is measured, so that sending one is a copy and,
+//! over HTTP/2, two stream ids. Apart from the connection because it runs before the clock does.
 
 use countersign::pb::{LoginRequest, MeRequest, login_request};
 use prost::Message;
@@ -146,8 +146,8 @@ pub fn stream_frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// RFC 7541, appendix A: the method and `:scheme: http` by their index, names by theirs or in letters. No value is put into
-/// the peer's table, so that every request is the same bytes whatever went before it.
+/// RFC 7541, appendix A: the method and `:scheme: http` by their index, names by theirs or in letters. No value is put
+/// into the peer's table, so that every request is the same bytes whatever went before it.
 fn head(method: u8, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut head = vec![method, 0x86, 0x04];
     text(&mut head, path);

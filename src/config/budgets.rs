@@ -1,5 +1,5 @@
-//! The limits of failed sign-ins, registrations and requests for mail by address. Separate because they are one decision.
-//! The limits of one account are not settings: they are the same everywhere (`budgets::lockout`).
+//! The limits of failed sign-ins, registrations and requests for mail by address. Separate because they are one
+//! decision. The limits of one account are not settings: they are the same everywhere (`budgets::lockout`).
 
 use clap::Args;
 

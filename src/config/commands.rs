@@ -162,7 +162,7 @@ pub enum FirmCommand {
     List,
     /// Show one firm by its id
     Show {
-        /// The firm's id
+        /// The id of the firm
         id: Uuid,
     },
     /// Invite an email address to a firm; a running server sends the link

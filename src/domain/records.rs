@@ -11,7 +11,6 @@ use super::{Account, AccountStatus, Email, Firm, Identity, MailKind, PersonName,
 /// An account as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRecord {
-    /// The account itself.
     pub account: Account,
     /// Whether the account has a password.
     pub has_password: bool,
@@ -22,7 +21,6 @@ pub struct AccountRecord {
 pub struct AccountChange {
     /// The new name of the person.
     pub name: Option<PersonName>,
-    /// The new username.
     pub username: Option<Username>,
     /// The new role in the firm.
     pub role: Option<Role>,
@@ -79,7 +77,6 @@ impl From<&Account> for Outline {
 /// A firm as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirmRecord {
-    /// The firm itself.
     pub firm: Firm,
     /// When the firm was created.
     pub created_at: OffsetDateTime,
@@ -90,7 +87,6 @@ pub struct FirmRecord {
 /// A session as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSession {
-    /// The session itself.
     pub session: Session,
     /// When its latest token was minted, as far as that has been written.
     pub last_token_at: OffsetDateTime,

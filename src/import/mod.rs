@@ -1,8 +1,9 @@
 //! The file formats that accounts are imported from. Each format has a file of code, from its bytes to the domain's
 //! types. This module knows nothing of our database.
 //!
-//! [`AccountFile`] reads every format, a thousand accounts at a time, so that memory use does not depend on the size of the
-//! file. A line or row that cannot be read becomes a [`RecordError`] with its number, and reading continues behind it.
+//! [`AccountFile`] reads every format, a thousand accounts at a time, so that memory use does not depend on the size of
+//! the file. A line or row that cannot be read becomes a [`RecordError`] with its number, and reading continues behind
+//! it.
 
 mod auth_users_csv;
 mod lines;

@@ -1,5 +1,5 @@
-//! The calls of a client, over real connections: gRPC, and the same as JSON. What a refusal says is kept whole, for every
-//! one of them is judged.
+//! The calls of a client, over real connections: gRPC, and the same as JSON. What a refusal says is kept whole, for
+//! every one of them is judged.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -28,8 +28,9 @@ pub struct Refused {
     pub message: String,
     /// Whether it carries a fresh token.
     pub token: bool,
-    /// Whether the client's own library gave it up before it was on the connection, which was just being closed. gRPC has
-    /// clients send such a call again by themselves (A6, "transparent retries"); this one's library says CANCELLED, or INTERNAL.
+    /// Whether the client's own library gave it up before it was on the connection, which was just being closed. gRPC
+    /// has clients send such a call again by themselves (A6, "transparent retries"); this one's library says CANCELLED,
+    /// or INTERNAL.
     pub unsent: bool,
     pub took: Duration,
 }
@@ -43,8 +44,8 @@ impl Refused {
             message.push_str(&format!(": {cause}"));
             // hyper, src/client/dispatch.rs: of a request that it took out of the connection's queue again.
             unsent |= cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
-            // h2: of a request for a connection that the server has asked to end (RFC 9113 section 6.8). One that the server
-            // had begun with and left unfinished would be a broken pipe.
+            // h2: of a request for a connection that the server has asked to end (RFC 9113 section 6.8). One that the
+            // server had begun with and left unfinished would be a broken pipe.
             let refused = |error: &h2::Error| error.is_go_away() && error.is_remote();
             unsent |= cause
                 .downcast_ref::<h2::Error>()
@@ -59,8 +60,8 @@ impl Refused {
         self.code == Code::Unauthenticated && self.reason == "TOKEN_INVALID"
     }
 
-    /// The service cannot be had at the moment, or did not answer in time, of which the client's library says CANCELLED when
-    /// it is the first to notice.
+    /// The service cannot be had at the moment, or did not answer in time, of which the client's library says CANCELLED
+    /// when it is the first to notice.
     pub fn is_away(&self) -> bool {
         let is_late = matches!(self.code, Code::DeadlineExceeded | Code::Cancelled) && self.took >= DEADLINE;
         self.code == Code::Unavailable || is_late

@@ -1,5 +1,5 @@
-//! Replicas whose clocks are apart, and calls that alternate between them: no call is refused, and no client is told to sign
-//! in again.
+//! Replicas whose clocks are apart, and calls that alternate between them: no call is refused, and no client is told to
+//! sign in again.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
-//! The database crashes and recovers, again and again, while clients register, sign in, ask and sign out on all replicas.
-//! What was acknowledged stays true, whatever fails fails as UNAVAILABLE, and service is back soon.
+//! The database crashes and recovers, again and again, while clients register, sign in, ask and sign out on all
+//! replicas. What was acknowledged stays true, whatever fails fails as UNAVAILABLE, and service is back soon.
 //!
-//! "True" of a logout: refused from the acknowledgement on by the replica that acknowledged it; by the others as soon as
-//! they hear of it, which a crash at that very moment puts off until the database is back. They may believe the token for
-//! `REVOCATION_STALENESS` at most, and how long they really did is printed.
+//! "True" of a logout: refused from the acknowledgement on by the replica that acknowledged it; by the others as soon
+//! as they hear of it, which a crash at that very moment puts off until the database is back. They may believe the
+//! token for `REVOCATION_STALENESS` at most, and how long they really did is printed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -97,8 +97,8 @@ impl Load {
         self.seen.late.lock().unwrap().clone()
     }
 
-    /// Whatever was acknowledged since `checked` holds, now that the database is back: new accounts sign in, ended sessions
-    /// are refused by all, live ones accepted by all.
+    /// Whatever was acknowledged since `checked` holds, now that the database is back: new accounts sign in, ended
+    /// sessions are refused by all, live ones accepted by all.
     pub async fn holds(&self, cluster: &Cluster, checked: (usize, usize)) -> (usize, usize) {
         // A client that fails takes its panic with it, until somebody looks.
         while let Some(ended) = self.clients.lock().unwrap().try_join_next() {

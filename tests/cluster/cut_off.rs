@@ -1,5 +1,5 @@
-//! One replica loses the database and the others do not: how soon it says so, how long it still believes tokens, and that
-//! it comes back by itself, knowing what was ended meanwhile. In real time, with the product's own bound.
+//! One replica loses the database and the others do not: how soon it says so, how long it still believes tokens, and
+//! that it comes back by itself, knowing what was ended meanwhile. In real time, with the product's own bound.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -102,8 +102,8 @@ async fn until_not_serving(cut: &Replica, begun: Instant) -> Duration {
     begun.elapsed()
 }
 
-/// Until it refuses a good token for not knowing. Before that, it may say that it cannot reach its database, but of no good
-/// token that it is not good.
+/// Until it refuses a good token for not knowing. Before that, it may say that it cannot reach its database, but of no
+/// good token that it is not good.
 async fn until_refusing(cut: &Replica, kept: &str, begun: Instant) -> Duration {
     loop {
         if let Err(refused) = me(&cut.channel(), kept).await {

@@ -1,5 +1,6 @@
-//! What has been acknowledged: accounts, sessions that live, sessions that ended, by whom and when. Whatever a call says
-//! is held against it. What was neither acknowledged nor refused (an answer that never came) is no fact, and is forgotten.
+//! What has been acknowledged: accounts, sessions that live, sessions that ended, by whom and when. Whatever a call
+//! says is held against it. What was neither acknowledged nor refused (an answer that never came) is no fact, and is
+//! forgotten.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! Many who want the same name at the same moment, by every protocol in which it can exist, in several spellings, on all
-//! replicas: exactly one gets it, and everybody else is told that it is taken.
+//! Many who want the same name at the same moment, by every protocol in which it can exist, in several spellings, on
+//! all replicas: exactly one gets it, and everybody else is told that it is taken.
 
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::pb::{LoginRequest, RegisterRequest, login_request, register_request};

@@ -1,5 +1,5 @@
-//! The replicas: three processes of the real binary, each with a user of its own on one database, so that each can be cut
-//! off alone.
+//! The replicas: three processes of the real binary, each with a user of its own on one database, so that each can be
+//! cut off alone.
 
 use std::net::SocketAddr;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! How long a session that was ended on one replica is still believed on the others: from the moment that whoever ended it
-//! hears so, to the first refusal by each. Once refused by a replica, it is never accepted there again.
+//! How long a session that was ended on one replica is still believed on the others: from the moment that whoever ended
+//! it hears so, to the first refusal by each. Once refused by a replica, it is never accepted there again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ const SHORT_GOAL: Duration = Duration::from_millis(500);
 /// The product's own bound for a replica that hears of nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two questions to one replica: three of them ask some 500 times a second together, which two cores do not feel.
+/// Between two questions to one replica: three of them ask some 500 times a second together, which two cores do not
+/// feel.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Accounts that are signed in and out again and again.
@@ -136,7 +137,8 @@ impl Trial {
     }
 }
 
-/// Asks until it is refused, and then some times more. Gives how long after the acknowledgement the first refusal was here.
+/// Asks until it is refused, and then some times more. Gives how long after the acknowledgement the first refusal was
+/// here.
 async fn refused(replica: Arc<Replica>, token: String, acknowledged: Instant, patience: Duration) -> Duration {
     let channel = replica.channel();
     let mut first = None;

@@ -1,5 +1,5 @@
-//! The replicas are replaced one after the other, as a deployment does it, at 70 % of what they can do, with clients that
-//! try once more, elsewhere, when one is UNAVAILABLE. No call may fail.
+//! The replicas are replaced one after the other, as a deployment does it, at 70 % of what they can do, with clients
+//! that try once more, elsewhere, when one is UNAVAILABLE. No call may fail.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! A hundred guesses at one account at once, the right password among those that come after the budget: it must never get
-//! in, however the calls race. And whoever knows the password must, twenty at a time.
+//! A hundred guesses at one account at once, the right password among those that come after the budget: it must never
+//! get in, however the calls race. And whoever knows the password must, twenty at a time.
 
 use std::time::Duration;
 

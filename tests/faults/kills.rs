@@ -1,5 +1,6 @@
-//! The real binary is killed while it registers accounts and ends sessions, again and again on one file. Afterwards every
-//! acknowledged account signs in, every acknowledged logout is a refusal, nothing is half there, and it serves soon.
+//! The real binary is killed while it registers accounts and ends sessions, again and again on one file. Afterwards
+//! every acknowledged account signs in, every acknowledged logout is a refusal, nothing is half there, and it serves
+//! soon.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -114,8 +114,8 @@ impl Race {
     }
 }
 
-/// The shortest sleep of a timer is a millisecond, longer than most of these races; to spin for long would take the core from
-/// who is being waited for.
+/// The shortest sleep of a timer is a millisecond, longer than most of these races; to spin for long would take the
+/// core from who is being waited for.
 async fn wait(micros: i64) {
     const TAIL: Duration = Duration::from_millis(2);
     let (begun, whole) = (Instant::now(), Duration::from_micros(micros.try_into().unwrap_or(0)));

@@ -1,6 +1,6 @@
-//! Sixty-four writers on one SQLite file, through the whole stack in process with the cheapest hash, so that they write as
-//! fast as the file takes it; and beside them the command line, which is another process. Each call is either done or
-//! refused for the one right reason: nobody hears of a lock.
+//! Sixty-four writers on one SQLite file, through the whole stack in process with the cheapest hash, so that they write
+//! as fast as the file takes it; and beside them the command line, which is another process. Each call is either done
+//! or refused for the one right reason: nobody hears of a lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,5 +1,5 @@
-//! The part of the conversation that `real` holds with administrators: what `steps` is for the rest. Apart from it because it
-//! needs one of the platform, whom no request makes.
+//! The part of the conversation that `real` holds with administrators: what `steps` is for the rest. Apart from it
+//! because it needs one of the platform, whom no request makes.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! The part of the conversation that `real` holds which is about an account's life: what `steps` is for the rest. Apart from it
-//! because it needs what came by mail, and accounts of its own.
+//! The part of the conversation that `real` holds which is about an account's life: what `steps` is for the rest. Apart
+//! from it because it needs what came by mail, and accounts of its own.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! The examples of `google/api/http.proto`, word for word: the request and the message that its text says it becomes. They
-//! are held against ours alone: where they speak, the text decides, not the other transcoder.
+//! The examples of `google/api/http.proto`, word for word: the request and the message that its text says it becomes.
+//! They are held against ours alone: where they speak, the text decides, not the other transcoder.
 
 use serde_json::{Value, json};
 
@@ -90,8 +90,8 @@ fn examples_of_the_text() -> Vec<(Asked, &'static str, Value)> {
             "Templates",
             json!({ "stringValue": "-_.~ /?#%é/" }),
         ),
-        // "If a variable contains multiple path segments, such as `"{var=foo/*}"` or `"{var=**}"`, […] The server side does
-        // the reverse decoding, except "%2F" and "%2f" are left unchanged."
+        // "If a variable contains multiple path segments, such as `"{var=foo/*}"` or `"{var=**}"`, […] The server side
+        // does the reverse decoding, except "%2F" and "%2f" are left unchanged."
         (
             Asked::new("echo", "GET /v1/shelves/a%2Fb%20%3F%2f"),
             "Templates",
@@ -100,8 +100,8 @@ fn examples_of_the_text() -> Vec<(Asked, &'static str, Value)> {
         (Asked::new("echo", "GET /v1/files/a%2Fb%20/c%2f"), "Templates", json!({ "stringValue": "a%2Fb /c%2f" })),
         // "The path variables must not capture the leading "/" character."
         (Asked::new("echo", "GET /top/a"), "Templates", json!({ "stringValue": "top/a" })),
-        // "The custom pattern is used for specifying an HTTP method that is not included in the `pattern` field, such as
-        // HEAD, or "*" to leave the HTTP method unspecified for this rule."
+        // "The custom pattern is used for specifying an HTTP method that is not included in the `pattern` field, such
+        // as HEAD, or "*" to leave the HTTP method unspecified for this rule."
         (Asked::new("echo", "PURGE /v1/everything/a"), "Purge", json!({ "stringValue": "a" })),
         (Asked::new("echo", "REPORT /v1/methods/a"), "AnyMethod", json!({ "stringValue": "a" })),
         (Asked::new("echo", "GET /v1/methods/a"), "AnyMethod", json!({ "stringValue": "a" })),

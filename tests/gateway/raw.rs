@@ -81,8 +81,8 @@ impl Asked {
         bytes
     }
 
-    /// Sends it over a connection of its own. Who answers and hangs up before everything is read may take the answer back
-    /// by resetting the connection (RFC 9112 section 9.6), so that is tried again.
+    /// Sends it over a connection of its own. Who answers and hangs up before everything is read may take the answer
+    /// back by resetting the connection (RFC 9112 section 9.6), so that is tried again.
     pub async fn send(&self, address: &str) -> Answered {
         for _ in 0..TRIES {
             let bytes = tokio::time::timeout(PATIENCE, self.exchange(address)).await;

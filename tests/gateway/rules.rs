@@ -1,5 +1,5 @@
-//! The rules as the descriptors have them, read apart from the code under test: so that the account can say how many routes
-//! there are, and that each was taken.
+//! The rules as the descriptors have them, read apart from the code under test: so that the account can say how many
+//! routes there are, and that each was taken.
 
 use std::collections::BTreeMap;
 

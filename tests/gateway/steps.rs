@@ -1,5 +1,5 @@
-//! The conversation that `real` holds: every route of Countersign's own rules, called well and in every wrong way. What is
-//! in braces is what the same side said before.
+//! The conversation that `real` holds: every route of Countersign's own rules, called well and in every wrong way. What
+//! is in braces is what the same side said before.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! `AdminService`: who may do what to whom, over gRPC and over REST; that a request sets what it says and nothing else; and
-//! that what was changed counts at once.
+//! `AdminService`: who may do what to whom, over gRPC and over REST; that a request sets what it says and nothing else;
+//! and that what was changed counts at once.
 
 use countersign::domain::Handle;
 use http::{Method, StatusCode};
@@ -17,7 +17,8 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// Two firms, each with an administrator; in the first one somebody of each other role and a platform administrator.
+    /// Two firms, each with an administrator; in the first one somebody of each other role and a platform
+    /// administrator.
     pub async fn assemble() -> Self {
         let app = TestApp::start().await;
         let mut cast = Self { app, people: Vec::new(), firms: [String::new(), String::new()] };

@@ -1,5 +1,5 @@
-//! The audit trail: each thing that happens is one row and one line of the log, with who, on whom, from where and how it
-//! ended; a flood holds up nobody; and what was told when the server stopped is there when it starts again.
+//! The audit trail: each thing that happens is one row and one line of the log, with who, on whom, from where and how
+//! it ended; a flood holds up nobody; and what was told when the server stopped is there when it starts again.
 
 use std::time::Duration;
 

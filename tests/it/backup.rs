@@ -1,4 +1,5 @@
-//! `countersign backup` as the real binary: a copy that is whole, while others write; or no file at all, and a sentence.
+//! `countersign backup` as the real binary: a copy that is whole, while others write; or no file at all, and a
+//! sentence.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,5 +1,5 @@
-//! Behind a real proxy that keeps connections: none of its requests is lost when a connection reaches its age. `NGINX_REQUESTS` says
-//! how many there are; a few thousand, if it does not.
+//! Behind a real proxy that keeps connections: none of its requests is lost when a connection reaches its age.
+//! `NGINX_REQUESTS` says how many there are; a few thousand, if it does not.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,4 +1,5 @@
-//! A canary for every secret: nothing that is one is found afterwards in the log, on standard output or in the database.
+//! A canary for every secret: nothing that is one is found afterwards in the log, on standard output or in the
+//! database.
 
 use std::path::Path;
 

@@ -1,5 +1,6 @@
-//! Clocks that are not right: two replicas whose clocks differ, one whose clock is set while it runs, and an operator's machine
-//! that is an hour behind. Whoever did nothing wrong is never signed out, and what was revoked or has expired never accepted.
+//! Clocks that are not right: two replicas whose clocks differ, one whose clock is set while it runs, and an operator's
+//! machine that is an hour behind. Whoever did nothing wrong is never signed out, and what was revoked or has expired
+//! never accepted.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The end of a connection at its age, and when the server stops: nobody's request is lost by it, and a stream ends with a status.
+//! The end of a connection at its age, and when the server stops: nobody's request is lost by it, and a stream ends
+//! with a status.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

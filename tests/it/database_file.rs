@@ -1,5 +1,6 @@
-//! A SQLite file that is lost: deleted, replaced or emptied, while nobody serves it and while somebody does. No new one takes
-//! its place in silence, nothing is acknowledged that went into it, and nothing that was acknowledged before is given up.
+//! A SQLite file that is lost: deleted, replaced or emptied, while nobody serves it and while somebody does. No new one
+//! takes its place in silence, nothing is acknowledged that went into it, and nothing that was acknowledged before is
+//! given up.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,5 @@
-//! A disk that is full: nothing acknowledged is lost, tokens are still checked, and it is over when there is room again.
+//! A disk that is full: nothing acknowledged is lost, tokens are still checked, and it is over when there is room
+//! again.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The documents: the generated pages agree with the code, every page is in the table of contents, and every link resolves.
+//! The documents: the generated pages agree with the code, every page is in the table of contents, and every link
+//! resolves.
 //!
 //! `BLESS=1 cargo test --test it documents` writes the generated parts instead of comparing them.
 
@@ -9,8 +10,8 @@ mod settings;
 use std::fs;
 use std::ops::Range;
 
-/// The places of the generated parts of `page`: each begins after a line `<!-- generated: ARGUMENTS -->` and ends before the
-/// next line `<!-- end -->`. In order, with the arguments.
+/// The places of the generated parts of `page`: each begins after a line `<!-- generated: ARGUMENTS -->` and ends
+/// before the next line `<!-- end -->`. In order, with the arguments.
 fn generated_parts(page: &str) -> Vec<(String, Range<usize>)> {
     const OPENING: &str = "<!-- generated: ";
     let mut parts = Vec::new();

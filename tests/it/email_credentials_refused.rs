@@ -1,5 +1,5 @@
-//! What becomes of an address and a password over the email API, where it says no: every bad field by the name that the contract
-//! gives it, and what no token, link or password is good for.
+//! What becomes of an address and a password over the email API, where it says no: every bad field by the name that the
+//! contract gives it, and what no token, link or password is good for.
 
 use countersign::domain::TicketPurpose::{ChangeEmail, ResetPassword, VerifyEmail};
 use serde_json::{Value, json};

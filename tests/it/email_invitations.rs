@@ -1,5 +1,5 @@
-//! The way into a firm that is there, over the email API: `/auth/invitations/…`, an administrator's, and accepting one, which is
-//! for whoever has the link.
+//! The way into a firm that is there, over the email API: `/auth/invitations/…`, an administrator's, and accepting one,
+//! which is for whoever has the link.
 
 use axum::body::Body;
 use countersign::domain::{Handle, Role, TicketPurpose};

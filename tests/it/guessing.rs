@@ -1,6 +1,6 @@
-//! Guessing does not pay: ten failures at one name are free, then there are waits, whoever asks in which protocol and how
-//! many at once; and whether anybody has the name makes no difference. Who knows the password, or is signed in, is not
-//! hindered. `guessing/races` has those who guess in parallel, `guessing/addresses` the budgets of addresses,
+//! Guessing does not pay: ten failures at one name are free, then there are waits, whoever asks in which protocol and
+//! how many at once; and whether anybody has the name makes no difference. Who knows the password, or is signed in, is
+//! not hindered. `guessing/races` has those who guess in parallel, `guessing/addresses` the budgets of addresses,
 //! `guessing/devices` what lets an owner in meanwhile.
 
 mod addresses;

@@ -26,8 +26,8 @@ use crate::wire;
 /// What a stored hash may ask for: seconds of work.
 pub const COSTLIEST: &str = "m=262144,t=16,p=1";
 
-/// Sends passwords to the lane, of nobody in particular as all clients in process are, to be compared with a hash of such
-/// cost. Returns when all wait, run or were refused. They leave when this is dropped, but for those that run.
+/// Sends passwords to the lane, of nobody in particular as all clients in process are, to be compared with a hash of
+/// such cost. Returns when all wait, run or were refused. They leave when this is dropped, but for those that run.
 pub async fn flood(app: &TestApp, passwords: usize, cost: &str) -> JoinSet<Result<Verdict, HashError>> {
     let stored = format!("$argon2id$v=19${cost}$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ");
     let (stored, password) = (PasswordHash::parse(&stored).unwrap(), Password::parse(PASSWORD.to_owned(), 1).unwrap());

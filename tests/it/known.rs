@@ -1,6 +1,6 @@
-//! Accounts that are answered from memory: without the database, as fresh as is promised, and forgotten when the database
-//! may be another. What is changed behind the server's back here, without the epoch, nothing of ours ever changes so: it
-//! shows where an answer came from.
+//! Accounts that are answered from memory: without the database, as fresh as is promised, and forgotten when the
+//! database may be another. What is changed behind the server's back here, without the epoch, nothing of ours ever
+//! changes so: it shows where an answer came from.
 
 use std::time::Duration;
 

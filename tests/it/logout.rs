@@ -1,5 +1,5 @@
-//! Logging out with a token that has expired, or of a session that has ended: the aim is reached, so it succeeds; and it
-//! succeeds at nothing else.
+//! Logging out with a token that has expired, or of a session that has ended: the aim is reached, so it succeeds; and
+//! it succeeds at nothing else.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Mail, from the queue to a mail server, a folder or the log. Here is what the tests share: a store with an account, and a
-//! worker with a clock that is moved by hand.
+//! Mail, from the queue to a mail server, a folder or the log. Here is what the tests share: a store with an account,
+//! and a worker with a clock that is moved by hand.
 
 mod folder;
 mod log;
@@ -81,8 +81,8 @@ impl Office {
         MailWorker::start(self.post(url, change), PublicUrl::parse("https://auth.example.com").unwrap())
     }
 
-    /// Lets time pass, as much as `step` seconds at a time, until there is a mail that was given up. That is faster than leases
-    /// last: it may have been tried more often than it would have been otherwise.
+    /// Lets time pass, as much as `step` seconds at a time, until there is a mail that was given up. That is faster
+    /// than leases last: it may have been tried more often than it would have been otherwise.
     async fn until_dead(&self, step: i64) -> DeadMail {
         let began = Instant::now();
         loop {

@@ -1,4 +1,5 @@
-//! The part of the OpenAPI document that the protos are: every annotated RPC, as they tell it; also those that come later.
+//! The part of the OpenAPI document that the protos are: every annotated RPC, as they tell it; also those that come
+//! later.
 
 use std::collections::BTreeSet;
 

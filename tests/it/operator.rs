@@ -1,5 +1,5 @@
-//! What an operator does from the command line besides making and disabling accounts: everything that administrators do, as
-//! lines for people and as JSON for programs, with exit codes that a script can tell apart.
+//! What an operator does from the command line besides making and disabling accounts: everything that administrators
+//! do, as lines for people and as JSON for programs, with exit codes that a script can tell apart.
 
 use std::path::Path;
 use std::sync::Arc;

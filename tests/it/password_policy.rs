@@ -1,5 +1,5 @@
-//! The policy for new passwords, as each way in tells it: every bad field at once, never the password; and nobody who has
-//! one is locked out.
+//! The policy for new passwords, as each way in tells it: every bad field at once, never the password; and nobody who
+//! has one is locked out.
 
 use countersign::pb::{ChangePasswordRequest, RegisterRequest, register_request};
 use http::StatusCode;

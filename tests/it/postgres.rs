@@ -1,5 +1,5 @@
-//! What PostgreSQL alone can get wrong: several processes at once, callers that hang up, locks that others hold; and the
-//! sentence that an operator reads when it cannot be opened, which never has the password in it.
+//! What PostgreSQL alone can get wrong: several processes at once, callers that hang up, locks that others hold; and
+//! the sentence that an operator reads when it cannot be opened, which never has the password in it.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

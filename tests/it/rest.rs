@@ -1,5 +1,5 @@
-//! REST for every RPC, by the annotations of the protos: what it answers, and what it refuses. How paths, queries and bodies
-//! become messages is tested beside another transcoder (`tests/gateway`).
+//! REST for every RPC, by the annotations of the protos: what it answers, and what it refuses. How paths, queries and
+//! bodies become messages is tested beside another transcoder (`tests/gateway`).
 
 use axum::body::Body;
 use countersign::pb;

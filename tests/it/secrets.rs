@@ -1,4 +1,5 @@
-//! Messages that hold a secret, as `Debug` shows them: walked from the schema, by the option `debug_redact` of the fields.
+//! Messages that hold a secret, as `Debug` shows them: walked from the schema, by the option `debug_redact` of the
+//! fields.
 
 use countersign::pb;
 use prost::Message as _;

@@ -1,5 +1,5 @@
-//! What a session says of where it came from: the client's own `user-agent`, and the address of the connection, the same
-//! over gRPC, gRPC-Web and both JSON APIs. No other header has a say in it.
+//! What a session says of where it came from: the client's own `user-agent`, and the address of the connection, the
+//! same over gRPC, gRPC-Web and both JSON APIs. No other header has a say in it.
 
 use std::net::SocketAddr;
 

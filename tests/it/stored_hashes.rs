@@ -1,5 +1,5 @@
-//! Hashes that accounts of other systems bring along: each scheme verifies what another implementation made, costs exactly
-//! one run of the lane, and is replaced by ours at the first sign-in.
+//! Hashes that accounts of other systems bring along: each scheme verifies what another implementation made, costs
+//! exactly one run of the lane, and is replaced by ours at the first sign-in.
 
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,8 @@ use tonic::Code;
 use crate::support::TestApp;
 use crate::wire;
 
-/// Made by other implementations, whose names stand before them; the password of all is `s3cur3pass` but where another is
-/// given.
+/// Made by other implementations, whose names stand before them; the password of all is `s3cur3pass` but where another
+/// is given.
 const VECTORS: [(&str, &str); 20] = [
     // argon2-cffi 25.1, which calls the C reference.
     ("$argon2i$v=19$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$lUBu69fuMN1syKlPbhK4qzwc447JsPLSkw8MucHjzGU", "s3cur3pass"),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use syn::visit::{self, Visit};
 
-use crate::support::sources::{self, PACKAGES, Source};
+use crate::support::sources::{self, PACKAGES, Source, of_products};
 
 /// `max_width` of `rustfmt.toml`, which rustfmt does not apply to comments.
 const MAX_WIDTH: usize = 120;
@@ -17,7 +17,9 @@ const FEWEST_WORDS: usize = 4;
 #[test]
 fn a_file_says_what_it_is_and_is_short() {
     let mut lengths = Vec::new();
-    for source in products().chain(["tests", "benches", "argon2-kernel/benches"].into_iter().flat_map(sources::below)) {
+    for source in
+        of_products().chain(["tests", "benches", "argon2-kernel/benches"].into_iter().flat_map(sources::below))
+    {
         let lines = source.text.lines().count();
         assert!(source.text.starts_with("//! "), "{} must open with //! and say what it is", source.path.display());
         assert!(lines <= 400, "{} has {lines} lines", source.path.display());
@@ -33,7 +35,7 @@ fn a_file_says_what_it_is_and_is_short() {
 #[test]
 fn a_comment_is_no_wider_than_the_code() {
     let mut wide = Vec::new();
-    for source in products().chain(["tests", "benches"].into_iter().flat_map(sources::below)) {
+    for source in of_products().chain(["tests", "benches"].into_iter().flat_map(sources::below)) {
         for (at, line) in source.text.lines().enumerate() {
             if line.trim_start().starts_with("//") && line.chars().count() > MAX_WIDTH {
                 wide.push(format!("{}:{}", source.path.display(), at + 1));
@@ -46,7 +48,7 @@ fn a_comment_is_no_wider_than_the_code() {
 #[test]
 fn documentation_of_an_item_says_something() {
     let mut short = Vec::new();
-    for source in products() {
+    for source in of_products() {
         let mut words = Vec::new();
         for (at, line) in source.text.lines().enumerate() {
             let line = line.trim();
@@ -67,7 +69,7 @@ fn documentation_of_an_item_says_something() {
 fn a_type_name_has_one_meaning_in_its_crate() {
     for package in PACKAGES {
         let mut types = Types::default();
-        for source in sources::below(package) {
+        for source in of_products().filter(|source| source.path.starts_with(package) && !source.is_test()) {
             types.path = source.path.display().to_string();
             types.visit_file(&syn::parse_file(&source.text).unwrap());
         }
@@ -80,13 +82,9 @@ fn a_type_name_has_one_meaning_in_its_crate() {
 fn unsafe_stands_in_three_places_of_the_kernel_only() {
     let unsafe_in = |source: &Source| source.tokens().iter().filter(|token| *token == "unsafe").count();
     let found: Vec<_> =
-        products().map(|source| (unsafe_in(&source), source.path)).filter(|(times, _)| *times > 0).collect();
+        of_products().map(|source| (unsafe_in(&source), source.path)).filter(|(times, _)| *times > 0).collect();
     let expected = ["compress/avx2.rs", "compress/avx512.rs", "memory.rs"];
     assert_eq!(found, expected.map(|file| (1, Path::new("argon2-kernel/src").join(file))));
-}
-
-fn products() -> impl Iterator<Item = Source> {
-    PACKAGES.into_iter().flat_map(sources::below)
 }
 
 /// Where each name of a type is declared, but for unit tests.

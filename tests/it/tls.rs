@@ -1,5 +1,5 @@
-//! TLS on the one port: everything is answered as in the clear, certificates are replaced while it runs, and who does not
-//! finish a handshake is hung up on.
+//! TLS on the one port: everything is answered as in the clear, certificates are replaced while it runs, and who does
+//! not finish a handshake is hung up on.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -301,7 +301,8 @@ async fn who_speaks_in_the_clear_is_told_to_use_https() {
     assert_eq!(Raw::saying(secured.address(), [0x80, 0x2e, 1, 0, 2]).await.until_closed(SOON).await, b"");
 }
 
-/// Peers that are not done beginning: nothing, a byte, half a hello, and a handshake with nothing, or too little, after it.
+/// Peers that are not done beginning: nothing, a byte, half a hello, and a handshake with nothing, or too little, after
+/// it.
 async fn hesitant(secured: &Secured) -> (Vec<Raw>, Vec<TlsStream<TcpStream>>) {
     let mut raw = Vec::new();
     for said in [&b""[..], &[22], &[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]] {

@@ -1,4 +1,5 @@
-//! Peers that take nothing of what they are sent: each is dropped after a time, whatever it leaves unread, and nobody else is.
+//! Peers that take nothing of what they are sent: each is dropped after a time, whatever it leaves unread, and nobody
+//! else is.
 
 use std::time::{Duration, Instant};
 

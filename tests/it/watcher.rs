@@ -1,5 +1,5 @@
-//! The client's side of `WatchRevocations`: a set that another service asks, kept up to date over a real socket, and what it
-//! believes of a server that is late, silent, or gone.
+//! The client's side of `WatchRevocations`: a set that another service asks, kept up to date over a real socket, and
+//! what it believes of a server that is late, silent, or gone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

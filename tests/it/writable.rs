@@ -1,5 +1,5 @@
-//! Readiness while nothing can be stored: a disk that is full, a file that may not grow, a PostgreSQL server that has become
-//! read-only. Tokens go on being checked, and it is over by itself.
+//! Readiness while nothing can be stored: a disk that is full, a file that may not grow, a PostgreSQL server that has
+//! become read-only. Tokens go on being checked, and it is over by itself.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

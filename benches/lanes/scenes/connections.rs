@@ -1,6 +1,6 @@
 //! Ten thousand connections that say nothing: what each costs, and what others feel of them. The server drops one over
-//! HTTP/1.1 after 20 seconds, and one over HTTP/2 that answers no ping after 30; each round is over before that, and checks
-//! that none was dropped.
+//! HTTP/1.1 after 20 seconds, and one over HTTP/2 that answers no ping after 30; each round is over before that, and
+//! checks that none was dropped.
 
 use std::io::Result;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
-//! Many callers at once who all know their passwords: what those of a few networks leave to everybody else, and whether a
-//! thousand of one address are taken for guessers. The load comes from loopback, as from a trusted proxy that says for whom
-//! it asks.
+//! Many callers at once who all know their passwords: what those of a few networks leave to everybody else, and whether
+//! a thousand of one address are taken for guessers. The load comes from loopback, as from a trusted proxy that says
+//! for whom it asks.
 
 use std::thread;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Half-sent bodies: sign-ins of 64 KiB from one address, all but the end of each, and what the server holds of them, and what a
-//! client of another address feels.
+//! Half-sent bodies: sign-ins of 64 KiB from one address, all but the end of each, and what the server holds of them,
+//! and what a client of another address feels.
 
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,5 @@
-//! Sign-ins by themselves: how much of what the machine can hash is left when each hash is a sign-in, and how much of what a
-//! kernel gains.
+//! Sign-ins by themselves: how much of what the machine can hash is left when each hash is a sign-in, and how much of
+//! what a kernel gains.
 
 use argon2::Params;
 use argon2_kernel::Kernel;

@@ -1,6 +1,6 @@
-//! The generated messages and services of `proto/`, their descriptors, the rules of each RPC (`rules`), and the codec of
-//! the services. A package of its own because the compiler takes longer for the generated code than for the rest of a
-//! check, and the generated code seldom changes.
+//! The generated messages and services of `proto/`, their descriptors, the rules of each RPC (`rules`), and the codec
+//! of the services. A package of its own because the compiler takes longer for the generated code than for the rest of
+//! a check, and the generated code seldom changes.
 
 pub mod codec;
 mod rules;

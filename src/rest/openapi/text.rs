@@ -1,6 +1,6 @@
 //! The characters of names and addresses, as regular expressions that mean the same in ECMA-262 and in Python. So they
 //! have no `\p{…}`, and characters beyond U+FFFF are written as themselves, because the two languages have no escape
-//! for them in common. The rules are the domain's (`domain/text.rs`, `domain/email.rs`); a test compares both for every
+//! for them in common. The rules are the domain's (`domain/text/`, `domain/email.rs`); a test compares both for every
 //! code point.
 
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
-//! Where ours is not right, and it is known: what prost-reflect, which reads and writes messages as JSON, does otherwise than
-//! the JSON mapping says. No message of Countersign's has such a field: no float, no wrapper, no mask, no Any in a request.
-//! To be taken out one by one: an entry that nothing needs fails the run.
+//! Where ours is not right, and it is known: what prost-reflect, which reads and writes messages as JSON, does
+//! otherwise than the JSON mapping says. No message of Countersign's has such a field: no float, no wrapper, no mask,
+//! no Any in a request. To be taken out one by one: an entry that nothing needs fails the run.
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
-//! Every difference to the other transcoder that is meant, or is the other's defect: when it applies, and why it is right.
-//! As narrow as can be, for what is listed here is not looked at any further. By where it shows: `http`, `routes`,
-//! `values`, `bodies`; and `limits`, which are ours.
+//! Every difference to the other transcoder that is meant, or is the other's defect: when it applies, and why it is
+//! right. As narrow as can be, for what is listed here is not looked at any further. By where it shows: `http`,
+//! `routes`, `values`, `bodies`; and `limits`, which are ours.
 
 mod bodies;
 mod http;

@@ -1,5 +1,5 @@
-//! Every relative link of every Markdown file leads to a file, and to a heading of it if it names one; and every page of `docs/`
-//! is in its table of contents.
+//! Every relative link of every Markdown file leads to a file, and to a heading of it if it names one; and every page
+//! of `docs/` is in its table of contents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -57,8 +57,8 @@ fn links(prose: &str) -> Vec<String> {
     inline.chain(named).collect()
 }
 
-/// The anchors that a page's headings have: letters, digits, hyphens and underscores, in lower case, spaces as hyphens; the
-/// second of two equal ones ends with `-1`.
+/// The anchors that a page's headings have: letters, digits, hyphens and underscores, in lower case, spaces as hyphens;
+/// the second of two equal ones ends with `-1`.
 fn anchors(prose: &str) -> BTreeSet<String> {
     let mut seen = BTreeMap::<String, usize>::new();
     let headings = prose

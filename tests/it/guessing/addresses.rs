@@ -1,5 +1,5 @@
-//! Budgets of addresses: failed sign-ins, registrations and requests for mail, each its own; and whose address it is, where
-//! a proxy stands between.
+//! Budgets of addresses: failed sign-ins, registrations and requests for mail, each its own; and whose address it is,
+//! where a proxy stands between.
 
 use std::net::{IpAddr, SocketAddr};
 

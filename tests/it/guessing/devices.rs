@@ -1,6 +1,6 @@
-//! Strangers who guess do not keep the owner out: a device that has signed in before has its own count of failures. And that
-//! gains nothing to strangers: what they have not is ignored, and whoever holds everything that an account ever gave out
-//! has the guesses of five devices.
+//! Strangers who guess do not keep the owner out: a device that has signed in before has its own count of failures. And
+//! that gains nothing to strangers: what they have not is ignored, and whoever holds everything that an account ever
+//! gave out has the guesses of five devices.
 
 use std::collections::HashSet;
 
@@ -266,8 +266,9 @@ async fn whoever_holds_a_hundred_devices_of_an_account_has_the_guesses_of_five()
     }
     // A hundred sign-ins without a device miss one of the five once in a thousand million runs.
     assert_eq!(app.hasher.runs() - before, 50, "ten a device");
-    // At the end of all waits each is locked: a hundred failures. An hour is enough for one more guess of each of the five;
-    // the first hour shows that no other is tried, so most of the others are not asked for again until all are locked.
+    // At the end of all waits each is locked: a hundred failures. An hour is enough for one more guess of each of the
+    // five; the first hour shows that no other is tried, so most of the others are not asked for again until all are
+    // locked.
     for hour in 0..100 {
         app.clock.advance(3_600);
         let tried = app.hasher.runs();

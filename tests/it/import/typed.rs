@@ -1,5 +1,5 @@
-//! Columns that have a type, of every format: NULL in each spelling is nothing, a value is what it says, and anything else is
-//! a problem of that line. On both engines, to the sign-in that follows.
+//! Columns that have a type, of every format: NULL in each spelling is nothing, a value is what it says, and anything
+//! else is a problem of that line. On both engines, to the sign-in that follows.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Without `MAIL_URL`, as most people try it out: the link is in the log, and it is said that no mail was sent. With it, no
-//! log line has a link or an address. The real binary.
+//! Without `MAIL_URL`, as most people try it out: the link is in the log, and it is said that no mail was sent. With
+//! it, no log line has a link or an address. The real binary.
 
 use http::Method;
 use serde_json::{Value, json};

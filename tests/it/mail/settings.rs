@@ -1,4 +1,5 @@
-//! Settings of mail, as an operator meets them: a wrong one stops the real binary and is named, and no password is shown.
+//! Settings of mail, as an operator meets them: a wrong one stops the real binary and is named, and no password is
+//! shown.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! A mail server that takes connections and says nothing: no call waits for it, nor does the end of the process for long; and
-//! what was not sent is sent by the next one. The real binary.
+//! A mail server that takes connections and says nothing: no call waits for it, nor does the end of the process for
+//! long; and what was not sent is sent by the next one. The real binary.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What a move refuses, and a move that does not come to its end: the target is as empty as before, and nothing is made or
-//! changed that was not asked for.
+//! What a move refuses, and a move that does not come to its end: the target is as empty as before, and nothing is made
+//! or changed that was not asked for.
 
 use std::fs;
 use std::process::Child;

@@ -1,5 +1,5 @@
-//! What every store promises of failed attempts: that they are counted one by one, and that nothing comes of a guess which
-//! others have overtaken, right or wrong.
+//! What every store promises of failed attempts: that they are counted one by one, and that nothing comes of a guess
+//! which others have overtaken, right or wrong.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What every store promises of sessions: listing, ending several, when each was last given a token; and of roles, whose
-//! change ends them.
+//! What every store promises of sessions: listing, ending several, when each was last given a token; and of roles,
+//! whose change ends them.
 
 use std::time::Duration;
 
@@ -130,7 +130,8 @@ pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
         let last_token_at = session.created_at;
         EndedSession { stored: StoredSession { session, last_token_at }, until: at(until) }
     };
-    // A token lifetime after the moment that was given, whatever the ceiling was at sign-in: a setting may have raised it.
+    // A token lifetime after the moment that was given, whatever the ceiling was at sign-in: a setting may have raised
+    // it.
     assert_eq!(ended, [expected(session(10, &alice, 0), 130), expected(late, 130)]);
     assert_eq!(listed(&store, &alice, &page(9)).await, [12]);
     assert_eq!(listed(&store, &bobby, &page(9)).await, [50]);

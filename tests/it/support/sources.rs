@@ -9,10 +9,18 @@ use proc_macro2::{Delimiter, Punct, Spacing, TokenStream, TokenTree};
 pub const PACKAGES: [&str; 5] =
     ["src", "crates/guard/src", "crates/http-rule/src", "crates/proto/src", "argon2-kernel/src"];
 
+/// What the checked-in messages of the guard are called. Their generator decides how they look.
+const GENERATED: &str = "crates/guard/src/watch/pb.rs";
+
 /// A Rust file, with its path relative to the project.
 pub struct Source {
     pub path: PathBuf,
     pub text: String,
+}
+
+/// All Rust files of [`PACKAGES`] that people write.
+pub fn of_products() -> impl Iterator<Item = Source> {
+    PACKAGES.into_iter().flat_map(below).filter(|source| source.path != Path::new(GENERATED))
 }
 
 /// All Rust files below a folder of the project.
@@ -41,6 +49,11 @@ impl Source {
     pub fn module(&self) -> Vec<String> {
         let file = self.path.strip_prefix("src").unwrap().with_extension("");
         file.iter().map(|name| name.to_str().unwrap().to_owned()).filter(|name| name != "mod").collect()
+    }
+
+    /// Whether the file holds unit tests and nothing else: its parent declares it under `#[cfg(test)]`.
+    pub fn is_test(&self) -> bool {
+        self.path.iter().any(|part| part == "tests" || part == "tests.rs")
     }
 
     pub fn tokens(&self) -> Vec<String> {
