@@ -3,7 +3,7 @@
 //! watches.
 //!
 //! No watch has a buffer of its own: it continues when its last message was sent, and ends if it falls behind the
-//! shared ring of [`News`](countersign_guard::revocations::News).
+//! shared ring of [`Publisher`](countersign_guard::revocations::Publisher).
 
 use std::sync::Arc;
 use std::time::Duration;

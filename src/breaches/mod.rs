@@ -4,10 +4,10 @@
 //! The file has one of two forms, which its first bytes tell apart:
 //!
 //! 1. **Text**: one SHA-1 in hexadecimal a line, in ascending order, with or without `:COUNT` behind it, as such lists
-//! are published. A look-up is a binary search in the file; nothing of it is kept in memory (`sorted`, `line`).
+//!    are published. A look-up is a binary search in the file; nothing of it is kept in memory (`sorted`, `line`).
 //! 2. **A filter** that `countersign passwords build-filter` makes of such a list (`build`, `filter`, `format`): a
-//! twentieth of the size, and two reads a look-up. It knows every password of the list, and takes a few others for
-//! listed ones.
+//!    twentieth of the size, and two reads a look-up. It knows every password of the list, and takes a few others for
+//!    listed ones.
 //!
 //! The file is opened once. To replace it, rename another file over it and restart the server.
 //!

@@ -2,7 +2,7 @@
 //! are kept as typed except for white space. They may hold invisible characters that a script or an emoji needs:
 //!
 //! - U+200C and U+200D where RFC 5892 allows them because they shape the letters beside them (appendix A.1 and A.2), as
-//! in Persian and Sinhala;
+//!   in Persian and Sinhala;
 //! - U+200D within an emoji, and tags within a flag;
 //! - a variation selector behind the character that it selects a form of.
 

@@ -4,7 +4,7 @@
 //! 1. A letter must not be in another form, such as full width or superscript: it has a compatibility mapping.
 //! 2. A letter with a dot must not have a second dot, which is invisible. (`İ` is kept as `i` with a combining dot.)
 //! 3. All letters are of one script, or of scripts that are written together with Latin in East Asia: "Highly
-//! Restrictive" of UTS 39, section 5.2. Characters of no script (digits, punctuation, spaces, emoji) go with each.
+//!    Restrictive" of UTS 39, section 5.2. Characters of no script (digits, punctuation, spaces, emoji) go with each.
 //!
 //! Names of one script may still look alike, as `l` and `1` do, and so may a word in Cyrillic and one in Latin.
 
