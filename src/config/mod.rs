@@ -1,5 +1,5 @@
-//! The command line and the settings: one clap struct, and every check of a value in one place. Only `main`, `command`
-//! and `server` use it; all other modules take plain parameters.
+//! The command line and the settings: one clap struct, and every check of a value in one place. Only `main`, `command`,
+//! `server` and `transport` use it; all other modules take plain parameters.
 
 mod audit;
 mod bounds;

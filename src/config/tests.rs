@@ -1,5 +1,4 @@
 //! Tests of single values, and of settings that contradict each other.
-//! clap.
 
 use std::time::Duration;
 
