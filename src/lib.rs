@@ -6,8 +6,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`domain`] | names, passwords, accounts and what can go wrong; pure |
-//! | [`import`] | the files that accounts come in |
+//! | [`domain`] | names, passwords, accounts and the failures of use cases; pure |
+//! | [`import`] | readers of the files that accounts are imported from |
 //! | [`pb`] | the generated messages, from `crates/proto` |
 //! | [`activity`] | the time of each session's latest token, until it is written |
 //! | [`budgets`] | limits of password guesses, registrations and requests for mail |
@@ -18,11 +18,11 @@
 //! | [`mail`] | sends the mail that is queued in the database |
 //! | [`accounts`] | the use cases |
 //! | [`grpc`] | the gRPC services behind the one stack |
-//! | [`rest`] | the two JSON APIs, as projections of the RPCs |
+//! | [`rest`] | REST for every RPC, and the two JSON APIs as projections of the RPCs |
 //! | [`config`], [`telemetry`] | the settings and the log |
 //! | `transport` | the port: listener, connections, TLS, limits, routing |
 //! | `jobs` | the background jobs |
-//! | [`server`] | the composition of all that |
+//! | [`server`] | the composition: makes these parts and connects them |
 //! | [`command`] | the command line |
 
 pub mod accounts;

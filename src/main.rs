@@ -14,7 +14,7 @@ use countersign::{command, server, telemetry};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A setting or a start that cannot work; the same code that clap ends with.
+/// The exit code of a wrong setting or a failed start; clap ends with the same one.
 const CANNOT_START: u8 = 2;
 
 fn main() -> ExitCode {
@@ -25,7 +25,8 @@ fn main() -> ExitCode {
         return fail(CANNOT_START, &error);
     }
     let command = cli.command.unwrap_or(Command::Serve(ServeArgs::default()));
-    // A command says what there is to say in its one sentence; what a driver logs would come in between.
+    // Only the server has a log. A command prints its result or one error, and lines that a driver logs would stand in
+    // between.
     if let Command::Serve(_) = command {
         telemetry::start(cli.settings.log_format == LogFormat::Json);
     }
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
         Command::Passwords(command) => runtime.block_on(command::passwords(command)).map_err(failed),
         Command::Backup { file } => runtime.block_on(command::backup(settings, &file)).map_err(failed),
     };
-    // Whatever outlasted the drain is not waited for.
+    // Tasks that are still running after the drain are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,15 +65,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// The same error, in which every address that was typed in the wrong place ends with its scheme: it may hold a
-/// password.
+/// Returns the error with every URL that it quotes cut after the scheme, because a URL that was typed in the wrong
+/// place may hold a password.
 fn without_addresses(mut error: clap::Error) -> clap::Error {
     let typed: Vec<_> =
         error.context().filter(|(_, value)| value.to_string().contains("://")).map(|(kind, _)| kind).collect();
     for kind in typed {
         let hidden = match error.get(kind) {
             Some(ContextValue::String(text)) => text.split_once("://").map(|(scheme, _)| format!("{scheme}://***")),
-            // A guess at what was meant, which quotes it.
+            // clap's suggestion of a similar argument, which may quote the URL, too.
             _ => None,
         };
         error.insert(kind, hidden.map_or(ContextValue::None, ContextValue::String));
@@ -81,7 +82,7 @@ fn without_addresses(mut error: clap::Error) -> clap::Error {
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    // Where nobody listens, nothing is said; `eprintln!` would panic.
+    // A closed standard error is ignored; `eprintln!` would panic.
     let _ = writeln!(std::io::stderr(), "countersign: {error}");
     ExitCode::from(code)
 }

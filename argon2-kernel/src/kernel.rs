@@ -1,5 +1,4 @@
-//! The compression function that this process hashes with, and hashing with it. Separate because it is what callers
-//! use.
+//! Chooses the compression function of this process, and hashes with it. Separate because it is all that callers use.
 
 use std::fmt;
 

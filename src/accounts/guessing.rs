@@ -30,7 +30,7 @@ use crate::hashing::{PasswordHasher, Permit, Verdict};
 use crate::store::{Budget, Store, StoreError};
 use countersign_guard::clock::Clock;
 
-/// Takes one from the budget of the caller's address. A charge that is dropped without being spent is given back.
+/// Takes one unit from the budget of the caller's address. A charge that is dropped without being spent is given back.
 pub(super) fn charge(budget: &Arc<AddressBudget>, call: &Call) -> Result<Charge, AuthError> {
     budget.charge(call.client.address).map_err(too_many)
 }

@@ -46,8 +46,8 @@ pub fn allowed_guesses(attempts: Option<Attempts>, now: OffsetDateTime) -> Resul
         return Err(LONGEST_DELAY);
     }
     let over = last_failed_at + wait(failures);
-    // A failure further in the future than any delay is of a clock that was set back since, and must not delay for
-    // years.
+    // If the latest failure is further in the future than the longest delay, the clock was set back since. Such a
+    // failure must not delay guesses for years.
     if failures < FREE_FAILURES || over <= now || last_failed_at > now + LONGEST_DELAY {
         return Ok(FREE_FAILURES.saturating_sub(failures).max(1));
     }

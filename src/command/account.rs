@@ -203,7 +203,7 @@ async fn rename(operator: &Operator, output: Output, handle: &str, name: &str) -
     output.changed(&format!("{target}{already} has the {what} {name}"), shown(operator, &target).await?, changed)
 }
 
-/// An account that was found, and the name that found it.
+/// An account, and the name by which the operator named it.
 pub(super) struct Target {
     pub id: Uuid,
     name: String,

@@ -1,5 +1,5 @@
-//! The settings of what clients may hold of the server at a time: connections, calls and bytes of bodies, in all and by
-//! address. Apart from the others, for they are one decision. `server/bounds` keeps to them.
+//! The limits of what clients may hold at a time: connections, calls and bytes of bodies, in total and for each
+//! address. Separate from the other settings because they are chosen together. `transport/bounds` enforces them.
 
 use std::time::Duration;
 

@@ -46,7 +46,7 @@ pub use policy::{PasswordsCommand, PolicySettings};
 pub use proxies::ProxySettings;
 pub use tls::{IncompleteTls, TlsSettings};
 
-/// What a caller of the command line may build upon.
+/// The exit codes, which scripts may rely on.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting is wrong; 3 no such account, \
                           session, firm, invitation or mail.";
 
@@ -293,7 +293,8 @@ impl Settings {
         self.hash_threads.unwrap_or_else(|| cost::threads(&self.hash_params))
     }
 
-    /// Checks what no single value can tell. `environment` is the names of all variables.
+    /// Checks the settings against each other and against the memory of the machine, and looks for misspelt names of
+    /// settings in `environment`, the names of all variables.
     pub fn check(&self, environment: impl Iterator<Item = String>) -> Result<(), SettingsError> {
         for (name, lifetime) in [
             ("USERNAME_TOKEN_LIFETIME", self.username_token_lifetime),

@@ -15,10 +15,11 @@ use super::{
 /// The namespace of ids that are derived from text. It must never change, or a repeated import would double accounts.
 const NAMESPACE: Uuid = Uuid::from_u128(0xdf1c_79fe_da5f_4051_93fc_7968_4d88_3381);
 
-/// The seconds of the years that can be written out in UTC: 1 to 9999.
+/// The Unix times, in seconds, that an export can write as text in UTC: the years 1 to 9999.
 const TIMES: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// An account that is imported or exported. It has neither an epoch nor sessions, which end where it leaves.
+/// An account that is imported or exported. It has no epoch and no sessions: these stay at the service that it comes
+/// from.
 #[derive(Debug, Clone)]
 pub struct PortableAccount {
     /// The id, which is not nil.
@@ -31,7 +32,7 @@ pub struct PortableAccount {
     pub status: AccountStatus,
     /// The time of registration.
     pub created_at: OffsetDateTime,
-    /// What was changed in its names when it was read, for people; empty when nothing was.
+    /// The changes that reading made to its names, as sentences for the import's report; empty if it made none.
     pub notes: Vec<&'static str>,
 }
 
@@ -47,9 +48,9 @@ impl PortableAccount {
 pub struct PortableDraft<'a> {
     /// A UUID. An empty one is derived from the handle, the same in every import.
     pub id: &'a str,
-    /// The username, unless there is an email …
+    /// The username; empty for an email account.
     pub username: &'a str,
-    /// … and the other way round.
+    /// The email address; empty for a username account.
     pub email: &'a str,
     /// The person's name, with an email. When it is missing, it is the local part of the address.
     pub name: &'a str,

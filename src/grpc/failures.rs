@@ -1,5 +1,5 @@
-//! The failures that only this module has: of streams that are not read, and of service credentials. A file of its own,
-//! so that the code that fails and `status`, which answers it, do not import each other.
+//! Failures that occur only in `grpc`: a client does not read its stream, or a service credential is missing or wrong.
+//! Separate so that the code that fails and `status`, which answers the failure, do not import each other.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why a response of a stream cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum UnreadResponse {
-    /// The client may read again, and must not take what it has for everything.
+    /// The client did not read in time. It may still be there, so the text tells it that responses are missing.
     #[error(
         "a response was not read for {} s, so the responses are not complete: call again, and read on",
         READ_TIMEOUT.as_secs()

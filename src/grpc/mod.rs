@@ -1,8 +1,8 @@
 //! The gRPC face: [`stack()`] puts every service behind the one stack of semantic middleware.
 //!
 //! The network is served this value, and the JSON APIs call it in process, so nothing can be bypassed and nothing is
-//! written twice. **What must hold for every call belongs here.** The listener (`transport`) holds connection settings
-//! only, because the JSON APIs enter at this value and would not see anything that the listener did.
+//! written twice. **What must hold for every call belongs here.** The listener (`transport`) has only the rules of
+//! connections, because the JSON APIs enter at this value and would bypass a rule of the listener.
 //!
 //! The steps of `stack` from the outside in, each with its reason; `tests/it/stack.rs` asserts their order:
 //!

@@ -23,9 +23,9 @@ const FIRST_GUESS: Duration = Duration::from_millis(50);
 /// How long an idle thread keeps its memory. Allocating it again costs milliseconds.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
 
-/// One place in so many of the queue is reserved for networks that the queue has not served lately. Otherwise as many
-/// callers as there are places, each in a network of its own and back as soon as it was served, would keep all others
-/// out. Of 128 places, 32 are reserved, which two threads serve within a second.
+/// The queue reserves one of every `RESERVED` places for networks that it has not served lately. Otherwise one caller
+/// for each place, each in a network of its own and back as soon as it was served, would keep all others out. Of 128
+/// places, 32 are reserved, which two threads serve within a second.
 const RESERVED: usize = 4;
 
 pub(super) type HashOutput = Result<Zeroizing<Vec<u8>>, HashError>;

@@ -14,7 +14,7 @@ pub struct LaneStats {
     pub capacity: usize,
     /// The memory of all hashing threads, in bytes.
     pub memory: usize,
-    /// How long passwords waited that were hashed; its count is the number of hashes begun.
+    /// How long passwords waited before they were hashed; its count is the number of hashes begun.
     pub wait: Histogram,
     /// How long hashes took; its count is the number of hashes done.
     pub run: Histogram,

@@ -21,7 +21,8 @@ use countersign_guard::revocations::{Batch, Entry, Position, Revocations};
 /// another connection. After two that fail in a row, the database is reported as away.
 const QUERY_DEADLINE: Duration = Duration::from_millis(1_500);
 
-/// How often the clocks are compared. A clock that is set in between is noticed by the time that has passed since.
+/// How often the clocks are compared. If this machine's clock is set in between, the elapsed time since the comparison
+/// shows it.
 const COMPARE_PERIOD: Duration = Duration::from_secs(1);
 
 /// How often expired rows are deleted.
@@ -117,7 +118,8 @@ impl RevocationFeed {
             self.cache.clear();
             self.revocations.publisher().begin(self.position);
         }
-        // Last, because from here on tokens are accepted again, by everything that was missed.
+        // Last, because tokens are accepted again from here on, and by now the set has every revocation that was
+        // missed.
         self.revocations.mark_complete(began);
         self.store.caught_up();
         Ok(())

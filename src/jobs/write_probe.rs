@@ -19,7 +19,8 @@ const SHORT_PAUSE: Duration = Duration::from_secs(1);
 /// The time between two probes while all is well.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
-/// How many probes in a row must fail. A single one may have waited too long for other writers.
+/// How many probes in a row must fail before the database counts as not writable. A single probe may fail because it
+/// waited too long for other writers.
 const FAILURES: u32 = 2;
 
 /// Probes the database and sets the health status, until the task is aborted.

@@ -16,7 +16,7 @@ const VERIFY_LIFETIME: Duration = Duration::from_secs(86_400);
 /// How long the link to set a new password is valid.
 const RESET_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// The content of a mail as of now.
+/// The content of a mail at the moment when it is sent.
 #[derive(Debug)]
 pub(super) struct MailContent {
     /// The account that the link is for.
@@ -135,7 +135,7 @@ fn harmless(name: &str, otherwise: &str) -> String {
     if is_dotted || name.contains(['/', '@', '\\', ':']) { otherwise.to_owned() } else { name.to_owned() }
 }
 
-/// A duration as `7 days`, `24 hours` or `30 minutes`, in the largest unit of which there are at least two.
+/// Writes a duration as `7 days`, `24 hours` or `30 minutes`, in the largest unit that gives at least two.
 fn words(left: time::Duration) -> String {
     let minutes = left.whole_minutes().max(1);
     match (minutes / 1_440, minutes / 60) {

@@ -18,17 +18,17 @@ pub(super) const LIMITS: Limits = Limits { bytes: 64 * 1_024, time: Duration::fr
 pub(super) struct Fields {
     map: Map<String, Value>,
     problems: Vec<(&'static str, FieldProblem)>,
-    /// The RPC's name for a field, and the contract's.
+    /// For each field, its name in the RPC and its name in the contract.
     names: Vec<(&'static str, &'static str)>,
     is_query: bool,
 }
 
-/// Why the RPC cannot be asked with a field's value.
+/// The reason why the value of a field cannot be passed to the RPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldProblem {
     Missing,
     NotAString,
-    /// The RPC's message has no room for the text. Says what it must be instead.
+    /// The RPC's message cannot hold the text. The description says what the value must be instead.
     Not(&'static str),
 }
 

@@ -70,7 +70,8 @@ pub fn options() -> Options {
 }
 
 impl Rest {
-    /// REST before the stack that `rpc` calls. The OpenAPI document and its page are served if `docs`.
+    /// Builds REST on top of the stack that `rpc` calls. `docs` decides whether the OpenAPI document and its page are
+    /// served.
     pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RestError> {
         let transcoder = Transcoder::new(Rules::read(DESCRIPTORS)?, rpc.clone(), options());
         let routes = username::routes(AuthServiceClient::new(rpc.clone()))

@@ -1,5 +1,5 @@
 //! The first documented API: usernames and a `token` header, under `/api/auth`. Its error body is
-//! `{"statusCode", "error", "message"}`, of which "the official client reads `statusCode`".
+//! `{"statusCode", "error", "message"}`. The contract says: "the official client reads `statusCode`".
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -84,8 +84,8 @@ fn only_the_token<T>(answered: Result<tonic::Response<T>, Status>, fields: &Fiel
     }
 }
 
-/// Username and password. If the body has a key that the contract does not know, both are left empty: the RPC then
-/// refuses the call, as closed for registration if it is, and else as invalid.
+/// Returns the username and the password of a body. Both are empty if the body has a key that the contract does not
+/// know: then the RPC refuses the call, because registration is closed or because the fields are invalid.
 fn credentials(fields: &mut Fields) -> (String, String) {
     let pair = (fields.text("username"), fields.text("password"));
     if fields.untaken().is_some() { Default::default() } else { pair }

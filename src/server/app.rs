@@ -175,7 +175,7 @@ impl App {
         feed.abort();
         write_probe.abort();
         refusal_log.abort();
-        // A write that is cut off here was acknowledged to nobody.
+        // No caller was told that a write which is cut off here has succeeded.
         let _ = tokio::time::timeout(CLOSE_DEADLINE, self.store.close()).await;
         Ok(())
     }
@@ -193,7 +193,7 @@ fn account_rules(settings: &Settings) -> Result<AccountRules, ServeError> {
     })
 }
 
-/// What signs and verifies tokens, and the credentials of the services that may watch revocations.
+/// Makes the part that signs and verifies tokens, and reads the credentials of the services that may watch revocations.
 async fn tokens(
     settings: &Settings,
     store: &dyn Store,
@@ -229,8 +229,8 @@ fn per_hour(settings: &Settings) -> PerHour {
     }
 }
 
-/// What answers requests: the stack, and the JSON APIs that call it in process. `calls` counts RPCs if there are
-/// metrics.
+/// Makes the part that answers requests: the stack, and the JSON APIs that call it in process. `calls` counts RPCs if
+/// there are metrics.
 fn service(
     settings: &Settings,
     stack: grpc::Stack,

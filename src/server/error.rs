@@ -1,4 +1,4 @@
-//! The reasons for which the server does not start. Separate because every part of the composition has some.
+//! The reasons why the server does not start. Separate because every part of the composition can give one.
 
 use std::io;
 use std::net::SocketAddr;

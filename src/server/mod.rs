@@ -1,6 +1,6 @@
 //! The composition: [`App::build`] makes the parts of the server and connects them, [`run()`] serves them until a
-//! signal. `secret` finds the signing secret, `mail` what mail is sent with, and `metrics/` is the page for Prometheus.
-//! The port itself is in `transport`, the background jobs are in `jobs`.
+//! signal. `secret` finds the signing secret, `mail` opens the transport of mail, and `metrics/` makes the page for
+//! Prometheus. The port itself is in `transport`, the background jobs are in `jobs`.
 
 mod app;
 mod error;

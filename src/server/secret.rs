@@ -67,7 +67,7 @@ pub enum SecretSourceError {
 /// The secrets of the tokens.
 pub(super) struct SigningSecrets {
     pub current: Secret,
-    /// Signs nothing any more, but its tokens are still accepted.
+    /// The previous secret: it signs no new tokens, but tokens that it signed are still accepted.
     pub previous: Option<Secret>,
     /// Whether the current secret was made by this start.
     pub is_new: bool,

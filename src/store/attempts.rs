@@ -1,5 +1,5 @@
-//! Failed guesses at passwords: how often each account's failed in a row. They are in the database, so that neither a
-//! restart nor a second replica gives an attacker another budget of guesses.
+//! Failed guesses at passwords: how many guesses at each account have failed in a row. They are in the database, so
+//! that neither a restart nor a second replica gives an attacker another budget of guesses.
 //!
 //! The database decides the order of guesses. A guess is admitted while there are few enough failures. Its result,
 //! success or failure, is stored only if there are still few enough by then ([`Budget`]). So no success is accepted

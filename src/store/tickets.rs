@@ -99,7 +99,7 @@ pub struct EmailChange {
     pub epoch: i64,
 }
 
-/// The notice to the old address of an account that its address was changed.
+/// The mail that tells the old address of an account about the change.
 pub(super) fn address_changed(id: Uuid, account_id: Uuid, recipient: &Email, queued_at: OffsetDateTime) -> NewMail {
     NewMail { id, kind: MailKind::EmailChanged, recipient: recipient.clone(), subject: account_id, queued_at }
 }

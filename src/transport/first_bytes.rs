@@ -60,8 +60,8 @@ pub(super) struct FirstBytes<S> {
 }
 
 impl<S> FirstBytes<S> {
-    /// `stopping` matters under TLS, where nothing was said before this but the handshake: asked to stop, hyper waits
-    /// for the end of a preface or a head of which it has nothing.
+    /// `stopping` matters under TLS, where the client may have sent nothing after the handshake: when hyper is asked to
+    /// stop, it waits for a whole preface or head, even if no byte of it has arrived.
     pub fn new(stream: S, deadline: Instant, stopping: CancellationToken) -> Self {
         let deadline = Box::pin(async move {
             tokio::select! {

@@ -1,6 +1,6 @@
-//! Accounts that are answered from memory: without the database, as fresh as is promised, and forgotten when the
-//! database may be another. What is changed behind the server's back here, without the epoch, nothing of ours ever
-//! changes so: it shows where an answer came from.
+//! The account cache: it answers without the database, is as fresh as promised, and is emptied when the database may be
+//! another one. These tests change rows by hand and leave the epoch as it is, which the service never does: so an
+//! answer shows whether it came from the cache or from the database.
 
 use std::time::Duration;
 

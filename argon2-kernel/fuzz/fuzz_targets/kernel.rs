@@ -1,6 +1,6 @@
 //! Every kernel against the `argon2` crate, on inputs that libFuzzer looks for: it sees which branches an input takes,
 //! as the tests of `src/tests/differential.rs` do not. Separate because it is a program of its own, which takes
-//! unstable flags of the compiler to build. `.ci/kernel` runs it under AddressSanitizer.
+//! unstable flags of the compiler to build. `bash .ci/run fuzz` runs it under AddressSanitizer.
 
 #![no_main]
 

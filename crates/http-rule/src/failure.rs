@@ -23,7 +23,7 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 /// Makes the responses to requests that fail.
 #[derive(Debug, Clone)]
 pub(crate) struct Failures {
-    /// Has the types of the error details.
+    /// The descriptors of the types that error details have.
     pool: DescriptorPool,
     options: Arc<Options>,
 }

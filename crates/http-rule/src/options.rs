@@ -1,4 +1,5 @@
-//! What a transcoder is told besides the annotations: limits, and the headers of the service that it stands before.
+//! The settings of a transcoder besides the annotations: its limits, and the headers that it passes to and from its
+//! service.
 
 use std::fmt;
 use std::sync::Arc;

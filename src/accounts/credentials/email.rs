@@ -70,7 +70,8 @@ impl Accounts {
             charge.spend();
             Ok(queued)
         });
-        // The password was changed since it was proved, or the session has ended: that was meant to shut somebody out.
+        // The password was changed since it was proved, or the session has ended. Either may have been done to shut
+        // this caller out.
         if !queued.await? {
             return Err(AuthError::AccountGone);
         }

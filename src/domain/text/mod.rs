@@ -29,7 +29,7 @@ pub(super) fn small(text: &str) -> String {
 
 /// Maps each letter to lower, to upper and to lower case again, so that `ſ` and `s`, `ς` and `σ`, `ß` and `ss` become
 /// the same, as they are in capitals. It begins with lower case because the capital `ẞ` is its own capital: otherwise
-/// it would become `ß`, and that `ss`.
+/// `ẞ` would become `ß`, and only a second application would make that `ss`.
 pub(super) fn one_case(letters: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
     letters.flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }

@@ -165,7 +165,8 @@ mod tests {
             assert_eq!(content.text.contains("<Link>"), kind.purpose().is_some(), "{kind:?}");
             assert_eq!(content.html.contains("href=\"&lt;Link&gt;"), kind.purpose().is_some(), "{kind:?}");
             assert!(content.html.contains("<!doctype html>") && !content.html.contains("<Service>"), "{kind:?}");
-            // These go to addresses that anybody may have typed, so they must not carry words of that person.
+            // Anybody can have these kinds of mail sent to a stranger, so they must not hold a name that this
+            // person chose.
             let strangers = [MailKind::VerifyEmail, MailKind::ChangeEmail].contains(&kind);
             assert!(!strangers || !content.text.contains(&format!("{:?}", Placeholder::Name)), "{kind:?}");
         }

@@ -45,12 +45,12 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// one take as long.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The rows that one statement deletes, so that nobody waits for its locks for long, however many rows there are. The
-/// statements have the same number in their `limit`.
+/// The most rows that one statement of [`PURGES`] deletes; each has the same number in its `limit`. So a statement
+/// holds its locks only briefly, however many rows have expired.
 const PURGED_AT_ONCE: u64 = 1_000;
 
-/// What has expired. Mail is kept for a minute after it was sent ([`MAIL_INTERVAL`](super::MAIL_INTERVAL)), and for 30
-/// days after it was given up.
+/// The statements that delete expired rows. Mail is kept for a minute after it was sent
+/// ([`MAIL_INTERVAL`](super::MAIL_INTERVAL)), and for 30 days after it was given up.
 const PURGES: [&str; 6] = [
     "delete from sessions where id in
          (select id from sessions where expires_at <= $1 order by id limit 1000 for update skip locked)",
@@ -66,9 +66,9 @@ const PURGES: [&str; 6] = [
          (select id from invitations where expires_at <= $1 limit 1000 for update skip locked)",
 ];
 
-/// A row that is stored and deleted to see whether that can be done. No real key looks like this one, and no other
-/// transaction sees the row. The key differs between connections: with one key, replicas would wait for one another,
-/// and all of them for a replica that was stopped.
+/// Stores a row and deletes it, to test whether the database can be written. No real key looks like this one, and no
+/// other transaction sees the row. The key differs between connections: with one key, replicas would wait for one
+/// another, and all of them for a replica that was stopped.
 const WRITE_AND_DELETE: [&str; 2] = [
     "insert into attempts (key, failures, last_failed_at) values ('none ' || pg_backend_pid(), 1, 0)",
     "delete from attempts where key = 'none ' || pg_backend_pid()",

@@ -44,12 +44,12 @@ pub use backup::{Backup, BackupError, Counts};
 pub use file::beside;
 pub(super) use moving::SqliteEndpoint;
 
-/// The rows that one statement deletes, so that no sign-in waits for long, however many rows there are. The statements
-/// have the same number in their `limit`.
+/// The most rows that one statement of [`PURGES`] deletes; each has the same number in its `limit`. A sign-in waits for
+/// at most one of these statements, so it never waits for long.
 const PURGED_AT_ONCE: u64 = 1_000;
 
-/// What has expired. Mail is kept for a minute after it was sent ([`MAIL_INTERVAL`](super::MAIL_INTERVAL)), and for 30
-/// days after it was given up.
+/// The statements that delete expired rows. Mail is kept for a minute after it was sent
+/// ([`MAIL_INTERVAL`](super::MAIL_INTERVAL)), and for 30 days after it was given up.
 const PURGES: [&str; 6] = [
     "delete from sessions where rowid in (select rowid from sessions where expires_at <= $1 limit 1000)",
     "delete from revocations where rowid in (select rowid from revocations where expires_at <= $1 limit 1000)",
@@ -61,8 +61,8 @@ const PURGES: [&str; 6] = [
     "delete from invitations where rowid in (select rowid from invitations where expires_at <= $1 limit 1000)",
 ];
 
-/// A row that is stored and deleted to see whether that can be done. No real key is so short, and no other transaction
-/// sees the row.
+/// Stores a row and deletes it, to test whether the database can be written. No real key is as short as this one, and
+/// no other transaction sees the row.
 const WRITE_AND_DELETE: [&str; 2] = [
     "insert into attempts (key, failures, last_failed_at) values ('none', 1, 0)",
     "delete from attempts where key = 'none'",
@@ -73,7 +73,8 @@ const WRITE_AND_DELETE: [&str; 2] = [
 pub struct SqliteStore {
     writer: SingleWriter,
     readers: Readers,
-    /// Reads revocations and nothing else. A rush of look-ups must not make the feed believe that the database is gone.
+    /// The connections of the feed, which only reads revocations. If it shared `readers`, a rush of look-ups could make
+    /// it believe that the database is gone.
     feed: Readers,
     /// The file that all connections are connected to.
     file: Arc<OpenedFile>,

@@ -48,5 +48,5 @@ pub const DELETE: &str = "delete from attempts where key = $1";
 /// Forgets the failures of a key for a guess that was right, if they are fewer than `$2`.
 pub const DELETE_BELOW: &str = "delete from attempts where key = $1 and failures < $2";
 
-/// Tells whether a guess came in time, after [`DELETE_BELOW`]: whether no `$2` failures are left.
+/// Tells whether a guess came in time, once [`DELETE_BELOW`] has run: it did unless `$2` failures or more are left.
 pub const IS_IN_TIME: &str = "select not exists (select 1 from attempts where key = $1 and failures >= $2)";

@@ -37,7 +37,7 @@ const STREAMS: usize = 1_024;
 /// The most streams of one address, of each of the two kinds.
 const STREAMS_OF_ONE: usize = 256;
 
-/// The limits of one process, and what is held of them.
+/// The limits of one process, and how much of each is in use.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     /// Open connections, by client address.

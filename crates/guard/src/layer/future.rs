@@ -53,7 +53,8 @@ where
         match self.project().kind.project() {
             KindProjection::Refused { response } => match response.take() {
                 Some(response) => Poll::Ready(Ok(response)),
-                None => Poll::Pending, // polled again after it was ready: the caller's bug is no reason to panic
+                // It was polled again after it was ready, which is a bug of the caller and no reason to panic.
+                None => Poll::Pending,
             },
             KindProjection::Unsigned { inner } => inner.poll(cx),
             KindProjection::Authenticated { inner, guard, caller } => {

@@ -23,7 +23,7 @@ pub(super) struct Shard(RwLock<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     sessions: Table<UnixSeconds>,
-    /// The value is the first epoch that is not affected, with the time.
+    /// For each account, the first epoch that is not revoked, and the time until which that must be remembered.
     accounts: Table<(i64, UnixSeconds)>,
 }
 
