@@ -56,7 +56,8 @@ pub async fn rounds(cluster: &Cluster) {
     let (accounts, dead) = load.facts.since((0, 0));
     for replica in cluster.replicas() {
         for dead in &dead {
-            assert!(me(&replica.channel(), &dead.token).await.unwrap_err().is_dead());
+            let refused = me(&replica.channel(), &dead.token).await.expect_err("an ended session");
+            assert!(refused.is_dead(), "{refused:?}; the log of replica {} ends\n{}", replica.index, replica.log_end());
         }
     }
     println!("   database away: {away}");

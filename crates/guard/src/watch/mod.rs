@@ -21,7 +21,6 @@
 //! `examples/guarded-service` in the repository is a whole service.
 
 #[rustfmt::skip]
-#[expect(clippy::allow_attributes, reason = "generated from the protos")]
 mod pb;
 
 use std::convert::Infallible;
