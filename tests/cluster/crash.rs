@@ -56,8 +56,7 @@ pub async fn rounds(cluster: &Cluster) {
     let (accounts, dead) = load.facts.since((0, 0));
     for replica in cluster.replicas() {
         for dead in &dead {
-            let refused = me(&replica.channel(), &dead.token).await.expect_err("an ended session");
-            assert!(refused.is_dead(), "{refused:?}; the log of replica {} ends\n{}", replica.index, replica.log_end());
+            stays_dead(&replica, &dead.token).await;
         }
     }
     println!("   database away: {away}");
@@ -70,6 +69,20 @@ pub async fn rounds(cluster: &Cluster) {
     let late = load.late();
     println!("   ended tokens that another replica believed, and when after the acknowledgement: {late}");
     assert!(late.quantile(1.0) <= STALENESS);
+}
+
+/// A replica never accepts the token, and refuses it as dead once it is back.
+async fn stays_dead(replica: &Replica, token: &str) {
+    let begun = Instant::now();
+    loop {
+        let refused = me(&replica.channel(), token).await.expect_err("the session has ended");
+        if refused.is_dead() {
+            return;
+        }
+        let is_back_soon = refused.is_away() && begun.elapsed() < BACK;
+        assert!(is_back_soon, "{refused:?}; the log of replica {} ends\n{}", replica.index, replica.log_end());
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn probe(replica: &Replica) -> String {
