@@ -27,6 +27,7 @@ use tower::Service;
 use super::bounds::CountGuard;
 use super::first_bytes::{FirstBytes, Protocol};
 use super::limits::{ConnectionRules, Limits};
+use super::request_body::RequestBody;
 use super::sending::{ObservedSocket, Outbox, Outgoing, StallLimits, unless_stalled};
 use crate::grpc::{ClientAddress, Closing};
 
@@ -44,12 +45,12 @@ const PROXY_WINDOW: u32 = 16 * STREAM_WINDOW;
 
 /// A service that answers HTTP requests and is ready at any time.
 pub(crate) trait HttpService<B>:
-    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+    Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
 {
 }
 
 impl<S, B> HttpService<B> for S where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
 {
 }
 
@@ -196,13 +197,14 @@ fn http2(limits: &Limits, is_proxy: bool) -> http2::Builder<TokioExecutor> {
 
 async fn answer<S: HttpService<B>, B: AnswerBody>(
     mut app: S,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     context: Context,
 ) -> Result<Response<Outgoing<B>>, Infallible> {
+    let is_http2 = request.version() == Version::HTTP_2;
+    let mut request = request.map(|body| RequestBody::new(body, is_http2));
     // In the extensions, which no header of a client can set, and which gRPC and REST both read.
     request.extensions_mut().insert(ClientAddress(context.peer));
     request.extensions_mut().insert(context.closing.clone());
-    let is_http2 = request.version() == Version::HTTP_2;
     let mut response = app.call(request).await?;
     if response.status() == StatusCode::NO_CONTENT {
         // RFC 9110 section 8.6 forbids this header here, but axum adds it to every answer to HEAD.

@@ -13,6 +13,7 @@
 //! | `routing` | the request's id, CORS, admission, and gRPC or REST by content type |
 //! | `cors` | the answers to browsers about other origins |
 //! | `forwarded` | the address of the client behind trusted proxies |
+//! | `request_body` | a request body, the rest of which is read after an early answer |
 //! | `body_timeout` | the deadline for the next part of a request's body |
 //!
 //! Connection settings live here. **Semantics do not**: the JSON APIs enter at [`grpc::stack`](crate::grpc::stack) and
@@ -27,6 +28,7 @@ mod first_bytes;
 mod forwarded;
 mod limits;
 mod listener;
+mod request_body;
 mod routing;
 mod sending;
 mod tls;

@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use countersign::pb::MeRequest;
+use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::server::Limits;
 
 use crate::sockets::{Raw, SOON, is_alive};
@@ -293,4 +295,16 @@ async fn a_malformed_head_is_never_a_call() {
         assert!(!answer.as_ref().is_some_and(called), "{fields:?}: {answer:?}");
     }
     is_alive(served.address).await;
+}
+
+#[tokio::test]
+async fn a_connection_outlives_a_thousand_calls_that_are_refused_before_their_message_is_read() {
+    let mut app = TestApp::start().await;
+    let served = app.serve().await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let mut client = AuthServiceClient::new(channel.connect().await.unwrap());
+    for call in 0..1_000 {
+        let refused = client.me(MeRequest {}).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unauthenticated, "call {call}: {refused:?}");
+    }
 }
