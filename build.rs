@@ -1,5 +1,5 @@
 //! Compiles `proto/` with protox, so that a fresh machine needs no protoc, and turns options of the protos into Rust.
-//! It is the build script of `crates/proto`, from whose folder cargo runs it.
+//! It is the build script of `crates/proto`; cargo runs it in the folder of that package.
 
 use std::{
     env,

@@ -1,7 +1,8 @@
 //! Whether time tells a name that somebody has from one that nobody has: `cargo bench --bench enumeration`. The real
 //! server is asked by the same call for names of each class, in turn and in no order, and each class is compared with
 //! that of the names that nobody has: the gap between the medians, and the share of pairs in which the one took longer
-//! (AUC, as Mann and Whitney have it). An attacker who measures cannot tell them apart where either is within the gate.
+//! (AUC, as Mann and Whitney have it). An attacker with a stopwatch cannot tell them apart if either is within the
+//! gate.
 //!
 //! `-- --short` says in a minute whether it works. Nothing else must run meanwhile.
 

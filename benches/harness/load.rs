@@ -1,6 +1,6 @@
 //! The load: many connections on one thread that only ever waits in the kernel. Closed loop (each answer is followed by
-//! the next call) or open loop (calls at fixed times, whose latency counts from when they should have been sent, so
-//! that a server that stalls cannot hide it).
+//! the next call) or open loop (calls at fixed times). In an open loop, the latency of a call counts from the time at
+//! which it should have been sent, so that a server that stalls cannot hide it.
 //!
 //! A spell is: connect, warm up, measure, let what is under way end. What is measured begins with the first end of a
 //! call after the warm-up and lasts to the first after the spell: whole calls in a whole time, also when a call takes

@@ -35,8 +35,8 @@ pub fn start(folder: &Path, core: Option<usize>, what: &str) -> Process {
     Process::myself(folder, core, WORD, what)
 }
 
-/// The server that the command line asks for, if it asks for one. Ends with standard input, which is whoever started
-/// it.
+/// Runs the server that the command line asks for, if it asks for one. It ends at the end of standard input, when the
+/// process that started it ends.
 pub fn serve() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [word, what, address] = &arguments[..] else { return None };

@@ -1,6 +1,6 @@
-//! Many callers at once who all know their passwords: what those of a few networks leave to everybody else, and whether
-//! a thousand of one address are taken for guessers. The load comes from loopback, as from a trusted proxy that says
-//! for whom it asks.
+//! Many callers sign in at once, all with the right password. The scenes measure how many sign-ins from elsewhere are
+//! served beside a crowd of a few networks, and whether a thousand callers of one address are taken for guessers. The
+//! load comes from loopback, as from a trusted proxy that names the address of each caller.
 
 use std::thread;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! More sign-ins than the machine can hash: a thousand at once, and fifty times its capacity for a minute. What it
-//! costs in memory, what those who are served and those who are refused feel, and how soon it is over.
+//! costs in memory, how long served and refused callers wait, and how soon the server has recovered.
 
 use std::sync::mpsc;
 use std::thread;
