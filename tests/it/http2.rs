@@ -4,8 +4,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use countersign::pb::MeRequest;
-use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::server::Limits;
 
 use crate::sockets::{Raw, SOON, is_alive};
@@ -298,13 +296,23 @@ async fn a_malformed_head_is_never_a_call() {
 }
 
 #[tokio::test]
-async fn a_connection_outlives_a_thousand_calls_that_are_refused_before_their_message_is_read() {
-    let mut app = TestApp::start().await;
-    let served = app.serve().await;
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
-    let mut client = AuthServiceClient::new(channel.connect().await.unwrap());
+async fn a_connection_outlives_a_thousand_calls_that_are_refused_before_their_message_comes() {
+    let (_app, served) = served(Limits::default()).await;
+    let mut raw = connect(served.address).await;
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/countersign.v1.AuthService/Me"),
+        ("content-type", "application/grpc"),
+    ];
+    let head: Vec<u8> = fields.iter().flat_map(|(name, value)| header(0, name, value)).collect();
+    let mut message = Vec::new();
     for call in 0..1_000 {
-        let refused = client.me(MeRequest {}).await.unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::Unauthenticated, "call {call}: {refused:?}");
+        let stream = 2 * call + 1;
+        raw.send([message, frame(HEADERS, END_HEADERS, stream, &head)].concat()).await;
+        let answer = next(&mut raw, [HEADERS, GOAWAY]).await.map(|answer| (answer.kind, answer.stream));
+        assert_eq!(answer, Some((HEADERS, stream)), "call {call}");
+        message = [frame(DATA, 0, stream, [0; 5]), frame(DATA, END_STREAM, stream, [])].concat();
     }
 }
