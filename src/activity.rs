@@ -21,19 +21,19 @@ const STRIPES: usize = 16;
 const SESSIONS_PER_STRIPE: usize = 16_384;
 
 /// The times that are not yet written.
-pub struct Activity {
+pub(crate) struct Activity {
     clock: Arc<dyn Clock>,
     stripes: [Mutex<HashMap<Uuid, OffsetDateTime, RandomState>>; STRIPES],
 }
 
 impl Activity {
     /// A record without any sessions.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, stripes: Default::default() }
     }
 
     /// Records that a session has just received a token.
-    pub fn note(&self, session_id: Uuid) {
+    pub(crate) fn note(&self, session_id: Uuid) {
         // To the millisecond, as the store keeps it, so that a time that was shown does not go back when it is written.
         let now = self.clock.now().truncate_to_millisecond();
         let mut stripe = self.stripe(session_id);
@@ -46,13 +46,13 @@ impl Activity {
     }
 
     /// The time of the latest token of a session, if it is not yet written.
-    pub fn last(&self, session_id: Uuid) -> Option<OffsetDateTime> {
+    pub(crate) fn last(&self, session_id: Uuid) -> Option<OffsetDateTime> {
         self.stripe(session_id).get(&session_id).copied()
     }
 
     /// All times to write, in the order of session ids, so that replicas that write at once lock rows in the same
     /// order. They stay here until [`Self::written`], so that readers see them meanwhile.
-    pub fn unwritten(&self) -> Vec<(Uuid, OffsetDateTime)> {
+    pub(crate) fn unwritten(&self) -> Vec<(Uuid, OffsetDateTime)> {
         let mut all: Vec<_> = Vec::new();
         for stripe in &self.stripes {
             all.extend(lock(stripe).iter().map(|(&id, &at)| (id, at)));
@@ -62,7 +62,7 @@ impl Activity {
     }
 
     /// Removes times that were written, except of sessions that have received another token since.
-    pub fn written(&self, times: &[(Uuid, OffsetDateTime)]) {
+    pub(crate) fn written(&self, times: &[(Uuid, OffsetDateTime)]) {
         for (id, at) in times {
             let mut stripe = self.stripe(*id);
             if stripe.get(id) == Some(at) {

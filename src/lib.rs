@@ -25,8 +25,10 @@
 //! | [`server`] | the composition: makes these parts and connects them |
 //! | [`command`] | the command line |
 
+#![deny(unreachable_pub)]
+
 pub mod accounts;
-pub mod activity;
+mod activity;
 pub mod breaches;
 pub mod budgets;
 pub mod command;
@@ -34,10 +36,10 @@ pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod hashing;
-pub mod import;
+mod import;
 mod jobs;
 pub mod mail;
-pub mod meter;
+mod meter;
 pub mod rest;
 pub mod server;
 pub mod store;

@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A possible outcome of a call: its number (a gRPC code or an HTTP status) and its name.
-pub type Outcome = (u16, &'static str);
+pub(crate) type Outcome = (u16, &'static str);
 
 /// The upper bounds of the histogram in seconds, from a token check to the longest possible call.
-pub const BOUNDS: [f64; 13] =
+pub(crate) const BOUNDS: [f64; 13] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
 /// The name for all calls and outcomes without a name of their own.
 const OTHER: &str = "other";
 
 /// Counters of calls by name.
-pub struct Meter {
+pub(crate) struct Meter {
     indexes: HashMap<String, usize>,
     /// The counters of each name; the last are those of all other names.
     calls: Vec<Calls>,
@@ -38,7 +38,7 @@ struct Calls {
 /// A call in progress. If it is dropped before its answer, because the client has disconnected, it counts with the
 /// outcome that was given at its beginning.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     meter: Arc<Meter>,
     name: String,
     outcome: u16,
@@ -47,12 +47,12 @@ pub struct Running {
 
 impl Running {
     /// Begins a call of this name. It counts as `unanswered` unless [`Self::answered`] is called.
-    pub fn begin(meter: &Arc<Meter>, name: &str, unanswered: u16) -> Self {
+    pub(crate) fn begin(meter: &Arc<Meter>, name: &str, unanswered: u16) -> Self {
         Self { meter: Arc::clone(meter), name: name.to_owned(), outcome: unanswered, since: Instant::now() }
     }
 
     /// Ends the call with this outcome.
-    pub fn answered(mut self, outcome: u16) {
+    pub(crate) fn answered(mut self, outcome: u16) {
         self.outcome = outcome;
     }
 }
@@ -65,7 +65,7 @@ impl Drop for Running {
 
 /// The counters of one name at a moment.
 #[derive(Debug)]
-pub struct MeterReading<'a> {
+pub(crate) struct MeterReading<'a> {
     /// The name of the RPC or route, or `other`.
     pub name: &'a str,
     /// The number of calls by outcome, without outcomes that never happened.
@@ -79,7 +79,7 @@ pub struct MeterReading<'a> {
 
 impl Meter {
     /// Counters for these names, and one for all others.
-    pub fn new(names: impl IntoIterator<Item = String>, outcomes: &'static [Outcome]) -> Self {
+    pub(crate) fn new(names: impl IntoIterator<Item = String>, outcomes: &'static [Outcome]) -> Self {
         let calls = |name: String| Calls {
             name,
             by_outcome: (0..=outcomes.len()).map(|_| AtomicU64::new(0)).collect(),
@@ -103,7 +103,7 @@ impl Meter {
     }
 
     /// The counters of all names.
-    pub fn read(&self) -> impl Iterator<Item = MeterReading<'_>> {
+    pub(crate) fn read(&self) -> impl Iterator<Item = MeterReading<'_>> {
         let outcomes = || self.outcomes.iter().map(|(_, name)| *name).chain([OTHER]);
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         self.calls.iter().map(move |calls| MeterReading {

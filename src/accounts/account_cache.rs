@@ -27,7 +27,7 @@ use countersign_guard::revocations::Revocation;
 const CAPACITY: usize = 65_536;
 
 /// Active accounts as they were last read from the database.
-pub struct AccountCache {
+pub(crate) struct AccountCache {
     accounts: Cache<Uuid, Arc<Account>>,
     /// Number of invalidations so far.
     invalidations: AtomicU64,
@@ -63,7 +63,7 @@ impl AccountCache {
     }
 
     /// Drops the account that a revocation names, because the account has changed.
-    pub fn apply(&self, revocation: Revocation) {
+    pub(crate) fn apply(&self, revocation: Revocation) {
         if let Revocation::Account { id, .. } = revocation {
             self.invalidate(id);
         }
@@ -75,7 +75,7 @@ impl AccountCache {
     }
 
     /// Drops all accounts, because the database may have been replaced.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.invalidations.fetch_add(1, Ordering::SeqCst);
         self.accounts.clear();
     }

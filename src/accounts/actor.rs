@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 /// The caller of a use case, as its verified token states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Actor {
+pub(crate) struct Actor {
     /// The account that the token belongs to.
     pub account_id: Uuid,
     /// The session that the token belongs to.

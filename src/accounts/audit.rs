@@ -30,7 +30,7 @@ const CHEAP_BURST: u32 = 1_000;
 const CHEAP_A_SECOND: u32 = 50;
 
 /// The events that are not yet written.
-pub struct Audit {
+pub(crate) struct Audit {
     clock: Arc<dyn Clock>,
     pending: Mutex<PendingEvents>,
     /// Notified when an event was added.
@@ -50,7 +50,7 @@ struct PendingEvents {
 
 impl Audit {
     /// A queue without any events.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let refilled = clock.elapsed();
         let (events, ids) = (VecDeque::new(), ContextV7::new());
         let pending = Mutex::new(PendingEvents { events, ids, lost: 0, cheap: CHEAP_BURST, refilled });
@@ -58,7 +58,7 @@ impl Audit {
     }
 
     /// Logs an event and queues it. Never waits; if the queue is full, the event is only logged.
-    pub fn note(&self, note: Note) {
+    pub(crate) fn note(&self, note: Note) {
         if CHEAP_RESULTS.contains(&&*note.result) && !self.may_record_cheap() {
             return;
         }
@@ -67,12 +67,12 @@ impl Audit {
     }
 
     /// Queues the start of the server, which has a log line of its own.
-    pub fn started(&self) {
+    pub(crate) fn started(&self) {
         self.queue(Note::from(Action::Start, "ok", Origin::Server));
     }
 
     /// Queues the stop of the server, which is logged when it is complete.
-    pub fn stopped(&self) {
+    pub(crate) fn stopped(&self) {
         self.queue(Note::from(Action::Stop, "ok", Origin::Server));
     }
 
@@ -91,24 +91,24 @@ impl Audit {
     }
 
     /// Waits until there are events to write.
-    pub async fn wait(&self) {
+    pub(crate) async fn wait(&self) {
         while self.pending().events.is_empty() {
             self.added.notified().await;
         }
     }
 
     /// The oldest events to write. They stay in the queue until [`Self::written`].
-    pub fn unwritten(&self, limit: usize) -> Vec<AuditEvent> {
+    pub(crate) fn unwritten(&self, limit: usize) -> Vec<AuditEvent> {
         self.pending().events.iter().take(limit).cloned().collect()
     }
 
     /// Removes the `count` oldest events, which have been written.
-    pub fn written(&self, count: usize) {
+    pub(crate) fn written(&self, count: usize) {
         self.pending().events.drain(..count);
     }
 
     /// How many events were dropped since the last call of this.
-    pub fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         std::mem::take(&mut self.pending().lost)
     }
 

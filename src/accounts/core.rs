@@ -35,7 +35,7 @@ pub(super) const AFTERLIFE: Duration = Duration::from_secs(MAX_PROPAGATION.as_se
 
 /// How long sessions and tokens live, whether registration is open, and which passwords may be set.
 #[derive(Debug, Clone)]
-pub struct AccountRules {
+pub(crate) struct AccountRules {
     /// Whether anybody may register.
     pub registration_open: bool,
     /// Whether an email account may sign in only after its address was verified.
@@ -65,7 +65,7 @@ impl AccountRules {
 /// not. Each change therefore runs as a task of its own, from the first write to the in-memory revocation
 /// (`tasks::run_to_end`).
 #[derive(Clone)]
-pub struct Accounts {
+pub(crate) struct Accounts {
     pub(super) store: Arc<dyn Store>,
     pub(super) cache: Arc<AccountCache>,
     pub(super) hasher: PasswordHasher,
@@ -79,7 +79,7 @@ pub struct Accounts {
 }
 
 /// The parts that [`Accounts`] is made of.
-pub struct AccountsParts {
+pub(crate) struct AccountsParts {
     /// The database of the service.
     pub store: Arc<dyn Store>,
     /// Hashes and verifies passwords.
@@ -100,30 +100,30 @@ pub struct AccountsParts {
 
 impl Accounts {
     /// Assembles the use cases from their parts.
-    pub fn new(parts: AccountsParts) -> Self {
+    pub(crate) fn new(parts: AccountsParts) -> Self {
         let AccountsParts { store, hasher, tokens, revocations, activity, budgets, clock, rules } = parts;
         let (cache, audit) = (Arc::default(), Arc::new(Audit::new(Arc::clone(&clock))));
         Self { store, cache, hasher, tokens, revocations, activity, audit, budgets, clock, rules: Arc::new(rules) }
     }
 
     /// The accounts that are held in memory.
-    pub fn cache(&self) -> &Arc<AccountCache> {
+    pub(crate) fn cache(&self) -> &Arc<AccountCache> {
         &self.cache
     }
 
     /// The events that are not yet written to the audit trail.
-    pub fn audit_queue(&self) -> &Arc<Audit> {
+    pub(crate) fn audit_queue(&self) -> &Arc<Audit> {
         &self.audit
     }
 
     /// The policy for new passwords, for callers that report every invalid field of a request at once.
-    pub fn policy(&self) -> &PasswordPolicy {
+    pub(crate) fn policy(&self) -> &PasswordPolicy {
         &self.rules.passwords.policy
     }
 
     /// The account of an authenticated caller in the epoch of its sign-in, from memory if it is cached. Whether a token
     /// of an earlier epoch is still accepted is decided by the guard; [`AccountCache`] explains why that is safe.
-    pub async fn who_is(&self, id: Uuid, epoch: i64) -> Result<Arc<Account>, AuthError> {
+    pub(crate) async fn who_is(&self, id: Uuid, epoch: i64) -> Result<Arc<Account>, AuthError> {
         // While the connection to the database is lost, the cache may not be in step with it.
         if self.store.is_in_step()
             && let Some(account) = self.cache.find(id, epoch)
@@ -229,7 +229,7 @@ pub(super) fn turn(call: &Call) -> Turn {
 }
 
 /// The part of an account that its tokens carry.
-pub fn profile(identity: &Identity) -> Profile {
+pub(crate) fn profile(identity: &Identity) -> Profile {
     match identity {
         Identity::Username(username) => Profile::Username { username: username.to_string() },
         Identity::Email { email, firm, role, .. } => {

@@ -20,7 +20,7 @@ const PURPOSE: &str = "device";
 
 /// What a client sends with a sign-in to show that it has signed in before. Not yet verified.
 #[derive(Clone, Default)]
-pub struct DeviceEvidence {
+pub(crate) struct DeviceEvidence {
     /// The `device` that an earlier [`Accounts::login`] returned; may be empty.
     pub device: String,
     /// A token of an earlier session.

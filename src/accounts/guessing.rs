@@ -82,13 +82,13 @@ impl Accounts {
 
 impl Guess {
     /// The limit of failures, for the transaction that stores what the password protects.
-    pub fn budget(&self) -> &Budget {
+    pub(super) fn budget(&self) -> &Budget {
         &self.budget
     }
 
     /// Compares the password with a stored hash; without one, does the same work. Gives up if the caller disconnects
     /// before the hash begins, or if the address has failed too often by then.
-    pub async fn verify(
+    pub(super) async fn verify(
         &mut self,
         hasher: &PasswordHasher,
         password: &Password,
@@ -105,7 +105,7 @@ impl Guess {
 
     /// Counts a wrong password and returns the answer to it. `account_id` is the account with that name, if there is
     /// one.
-    pub async fn was_wrong(self, account_id: Option<Uuid>) -> AuthError {
+    pub(super) async fn was_wrong(self, account_id: Option<Uuid>) -> AuthError {
         match self.store.count_failure(&self.budget, account_id, self.clock.now()).await {
             Ok(Some(failures)) => {
                 self.address.count_failure();
@@ -124,7 +124,7 @@ impl Guess {
 
     /// Forgets the failures before a right password. Refuses it nevertheless if too many other guesses failed
     /// meanwhile.
-    pub async fn was_right(self) -> Result<(), AuthError> {
+    pub(super) async fn was_right(self) -> Result<(), AuthError> {
         if self.store.settle_attempts(&self.budget).await? {
             return Ok(());
         }
@@ -133,7 +133,7 @@ impl Guess {
 
     /// The answer to a guess that came too late, because other replicas counted failures meanwhile. It is the same for
     /// a right and for a wrong password.
-    pub async fn came_late(self) -> AuthError {
+    pub(super) async fn came_late(self) -> AuthError {
         match self.store.find_attempts(&self.budget.key).await {
             Ok(found) => too_many(lockout::allowed_guesses(found, self.clock.now()).err().unwrap_or_default()),
             Err(error) => error.into(),

@@ -94,26 +94,26 @@ impl DryRun {
 
 impl Accounts {
     /// Begins an import for a platform administrator.
-    pub async fn import(&self, actor: &Actor, call: &Call, dry_run: bool) -> Result<Import, AuthError> {
+    pub(crate) async fn import(&self, actor: &Actor, call: &Call, dry_run: bool) -> Result<Import, AuthError> {
         self.require_platform_admin(actor, call).await?;
         Import::begin(&self.store, dry_run).await
     }
 
     /// Records an import that has ended, completely or not.
-    pub fn record_import(&self, actor: &Actor, call: &Call, import: &Import) {
+    pub(crate) fn record_import(&self, actor: &Actor, call: &Call, import: &Import) {
         let note = Note::new(Action::Import, "ok", call).by(actor.account_id);
         self.audit.note(note.with(Detail::Accounts(import.stored)));
     }
 
     /// Begins an export for a platform administrator and returns the first page of all accounts with their hashes.
-    pub async fn export(&self, actor: &Actor, call: &Call) -> Result<Listed<PortableAccount>, AuthError> {
+    pub(crate) async fn export(&self, actor: &Actor, call: &Call) -> Result<Listed<PortableAccount>, AuthError> {
         self.require_platform_admin(actor, call).await?;
         self.audit(Action::Export, call, actor.account_id, None, "ok");
         Ok(self.store.export_page(None, PAGE).await?)
     }
 
     /// The page of an export after the account `after`; empty after the last account.
-    pub async fn export_after(
+    pub(crate) async fn export_after(
         &self,
         actor: &Actor,
         call: &Call,
@@ -124,7 +124,7 @@ impl Accounts {
     }
 
     /// Refuses unless the actor is a platform administrator, as the store has it now.
-    pub async fn require_platform_admin(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
+    pub(crate) async fn require_platform_admin(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
         match self.administrator(actor, call).await? {
             (_, Reach::Everything) => Ok(()),
             _ => self.not_allowed(actor, None, call),
@@ -132,7 +132,7 @@ impl Accounts {
     }
 
     /// The time now, for imported accounts that state no creation time.
-    pub fn now(&self) -> OffsetDateTime {
+    pub(crate) fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }
 }

@@ -35,7 +35,7 @@ const REHASH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The result of a sign-in.
 #[derive(Debug)]
-pub struct SignedIn {
+pub(crate) struct SignedIn {
     /// The account that signed in.
     pub account: Account,
     /// The first token of the session.
@@ -56,7 +56,7 @@ struct AdmittedSignIn {
 impl Accounts {
     /// Signs in. A refused caller does not learn the reason and costs exactly one hash. A caller that cannot be served
     /// in time costs not even a database read.
-    pub async fn login(
+    pub(crate) async fn login(
         &self,
         name: &SignInName,
         password: &Password,

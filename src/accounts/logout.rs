@@ -12,7 +12,7 @@ use countersign_guard::token::{Claims, MAX_LIFETIME};
 impl Accounts {
     /// Ends the session of a token, which may have expired, durably and at once. Succeeds if the session has ended
     /// already.
-    pub async fn logout(&self, claims: &Claims, call: Call) -> Result<(), AuthError> {
+    pub(crate) async fn logout(&self, claims: &Claims, call: Call) -> Result<(), AuthError> {
         let Claims { sid: session_id, sub: account_id, epoch, iat, exp, .. } = *claims;
         if self.revocations.contains(session_id, account_id, epoch) {
             return Ok(());

@@ -41,20 +41,18 @@ mod sessions;
 mod tasks;
 mod watch;
 
-pub use self::core::{AccountRules, Accounts, AccountsParts, profile};
-pub use account_cache::AccountCache;
-pub use actor::Actor;
-pub use administration::{
-    AccountList, AccountQuestion, AttemptState, AuditList, AuditQuestion, Creation, FirmList, InvitationList, Invited,
-    SpentAttempts,
-};
-pub use audit::Audit;
-pub use devices::DeviceEvidence;
-pub use import::Import;
-pub use login::SignedIn;
+pub(crate) use self::core::{AccountRules, AccountsParts};
+pub(crate) use self::core::{Accounts, profile};
+pub(crate) use account_cache::AccountCache;
+pub(crate) use actor::Actor;
+pub(crate) use administration::{AccountQuestion, AttemptState, AuditQuestion, Creation, Invited, SpentAttempts};
+pub(crate) use audit::Audit;
+pub(crate) use devices::DeviceEvidence;
+pub(crate) use import::Import;
 pub use operator::Operator;
-pub use passwords::PasswordRules;
-pub use problems::{AccountProblem, Mend, log_misnamed};
-pub use register::Registration;
-pub use sessions::{SessionEnd, SessionList};
-pub use watch::{Revoked, Watch, WatchEnd};
+pub(crate) use passwords::PasswordRules;
+pub(crate) use problems::{AccountProblem, Mend, log_misnamed};
+pub(crate) use register::Registration;
+pub(crate) use sessions::SessionEnd;
+pub(crate) use watch::Revoked;
+pub(crate) use watch::WatchEnd;

@@ -7,7 +7,7 @@ use crate::domain::{AuthError, NewPassword, Password, PasswordContext, PasswordP
 
 /// The rules that new passwords must meet.
 #[derive(Debug, Clone)]
-pub struct PasswordRules {
+pub(crate) struct PasswordRules {
     /// The requirements on the password itself.
     pub policy: PasswordPolicy,
     /// The passwords known from breaches, if the operator has a file of them.
@@ -16,7 +16,7 @@ pub struct PasswordRules {
 
 impl PasswordRules {
     /// Checks a password for the account of `context`. `field` is the name of the field in the request.
-    pub async fn check(
+    pub(crate) async fn check(
         &self,
         field: &'static str,
         password: Password,

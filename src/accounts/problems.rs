@@ -45,7 +45,7 @@ impl Operator {
 }
 
 /// Logs how many usernames are not in canonical form, if any.
-pub async fn log_misnamed(store: Arc<dyn Store>) {
+pub(crate) async fn log_misnamed(store: Arc<dyn Store>) {
     match misnamed_count(&*store).await {
         Ok(0) => {}
         Ok(accounts) => tracing::warn!(

@@ -45,7 +45,7 @@ impl Registration {
 
 impl Accounts {
     /// Refuses when registration is closed. Called before a request is even validated.
-    pub fn require_open_registration(&self, call: &Call) -> Result<(), AuthError> {
+    pub(crate) fn require_open_registration(&self, call: &Call) -> Result<(), AuthError> {
         if self.rules.registration_open {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl Accounts {
     }
 
     /// Registers an account. A username account is signed in at once, as its API promises.
-    pub async fn register(
+    pub(crate) async fn register(
         &self,
         registration: Registration,
         password: NewPassword,

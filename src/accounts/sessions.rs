@@ -23,7 +23,7 @@ const MAX_WRITE_DELAY: Duration = Duration::from_secs(30);
 
 /// A page of sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionList {
+pub(crate) struct SessionList {
     /// The newest first, each with the time of its latest token as far as this process knows it.
     pub sessions: Vec<StoredSession>,
     /// The token of the next page; empty on the last page.
@@ -50,7 +50,7 @@ impl Accounts {
     /// The expiry of the token counts, and not the end of its session. A stream shows no further token, and a session
     /// is no longer listed once its last token has expired: its owner could not find it to end it while the stream went
     /// on. The headers of the stream carry a fresh token, with which the client can call again.
-    pub fn require_session(&self, claims: &Claims) -> Result<(), SessionEnd> {
+    pub(crate) fn require_session(&self, claims: &Claims) -> Result<(), SessionEnd> {
         let standing = self.revocations.standing(claims.sid, claims.sub, claims.epoch, Some(claims.exp));
         if self.tokens.has_expired(claims) && !self.revocations.is_clock_off() {
             return Err(SessionEnd::Expired);
@@ -64,7 +64,7 @@ impl Accounts {
 
     /// Up to `limit` live sessions of an account, or of the actor if `account_id` is `None`; from the newest when
     /// `page_token` is empty.
-    pub async fn list_sessions(
+    pub(crate) async fn list_sessions(
         &self,
         actor: &Actor,
         account_id: Option<Uuid>,
@@ -88,7 +88,7 @@ impl Accounts {
     }
 
     /// Ends a session of the actor or of an account that the actor administers, durably and at once.
-    pub async fn revoke_session(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
+    pub(crate) async fn revoke_session(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let found = self.store.find_session(id).await?;
         // Checked even if no session was found: an actor with a deleted account is told so in any case.
         let owner = found.as_ref().map_or(Uuid::nil(), |found| found.session.account_id);
@@ -112,7 +112,7 @@ impl Accounts {
 
     /// Ends all sessions of the actor except the calling one, or all sessions of an account that the actor administers.
     /// Durably, in one transaction, and at once. Returns how many of them were live.
-    pub async fn revoke_other_sessions(
+    pub(crate) async fn revoke_other_sessions(
         &self,
         actor: &Actor,
         account_id: Option<Uuid>,

@@ -27,12 +27,12 @@ pub(super) fn watch_caller() -> (oneshot::Sender<()>, CallerPresence) {
 
 impl CallerPresence {
     /// Waits until the caller has disconnected.
-    pub async fn disconnected(&mut self) {
+    pub(super) async fn disconnected(&mut self) {
         let _ = (&mut self.0).await;
     }
 
     /// Whether the caller has disconnected.
-    pub fn is_disconnected(&mut self) -> bool {
+    pub(super) fn is_disconnected(&mut self) -> bool {
         matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Closed))
     }
 }

@@ -31,7 +31,7 @@ const MAX_MISSED_PAGES: usize = 10;
 const PURPOSE: &str = "revocations";
 
 /// A stream of revocations to one service.
-pub struct Watch {
+pub(crate) struct Watch {
     revocations: Arc<Revocations>,
     tokens: Tokens,
     /// The revocations to send first; `None` once they and their cursor are sent.
@@ -56,7 +56,7 @@ type Backlog = Box<dyn Iterator<Item = Vec<Entry>> + Send>;
 
 /// One message of a watch.
 #[derive(Debug)]
-pub struct Revoked {
+pub(crate) struct Revoked {
     /// Revocations; none in a heartbeat.
     pub entries: Vec<Entry>,
     /// The cursor to resume from; empty while the backlog is being sent.
@@ -99,7 +99,7 @@ impl From<RecvError> for WatchEnd {
 
 impl Accounts {
     /// Begins a watch with all live revocations, or with those after `cursor` if it is not empty.
-    pub async fn watch_revocations(&self, cursor: &str) -> Result<Watch, WatchEnd> {
+    pub(crate) async fn watch_revocations(&self, cursor: &str) -> Result<Watch, WatchEnd> {
         let began = self.revocations.clock().elapsed();
         let from = if cursor.is_empty() { None } else { Some(self.open_cursor(cursor)?) };
         if self.revocations.is_stale() {
@@ -159,7 +159,7 @@ impl Accounts {
 
 impl Watch {
     /// Waits for the next message, for a second at most.
-    pub async fn next(&mut self) -> Result<Revoked, WatchEnd> {
+    pub(crate) async fn next(&mut self) -> Result<Revoked, WatchEnd> {
         if let Some(backlog) = &mut self.backlog {
             if let Some(entries) = backlog.next() {
                 return Ok(Revoked { entries, cursor: String::new(), complete_until: None, time: None });

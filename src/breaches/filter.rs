@@ -22,7 +22,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub fn open(source: BreachFile) -> Result<Self, BreachesError> {
+    pub(super) fn open(source: BreachFile) -> Result<Self, BreachesError> {
         let damaged = || BreachesError::Damaged(source.path.clone());
         let mut bytes = [0; HEADER];
         if source.read_at(0, &mut bytes)? < 12 {
@@ -42,7 +42,7 @@ impl Filter {
         Ok(Self { source, header })
     }
 
-    pub fn contains(&self, sha1: &Sha1) -> Result<bool, BreachesError> {
+    pub(super) fn contains(&self, sha1: &Sha1) -> Result<bool, BreachesError> {
         let key = key(sha1);
         self.part_has(key)?.ok_or_else(|| BreachesError::Damaged(self.source.path.clone()))
     }

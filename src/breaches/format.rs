@@ -65,7 +65,7 @@ pub(super) struct FilterHeader {
 }
 
 impl FilterHeader {
-    pub fn to_bytes(self, table: &[u8]) -> Vec<u8> {
+    pub(super) fn to_bytes(self, table: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         for number in [VERSION, self.fingerprint.bits(), self.shard_bits] {
             bytes.extend(number.to_le_bytes());
@@ -78,7 +78,7 @@ impl FilterHeader {
         bytes
     }
 
-    pub fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
+    pub(super) fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
         if sha256(&[&bytes[..HEADER - 32]]) != bytes[HEADER - 32..] {
             return None;
         }

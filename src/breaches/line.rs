@@ -42,13 +42,13 @@ pub(super) struct Sha1Lines<'a> {
 }
 
 impl<'a> Sha1Lines<'a> {
-    pub fn of(source: &'a BreachFile) -> Self {
+    pub(super) fn of(source: &'a BreachFile) -> Self {
         let reader = BufReader::with_capacity(1 << 20, &source.file);
         Self { source, reader, buffer: Vec::with_capacity(LONGEST), number: 0, before: None, read: 0 }
     }
 
     /// Returns the next line, or `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Sha1>, BreachesError> {
+    pub(super) fn next(&mut self) -> Result<Option<Sha1>, BreachesError> {
         self.buffer.clear();
         // Without this bound, a file without line ends would be read into memory.
         let read = (&mut self.reader).take(LONGEST as u64).read_until(b'\n', &mut self.buffer);

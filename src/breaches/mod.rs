@@ -32,7 +32,8 @@ use crate::domain::NewPassword;
 
 use source::BreachFile;
 
-pub use build::{Built, build};
+pub(crate) use build::Built;
+pub use build::build;
 pub use error::BreachesError;
 pub use format::Fingerprint;
 

@@ -27,7 +27,7 @@ struct FoundLine {
 }
 
 impl Sorted {
-    pub fn open(source: BreachFile) -> Result<Self, BreachesError> {
+    pub(super) fn open(source: BreachFile) -> Result<Self, BreachesError> {
         let list = Self(source);
         if list.0.length <= SMALL {
             let mut lines = Sha1Lines::of(&list.0);
@@ -41,7 +41,7 @@ impl Sorted {
         Ok(list)
     }
 
-    pub fn contains(&self, sought: &Sha1) -> Result<bool, BreachesError> {
+    pub(super) fn contains(&self, sought: &Sha1) -> Result<bool, BreachesError> {
         // Both offsets are the beginning of a line, or the end of the file.
         let (mut low, mut high) = (0, self.0.length);
         while high - low > BLOCK {

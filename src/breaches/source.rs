@@ -16,7 +16,7 @@ pub(super) struct BreachFile {
 }
 
 impl BreachFile {
-    pub fn open(path: &Path) -> Result<Self, BreachesError> {
+    pub(super) fn open(path: &Path) -> Result<Self, BreachesError> {
         let unreadable = |error| BreachesError::Unreadable(path.to_owned(), error);
         // The path is asked first, because opening a named pipe would wait for its writer.
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -30,7 +30,7 @@ impl BreachFile {
     }
 
     /// Fills `bytes` from an offset in the file. Fewer bytes are read only at the end of the file.
-    pub fn read_at(&self, at: u64, mut bytes: &mut [u8]) -> Result<usize, BreachesError> {
+    pub(super) fn read_at(&self, at: u64, mut bytes: &mut [u8]) -> Result<usize, BreachesError> {
         let mut taken = 0;
         while !bytes.is_empty() {
             match self.file.read_at(bytes, at + taken as u64) {

@@ -28,19 +28,19 @@ pub(super) struct Buckets {
 impl Buckets {
     /// Buckets with room for `per_hour` units, which may come all at once; 0 means no limit. Remembers at most `keys`
     /// buckets.
-    pub fn new(per_hour: u32, keys: usize, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(per_hour: u32, keys: usize, clock: Arc<dyn Clock>) -> Self {
         let interval = (per_hour > 0).then(|| HOUR / u64::from(per_hour));
         let capacity = if interval.is_some() { keys / STRIPES } else { 0 };
         Self { clock, interval, stripes: [(); STRIPES].map(|()| Mutex::new(Cache::new(capacity))) }
     }
 
     /// How many units fit into a bucket, at least one; or the time until one fits.
-    pub fn room(&self, key: u64) -> Result<u64, Duration> {
+    pub(super) fn room(&self, key: u64) -> Result<u64, Duration> {
         self.interval.map_or(Ok(u64::MAX), |interval| room(interval, self.empty(&self.stripe(key), key), self.now()))
     }
 
     /// Adds one unit if it fits, or returns the time until it does.
-    pub fn take(&self, key: u64) -> Result<(), Duration> {
+    pub(super) fn take(&self, key: u64) -> Result<(), Duration> {
         let Some(interval) = self.interval else { return Ok(()) };
         let mut stripe = self.stripe(key);
         let empty = self.empty(&stripe, key);
@@ -50,7 +50,7 @@ impl Buckets {
     }
 
     /// Adds one unit, even if it does not fit: then the wait gets longer.
-    pub fn add(&self, key: u64) {
+    pub(super) fn add(&self, key: u64) {
         let Some(interval) = self.interval else { return };
         let mut stripe = self.stripe(key);
         let empty = self.empty(&stripe, key);
@@ -58,7 +58,7 @@ impl Buckets {
     }
 
     /// Takes one unit out again.
-    pub fn give_back(&self, key: u64) {
+    pub(super) fn give_back(&self, key: u64) {
         if let (Some(interval), Some(mut empty)) = (self.interval, self.stripe(key).get_mut(&key)) {
             *empty = empty.saturating_sub(interval);
         }
@@ -66,7 +66,7 @@ impl Buckets {
 
     /// The number of remembered keys.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.stripes.iter().map(|stripe| stripe.lock().unwrap().len()).sum()
     }
 

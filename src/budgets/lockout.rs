@@ -12,10 +12,10 @@ use time::OffsetDateTime;
 use crate::domain::Attempts;
 
 /// The number of failures in a row after which guesses begin to be delayed.
-pub const FREE_FAILURES: u32 = 10;
+pub(crate) const FREE_FAILURES: u32 = 10;
 
 /// The number of failures in a row that locks the account, until it has a new password or an administrator unlocks it.
-pub const LOCKED_AFTER: u32 = 100;
+pub(crate) const LOCKED_AFTER: u32 = 100;
 
 /// The delay after the last free failure. It doubles with each further failure, …
 const FIRST_DELAY: Duration = Duration::from_secs(30);
@@ -24,10 +24,10 @@ const FIRST_DELAY: Duration = Duration::from_secs(30);
 const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
 
 /// How long failures are remembered after the latest one. Those of a locked account are never forgotten.
-pub const REMEMBERED_FOR: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const REMEMBERED_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// The delay of the next guess after the `failures`th failure in a row.
-pub fn wait(failures: u32) -> Duration {
+pub(crate) fn wait(failures: u32) -> Duration {
     match failures.checked_sub(FREE_FAILURES) {
         None => Duration::ZERO,
         Some(more) => FIRST_DELAY.saturating_mul(2_u32.saturating_pow(more)).min(LONGEST_DELAY),
@@ -35,12 +35,12 @@ pub fn wait(failures: u32) -> Duration {
 }
 
 /// Whether an account with so many failures is locked.
-pub fn is_locked(failures: u32) -> bool {
+pub(crate) fn is_locked(failures: u32) -> bool {
     failures >= LOCKED_AFTER
 }
 
 /// How many guesses may be in progress at once, at least one; or the time until a guess is allowed.
-pub fn allowed_guesses(attempts: Option<Attempts>, now: OffsetDateTime) -> Result<u32, Duration> {
+pub(crate) fn allowed_guesses(attempts: Option<Attempts>, now: OffsetDateTime) -> Result<u32, Duration> {
     let Some(Attempts { failures, last_failed_at }) = attempts else { return Ok(FREE_FAILURES) };
     if is_locked(failures) {
         return Err(LONGEST_DELAY);
@@ -57,7 +57,7 @@ pub fn allowed_guesses(attempts: Option<Attempts>, now: OffsetDateTime) -> Resul
 
 /// The number of failures at which a guess comes too late, if it was admitted at `seen` failures: then guesses on other
 /// replicas failed meanwhile. Its outcome is not told, because that would be one guess more than the limit.
-pub fn failure_limit(seen: u32) -> u32 {
+pub(crate) fn failure_limit(seen: u32) -> u32 {
     FREE_FAILURES.max(seen.saturating_add(1))
 }
 

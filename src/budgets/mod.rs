@@ -20,15 +20,17 @@ mod address_budget;
 mod buckets;
 mod failure_budget;
 mod guess_slots;
-pub mod lockout;
+pub(crate) mod lockout;
 
 use std::sync::Arc;
 
 use countersign_guard::clock::Clock;
 
-pub use address_budget::{AddressBudget, Charge, CountedNetworks};
-pub use failure_budget::{FailureBudget, GuessInProgress, GuessingAddress};
-pub use guess_slots::{GuessSlot, GuessSlots, TooManyWaiting};
+pub use address_budget::Charge;
+pub(crate) use address_budget::{AddressBudget, CountedNetworks};
+pub(crate) use failure_budget::{FailureBudget, GuessingAddress};
+pub use guess_slots::TooManyWaiting;
+pub(crate) use guess_slots::{GuessSlot, GuessSlots};
 
 /// The limits of an address, an hour; 0 means no limit.
 #[derive(Debug, Clone, Copy, Default)]

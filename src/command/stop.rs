@@ -14,12 +14,12 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    pub fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Returns the result of `work`, or an error when a signal comes first.
-    pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CommandError> {
+    pub(super) async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, CommandError> {
         tokio::select! {
             biased;
             _ = self.terminate.recv() => Err(CommandError::Stopped),

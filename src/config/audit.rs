@@ -8,7 +8,7 @@ use super::duration;
 
 /// How long the audit trail is kept.
 #[derive(Debug, Clone, Args)]
-pub struct AuditSettings {
+pub(crate) struct AuditSettings {
     /// How long events of the audit trail are kept
     #[arg(long, env, global = true, default_value = "365d", value_parser = duration)]
     pub audit_retention: Duration,

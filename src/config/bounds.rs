@@ -10,7 +10,7 @@ use crate::hashing::machine;
 
 /// The limits of what clients may hold at a time. IPv6 addresses are counted by /64.
 #[derive(Debug, Clone, Args)]
-pub struct BoundSettings {
+pub(crate) struct BoundSettings {
     /// The most connections that may be open; further ones wait until one ends
     #[arg(long, env, global = true, default_value = "20000", value_parser = number::<1_000_000>)]
     pub max_connections: usize,
@@ -67,22 +67,22 @@ const MIB: u64 = 1_024 * 1_024;
 
 impl BoundSettings {
     /// Returns the part of [`Self::max_connections`] that one address may have.
-    pub fn connections_of_one(&self) -> usize {
+    pub(crate) fn connections_of_one(&self) -> usize {
         self.max_connections_per_address.unwrap_or(12_000.min(self.max_connections))
     }
 
     /// Returns the part of [`Self::max_calls`] that one address may have.
-    pub fn calls_of_one(&self) -> usize {
+    pub(crate) fn calls_of_one(&self) -> usize {
         self.max_calls_per_address.unwrap_or(2_000.min(self.max_calls))
     }
 
     /// Returns the part of [`Self::max_body_bytes`] that one address may have.
-    pub fn body_bytes_of_one(&self) -> usize {
+    pub(crate) fn body_bytes_of_one(&self) -> usize {
         self.max_body_bytes_per_address.unwrap_or((16 * 1_024 * 1_024).min(self.max_body_bytes))
     }
 
     /// Checks that the limits go together and fit into memory.
-    pub fn check(&self) -> Result<(), BoundsError> {
+    pub(crate) fn check(&self) -> Result<(), BoundsError> {
         for (setting, all, of_one) in [
             ("MAX_CONNECTIONS", self.max_connections, self.connections_of_one()),
             ("MAX_CALLS", self.max_calls, self.calls_of_one()),

@@ -8,7 +8,7 @@ use super::number;
 /// What an address may do in an hour. IPv6 addresses are counted by /64, and a network has sixteen times the limit of
 /// an address.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct BudgetSettings {
+pub(crate) struct BudgetSettings {
     /// The rate limit of failed sign-ins for each address, an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "100", value_parser = per_hour)]
     pub login_failures_per_address: u32,

@@ -8,7 +8,7 @@ use super::origin::{self, AllowedOrigin};
 
 /// The settings of CORS.
 #[derive(Debug, Clone, Args)]
-pub struct CorsSettings {
+pub(crate) struct CorsSettings {
     /// Origins of web pages that may call, separated by commas; `localhost` means that host on any port, `*` any origin
     #[arg(long, env, global = true, default_value = "localhost", value_delimiter = ',', value_parser = origin::parse)]
     pub cors_allowed_origins: Vec<AllowedOrigin>,
@@ -21,7 +21,7 @@ pub struct CorsSettings {
 
 /// A request header that pages of other origins may send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RequestHeader {
+pub(crate) enum RequestHeader {
     Any,
     /// The header of this name.
     Exact(HeaderName),
@@ -30,7 +30,7 @@ pub enum RequestHeader {
 impl RequestHeader {
     /// Whether a page may send a header of this name at all. Of some, services behind a proxy believe that the proxy
     /// set them: where a request comes from, and who sends it.
-    pub fn is_for_pages(name: &HeaderName) -> bool {
+    pub(crate) fn is_for_pages(name: &HeaderName) -> bool {
         let name = name.as_str();
         !matches!(name, "forwarded" | "x-real-ip") && !name.starts_with("x-forwarded-") && !name.starts_with("x-auth-")
     }

@@ -9,7 +9,7 @@ use crate::mail::{PublicUrl, Sender};
 
 /// The server, the sender and the texts of mail.
 #[derive(Clone, Default, Args)]
-pub struct MailSettings {
+pub(crate) struct MailSettings {
     /// Where mail is sent: smtp://USER:PASSWORD@HOST:PORT, smtps://… or file:FOLDER [default: links are written to the
     /// log]
     ///

@@ -30,21 +30,23 @@ use crate::domain::LowerThanPreset;
 use crate::hashing::cost;
 use crate::hashing::kernel::{self, KernelSetting};
 
-pub use audit::AuditSettings;
-pub use bounds::{BoundSettings, BoundsError};
-pub use budgets::BudgetSettings;
-pub use calibrate::CalibrateArgs;
-pub use commands::{
-    AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, MailCommand, Output, PlatformAdminCommand, Printed,
+pub(crate) use audit::AuditSettings;
+pub(crate) use bounds::BoundSettings;
+pub use bounds::BoundsError;
+pub(crate) use budgets::BudgetSettings;
+pub(crate) use calibrate::CalibrateArgs;
+pub use commands::Output;
+pub(crate) use commands::{
+    AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, MailCommand, PlatformAdminCommand, Printed,
     SessionCommand,
 };
-pub use cors::{CorsSettings, RequestHeader};
-pub use import::{ExportArgs, ImportArgs, ImportFormat};
-pub use mail::MailSettings;
-pub use origin::AllowedOrigin;
-pub use policy::{PasswordsCommand, PolicySettings};
-pub use proxies::ProxySettings;
-pub use tls::{IncompleteTls, TlsSettings};
+pub(crate) use cors::{CorsSettings, RequestHeader};
+pub(crate) use import::{ExportArgs, ImportArgs, ImportFormat};
+pub(crate) use mail::MailSettings;
+pub(crate) use origin::AllowedOrigin;
+pub(crate) use policy::{PasswordsCommand, PolicySettings};
+pub(crate) use proxies::ProxySettings;
+pub(crate) use tls::{IncompleteTls, TlsSettings};
 
 /// The exit codes, which scripts may rely on.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting is wrong; 3 no such account, \
@@ -126,13 +128,13 @@ pub struct ServeArgs {
 pub struct Settings {
     /// The address to listen on, as IP:PORT
     #[arg(long, env, global = true, default_value = "127.0.0.1:3008")]
-    pub listen_addr: SocketAddr,
+    pub(crate) listen_addr: SocketAddr,
 
     #[command(flatten)]
-    pub tls: TlsSettings,
+    pub(crate) tls: TlsSettings,
 
     #[command(flatten)]
-    pub mail: MailSettings,
+    pub(crate) mail: MailSettings,
 
     /// The database: sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     ///
@@ -143,105 +145,105 @@ pub struct Settings {
     /// The secret that signs tokens, 32 bytes or more; required with PostgreSQL [default: generated once and kept
     /// beside the SQLite file]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_file")]
-    pub jwt_secret: Option<SecretString>,
+    pub(crate) jwt_secret: Option<SecretString>,
 
     /// A file that holds JWT_SECRET
     #[arg(long, env, global = true)]
-    pub jwt_secret_file: Option<PathBuf>,
+    pub(crate) jwt_secret_file: Option<PathBuf>,
 
     /// The previous secret: tokens signed with it are still accepted, and replaced by tokens signed with JWT_SECRET
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "jwt_secret_previous_file")]
-    pub jwt_secret_previous: Option<SecretString>,
+    pub(crate) jwt_secret_previous: Option<SecretString>,
 
     /// A file that holds JWT_SECRET_PREVIOUS
     #[arg(long, env, global = true)]
-    pub jwt_secret_previous_file: Option<PathBuf>,
+    pub(crate) jwt_secret_previous_file: Option<PathBuf>,
 
     /// Credentials of the services that may watch revocations, each 32 bytes or more, separated by commas [default:
     /// none, so that no service may]
     #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "watch_credentials_file")]
-    pub watch_credentials: Option<SecretString>,
+    pub(crate) watch_credentials: Option<SecretString>,
 
     /// A file that holds WATCH_CREDENTIALS, one on each line
     #[arg(long, env, global = true)]
-    pub watch_credentials_file: Option<PathBuf>,
+    pub(crate) watch_credentials_file: Option<PathBuf>,
 
     /// Whether anybody may register, by any API: exactly `true` opens registration, anything else closes it
     #[arg(long, env, global = true, default_value = "false")]
-    pub allow_registration: String,
+    pub(crate) allow_registration: String,
 
     /// Whether an account with an email address can sign in only after the address was verified
     #[arg(long, env, global = true, default_value = "false", action = clap::ArgAction::Set)]
-    pub require_verified_email: bool,
+    pub(crate) require_verified_email: bool,
 
     /// The lifetime of a token after a sign-in with a username, at most 90d
     #[arg(long, env, global = true, default_value = "1h", value_parser = token_lifetime)]
-    pub username_token_lifetime: Duration,
+    pub(crate) username_token_lifetime: Duration,
 
     /// The lifetime of a token after a sign-in with an email address, at most 90d
     #[arg(long, env, global = true, default_value = "24h", value_parser = token_lifetime)]
-    pub email_token_lifetime: Duration,
+    pub(crate) email_token_lifetime: Duration,
 
     /// The time from a sign-in to the expiry of its last token, however often the token is refreshed
     #[arg(long, env, global = true, default_value = "30d", value_parser = duration)]
-    pub session_max_lifetime: Duration,
+    pub(crate) session_max_lifetime: Duration,
 
     /// How long revocations may stay unread, at most 60s, before tokens are refused as UNAVAILABLE
     #[arg(long, env, global = true, default_value = "5s", value_parser = staleness)]
-    pub revocation_staleness: Duration,
+    pub(crate) revocation_staleness: Duration,
 
     /// How far apart the clocks of two replicas may be, at most 120s; beyond it, tokens are refused as UNAVAILABLE
     #[arg(long, env, global = true, default_value = "60s", value_parser = skew)]
-    pub clock_skew: Skew,
+    pub(crate) clock_skew: Skew,
 
     #[command(flatten)]
-    pub passwords: PolicySettings,
+    pub(crate) passwords: PolicySettings,
 
     /// The cost of hashing a password with argon2id: KiB of memory, passes, lanes. `countersign calibrate` recommends
     /// one; a value below the OWASP recommendation is refused
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
-    pub hash_params: Params,
+    pub(crate) hash_params: Params,
 
     /// The code that hashes passwords: auto, avx512, avx2 or portable; auto is the fastest that the processor supports;
     /// with more than one lane it is always portable
     #[arg(long, env, global = true, default_value = "auto", value_parser = kernel::parse)]
-    pub hash_kernel: KernelSetting,
+    pub(crate) hash_kernel: KernelSetting,
 
     /// The number of threads that hash passwords; each holds the memory of one hash [default: the number of cores]
     #[arg(long, env, global = true, value_parser = number::<1_024>)]
-    pub hash_threads: Option<usize>,
+    pub(crate) hash_threads: Option<usize>,
 
     /// How many sign-ins may wait for such a thread; a quarter of the queue is reserved for networks without a recent
     /// one
     #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
-    pub hash_queue: usize,
+    pub(crate) hash_queue: usize,
 
     #[command(flatten)]
-    pub budgets: BudgetSettings,
+    pub(crate) budgets: BudgetSettings,
 
     #[command(flatten)]
-    pub proxies: ProxySettings,
+    pub(crate) proxies: ProxySettings,
 
     #[command(flatten)]
-    pub cors: CorsSettings,
+    pub(crate) cors: CorsSettings,
 
     #[command(flatten)]
-    pub bounds: BoundSettings,
+    pub(crate) bounds: BoundSettings,
 
     /// Whether gRPC server reflection (v1 and v1alpha) is on, which tools such as grpcurl need
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
-    pub grpc_reflection: bool,
+    pub(crate) grpc_reflection: bool,
 
     /// Whether the server serves the description of its JSON APIs at /openapi.json and /docs
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
-    pub api_docs: bool,
+    pub(crate) api_docs: bool,
 
     #[command(flatten)]
-    pub audit: AuditSettings,
+    pub(crate) audit: AuditSettings,
 
     /// The address where Prometheus reads GET /metrics, as IP:PORT, always without TLS [default: no metrics]
     #[arg(long, env, global = true)]
-    pub metrics_addr: Option<SocketAddr>,
+    pub(crate) metrics_addr: Option<SocketAddr>,
 
     /// The format of log lines, which go to standard error
     #[arg(long, env, global = true, value_enum, default_value = "text")]

@@ -2,7 +2,7 @@
 
 /// An origin that browsers may call from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AllowedOrigin {
+pub(crate) enum AllowedOrigin {
     Any,
     /// This machine, on any port, over http or https.
     Localhost,

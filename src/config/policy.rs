@@ -10,7 +10,7 @@ use crate::domain::{PasswordPolicy, PolicyPreset};
 
 /// The rules for new passwords. Signing in does not check them, so existing passwords stay valid.
 #[derive(Debug, Clone, Args)]
-pub struct PolicySettings {
+pub(crate) struct PolicySettings {
     /// The policy for new passwords: contract, as the documented APIs promise (5 characters, 8 with an email); asvs-l1,
     /// as OWASP ASVS level 1 asks (8 characters, no common password); or nist-800-63b-4, as NIST SP 800-63B-4 asks (15
     /// characters, no common password)
@@ -51,12 +51,12 @@ pub enum PasswordsCommand {
 
 impl PolicySettings {
     /// Returns the policy, unless the minimum length would lower it.
-    pub fn policy(&self) -> Result<PasswordPolicy, SettingsError> {
+    pub(crate) fn policy(&self) -> Result<PasswordPolicy, SettingsError> {
         Ok(PasswordPolicy::new(self.password_policy, self.password_min_length)?)
     }
 
     /// Whether the policy is the one of the documented APIs, which is weaker than every recommendation.
-    pub fn is_contract(&self) -> bool {
+    pub(crate) fn is_contract(&self) -> bool {
         self.password_policy == PolicyPreset::Contract
     }
 }

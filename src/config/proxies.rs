@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 /// The settings of trusted proxies.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ProxySettings {
+pub(crate) struct ProxySettings {
     /// Addresses and networks (10.0.0.0/8) of trusted proxies, separated by commas: X-Forwarded-For is read only from
     /// them
     #[arg(long, env, global = true, value_delimiter = ',', value_parser = network)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 /// The files of TLS. Each is read again when it changes.
 #[derive(Debug, Clone, Default, Args)]
-pub struct TlsSettings {
+pub(crate) struct TlsSettings {
     /// The server's certificate in PEM form, followed by its intermediate certificates: with it, the port speaks TLS
     #[arg(long, env, global = true)]
     pub tls_cert_file: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct IncompleteTls {
 
 impl TlsSettings {
     /// Returns the files of the certificate and its key, or `None` without TLS.
-    pub fn pair(&self) -> Result<Option<(&Path, &Path)>, IncompleteTls> {
+    pub(crate) fn pair(&self) -> Result<Option<(&Path, &Path)>, IncompleteTls> {
         let (cert, key) = ("TLS_CERT_FILE", "TLS_KEY_FILE");
         match (&self.tls_cert_file, &self.tls_key_file, &self.tls_client_ca_file) {
             (Some(cert), Some(key), _) => Ok(Some((cert, key))),

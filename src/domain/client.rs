@@ -31,7 +31,7 @@ impl Client {
 
 /// Returns the subscriber of an address: for IPv6, the first address of its /64, which one subscriber has; for IPv4,
 /// the address itself, also when it came within IPv6.
-pub fn subscriber(address: IpAddr) -> IpAddr {
+pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address => address,

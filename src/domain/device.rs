@@ -10,7 +10,7 @@ use super::AttemptKey;
 
 /// One device of an account, valid for one password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device {
+pub(crate) struct Device {
     /// The id of the account.
     pub account_id: Uuid,
     /// The number of the device.
@@ -50,7 +50,7 @@ impl DeviceNumber {
 
 impl Device {
     /// Returns the key that failed sign-ins from the device are counted by.
-    pub fn attempts(&self) -> AttemptKey {
+    pub(crate) fn attempts(&self) -> AttemptKey {
         AttemptKey::device(self.account_id, self.number)
     }
 }

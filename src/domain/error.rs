@@ -7,7 +7,7 @@ use std::time::Duration;
 type Cause = Box<dyn Error + Send + Sync>;
 
 /// The text of an error and of its direct cause, for an operator at a terminal.
-pub fn with_cause(error: &dyn Error) -> String {
+pub(crate) fn with_cause(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 

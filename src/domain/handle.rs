@@ -61,7 +61,7 @@ impl Handle {
 /// A name that was typed to sign in: the name that is looked up, and a second one that counts only if no account has
 /// the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignInName {
+pub(crate) struct SignInName {
     /// The name in canonical form.
     pub handle: Handle,
     /// The same name as an earlier version may have stored it.
@@ -70,13 +70,13 @@ pub struct SignInName {
 
 impl SignInName {
     /// Reads the field for usernames.
-    pub fn username(input: &str) -> Result<Self, &'static str> {
+    pub(crate) fn username(input: &str) -> Result<Self, &'static str> {
         let handle = Handle::Username(Username::typed(input)?);
         Ok(Self { handle, once_stored: Username::as_once_stored(input).map(Handle::Username) })
     }
 
     /// Reads the field for email addresses.
-    pub fn email(input: &str) -> Result<Self, &'static str> {
+    pub(crate) fn email(input: &str) -> Result<Self, &'static str> {
         Ok(Self { handle: Handle::Email(Email::parse(input)?), once_stored: None })
     }
 }

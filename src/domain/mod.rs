@@ -27,20 +27,24 @@ pub use account::{Account, AccountStatus, Firm, Identity, NewAccount, Role, Sess
 pub use attempt::{AttemptKey, Attempts};
 pub use audit::{Action, AuditEvent, Detail, Note, Origin};
 pub use call::Call;
-pub use client::{Client, network, subscriber};
-pub use device::{Device, DeviceNumber};
+pub(crate) use client::subscriber;
+pub use client::{Client, network};
+pub(crate) use device::{Device, DeviceNumber};
 pub use display_name::{FirmName, PersonName};
 pub use email::Email;
-pub use error::{AuthError, Violation, Violations, with_cause};
-pub use handle::{Handle, SignInName};
+pub(crate) use error::{AuthError, Violations, with_cause};
+pub use handle::Handle;
+pub(crate) use handle::SignInName;
 pub use mail::{MailKind, NewMail};
 pub use password::{NewPassword, Password};
-pub use password_hash::{PasswordHash, PasswordHashError};
-pub use policy::{LowerThanPreset, PasswordContext, PasswordPolicy, PolicyPreset};
-pub use portable::{DraftError, DraftProblem, PortableAccount, PortableDraft, derived_id};
-pub use records::{
-    AccountChange, AccountRecord, DeadMail, FirmRecord, Imported, Invitation, Outline, StoredSession, UnreadableRow,
-    Updated,
-};
-pub use ticket::{Ticket, TicketDigest, TicketPurpose};
+pub use password_hash::PasswordHash;
+pub(crate) use password_hash::PasswordHashError;
+pub(crate) use policy::LowerThanPreset;
+pub use policy::{PasswordContext, PasswordPolicy, PolicyPreset};
+pub use portable::PortableAccount;
+pub(crate) use portable::{DraftError, DraftProblem, PortableDraft, derived_id};
+pub use records::{AccountChange, AccountRecord, DeadMail, Imported, Invitation, Outline, StoredSession};
+pub(crate) use records::{FirmRecord, UnreadableRow, Updated};
+pub(crate) use ticket::TicketDigest;
+pub use ticket::{Ticket, TicketPurpose};
 pub use username::Username;

@@ -45,7 +45,7 @@ impl PortableAccount {
 
 /// An account before it is checked: texts as they were found, empty where there were none.
 #[derive(Clone, Default)]
-pub struct PortableDraft<'a> {
+pub(crate) struct PortableDraft<'a> {
     /// A UUID. An empty one is derived from the handle, the same in every import.
     pub id: &'a str,
     /// The username; empty for an email account.
@@ -72,7 +72,7 @@ pub struct PortableDraft<'a> {
 
 /// Why an account is refused. It names the field and never holds a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DraftError {
+pub(crate) struct DraftError {
     /// The name of the field in our own format.
     pub field: &'static str,
     /// What to change in it.
@@ -81,7 +81,7 @@ pub struct DraftError {
 
 /// What is wrong with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DraftProblem {
+pub(crate) enum DraftProblem {
     /// What to change, as it follows the field's name: "must have at least 3 characters".
     Value(&'static str),
     /// What is wrong with `password_hash`.
@@ -105,13 +105,13 @@ const FIRM_NAME_CLEANED: &str = "firm.name was kept without what cannot be seen,
 const FIRM_NAME_MADE_UP: &str = "firm.name is missing: the person's name was taken";
 
 /// Derives an id from `text`, the same one every time; `kind` keeps texts of different meaning apart.
-pub fn derived_id(kind: &str, text: &str) -> Uuid {
+pub(crate) fn derived_id(kind: &str, text: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{kind}:{text}").as_bytes())
 }
 
 impl PortableDraft<'_> {
     /// Checks all fields; the first wrong one is the error.
-    pub fn parse(&self, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
+    pub(crate) fn parse(&self, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
         let handle = match (self.username, self.email) {
             ("", "") => return Err(bad("username")("or email is required")),
             (username, "") => Handle::Username(Username::imported(username).map_err(bad("username"))?),

@@ -16,7 +16,7 @@ pub(super) struct AdminRpcs {
 }
 
 impl AdminRpcs {
-    pub fn new(accounts: Accounts) -> Self {
+    pub(super) fn new(accounts: Accounts) -> Self {
         Self { accounts }
     }
 

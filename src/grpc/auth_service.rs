@@ -15,7 +15,7 @@ pub(super) struct AuthRpcs {
 }
 
 impl AuthRpcs {
-    pub fn new(accounts: Accounts) -> Self {
+    pub(super) fn new(accounts: Accounts) -> Self {
         Self { accounts }
     }
 }

@@ -18,7 +18,7 @@ pub struct ClientAddress(pub IpAddr);
 
 /// The id under which a call is logged and audited, in the extensions of the request.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestId(pub Uuid);
+pub(crate) struct RequestId(pub Uuid);
 
 /// The part of a request's context that use cases need.
 pub(super) fn call<T>(request: &Request<T>) -> Call {

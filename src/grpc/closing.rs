@@ -17,7 +17,7 @@ use super::status;
 
 /// The signal that a connection, or the server, is about to end. It is in the extensions of each request.
 #[derive(Debug, Clone)]
-pub struct Closing(pub Arc<CancellationToken>);
+pub(crate) struct Closing(pub Arc<CancellationToken>);
 
 /// The most frames that a stream may still send when its connection is about to end, if they are ready. The health
 /// service announces a shutdown this way. A limit is needed because a stream may always have a frame ready.

@@ -34,7 +34,7 @@ const CODES: [Outcome; 17] = [
 
 /// A meter of calls by the path of their method, as in `/countersign.v1.AuthService/Login`. A stream counts when it
 /// begins.
-pub fn meter() -> Meter {
+pub(crate) fn meter() -> Meter {
     Meter::new(methods().map(|(name, _)| name), &CODES)
 }
 

@@ -55,11 +55,12 @@ use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
 use stack::{Handlers, Refuse};
 
-pub use call_context::{ClientAddress, RequestId};
-pub use closing::Closing;
-pub use metering::meter;
-pub use stack::Stack;
-pub use status::overloaded;
+pub use call_context::ClientAddress;
+pub(crate) use call_context::RequestId;
+pub(crate) use closing::Closing;
+pub(crate) use metering::meter;
+pub(crate) use stack::Stack;
+pub(crate) use status::overloaded;
 
 /// The most bytes of a message. No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE: usize = 64 * 1_024;
@@ -87,7 +88,7 @@ pub enum StackError {
 
 /// The parts that the stack is built from.
 #[derive(Debug)]
-pub struct StackParts {
+pub(crate) struct StackParts {
     /// The use cases that the RPCs call.
     pub accounts: Accounts,
     /// Verifies and issues tokens.
@@ -107,7 +108,7 @@ pub struct StackParts {
 }
 
 /// Every service behind the one stack.
-pub fn stack(parts: StackParts) -> Result<Stack, StackError> {
+pub(crate) fn stack(parts: StackParts) -> Result<Stack, StackError> {
     let StackParts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
     let sessions = session_service::SessionRpcs::new(accounts.clone(), watch::Watchers::new(watch_credentials));
     let sessions = SessionServiceServer::new(sessions).max_decoding_message_size(MAX_MESSAGE);

@@ -20,7 +20,7 @@ pub(super) struct ResponsePermit<'a, T>(mpsc::Permit<'a, T>);
 impl<T> ResponseSender<T> {
     /// Waits until a response can be sent, which may take long. Conditions that must hold when a response is sent are
     /// therefore checked after this.
-    pub async fn permit(&self) -> Result<ResponsePermit<'_, T>, Status> {
+    pub(super) async fn permit(&self) -> Result<ResponsePermit<'_, T>, Status> {
         match timeout(READ_TIMEOUT, self.0.reserve()).await {
             Ok(Ok(permit)) => Ok(ResponsePermit(permit)),
             Ok(Err(_)) => Err(ToStatus(UnreadResponse::Gone).into()),
@@ -30,7 +30,7 @@ impl<T> ResponseSender<T> {
 }
 
 impl<T> ResponsePermit<'_, T> {
-    pub fn send(self, response: T) {
+    pub(super) fn send(self, response: T) {
         self.0.send(response);
     }
 }

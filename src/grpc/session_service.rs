@@ -16,7 +16,7 @@ pub(super) struct SessionRpcs {
 }
 
 impl SessionRpcs {
-    pub fn new(accounts: Accounts, watchers: Watchers) -> Self {
+    pub(super) fn new(accounts: Accounts, watchers: Watchers) -> Self {
         Self { accounts, watchers }
     }
 }

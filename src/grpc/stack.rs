@@ -34,7 +34,7 @@ use crate::pb::session_service_server::SessionServiceServer;
 
 /// Every service behind the one stack: a gRPC server without a network. Cheap to clone.
 #[derive(Clone)]
-pub struct Stack {
+pub(crate) struct Stack {
     guarded: layer::Auth<Handlers, Refuse>,
     streams: Arc<HashSet<String>>,
     /// Counts calls, if metrics are served.
@@ -64,7 +64,7 @@ impl Stack {
     }
 
     /// Whether the method at this path is a stream, which may last for ever.
-    pub fn is_stream(&self, path: &str) -> bool {
+    pub(crate) fn is_stream(&self, path: &str) -> bool {
         self.streams.contains(path)
     }
 }

@@ -147,7 +147,7 @@ pub(super) fn connection_ends() -> Status {
 }
 
 /// Refuses a call because too many are under way. The call has not begun, so it is safe to repeat.
-pub fn overloaded() -> Status {
+pub(crate) fn overloaded() -> Status {
     exhausted(ErrorReason::Overloaded, "too many requests are under way: try again in 1 s", Duration::from_secs(1))
 }
 

@@ -30,12 +30,12 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub fn new(credentials: Vec<Secret>) -> Self {
+    pub(super) fn new(credentials: Vec<Secret>) -> Self {
         Self { credentials, permits: Arc::new(Semaphore::new(MAX_WATCHES)) }
     }
 
     /// Checks the service credential. The layer lets these calls pass, because a service has no account and no session.
-    pub fn authorise(&self, metadata: &MetadataMap) -> Result<(), CredentialError> {
+    pub(super) fn authorise(&self, metadata: &MetadataMap) -> Result<(), CredentialError> {
         match read_credential(metadata.as_ref()) {
             Credential::NotPresented => Err(CredentialError::Missing),
             Credential::Presented(text) if self.credentials.iter().any(|secret| secret.is(text)) => Ok(()),
@@ -47,7 +47,7 @@ impl Watchers {
 
     /// Begins a watch, in a task of its own. The transport never polls the stream of a client that does not read, so
     /// only a separate task can see that the client takes too long, and drop it.
-    pub async fn watch(&self, accounts: &Accounts, cursor: &str) -> Result<RevocationStream, WatchEnd> {
+    pub(super) async fn watch(&self, accounts: &Accounts, cursor: &str) -> Result<RevocationStream, WatchEnd> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| WatchEnd::TooMany)?;
         let mut watch = accounts.watch_revocations(cursor).await?;
         tracing::info!(event = "watch", result = "ok", resumed = !cursor.is_empty());

@@ -81,7 +81,7 @@ struct Waiter<'a> {
 
 impl Lane {
     /// Starts `threads` threads, which keep `usual_blocks` of memory each. At most `capacity` jobs wait for them.
-    pub fn start(threads: usize, capacity: usize, usual_blocks: usize) -> io::Result<Self> {
+    pub(super) fn start(threads: usize, capacity: usize, usual_blocks: usize) -> io::Result<Self> {
         let state = LaneState {
             queue: Queue::new(),
             closed: false,
@@ -100,13 +100,13 @@ impl Lane {
     }
 
     /// Refuses and counts a caller for whose job there is no room now.
-    pub fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
+    pub(super) fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
         let mut state = self.0.lock();
         state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal))
     }
 
     /// Runs a job without a gate, as [`Self::run_past`] does with one.
-    pub async fn run(
+    pub(super) async fn run(
         &self,
         turn: Turn,
         gone: impl Future<Output = ()>,
@@ -117,7 +117,7 @@ impl Lane {
 
     /// Waits for the turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does
     /// `gone` when it completes. A hash that has begun runs to its end.
-    pub async fn run_past(
+    pub(super) async fn run_past(
         &self,
         gate: Option<Gate>,
         turn: Turn,
@@ -165,18 +165,18 @@ impl Lane {
 
     /// Sets the assumed duration of a hash.
     #[cfg(test)]
-    pub fn assume(&self, run_time: Duration) {
+    pub(super) fn assume(&self, run_time: Duration) {
         self.0.lock().run_time = Some(run_time);
     }
 
     /// Returns the counter of the memory that the threads hold. Each running thread holds a reference to it.
     #[cfg(test)]
-    pub fn memory(&self) -> Arc<AtomicUsize> {
+    pub(super) fn memory(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.0.memory)
     }
 
     /// Returns the statistics of this moment.
-    pub fn stats(&self) -> LaneStats {
+    pub(super) fn stats(&self) -> LaneStats {
         let state = self.0.lock();
         let memory = self.0.memory.load(Ordering::Relaxed);
         LaneStats { waiting: state.queue.len(), memory, ..state.stats.clone() }

@@ -30,13 +30,13 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Creates an empty memory; the first hash allocates it. `usual` is the number of blocks that most hashes need.
-    pub fn new(usual: usize, held: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(usual: usize, held: Arc<AtomicUsize>) -> Self {
         Self { blocks: argon2_kernel::Memory::default(), dirty: 0, usual, needed: 0, hashes: 0, held }
     }
 
     /// Returns at least `count` blocks for one hash, which overwrites exactly `count`: argon2 reads no block before it
     /// has written it. Blocks beyond those are wiped here if an earlier hash used them.
-    pub fn take(&mut self, count: usize) -> Result<&mut argon2_kernel::Memory, HashError> {
+    pub(super) fn take(&mut self, count: usize) -> Result<&mut argon2_kernel::Memory, HashError> {
         if self.blocks.len() < count {
             self.give_back();
             self.blocks = argon2_kernel::Memory::allocate(count.max(self.usual))?;
@@ -49,23 +49,23 @@ impl Memory {
     }
 
     /// Whether any block may hold data of a hash.
-    pub fn is_dirty(&self) -> bool {
+    pub(super) fn is_dirty(&self) -> bool {
         self.dirty > 0
     }
 
     /// Whether memory is allocated.
-    pub fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         !self.blocks.is_empty()
     }
 
     /// Wipes the data of the latest hash.
-    pub fn wipe(&mut self) {
+    pub(super) fn wipe(&mut self) {
         self.blocks.wipe(self.dirty);
         self.dirty = 0;
     }
 
     /// Notes the end of a hash, and gives back memory beyond the usual that the latest hashes did not need.
-    pub fn trim(&mut self) {
+    pub(super) fn trim(&mut self) {
         self.hashes += 1;
         if self.hashes == FORGOTTEN_AFTER {
             if self.blocks.len() > self.needed.max(self.usual) {
@@ -77,12 +77,12 @@ impl Memory {
 
     /// Returns the number of blocks that hold data.
     #[cfg(test)]
-    pub fn used(&mut self) -> usize {
+    pub(super) fn used(&mut self) -> usize {
         self.blocks.used()
     }
 
     /// Wipes all memory and gives it back to the system, until it is needed again.
-    pub fn give_back(&mut self) {
+    pub(super) fn give_back(&mut self) {
         self.dirty = 0;
         self.held.fetch_sub(self.blocks.bytes(), Ordering::Relaxed);
         self.blocks = argon2_kernel::Memory::default();

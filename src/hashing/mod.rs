@@ -31,8 +31,9 @@ use crate::domain::{Password, PasswordHash};
 use lane::{Gate, Lane};
 use memory::Memory;
 
-pub use lane::Permit;
-pub use stats::{Dropped, Histogram, LaneStats, RefusalCause};
+pub(crate) use lane::Permit;
+pub(crate) use stats::LaneStats;
+pub use stats::{Dropped, Histogram, RefusalCause};
 
 /// The length of a salt in bytes, as RFC 9106 section 4 recommends.
 const SALT_BYTES: usize = 16;

@@ -32,35 +32,35 @@ struct RingMember<W> {
 
 impl<K: Copy + Eq + Hash, W: Waiting> Ring<K, W> {
     /// Returns what a member has waiting.
-    pub fn get(&self, key: K) -> Option<&W> {
+    pub(super) fn get(&self, key: K) -> Option<&W> {
         self.members.get(&key).map(|member| &member.waiting)
     }
 
     /// Returns all members in the order of their turns.
-    pub fn in_turn(&self) -> impl Iterator<Item = (K, &W)> {
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = (K, &W)> {
         self.turns.values().filter_map(|&key| Some((key, self.get(key)?)))
     }
 
     /// Returns the member with most jobs; of several, the one with the last turn.
-    pub fn longest(&self) -> Option<(K, &W)> {
+    pub(super) fn longest(&self) -> Option<(K, &W)> {
         let (_, turn) = self.sizes.last()?;
         let key = *self.turns.get(turn)?;
         Some((key, self.get(key)?))
     }
 
     /// Returns how many jobs, at most, are served before one of a member that has `own` before it.
-    pub fn ahead_of(&self, own: usize) -> usize {
+    pub(super) fn ahead_of(&self, own: usize) -> usize {
         // Each member is served as many jobs as it has, and at most one more than `own`.
         self.more_than.iter().take(own + 1).sum()
     }
 
     /// Changes what a member has waiting. A member without jobs enters with this turn, which is later than all others.
-    pub fn change<T>(&mut self, key: K, turn: u64, change: impl FnOnce(&mut W) -> T) -> T {
+    pub(super) fn change<T>(&mut self, key: K, turn: u64, change: impl FnOnce(&mut W) -> T) -> T {
         self.change_with(key, |before| before.unwrap_or(turn), change)
     }
 
     /// Changes what a member has waiting when it has its turn; `next` is its next turn.
-    pub fn serve<T>(&mut self, key: K, next: u64, change: impl FnOnce(&mut W) -> T) -> T {
+    pub(super) fn serve<T>(&mut self, key: K, next: u64, change: impl FnOnce(&mut W) -> T) -> T {
         self.change_with(key, |_| next, change)
     }
 

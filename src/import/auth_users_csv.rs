@@ -52,7 +52,7 @@ pub(super) struct AuthUsers {
 }
 
 impl AuthUsers {
-    pub fn open(mut lines: Lines, now: OffsetDateTime) -> Result<Self, String> {
+    pub(super) fn open(mut lines: Lines, now: OffsetDateTime) -> Result<Self, String> {
         let header = lines.next().map_err(|cause| cause.to_string())?.and_then(|line| line.text);
         let names = header.as_deref().and_then(fields).unwrap_or_default();
         let mut columns = HashMap::new();
@@ -71,11 +71,11 @@ impl AuthUsers {
     }
 
     /// Returns how many bytes have been read.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.lines.bytes()
     }
 
-    pub fn next(&mut self) -> io::Result<Option<Record>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
         loop {
             let Some(first) = self.next_line()? else { return Ok(None) };
             let place = first.number;

@@ -25,16 +25,16 @@ pub(super) struct Line {
 }
 
 impl Lines {
-    pub fn new(input: Box<dyn Read + Send>) -> Self {
+    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
         Self { input: BufReader::with_capacity(LONGEST, input), number: 0, bytes: 0 }
     }
 
     /// Returns how many bytes have been read.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    pub fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         let mut text = Vec::new();
         // One byte more than the limit shows that the line is too long.
         let mut read = self.input.by_ref().take(LONGEST as u64 + 1).read_until(b'\n', &mut text)?;

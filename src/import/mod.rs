@@ -8,7 +8,7 @@
 mod auth_users_csv;
 mod lines;
 mod mongo_users;
-pub mod ndjson;
+pub(crate) mod ndjson;
 mod typed;
 mod username_sqlite;
 
@@ -24,11 +24,11 @@ use lines::{Line, Lines};
 use username_sqlite::Users;
 
 /// How many accounts are read at once and stored in one transaction.
-pub const BATCH: usize = 1_000;
+pub(crate) const BATCH: usize = 1_000;
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Our own format: one JSON object a line ([`ndjson`]).
     Ndjson,
     /// The output of mongoexport for the first store of the username contract.
@@ -41,7 +41,7 @@ pub enum Format {
 
 /// An account of a file, or the reason why the line or row is not one.
 #[derive(Debug)]
-pub struct Record {
+pub(crate) struct Record {
     /// The number of the line or row that it begins in, counted from 1.
     pub place: u64,
     pub account: Result<PortableAccount, RecordError>,
@@ -51,7 +51,7 @@ pub struct Record {
 
 /// Why a line or row is not imported. It never holds the content of the line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
+pub(crate) enum RecordError {
     /// The line does not have the form of the format.
     #[error("{0}")]
     Malformed(String),
@@ -80,7 +80,7 @@ pub struct AccountFileError {
 
 /// A file that is being read.
 #[derive(Debug)]
-pub struct AccountFile {
+pub(crate) struct AccountFile {
     file: PathBuf,
     total: Option<u64>,
     /// `None` while a batch is being read, and after the end of the file.
@@ -101,7 +101,7 @@ type ParseLine = fn(&[u8], OffsetDateTime) -> Result<PortableAccount, RecordErro
 impl AccountFile {
     /// Opens a file. The path `-` is standard input, except for SQLite. `now` becomes the time of registration of
     /// accounts without one.
-    pub async fn open(format: Format, file: &Path, now: OffsetDateTime) -> Result<Self, AccountFileError> {
+    pub(crate) async fn open(format: Format, file: &Path, now: OffsetDateTime) -> Result<Self, AccountFileError> {
         let failed = |problem: String| AccountFileError { file: file.to_owned(), problem };
         let (reader, total) = if format == Format::UsernameSqlite {
             let (users, total) = Users::open(file, now).await.map_err(failed)?;
@@ -121,7 +121,7 @@ impl AccountFile {
 
     /// Returns the next accounts, at most [`BATCH`], and none at the end. After a failure, or after this future was
     /// dropped before its end, it must not be called again.
-    pub async fn next(&mut self) -> Result<Vec<Record>, AccountFileError> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<Record>, AccountFileError> {
         let (reader, records) = match self.reader.take() {
             Some(FileReader::Sqlite(mut users)) => {
                 let records = users.next().await;
@@ -143,12 +143,12 @@ impl AccountFile {
     }
 
     /// Returns how much of [`Self::total`] has been read: bytes, or rows of SQLite.
-    pub fn done(&self) -> u64 {
+    pub(crate) fn done(&self) -> u64 {
         self.done
     }
 
     /// Returns the size of the input, unless it comes through a pipe.
-    pub fn total(&self) -> Option<u64> {
+    pub(crate) fn total(&self) -> Option<u64> {
         self.total
     }
 }

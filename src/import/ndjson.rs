@@ -84,7 +84,7 @@ pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount,
 }
 
 /// Writes one line with its line end.
-pub fn write(account: &PortableAccount, to: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write(account: &PortableAccount, to: &mut impl Write) -> io::Result<()> {
     let mut line = NdjsonLine {
         id: Some(account.id.to_string()),
         password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc),

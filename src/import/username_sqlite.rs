@@ -30,7 +30,7 @@ pub(super) struct Users {
 
 impl Users {
     /// Opens the file and returns it with the number of its rows.
-    pub async fn open(file: &Path, now: OffsetDateTime) -> Result<(Self, u64), String> {
+    pub(super) async fn open(file: &Path, now: OffsetDateTime) -> Result<(Self, u64), String> {
         let mut wal = file.as_os_str().to_owned();
         wal.push("-wal");
         let options = SqliteConnectOptions::new()
@@ -48,12 +48,12 @@ impl Users {
     }
 
     /// Returns how many rows have been read.
-    pub fn rows(&self) -> u64 {
+    pub(super) fn rows(&self) -> u64 {
         self.rows
     }
 
     /// Returns the next rows, and none after the last one.
-    pub async fn next(&mut self) -> Result<Vec<Record>, String> {
+    pub(super) async fn next(&mut self) -> Result<Vec<Record>, String> {
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         let rows = sqlx::query(PAGE).bind(self.after).bind(limit).fetch_all(&mut self.connection).await;
         let mut records = Vec::with_capacity(BATCH);

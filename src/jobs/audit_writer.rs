@@ -36,7 +36,12 @@ pub(crate) struct AuditWriter {
 
 impl AuditWriter {
     /// Starts writing, and deleting events older than `retention`.
-    pub fn start(store: Arc<dyn Store>, audit: Arc<Audit>, revocations: Arc<Revocations>, retention: Duration) -> Self {
+    pub(crate) fn start(
+        store: Arc<dyn Store>,
+        audit: Arc<Audit>,
+        revocations: Arc<Revocations>,
+        retention: Duration,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let purging = tokio::spawn(purge(Arc::clone(&store), revocations, retention));
         let task = tokio::spawn(follow(store, audit, stopped));
@@ -44,7 +49,7 @@ impl AuditWriter {
     }
 
     /// Writes the remaining events, if the database is reachable.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.purging.abort();
         drop(self.stop);
         // A write that takes longer is not aborted: closing the store waits for it.

@@ -35,7 +35,7 @@ impl HealthState {
 
 impl Health {
     /// A status that begins as serving.
-    pub async fn serving() -> Self {
+    pub(crate) async fn serving() -> Self {
         let state = HealthState { reachable: true, writable: true, in_time: true, draining: false };
         let health = Self { reporter: HealthReporter::new(), state: Arc::new(Mutex::new(state)) };
         health.report(true).await;
@@ -43,22 +43,22 @@ impl Health {
     }
 
     /// The reporter of the gRPC health service.
-    pub fn reporter(&self) -> HealthReporter {
+    pub(crate) fn reporter(&self) -> HealthReporter {
         self.reporter.clone()
     }
 
     /// Sets whether the database answers.
-    pub async fn set_reachable(&self, reachable: bool) {
+    pub(crate) async fn set_reachable(&self, reachable: bool) {
         self.change(|state| state.reachable = reachable).await;
     }
 
     /// Sets whether the database can be written.
-    pub async fn set_writable(&self, writable: bool) {
+    pub(crate) async fn set_writable(&self, writable: bool) {
         self.change(|state| state.writable = writable).await;
     }
 
     /// Sets whether the clock of this machine is near enough to the clock of the database.
-    pub async fn set_in_time(&self, in_time: bool) {
+    pub(crate) async fn set_in_time(&self, in_time: bool) {
         self.change(|state| state.in_time = in_time).await;
     }
 
@@ -73,7 +73,7 @@ impl Health {
 
     /// Sets the status to not serving for good, and ends the streams of clients that watch it: otherwise the drain
     /// would wait for them until its deadline.
-    pub async fn drain(&self) {
+    pub(crate) async fn drain(&self) {
         let mut state = self.state.lock().await;
         state.draining = true;
         self.report(false).await;

@@ -49,7 +49,7 @@ pub(crate) struct RevocationFeed {
 
 impl RevocationFeed {
     /// Reads every live revocation. Must be complete before the first token is verified.
-    pub async fn load(
+    pub(crate) async fn load(
         store: Arc<dyn Store>,
         revocations: Arc<Revocations>,
         clock: Arc<dyn Clock>,
@@ -64,7 +64,7 @@ impl RevocationFeed {
     }
 
     /// Reads new revocations until the task is aborted.
-    pub async fn follow(mut self) {
+    pub(crate) async fn follow(mut self) {
         let mut serving = true;
         let mut swept: Option<Instant> = None;
         loop {

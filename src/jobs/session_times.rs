@@ -28,7 +28,7 @@ pub(crate) struct SessionTimesWriter {
 
 impl SessionTimesWriter {
     /// Starts writing the times of `activity`.
-    pub fn start(store: Arc<dyn Store>, activity: Arc<Activity>) -> Self {
+    pub(crate) fn start(store: Arc<dyn Store>, activity: Arc<Activity>) -> Self {
         let (stop, mut stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(PERIOD);
@@ -51,7 +51,7 @@ impl SessionTimesWriter {
     }
 
     /// Writes the remaining times. If that fails, stored times are some seconds older than they were.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         drop(self.stop);
         // A write that takes longer is not aborted: closing the store waits for it.
         let _ = tokio::time::timeout(LAST_WRITE, self.task).await;

@@ -31,7 +31,11 @@ pub(super) struct MailContent {
 
 impl MailContent {
     /// Looks up the content of a mail; `None` if there is nothing to send.
-    pub async fn find(store: &dyn Store, mail: &ClaimedMail, now: OffsetDateTime) -> Result<Option<Self>, StoreError> {
+    pub(super) async fn find(
+        store: &dyn Store,
+        mail: &ClaimedMail,
+        now: OffsetDateTime,
+    ) -> Result<Option<Self>, StoreError> {
         let holder = store.find_credentials(&Handle::Email(mail.recipient.clone())).await?.map(|found| found.account);
         Ok(match mail.kind {
             MailKind::VerifyEmail => holder.filter(|account| !is_verified(account)).map(|account| Self::of(&account)),
@@ -96,7 +100,7 @@ impl MailContent {
     }
 
     /// The value of a placeholder; `None` for those that only the worker knows.
-    pub fn value(&self, placeholder: Placeholder, now: OffsetDateTime) -> Option<String> {
+    pub(super) fn value(&self, placeholder: Placeholder, now: OffsetDateTime) -> Option<String> {
         Some(match placeholder {
             Placeholder::Name => self.name.clone(),
             Placeholder::Firm => self.firm.clone(),

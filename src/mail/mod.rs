@@ -34,11 +34,11 @@ use transport::Transport;
 
 pub use letter::Sender;
 pub use links::PublicUrl;
-pub use pattern::PatternError;
 pub use templates::TemplateError;
 pub use transport::TransportError;
-pub use url::{MailUrl, MailUrlError, Privacy, Smtp};
-pub use worker::{MailWorker, StopMail};
+pub use url::MailUrl;
+pub(crate) use url::MailUrlError;
+pub use worker::MailWorker;
 
 /// The settings of mail.
 pub struct MailOptions {

@@ -80,7 +80,7 @@ enum Part {
 
 impl Pattern {
     /// Parses a text that may use the placeholders of `allowed`. `line` is the number of its first line.
-    pub fn parse(text: &str, line: usize, allowed: &[Placeholder]) -> Result<Self, PatternError> {
+    pub(super) fn parse(text: &str, line: usize, allowed: &[Placeholder]) -> Result<Self, PatternError> {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, after)) = rest.split_once("{{") {
             let line = line + text[..text.len() - after.len()].matches('\n').count();
@@ -96,12 +96,12 @@ impl Pattern {
     }
 
     /// Whether the template uses a placeholder.
-    pub fn has(&self, placeholder: Placeholder) -> bool {
+    pub(super) fn has(&self, placeholder: Placeholder) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Value(value) if *value == placeholder))
     }
 
     /// Fills in the values. Placeholders within values are not filled in.
-    pub fn fill(&self, escaping: Escaping, value: impl Fn(Placeholder) -> String) -> String {
+    pub(super) fn fill(&self, escaping: Escaping, value: impl Fn(Placeholder) -> String) -> String {
         let mut filled = String::new();
         for part in &self.0 {
             match part {

@@ -61,7 +61,7 @@ impl Transport {
     /// Opens the transport to `url`, or to the log if it is `None`. The certificate of a mail server must be signed by
     /// `authorities` instead of the public ones. The deadline is `connect_timeout` for a connection, and three times
     /// that for a mail.
-    pub fn open(
+    pub(super) fn open(
         url: Option<MailUrl>,
         authorities: Option<&Path>,
         hello: &str,
@@ -90,7 +90,7 @@ impl Transport {
     }
 
     /// Sends a mail, once.
-    pub async fn send(&self, id: Uuid, letter: Message) -> Result<(), SendFailure> {
+    pub(super) async fn send(&self, id: Uuid, letter: Message) -> Result<(), SendFailure> {
         match self {
             Self::Smtp { connection, timeout } => match tokio::time::timeout(*timeout, connection.send(letter)).await {
                 Ok(sent) => sent.map(drop).map_err(refusal),

@@ -34,7 +34,7 @@ pub(super) enum FieldProblem {
 
 impl FieldProblem {
     /// The problem as it follows the field's name in a sentence.
-    pub fn description(self) -> &'static str {
+    pub(super) fn description(self) -> &'static str {
         match self {
             Self::Missing => "is required",
             Self::NotAString => "must be a string",
@@ -45,7 +45,7 @@ impl FieldProblem {
 
 impl Fields {
     /// The parameters of a query. If one is there twice, the last counts, as in JSON.
-    pub fn of_query(query: Option<&str>) -> Self {
+    pub(super) fn of_query(query: Option<&str>) -> Self {
         let pairs = query_pairs(query.unwrap_or_default());
         // A value that cannot be decoded is no string.
         let map = pairs.filter_map(|(name, text)| Some((name?, text.map_or(Value::Null, Value::String)))).collect();
@@ -53,13 +53,13 @@ impl Fields {
     }
 
     /// Where the fields were sent: `body` or `query`.
-    pub fn location(&self) -> &'static str {
+    pub(super) fn location(&self) -> &'static str {
         if self.is_query { "query" } else { "body" }
     }
 
     /// Takes the text of a field. If it is missing or no string, the problem is noted, and the text is empty, which no
     /// RPC accepts in any field.
-    pub fn text(&mut self, name: &'static str) -> String {
+    pub(super) fn text(&mut self, name: &'static str) -> String {
         self.optional(name).unwrap_or_else(|| {
             self.refuse(name, FieldProblem::Missing);
             String::new()
@@ -67,13 +67,13 @@ impl Fields {
     }
 
     /// As [`Self::text`], for a field that the RPC calls `field` and the contract `name`.
-    pub fn text_of(&mut self, field: &'static str, name: &'static str) -> String {
+    pub(super) fn text_of(&mut self, field: &'static str, name: &'static str) -> String {
         self.names.push((field, name));
         self.text(name)
     }
 
     /// As [`Self::text`], for a field that may be missing.
-    pub fn optional(&mut self, name: &'static str) -> Option<String> {
+    pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         match self.map.remove(name)? {
             Value::String(text) => Some(text),
             _ => {
@@ -85,24 +85,24 @@ impl Fields {
 
     /// Notes the problem of a field that was taken, unless it has one already. The RPC must refuse the value that it is
     /// sent instead.
-    pub fn refuse(&mut self, name: &'static str, problem: FieldProblem) {
+    pub(super) fn refuse(&mut self, name: &'static str, problem: FieldProblem) {
         if self.problem(name).is_none() {
             self.problems.push((name, problem));
         }
     }
 
     /// The problem of a field that was taken.
-    pub fn problem(&self, name: &str) -> Option<FieldProblem> {
+    pub(super) fn problem(&self, name: &str) -> Option<FieldProblem> {
         self.problems.iter().find(|(field, _)| *field == name).map(|&(_, problem)| problem)
     }
 
     /// The contract's name for the field that the RPC calls `field`.
-    pub fn name<'a>(&self, field: &'a str) -> &'a str {
+    pub(super) fn name<'a>(&self, field: &'a str) -> &'a str {
         self.names.iter().find(|(theirs, _)| *theirs == field).map_or(field, |(_, name)| name)
     }
 
     /// The name of a field that was not taken.
-    pub fn untaken(&self) -> Option<&str> {
+    pub(super) fn untaken(&self) -> Option<&str> {
         self.map.keys().next().map(String::as_str)
     }
 }

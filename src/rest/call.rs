@@ -30,7 +30,7 @@ pub(super) use countersign_guard::layer::TOKEN;
 pub struct Rpc(Arc<dyn Fn(http::Request<Body>) -> RpcFuture + Send + Sync>);
 
 /// The future of the stack.
-pub type RpcFuture = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+pub(super) type RpcFuture = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 
 impl Rpc {
     /// Every call is made by `call`.
@@ -175,13 +175,13 @@ impl From<ErrorReason> for RpcFailure {
 
 impl RpcFailure {
     /// The failure for an answer that lacks a part which every such answer has: a defect of the service.
-    pub fn defect() -> Self {
+    pub(super) fn defect() -> Self {
         ErrorReason::Unspecified.into()
     }
 
     /// Adds the headers that both dialects send with a failure: the fresh token, `Retry-After` and the challenge of a
     /// 401.
-    pub fn headers(self, mut response: Response) -> Response {
+    pub(super) fn headers(self, mut response: Response) -> Response {
         let is_unauthorized = response.status() == http::StatusCode::UNAUTHORIZED;
         let headers = response.headers_mut();
         if let Some(delay) = self.retry_after {

@@ -11,26 +11,26 @@ pub(super) struct Routes<S = ()> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { router: Router::new(), paths: Vec::new() }
     }
 
-    pub fn at(mut self, path: &'static str, methods: MethodRouter<S>) -> Self {
+    pub(super) fn at(mut self, path: &'static str, methods: MethodRouter<S>) -> Self {
         self.paths.push(path);
         Self { router: self.router.route(path, methods), ..self }
     }
 
-    pub fn merge(mut self, other: Self) -> Self {
+    pub(super) fn merge(mut self, other: Self) -> Self {
         self.paths.extend(other.paths);
         Self { router: self.router.merge(other.router), ..self }
     }
 
-    pub fn with_state(self, state: S) -> Routes {
+    pub(super) fn with_state(self, state: S) -> Routes {
         Routes { router: self.router.with_state(state), paths: self.paths }
     }
 
     /// The router, and every path that it has.
-    pub fn into_parts(self) -> (Router<S>, Vec<&'static str>) {
+    pub(super) fn into_parts(self) -> (Router<S>, Vec<&'static str>) {
         (self.router, self.paths)
     }
 }

@@ -9,8 +9,7 @@ mod metrics;
 mod run;
 mod secret;
 
-pub use crate::transport::{Limits, RequestRouter, TlsError};
+pub use crate::transport::{Limits, RequestRouter};
 pub use app::App;
 pub use error::ServeError;
 pub use run::run;
-pub use secret::SecretSourceError;

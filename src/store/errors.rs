@@ -31,7 +31,7 @@ static UNAVAILABLE: AtomicU64 = AtomicU64::new(0);
 
 /// How often a database of this process was unavailable. A change of the count is a reason to check whether anything
 /// can be stored.
-pub fn unavailable_count() -> u64 {
+pub(crate) fn unavailable_count() -> u64 {
     UNAVAILABLE.load(Ordering::Relaxed)
 }
 

@@ -45,7 +45,7 @@ pub(super) struct StoredNames {
 }
 
 impl StoredNames {
-    pub fn new(stored: Vec<StoredName>) -> Self {
+    pub(super) fn new(stored: Vec<StoredName>) -> Self {
         let mut names = Self { by_id: HashMap::new(), by_handle: HashMap::new() };
         for (id, username, email) in stored {
             // One map for both kinds of name: an email address has an @ and a username has none.
@@ -57,7 +57,7 @@ impl StoredNames {
     }
 
     /// Compares an account with the stored ones.
-    pub fn compare(&self, account: &PortableAccount) -> Imported {
+    pub(super) fn compare(&self, account: &PortableAccount) -> Imported {
         let handle = account.handle();
         match (self.by_id.get(&account.id), self.by_handle.get(handle.as_str())) {
             (Some(name), _) if name == handle.as_str() => Imported::Unchanged,
@@ -108,7 +108,7 @@ pub(super) struct ImportColumns<'a> {
 }
 
 impl<'a> ImportColumns<'a> {
-    pub fn of(account: &'a PortableAccount, epochs: &HashMap<Uuid, i64>) -> Self {
+    pub(super) fn of(account: &'a PortableAccount, epochs: &HashMap<Uuid, i64>) -> Self {
         let created_at = millis(account.created_at);
         let columns = Self {
             id: account.id,

@@ -66,7 +66,7 @@ pub(super) enum AccountKey {
 
 impl AccountKey {
     /// The position before the page. Every name comes after the empty one.
-    pub fn before(order: &AccountOrder) -> Self {
+    pub(super) fn before(order: &AccountOrder) -> Self {
         match order {
             AccountOrder::Registration(None) => Self::Created(i64::MIN, Uuid::nil()),
             AccountOrder::Registration(Some((at, id))) => Self::Created(millis(*at), *id),
@@ -75,14 +75,14 @@ impl AccountKey {
     }
 
     /// The time and the id; if the order is that of names, a position before all accounts.
-    pub fn created(&self) -> (i64, Uuid) {
+    pub(super) fn created(&self) -> (i64, Uuid) {
         match self {
             Self::Created(at, id) => (*at, *id),
             Self::Name(..) => (i64::MIN, Uuid::nil()),
         }
     }
 
-    pub fn by_creation<'r, R: Row>(row: &'r R) -> sqlx::Result<Self>
+    pub(super) fn by_creation<'r, R: Row>(row: &'r R) -> sqlx::Result<Self>
     where
         &'static str: ColumnIndex<R>,
         i64: Decode<'r, R::Database> + Type<R::Database>,
@@ -91,7 +91,7 @@ impl AccountKey {
         by_creation(row).map(|(at, id)| Self::Created(at, id))
     }
 
-    pub fn by_name<'r, R: Row>(row: &'r R) -> sqlx::Result<Self>
+    pub(super) fn by_name<'r, R: Row>(row: &'r R) -> sqlx::Result<Self>
     where
         &'static str: ColumnIndex<R>,
         Option<String>: Decode<'r, R::Database> + Type<R::Database>,
@@ -121,25 +121,25 @@ pub(super) struct PageReader<K, T> {
 }
 
 impl<K: PageKey, T> PageReader<K, T> {
-    pub fn new(table: &'static str, after: K, limit: u32) -> Self {
+    pub(super) fn new(table: &'static str, after: K, limit: u32) -> Self {
         Self { table, after, limit, has_begun: false, listed: Listed::default() }
     }
 
     /// Whether [`Self::missing`] rows after [`Self::after`] are still to be read.
-    pub fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         self.missing() > 0 && !(self.has_begun && self.listed.is_last)
     }
 
-    pub fn after(&self) -> &K {
+    pub(super) fn after(&self) -> &K {
         &self.after
     }
 
-    pub fn missing(&self) -> i64 {
+    pub(super) fn missing(&self) -> i64 {
         i64::from(self.limit).saturating_sub_unsigned(self.listed.found.len() as u64)
     }
 
     /// Adds the rows that the query returned.
-    pub fn take<'r, R: Row, S: FromRow<'r, R>>(
+    pub(super) fn take<'r, R: Row, S: FromRow<'r, R>>(
         &mut self,
         rows: &'r [R],
         key: fn(&'r R) -> sqlx::Result<K>,
@@ -167,7 +167,7 @@ impl<K: PageKey, T> PageReader<K, T> {
         Ok(())
     }
 
-    pub fn listed(self) -> Listed<T> {
+    pub(super) fn listed(self) -> Listed<T> {
         self.listed
     }
 }

@@ -44,29 +44,39 @@ mod tickets;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-pub use crate::domain::{
-    AccountChange, AccountRecord, DeadMail, FirmRecord, Imported, Invitation, Outline, StoredSession, UnreadableRow,
-    Updated,
-};
-pub use accounts::{AccountStore, Credentials};
-pub use admin::{AccountOrder, AccountPage, AdminStore};
-pub use attempts::{AttemptStore, Budget, StoredAttempts};
-pub use audit::{AuditPage, AuditStore};
-pub use errors::{StoreError, unavailable_count};
-pub use import::ImportStore;
-pub use invitations::{InvitationPage, InvitationStore, NewInvitation};
+pub use crate::domain::{AccountChange, AccountRecord, DeadMail, Imported, Invitation, Outline, StoredSession};
+pub(crate) use crate::domain::{FirmRecord, UnreadableRow, Updated};
+pub use accounts::AccountStore;
+pub(crate) use accounts::Credentials;
+pub(crate) use admin::AdminStore;
+pub use admin::{AccountOrder, AccountPage};
+pub(crate) use attempts::AttemptStore;
+pub use attempts::{Budget, StoredAttempts};
+pub use audit::AuditPage;
+pub(crate) use audit::AuditStore;
+pub use errors::StoreError;
+pub(crate) use errors::unavailable_count;
+pub(crate) use import::ImportStore;
+pub(crate) use invitations::InvitationStore;
+pub use invitations::{InvitationPage, NewInvitation};
 pub use listing::Listed;
-pub use moving::{MoveError, migrate};
+pub(crate) use moving::MoveError;
+pub use moving::migrate;
 pub use open::{Purpose, backup, file, open};
-pub use open_error::{LostState, OpenError};
-pub use outbox::{ClaimedMail, MAIL_INTERVAL, MailFate, OutboxStore};
-pub use passwords::PasswordStore;
+pub(crate) use open_error::LostState;
+pub use open_error::OpenError;
+pub use outbox::{ClaimedMail, MailFate};
+pub(crate) use outbox::{MAIL_INTERVAL, OutboxStore};
+pub(crate) use passwords::PasswordStore;
 pub use postgres::PostgresStore;
-pub use revocations::{REVOCATIONS_AT_ONCE, RevocationStore, StoredRevocation};
+pub use revocations::REVOCATIONS_AT_ONCE;
+pub(crate) use revocations::{RevocationStore, StoredRevocation};
 pub use sessions::{EndedSession, Opened, Opening, SessionPage, SessionStore};
-pub use sqlite::{Backup, BackupError, Counts, SqliteStore, beside};
-pub use tables::{Column, DatabaseContent, TABLES, Table};
-pub use tickets::{EmailChange, NewTicket, PasswordReset, StoredTicket, TicketStore};
+pub(crate) use sqlite::BackupError;
+pub use sqlite::{Backup, SqliteStore, beside};
+pub use tables::TABLES;
+pub use tickets::{EmailChange, NewTicket, PasswordReset};
+pub(crate) use tickets::{StoredTicket, TicketStore};
 
 /// A database with all its capabilities.
 #[async_trait]

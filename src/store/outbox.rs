@@ -11,7 +11,7 @@ use super::{Listed, StoreError};
 use crate::domain::{DeadMail, Email, MailKind, NewMail};
 
 /// The shortest time between two mails of one kind to the same recipient.
-pub const MAIL_INTERVAL: Duration = Duration::from_secs(60);
+pub(crate) const MAIL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The store of mail that waits to be sent.
 #[async_trait]

@@ -174,15 +174,15 @@ pub(super) enum Value {
 }
 
 impl Value {
-    pub fn id(&self) -> Option<Uuid> {
+    pub(super) fn id(&self) -> Option<Uuid> {
         if let Self::Id(id) = self { *id } else { None }
     }
 
-    pub fn number(&self) -> Option<i64> {
+    pub(super) fn number(&self) -> Option<i64> {
         if let Self::Number(number) = self { *number } else { None }
     }
 
-    pub fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { text.as_deref() } else { None }
     }
 }
@@ -246,7 +246,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub fn add(&mut self, page: &[RowValues]) {
+    pub(super) fn add(&mut self, page: &[RowValues]) {
         for row in page {
             self.digest.update([1]);
             row.iter().for_each(|value| self.value(value));
@@ -254,12 +254,12 @@ impl Tally {
         self.current += page.len() as u64;
     }
 
-    pub fn end(&mut self, table: &Table) {
+    pub(super) fn end(&mut self, table: &Table) {
         self.digest.update([0]);
         self.rows.push((table.name, std::mem::take(&mut self.current)));
     }
 
-    pub fn content(self) -> DatabaseContent {
+    pub(super) fn content(self) -> DatabaseContent {
         let digest = self.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         DatabaseContent { rows: self.rows, digest }
     }

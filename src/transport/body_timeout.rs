@@ -26,7 +26,7 @@ pin_project! {
 }
 
 impl<B> TimedBody<B> {
-    pub fn new(body: B, limit: Duration) -> Self {
+    pub(super) fn new(body: B, limit: Duration) -> Self {
         Self { body, limit, timer: None }
     }
 }

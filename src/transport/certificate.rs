@@ -74,7 +74,7 @@ struct TlsFiles {
 
 impl Certificate {
     /// Reads the files; `None` if the settings name none.
-    pub fn load(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
+    pub(crate) fn load(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
         let Some(files) = TlsFiles::read(settings)? else { return Ok(None) };
         let (config, current) = watch::channel(files.config(settings)?);
         let seen = StableRead { accepted: Ok(files.clone()), last: Ok(files) };
@@ -83,7 +83,7 @@ impl Certificate {
 
     /// Reads the files again and again, until the task is aborted. It compares their content, so that neither times of
     /// files nor changing links matter.
-    pub async fn follow(mut self, every: Duration) {
+    pub(crate) async fn follow(mut self, every: Duration) {
         loop {
             tokio::time::sleep(every).await;
             self.tls.log_failed();

@@ -81,13 +81,13 @@ type Begun = Pin<Box<dyn GracefulConnection<Output = hyper::Result<()>, Error = 
 
 impl Connection {
     /// `stopping` is cancelled when the server stops.
-    pub fn new(peer: IpAddr, is_proxy: bool, rules: Arc<ConnectionRules>, stopping: CancellationToken) -> Self {
+    pub(super) fn new(peer: IpAddr, is_proxy: bool, rules: Arc<ConnectionRules>, stopping: CancellationToken) -> Self {
         let closing = Closing(Arc::new(stopping.child_token()));
         Self { context: Context { peer, closing, outbox: Arc::default() }, is_proxy, rules, stopping }
     }
 
     /// Serves the connection to its end, on the runtime of the current thread.
-    pub async fn serve<S: HttpService<B>, B: AnswerBody>(self, stream: std::net::TcpStream, app: S) {
+    pub(super) async fn serve<S: HttpService<B>, B: AnswerBody>(self, stream: std::net::TcpStream, app: S) {
         let limits = &self.rules.limits;
         let Ok(stream) = TcpStream::from_std(stream) else { return };
         // Fails only for a connection that is gone already.

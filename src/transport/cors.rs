@@ -61,7 +61,7 @@ pub(crate) struct Cors {
 
 impl Cors {
     /// Reads the rules from the settings.
-    pub fn new(settings: &CorsSettings) -> Self {
+    pub(crate) fn new(settings: &CorsSettings) -> Self {
         let allowed: Arc<[AllowedOrigin]> = settings.cors_allowed_origins.as_slice().into();
         let any = allowed.contains(&AllowedOrigin::Any);
         let mirrors = settings.cors_allow_headers.contains(&RequestHeader::Any);

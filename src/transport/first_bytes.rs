@@ -24,7 +24,7 @@ impl Protocol {
     /// Detects the protocol by the connection preface, and waits for its end: without it, hyper could not be asked to
     /// stop. The bytes are only peeked at. hyper-util would read them, and each connection would then need twice the
     /// buffer.
-    pub async fn of(stream: &TcpStream) -> io::Result<Self> {
+    pub(super) async fn of(stream: &TcpStream) -> io::Result<Self> {
         let (mut bytes, mut pause) = ([0; PREFACE.len()], Duration::from_millis(10));
         loop {
             let said = stream.peek(&mut bytes).await?;
@@ -62,7 +62,7 @@ pub(super) struct FirstBytes<S> {
 impl<S> FirstBytes<S> {
     /// `stopping` matters under TLS, where the client may have sent nothing after the handshake: when hyper is asked to
     /// stop, it waits for a whole preface or head, even if no byte of it has arrived.
-    pub fn new(stream: S, deadline: Instant, stopping: CancellationToken) -> Self {
+    pub(super) fn new(stream: S, deadline: Instant, stopping: CancellationToken) -> Self {
         let deadline = Box::pin(async move {
             tokio::select! {
                 () = sleep_until(deadline) => {}

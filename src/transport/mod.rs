@@ -36,7 +36,7 @@ mod workers;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use certificate::Certificate;
-pub use certificate::TlsError;
+pub(crate) use certificate::TlsError;
 pub(crate) use cors::Cors;
 pub(crate) use limits::ConnectionRules;
 pub use limits::Limits;

@@ -26,7 +26,7 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    pub fn new(body: Incoming, is_http2: bool) -> Self {
+    pub(crate) fn new(body: Incoming, is_http2: bool) -> Self {
         Self { body: Some(body), is_http2 }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct WorkerSlot {
 
 impl Workers {
     /// Starts `threads` threads. With 0, the runtime of the caller serves.
-    pub fn start(threads: usize) -> io::Result<Self> {
+    pub(crate) fn start(threads: usize) -> io::Result<Self> {
         if threads == 0 {
             let here =
                 WorkerThread { runtime: Handle::current(), connections: Arc::default(), stop: None, thread: None };

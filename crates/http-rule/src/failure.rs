@@ -29,31 +29,31 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    pub fn new(pool: DescriptorPool, options: Arc<Options>) -> Self {
+    pub(crate) fn new(pool: DescriptorPool, options: Arc<Options>) -> Self {
         Self { pool, options }
     }
 
-    pub fn of_status(&self, status: Status, headers: &HeaderMap) -> Response<Body> {
+    pub(crate) fn of_status(&self, status: Status, headers: &HeaderMap) -> Response<Body> {
         self.respond(http_status(status.code()), &status, headers)
     }
 
-    pub fn unknown_path(&self, headers: &HeaderMap) -> Response<Body> {
+    pub(crate) fn unknown_path(&self, headers: &HeaderMap) -> Response<Body> {
         self.respond(StatusCode::NOT_FOUND, &Status::not_found("there is nothing at this path"), headers)
     }
 
-    pub fn wrong_method(&self, allowed: &[Method], headers: &HeaderMap) -> Response<Body> {
+    pub(crate) fn wrong_method(&self, allowed: &[Method], headers: &HeaderMap) -> Response<Body> {
         let status = Status::unimplemented("this path does not take this method: see the Allow header");
         let mut response = self.respond(StatusCode::METHOD_NOT_ALLOWED, &status, headers);
         response.headers_mut().insert(ALLOW, allow(allowed));
         response
     }
 
-    pub fn body(&self, error: BodyError, headers: &HeaderMap) -> Response<Body> {
+    pub(crate) fn body(&self, error: BodyError, headers: &HeaderMap) -> Response<Body> {
         self.respond(error.http_status(), &error.into(), headers)
     }
 
     /// Refuses a field before there is a message, in the form in which RPCs refuse one.
-    pub fn violation(&self, (field, problem): Violation, headers: &HeaderMap) -> Response<Body> {
+    pub(crate) fn violation(&self, (field, problem): Violation, headers: &HeaderMap) -> Response<Body> {
         let message = format!("{field} {problem}");
         let mut details = ErrorDetails::new();
         details.add_bad_request_violation(field, problem);
@@ -85,7 +85,7 @@ impl Failures {
     }
 
     /// `{"code", "message", "details"}`, without the details if the descriptors lack the type of one.
-    pub fn json(&self, status: &Status) -> Value {
+    pub(crate) fn json(&self, status: &Status) -> Value {
         let mut json = json!({ "code": status.code() as i32, "message": status.message() });
         if let Some(details @ Value::Array(_)) = self.details(status) {
             json["details"] = details;

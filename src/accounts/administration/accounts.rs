@@ -22,7 +22,7 @@ use countersign_guard::revocations::Revocation;
 
 /// The identity of an account that an administrator creates.
 #[derive(Debug, Clone)]
-pub enum Creation {
+pub(crate) enum Creation {
     /// A username account, which only a platform administrator may create.
     Username(Username),
     /// An email account of an existing firm.
@@ -42,7 +42,7 @@ pub enum Creation {
 
 impl Accounts {
     /// Creates an account, whether or not registration is open. A link is sent to an address that is not yet verified.
-    pub async fn create_account(
+    pub(crate) async fn create_account(
         &self,
         actor: &Actor,
         creation: Creation,
@@ -81,7 +81,7 @@ impl Accounts {
     }
 
     /// Applies the changes that are set. No account may change its own role or status.
-    pub async fn update_account(
+    pub(crate) async fn update_account(
         &self,
         actor: &Actor,
         id: Uuid,
@@ -105,7 +105,13 @@ impl Accounts {
     }
 
     /// Sets the password of another account and ends all its sessions.
-    pub async fn set_password(&self, actor: &Actor, id: Uuid, password: Password, call: Call) -> Result<(), AuthError> {
+    pub(crate) async fn set_password(
+        &self,
+        actor: &Actor,
+        id: Uuid,
+        password: Password,
+        call: Call,
+    ) -> Result<(), AuthError> {
         self.commanded(actor, id, &call).await?;
         if id == actor.account_id {
             // Otherwise a stolen token would be as good as the password.
@@ -130,7 +136,7 @@ impl Accounts {
     }
 
     /// Deletes another account for good, and ends all its sessions.
-    pub async fn delete_account(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
+    pub(crate) async fn delete_account(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let (own, other) = self.commanded(actor, id, &call).await?;
         if id == own.id {
             return Err(refuse_field("account_id", "is your own: another administrator must delete it"));

@@ -65,7 +65,12 @@ impl SpentAttempts {
 
 impl Accounts {
     /// The failed guesses at a name. Only a platform administrator may ask for a name that no account has.
-    pub async fn get_attempts(&self, actor: &Actor, handle: &Handle, call: &Call) -> Result<AttemptState, AuthError> {
+    pub(crate) async fn get_attempts(
+        &self,
+        actor: &Actor,
+        handle: &Handle,
+        call: &Call,
+    ) -> Result<AttemptState, AuthError> {
         let (_, reach) = self.administrator(actor, call).await?;
         let found = self.store.find_credentials(handle).await?.map(|found| found.account);
         require_named(reach, found.as_ref())?;
@@ -73,7 +78,7 @@ impl Accounts {
     }
 
     /// Forgets the failed guesses at a name.
-    pub async fn clear_attempts(&self, actor: &Actor, handle: &Handle, call: Call) -> Result<(), AuthError> {
+    pub(crate) async fn clear_attempts(&self, actor: &Actor, handle: &Handle, call: Call) -> Result<(), AuthError> {
         let (own, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_credentials(handle).await?.map(|found| found.account);
         require_named(reach, found.as_ref())?;
@@ -88,7 +93,7 @@ impl Accounts {
 impl Changes {
     /// The failed guesses at a name: those of the sign-in, of recognised devices, or within a session, whichever are
     /// most.
-    pub async fn attempts(&self, handle: &Handle, account: Option<&Account>) -> Result<AttemptState, AuthError> {
+    pub(crate) async fn attempts(&self, handle: &Handle, account: Option<&Account>) -> Result<AttemptState, AuthError> {
         let mut found: Option<Attempts> = None;
         for key in keys(handle, account) {
             let other = self.store.find_attempts(&key).await?;
@@ -99,7 +104,12 @@ impl Changes {
 
     /// Forgets the failed guesses at a name, and those at `account`, which has that name. Returns whether there were
     /// any.
-    pub async fn clear_attempts(&self, by: &By, handle: &Handle, account: Option<&Account>) -> Result<bool, AuthError> {
+    pub(crate) async fn clear_attempts(
+        &self,
+        by: &By,
+        handle: &Handle,
+        account: Option<&Account>,
+    ) -> Result<bool, AuthError> {
         let mut cleared = false;
         for key in keys(handle, account) {
             cleared |= self.store.clear_attempts(&key).await?;

@@ -11,7 +11,7 @@ use crate::store::AuditPage;
 
 /// A filter of events. An event must meet every condition that is set.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct AuditQuestion {
+pub(crate) struct AuditQuestion {
     /// Events that this account caused or that concern it.
     pub account: Option<Uuid>,
     /// Events of this action.
@@ -24,7 +24,7 @@ pub struct AuditQuestion {
 
 /// A page of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditList {
+pub(crate) struct AuditList {
     /// The events, the newest first.
     pub events: Vec<AuditEvent>,
     /// The token of the next page; empty on the last page.
@@ -34,7 +34,7 @@ pub struct AuditList {
 impl Accounts {
     /// Up to `limit` events that concern accounts within the reach of the actor; from the newest when `page_token` is
     /// empty.
-    pub async fn list_audit_events(
+    pub(crate) async fn list_audit_events(
         &self,
         actor: &Actor,
         asked: AuditQuestion,

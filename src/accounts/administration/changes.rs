@@ -27,7 +27,7 @@ pub(in crate::accounts) enum By {
 
 impl By {
     /// The account of the author; `None` for the operator.
-    pub fn account(&self) -> Option<Uuid> {
+    pub(crate) fn account(&self) -> Option<Uuid> {
         match self {
             Self::Account(id, _) => Some(*id),
             Self::Operator => None,
@@ -35,7 +35,7 @@ impl By {
     }
 
     /// An event of the audit trail by this author.
-    pub fn note(&self, action: Action, result: &'static str) -> Note {
+    pub(crate) fn note(&self, action: Action, result: &'static str) -> Note {
         match self {
             Self::Account(actor, call) => Note::new(action, result, call).by(*actor),
             Self::Operator => Note::from(action, result, Origin::CommandLine),
@@ -52,7 +52,7 @@ pub(in crate::accounts) struct Changes {
 
 impl Changes {
     /// Stores an account that an administrator or the operator created, and queues its mail.
-    pub async fn create(&self, by: &By, new: &NewAccount, mail: Option<&NewMail>) -> Result<(), StoreError> {
+    pub(crate) async fn create(&self, by: &By, new: &NewAccount, mail: Option<&NewMail>) -> Result<(), StoreError> {
         let stored = self.store.insert_account(new, None, mail).await;
         match &stored {
             Ok(()) => self.audit.note(by.note(Action::Create, "ok").on(new.id)),
@@ -63,7 +63,7 @@ impl Changes {
     }
 
     /// Applies the changes that are set; `None` if the account does not exist.
-    pub async fn update(&self, by: &By, id: Uuid, change: &AccountChange) -> Result<Option<Updated>, AuthError> {
+    pub(crate) async fn update(&self, by: &By, id: Uuid, change: &AccountChange) -> Result<Option<Updated>, AuthError> {
         let updated = self.store.update_account(id, change, self.until(), self.heard()).await?;
         if let Some(updated) = &updated {
             for (action, detail) in differences(updated) {
@@ -74,7 +74,7 @@ impl Changes {
     }
 
     /// Sets a password and returns the new epoch; `None` if the account does not exist.
-    pub async fn set_password(&self, by: &By, id: Uuid, hash: &PasswordHash) -> Result<Option<i64>, AuthError> {
+    pub(crate) async fn set_password(&self, by: &By, id: Uuid, hash: &PasswordHash) -> Result<Option<i64>, AuthError> {
         let epoch = self.store.set_password(id, hash, self.until()).await?;
         if epoch.is_some() {
             self.audit.note(by.note(Action::PasswordSet, "ok").on(id));
@@ -83,7 +83,7 @@ impl Changes {
     }
 
     /// Deletes an account and returns the first epoch that it never used; `None` if the account does not exist.
-    pub async fn delete(&self, by: &By, account: &Outline) -> Result<Option<i64>, AuthError> {
+    pub(crate) async fn delete(&self, by: &By, account: &Outline) -> Result<Option<i64>, AuthError> {
         let epoch = self.store.delete_account(account.id, self.until()).await?;
         if epoch.is_some() {
             self.audit.note(by.note(Action::Delete, "ok").on(account.id).within(account.member.map(|(firm, _)| firm)));
@@ -92,7 +92,7 @@ impl Changes {
     }
 
     /// Makes an account a platform administrator, or revokes that. Returns whether that changed anything.
-    pub async fn set_platform_admin(&self, by: &By, id: Uuid, is_one: bool) -> Result<bool, AuthError> {
+    pub(crate) async fn set_platform_admin(&self, by: &By, id: Uuid, is_one: bool) -> Result<bool, AuthError> {
         let changed = self.store.set_platform_admin(id, is_one, self.heard()).await?;
         if changed {
             let action = if is_one { Action::PlatformAdminGranted } else { Action::PlatformAdminRevoked };
@@ -107,7 +107,7 @@ impl Changes {
     }
 
     /// When all tokens minted until now have expired, whatever the settings of the server are or were.
-    pub fn until(&self) -> OffsetDateTime {
+    pub(crate) fn until(&self) -> OffsetDateTime {
         self.clock.now() + MAX_LIFETIME + AFTERLIFE
     }
 }

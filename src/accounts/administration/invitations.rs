@@ -22,7 +22,7 @@ const LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 /// The content of a new invitation.
 #[derive(Debug, Clone)]
-pub struct Invited {
+pub(crate) struct Invited {
     /// The address of the invited person.
     pub email: Email,
     /// The role of the account in the firm.
@@ -33,7 +33,7 @@ pub struct Invited {
 
 /// A page of invitations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvitationList {
+pub(crate) struct InvitationList {
     /// The invitations, the newest first.
     pub invitations: Vec<Invitation>,
     /// The token of the next page; empty on the last page.
@@ -42,7 +42,7 @@ pub struct InvitationList {
 
 impl Accounts {
     /// Invites a person to a firm. A pending invitation of the same address is replaced.
-    pub async fn create_invitation(
+    pub(crate) async fn create_invitation(
         &self,
         actor: &Actor,
         invited: Invited,
@@ -56,7 +56,7 @@ impl Accounts {
     }
 
     /// Up to `limit` pending invitations of a firm; from the newest when `page_token` is empty.
-    pub async fn list_invitations(
+    pub(crate) async fn list_invitations(
         &self,
         actor: &Actor,
         firm: Option<Uuid>,
@@ -75,7 +75,7 @@ impl Accounts {
     }
 
     /// Withdraws a pending invitation.
-    pub async fn revoke_invitation(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
+    pub(crate) async fn revoke_invitation(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let (_, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_invitation(id, self.clock.now()).await?;
         found.filter(|found| reach.firm(Some(found.firm.id)).is_ok()).ok_or(AuthError::NotFound)?;
@@ -100,7 +100,7 @@ impl Accounts {
 
 impl Changes {
     /// Stores an invitation, and queues its mail.
-    pub async fn invite(&self, by: &By, firm: Uuid, email: Email, role: Role) -> Result<Invitation, AuthError> {
+    pub(crate) async fn invite(&self, by: &By, firm: Uuid, email: Email, role: Role) -> Result<Invitation, AuthError> {
         let id = new_id(&*self.clock);
         let created_at = self.clock.now().truncate_to_millisecond();
         let new = NewInvitation {
@@ -126,7 +126,7 @@ impl Changes {
     }
 
     /// Withdraws an invitation and returns it; `None` if it was not pending.
-    pub async fn revoke_invitation(&self, by: &By, id: Uuid) -> Result<Option<Invitation>, AuthError> {
+    pub(crate) async fn revoke_invitation(&self, by: &By, id: Uuid) -> Result<Option<Invitation>, AuthError> {
         let revoked = self.store.revoke_invitation(id, self.clock.now()).await?;
         if let Some(invitation) = &revoked {
             let note = by.note(Action::InvitationRevoked, "ok").within(Some(invitation.firm.id));

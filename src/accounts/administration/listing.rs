@@ -10,7 +10,7 @@ use crate::store::{AccountOrder, AccountPage};
 
 /// A filter of accounts. An account must meet every condition that is set.
 #[derive(Debug, Clone, Default)]
-pub struct AccountQuestion {
+pub(crate) struct AccountQuestion {
     /// Accounts of this firm.
     pub firm: Option<Uuid>,
     /// Accounts with a username or email that begins like this, in canonical form.
@@ -23,7 +23,7 @@ pub struct AccountQuestion {
 
 /// A page of accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountList {
+pub(crate) struct AccountList {
     /// The accounts, by name if a prefix was given, otherwise by registration.
     pub accounts: Vec<AccountRecord>,
     /// The token of the next page; empty on the last page.
@@ -32,7 +32,7 @@ pub struct AccountList {
 
 /// A page of firms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirmList {
+pub(crate) struct FirmList {
     /// The firms in the order of their creation.
     pub firms: Vec<FirmRecord>,
     /// The token of the next page; empty on the last page.
@@ -41,14 +41,14 @@ pub struct FirmList {
 
 impl Accounts {
     /// An account that the actor administers.
-    pub async fn get_account(&self, actor: &Actor, id: Uuid, call: &Call) -> Result<AccountRecord, AuthError> {
+    pub(crate) async fn get_account(&self, actor: &Actor, id: Uuid, call: &Call) -> Result<AccountRecord, AuthError> {
         let (_, reach) = self.administrator(actor, call).await?;
         let found = self.store.find_record(id).await?;
         found.filter(|record| reach.sees(&Outline::from(&record.account))).ok_or(AuthError::NotFound)
     }
 
     /// Up to `limit` accounts that the actor administers; from the beginning when `page_token` is empty.
-    pub async fn list_accounts(
+    pub(crate) async fn list_accounts(
         &self,
         actor: &Actor,
         asked: AccountQuestion,
@@ -88,7 +88,7 @@ impl Accounts {
     }
 
     /// Up to `limit` firms that the actor administers; from the beginning when `page_token` is empty.
-    pub async fn list_firms(
+    pub(crate) async fn list_firms(
         &self,
         actor: &Actor,
         limit: u32,

@@ -11,10 +11,10 @@ mod invitations;
 mod listing;
 mod reach;
 
-pub use accounts::Creation;
-pub use attempts::{AttemptState, SpentAttempts};
-pub use audit_trail::{AuditList, AuditQuestion};
+pub(crate) use accounts::Creation;
+pub(crate) use attempts::{AttemptState, SpentAttempts};
+pub(crate) use audit_trail::AuditQuestion;
 pub(super) use changes::{By, Changes};
-pub use invitations::{InvitationList, Invited};
-pub use listing::{AccountList, AccountQuestion, FirmList};
+pub(crate) use invitations::Invited;
+pub(crate) use listing::AccountQuestion;
 pub(super) use reach::Reach;

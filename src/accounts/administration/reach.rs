@@ -18,7 +18,7 @@ pub(in crate::accounts) enum Reach {
 
 impl Reach {
     /// The reach of an account; `None` if it is no administrator.
-    pub fn of(own: &Account) -> Option<Self> {
+    pub(crate) fn of(own: &Account) -> Option<Self> {
         match &own.identity {
             _ if own.platform_admin => Some(Self::Everything),
             Identity::Email { firm, role: Role::Admin, .. } => Some(Self::Firm(firm.id)),
@@ -27,7 +27,7 @@ impl Reach {
     }
 
     /// Whether an administrator with this reach may see an account.
-    pub fn sees(self, other: &Outline) -> bool {
+    pub(crate) fn sees(self, other: &Outline) -> bool {
         match self {
             Self::Everything => true,
             Self::Firm(own) => other.member.is_some_and(|(firm, _)| firm == own),
@@ -36,7 +36,7 @@ impl Reach {
 
     /// Whether an administrator with this reach may change an account and end its sessions. A firm sees the platform
     /// administrators among its accounts, but may not change them.
-    pub fn commands(self, other: &Outline) -> bool {
+    pub(crate) fn commands(self, other: &Outline) -> bool {
         self.sees(other) && (self == Self::Everything || !other.platform_admin)
     }
 
@@ -61,7 +61,7 @@ pub(super) fn firm_of(account: &Account) -> Option<Uuid> {
 
 impl Accounts {
     /// Refuses an actor that is no administrator.
-    pub async fn require_administrator(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
+    pub(crate) async fn require_administrator(&self, actor: &Actor, call: &Call) -> Result<(), AuthError> {
         self.administrator(actor, call).await.map(|_| ())
     }
 

@@ -14,7 +14,7 @@ use crate::domain::{
 impl Accounts {
     /// Redeems the ticket of a mail: the address that the mail was sent to is verified, and becomes the address of the
     /// account if it is a new one. No session ends.
-    pub async fn verify_email(&self, ticket: &Ticket, call: &Call) -> Result<Account, AuthError> {
+    pub(crate) async fn verify_email(&self, ticket: &Ticket, call: &Call) -> Result<Account, AuthError> {
         let (this, call, digest, now) = (self.clone(), call.clone(), ticket.digest(), self.clock.now());
         let purpose = self.store.find_ticket(&digest, now).await?.map(|found| found.purpose);
         run_to_end(async move {
@@ -42,13 +42,13 @@ impl Accounts {
 
     /// Sends the link to verify an address again, if an account needs it. The caller cannot find out whether one does:
     /// this is one insertion for every address, and the account is looked up when the mail is sent.
-    pub async fn resend_verification(&self, email: Email, call: &Call) -> Result<(), AuthError> {
+    pub(crate) async fn resend_verification(&self, email: Email, call: &Call) -> Result<(), AuthError> {
         self.request_mail(MailKind::VerifyEmail, email, call).await
     }
 
     /// Sends a link to the address that the actor wants to change to; the address changes once the link is used. The
     /// answer does not tell whether the address is taken: only the mail to that address does.
-    pub async fn request_email_change(
+    pub(crate) async fn request_email_change(
         &self,
         actor: &Actor,
         email: Email,

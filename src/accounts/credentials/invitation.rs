@@ -12,7 +12,7 @@ use crate::domain::{
 impl Accounts {
     /// Redeems the ticket of an invitation: creates an account with its address and role in its firm, with the address
     /// verified, whether or not registration is open. Does not sign in.
-    pub async fn accept_invitation(
+    pub(crate) async fn accept_invitation(
         &self,
         ticket: &Ticket,
         name: PersonName,

@@ -14,7 +14,7 @@ use countersign_guard::token::MAX_LIFETIME;
 
 impl Accounts {
     /// Changes the password of the actor's account. All its other sessions end, durably and at once; returns how many.
-    pub async fn change_password(
+    pub(crate) async fn change_password(
         &self,
         actor: &Actor,
         current: &Password,
@@ -48,13 +48,13 @@ impl Accounts {
 
     /// Sends a link to set a new password, if an account has the address. Like [`Self::resend_verification`], this is
     /// one insertion for every address.
-    pub async fn request_password_reset(&self, email: Email, call: &Call) -> Result<(), AuthError> {
+    pub(crate) async fn request_password_reset(&self, email: Email, call: &Call) -> Result<(), AuthError> {
         self.request_mail(MailKind::ResetPassword, email, call).await
     }
 
     /// Redeems the ticket of a reset link: sets the password, verifies the address and ends all sessions of the
     /// account.
-    pub async fn reset_password(&self, ticket: &Ticket, new: Password, call: &Call) -> Result<(), AuthError> {
+    pub(crate) async fn reset_password(&self, ticket: &Ticket, new: Password, call: &Call) -> Result<(), AuthError> {
         let (digest, now) = (ticket.digest(), self.clock.now());
         // Before any work: a ticket cannot be guessed, so a quick refusal tells nothing.
         let found = self.store.find_ticket(&digest, now).await?.and_then(|found| found.account_id);

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 use super::{Password, text};
 
 pub use context::PasswordContext;
-pub use preset::{LowerThanPreset, PolicyPreset};
+pub(crate) use preset::LowerThanPreset;
+pub use preset::PolicyPreset;
 
 /// The rules for new passwords.
 #[derive(Debug, Clone)]

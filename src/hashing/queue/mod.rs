@@ -49,22 +49,22 @@ pub(super) struct Queue<J> {
 struct ClientJobs<J>(BTreeMap<u64, J>);
 
 impl<J> Queue<J> {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { networks: Ring::default(), latest: VecDeque::new(), lately: HashMap::new(), next: 0 }
     }
 
     /// Returns how many jobs wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.networks.len()
     }
 
     /// Whether a client's network has had a turn lately, or has a job waiting.
-    pub fn is_known(&self, client: QueueClient) -> bool {
+    pub(super) fn is_known(&self, client: QueueClient) -> bool {
         self.networks.get(client.network).is_some() || self.lately.contains_key(&client.network)
     }
 
     /// Returns how many jobs, at most, would be served before a new one of this client.
-    pub fn ahead_of(&self, client: QueueClient) -> usize {
+    pub(super) fn ahead_of(&self, client: QueueClient) -> usize {
         let Some(own) = self.networks.get(client.network) else { return self.networks.ahead_of(0) };
         let within = own.ahead_of(own.get(client.subscriber).map_or(0, ClientJobs::len));
         // Of the client's own network, at most as many as its subscribers are ahead.
@@ -74,7 +74,7 @@ impl<J> Queue<J> {
     /// Returns the client whose latest job gives way to a new job of `client`. It is the client with most jobs in the
     /// network with most jobs, if that network has more than the network of `client` would have. Else it is the client
     /// with most jobs in the network of `client`, if it has more than `client` would have.
-    pub fn gives_way_to(&self, client: QueueClient) -> Option<QueueClient> {
+    pub(super) fn gives_way_to(&self, client: QueueClient) -> Option<QueueClient> {
         let own = self.networks.get(client.network);
         let (longest, subscribers) = self.networks.longest()?;
         if subscribers.len() > own.map_or(0, Ring::len) + 1 {
@@ -87,14 +87,14 @@ impl<J> Queue<J> {
     }
 
     /// Puts a job at the end of its client's jobs.
-    pub fn push(&mut self, client: QueueClient, job: J) -> QueueSlot {
+    pub(super) fn push(&mut self, client: QueueClient, job: J) -> QueueSlot {
         let number = self.number();
         self.line(client, number, |line| line.0.insert(number, job));
         QueueSlot { client, number }
     }
 
     /// Takes the first job, in the order of turns, for which `judge` returns a value, with that value.
-    pub fn pop_where<T>(&mut self, judge: impl Fn(&J) -> Option<T>) -> Option<(J, T)> {
+    pub(super) fn pop_where<T>(&mut self, judge: impl Fn(&J) -> Option<T>) -> Option<(J, T)> {
         let in_turn = self.networks.in_turn().flat_map(|(network, subscribers)| {
             subscribers.in_turn().map(move |(subscriber, line)| (QueueClient { network, subscriber }, line))
         });
@@ -111,12 +111,12 @@ impl<J> Queue<J> {
     }
 
     /// Removes a job that is not to wait any longer, unless it was taken already.
-    pub fn remove(&mut self, place: QueueSlot) -> Option<J> {
+    pub(super) fn remove(&mut self, place: QueueSlot) -> Option<J> {
         self.line(place.client, 0, |line| line.0.remove(&place.number))
     }
 
     /// Takes the latest job of a client.
-    pub fn pop_latest(&mut self, client: QueueClient) -> Option<J> {
+    pub(super) fn pop_latest(&mut self, client: QueueClient) -> Option<J> {
         self.line(client, 0, |line| line.0.pop_last()).map(|(_, job)| job)
     }
 

@@ -78,7 +78,7 @@ fn allowed(kind: MailKind) -> Vec<Placeholder> {
 
 impl Templates {
     /// Reads the templates of `folder`, and the embedded ones where it has none.
-    pub fn load(folder: Option<&Path>) -> Result<Self, TemplateError> {
+    pub(super) fn load(folder: Option<&Path>) -> Result<Self, TemplateError> {
         if let Some(folder) = folder {
             refuse_strays(folder)?;
         }
@@ -110,7 +110,7 @@ impl Templates {
     }
 
     /// Fills in the templates of a kind.
-    pub fn fill(&self, kind: MailKind, value: impl Fn(Placeholder) -> String) -> Option<FilledTemplate> {
+    pub(super) fn fill(&self, kind: MailKind, value: impl Fn(Placeholder) -> String) -> Option<FilledTemplate> {
         let (_, template) = self.0.iter().find(|(its, _)| *its == kind)?;
         let subject = template.subject.fill(Escaping::None, &value);
         let text = template.text.fill(Escaping::None, &value);

@@ -25,7 +25,7 @@ pub(super) struct Constraint {
 }
 
 impl Constraint {
-    pub fn of(field: &FieldDescriptor) -> Self {
+    pub(super) fn of(field: &FieldDescriptor) -> Self {
         let (options, pool) = (field.options(), field.parent_file().parent_pool().clone());
         let mut this = Self::default();
         if let Some(behavior) = pool.get_extension_by_name("google.api.field_behavior") {
@@ -60,7 +60,7 @@ impl Constraint {
     }
 
     /// Adds the keywords of JSON Schema for a value beside `others`, the fields that are set.
-    pub fn apply(&self, schema: &mut Value, others: &[String]) {
+    pub(super) fn apply(&self, schema: &mut Value, others: &[String]) {
         let beside = self.beside.iter().find(|(other, _)| others.contains(other)).map(|(_, least)| *least);
         let keywords = [
             ("minLength", beside.or(self.min_length).map(Value::from)),

@@ -16,16 +16,16 @@ pub(super) struct Schemas(Map<String, Value>);
 pub(super) type OneofForm = Vec<FieldDescriptor>;
 
 impl Schemas {
-    pub fn into_components(self) -> Map<String, Value> {
+    pub(super) fn into_components(self) -> Map<String, Value> {
         self.0
     }
 
-    pub fn insert(&mut self, name: &str, schema: Value) {
+    pub(super) fn insert(&mut self, name: &str, schema: Value) {
         self.0.insert(name.to_owned(), schema);
     }
 
     /// A reference to the schema of a message, which is made if it is missing.
-    pub fn reference(&mut self, message: &MessageDescriptor, context: ValueContext) -> Value {
+    pub(super) fn reference(&mut self, message: &MessageDescriptor, context: ValueContext) -> Value {
         let name = name(message, context);
         if !self.0.contains_key(&name) {
             // The name is taken before the schema is made, because a message may contain itself.
@@ -47,7 +47,7 @@ impl Schemas {
     }
 
     /// The schema of a request body: all fields except `elsewhere`, which are in the path.
-    pub fn body(&mut self, message: &MessageDescriptor, elsewhere: &[FieldDescriptor]) -> Value {
+    pub(super) fn body(&mut self, message: &MessageDescriptor, elsewhere: &[FieldDescriptor]) -> Value {
         let mut forms: Vec<_> = forms(message).iter().map(|form| self.form(message, form, elsewhere)).collect();
         if forms.len() > 1 {
             return json!({ "description": description(message), "oneOf": forms });
@@ -95,7 +95,7 @@ impl Schemas {
     }
 
     /// The schema of a value that is present and not empty, beside the fields `others`.
-    pub fn must(&mut self, field: &FieldDescriptor, others: &[String]) -> Value {
+    pub(super) fn must(&mut self, field: &FieldDescriptor, others: &[String]) -> Value {
         let mut schema = self.value(field, ValueContext::Request);
         if field.kind() == Kind::String && !field.is_list() {
             schema["minLength"] = 1.into();
@@ -105,7 +105,7 @@ impl Schemas {
     }
 
     /// The schema of a field by its type alone, without its options.
-    pub fn value(&mut self, field: &FieldDescriptor, context: ValueContext) -> Value {
+    pub(super) fn value(&mut self, field: &FieldDescriptor, context: ValueContext) -> Value {
         let kind = field.kind();
         if let (true, Kind::Message(entry)) = (field.is_map(), &kind) {
             let value = self.one(&entry.map_entry_value_field().kind(), context);

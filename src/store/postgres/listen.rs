@@ -54,7 +54,7 @@ pub(super) struct Announcements {
 }
 
 impl Announcements {
-    pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
         Self {
             options,
             announced: Arc::default(),
@@ -66,7 +66,7 @@ impl Announcements {
 
     /// Returns at the next announcement, at once if there was one since the last call, or after [`POLL_INTERVAL`].
     /// Returns true if announcements may have been lost since the last call.
-    pub async fn next(&self) -> bool {
+    pub(super) async fn next(&self) -> bool {
         self.listening.get_or_init(|| {
             let (announced, losses) = (Arc::clone(&self.announced), Arc::clone(&self.losses));
             tokio::spawn(listen(self.options.clone(), announced, losses))
@@ -77,7 +77,7 @@ impl Announcements {
         self.losses_reported.swap(losses, SeqCst) != losses
     }
 
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         if let Some(task) = self.listening.get() {
             task.abort();
         }

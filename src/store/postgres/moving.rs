@@ -36,7 +36,7 @@ pub(in crate::store) struct PostgresEndpoint {
 
 impl PostgresEndpoint {
     /// Opens a source, which must have this version's schema, or a target.
-    pub async fn open(url: &str, side: MoveSide) -> Result<Self, OpenError> {
+    pub(crate) async fn open(url: &str, side: MoveSide) -> Result<Self, OpenError> {
         let options = open::parse(url)?;
         let server = Server::of(&options);
         let mut connection = server.connect(options.clone().options(LIMITS)).await?;

@@ -120,7 +120,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub fn of(options: &PgConnectOptions) -> Self {
+    pub(super) fn of(options: &PgConnectOptions) -> Self {
         let name = options.get_database().unwrap_or_default();
         let place = match options.get_socket() {
             Some(folder) => folder.display().to_string(),
@@ -129,7 +129,7 @@ impl Server {
         Self { database: format!("{name} at {place}"), user: options.get_username().to_owned() }
     }
 
-    pub async fn connect(&self, options: PgConnectOptions) -> Result<PgConnection, OpenError> {
+    pub(super) async fn connect(&self, options: PgConnectOptions) -> Result<PgConnection, OpenError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
             Ok(connected) => connected.map_err(|error| self.not_opened(error)),
             Err(_elapsed) => {
@@ -139,7 +139,7 @@ impl Server {
         }
     }
 
-    pub async fn require_version(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
+    pub(super) async fn require_version(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
         let (number, version): (i32, String) =
             sqlx::query_as("select current_setting('server_version_num')::int, current_setting('server_version')")
                 .fetch_one(connection)
@@ -153,7 +153,11 @@ impl Server {
 
     /// Fails if advisory locks do not hold. Some databases that speak PostgreSQL's protocol accept the statement and
     /// lock nothing. There, a revocation could be missed without any sign.
-    pub async fn require_locks(&self, connection: &mut PgConnection, mut other: PgConnection) -> Result<(), OpenError> {
+    pub(super) async fn require_locks(
+        &self,
+        connection: &mut PgConnection,
+        mut other: PgConnection,
+    ) -> Result<(), OpenError> {
         // A key of this session only, so that two processes that start at once do not block each other.
         let key = "select pg_backend_pid()::bigint";
         let failed = |error| self.not_opened(error);
@@ -174,7 +178,7 @@ impl Server {
         }
     }
 
-    pub fn not_opened(&self, error: sqlx::Error) -> OpenError {
+    pub(super) fn not_opened(&self, error: sqlx::Error) -> OpenError {
         let (database, user) = (self.database.clone(), self.user.clone());
         let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
         let cause = match error {

@@ -47,7 +47,7 @@ pub(super) struct FeedQuery<'a> {
 }
 
 impl Pools {
-    pub fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(options: PgConnectOptions, losses: Arc<AtomicU64>) -> Self {
         let (calls, feed) = (pool(&options, CALL_CONNECTIONS), pool(&options, FEED_CONNECTIONS));
         let (hung, losses_at_query, losses_caught_up) = Default::default();
         let (calls, feed) = (RwLock::new(calls), RwLock::new(feed));
@@ -55,7 +55,7 @@ impl Pools {
     }
 
     /// The pool for a call. Fails while the database was lost and the feed has not caught up.
-    pub fn calls(&self) -> Result<PgPool, StoreError> {
+    pub(super) fn calls(&self) -> Result<PgPool, StoreError> {
         if self.is_in_step() {
             return Ok(get(&self.calls));
         }
@@ -63,19 +63,19 @@ impl Pools {
     }
 
     /// Whether the feed has caught up since the database was lost last.
-    pub fn is_in_step(&self) -> bool {
+    pub(super) fn is_in_step(&self) -> bool {
         self.losses.load(SeqCst) == self.losses_caught_up.load(SeqCst)
     }
 
     /// The pool for one query of the feed.
-    pub fn feed(&self) -> (PgPool, FeedQuery<'_>) {
+    pub(super) fn feed(&self) -> (PgPool, FeedQuery<'_>) {
         self.losses_at_query.store(self.losses.load(SeqCst), SeqCst);
         (get(&self.feed), FeedQuery { pools: self, is_over: false })
     }
 
     /// Records that everything the feed has read has taken effect. If the database was lost before the feed's latest
     /// query, or a query has hung, calls get new connections.
-    pub fn caught_up(&self) {
+    pub(super) fn caught_up(&self) {
         let losses = self.losses_at_query.load(SeqCst);
         if self.hung.swap(false, SeqCst) || self.losses_caught_up.load(SeqCst) != losses {
             self.renew(&self.calls, CALL_CONNECTIONS);
@@ -83,7 +83,7 @@ impl Pools {
         }
     }
 
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         get(&self.feed).close().await;
         get(&self.calls).close().await;
     }
@@ -96,7 +96,7 @@ impl Pools {
 
 impl FeedQuery<'_> {
     /// Records that the query was answered, or that it failed.
-    pub fn over(mut self, answered: bool) {
+    pub(super) fn over(mut self, answered: bool) {
         self.is_over = true;
         if !answered {
             self.pools.losses.fetch_add(1, SeqCst);

@@ -18,7 +18,7 @@ pub(in crate::store) struct AttemptRow {
 from_row!(AttemptRow: key, failures, last_failed_at, account_id);
 
 impl AttemptRow {
-    pub fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
+    pub(crate) fn into_attempts(self) -> Result<StoredAttempts, StoreError> {
         let attempts = attempts(&self.key, self.failures, self.last_failed_at)?;
         let key = AttemptKey::parse(&self.key).ok_or_else(|| impossible("attempts", "key", &self.key))?;
         Ok(StoredAttempts { key, account_id: self.account_id, attempts })
@@ -59,7 +59,7 @@ where
 }
 
 impl SignInRow {
-    pub fn into_parts(self, key: &AttemptKey) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
+    pub(crate) fn into_parts(self, key: &AttemptKey) -> Result<(Option<Attempts>, Option<Credentials>), StoreError> {
         let failed = self.failures.zip(self.last_failed_at);
         let attempts = failed.map(|(failures, last_failed_at)| attempts(key, failures, last_failed_at));
         let credentials = self.account.map(AccountRow::into_credentials);

@@ -18,7 +18,7 @@ pub(in crate::store) struct ClaimedRow {
 from_row!(ClaimedRow: id, kind, recipient, subject, attempts);
 
 impl ClaimedRow {
-    pub fn into_claimed(self) -> Result<ClaimedMail, StoreError> {
+    pub(crate) fn into_claimed(self) -> Result<ClaimedMail, StoreError> {
         let impossible = |column| impossible("outbox", column, self.id);
         Ok(ClaimedMail {
             id: self.id,
@@ -44,7 +44,7 @@ pub(in crate::store) struct DeadRow {
 from_row!(DeadRow: id, kind, recipient, attempts, queued_at, due_at, cause);
 
 impl DeadRow {
-    pub fn into_dead(self) -> Result<DeadMail, StoreError> {
+    pub(crate) fn into_dead(self) -> Result<DeadMail, StoreError> {
         let impossible = |column| impossible("outbox", column, self.id);
         Ok(DeadMail {
             id: self.id,
@@ -69,7 +69,7 @@ pub(in crate::store) struct TicketRow {
 from_row!(TicketRow: purpose, account_id, invitation_id, email, expires_at);
 
 impl TicketRow {
-    pub fn into_ticket(self) -> Result<StoredTicket, StoreError> {
+    pub(crate) fn into_ticket(self) -> Result<StoredTicket, StoreError> {
         // An error names the row by its time: a digest is what a ticket is looked up by, and belongs in no log.
         let impossible = |column| impossible("tickets", column, self.expires_at);
         Ok(StoredTicket {
@@ -96,7 +96,7 @@ pub(in crate::store) struct InvitationRow {
 from_row!(InvitationRow: id, firm_id, firm_name, email, role, invited_by, created_at, expires_at);
 
 impl InvitationRow {
-    pub fn into_invitation(self) -> Result<Invitation, StoreError> {
+    pub(crate) fn into_invitation(self) -> Result<Invitation, StoreError> {
         let impossible = |column| impossible("invitations", column, self.id);
         Ok(Invitation {
             id: self.id,

@@ -55,7 +55,7 @@ pub(super) struct OutlineRow {
 from_row!(OutlineRow: id, firm_id, role, status, epoch, platform_admin);
 
 impl OutlineRow {
-    pub fn into_outline(self) -> Result<Outline, StoreError> {
+    pub(super) fn into_outline(self) -> Result<Outline, StoreError> {
         let impossible = |column| impossible("accounts", column, self.id);
         Ok(Outline {
             id: self.id,
@@ -79,7 +79,7 @@ pub(super) struct UsernameRow {
 from_row!(UsernameRow: id, username);
 
 impl UsernameRow {
-    pub fn into_username(self) -> Result<(Uuid, Username), StoreError> {
+    pub(super) fn into_username(self) -> Result<(Uuid, Username), StoreError> {
         let username = Username::stored(self.username).ok_or_else(|| impossible("accounts", "username", self.id))?;
         Ok((self.id, username))
     }
@@ -108,7 +108,7 @@ from_row!(AccountRow:
 );
 
 impl AccountRow {
-    pub fn into_account(self) -> Result<Account, StoreError> {
+    pub(super) fn into_account(self) -> Result<Account, StoreError> {
         let impossible = |column| impossible("accounts", column, self.id);
         let identity = match (self.username, self.email) {
             (Some(username), None) => {
@@ -136,12 +136,12 @@ impl AccountRow {
         })
     }
 
-    pub fn into_record(self) -> Result<AccountRecord, StoreError> {
+    pub(super) fn into_record(self) -> Result<AccountRecord, StoreError> {
         let has_password = !self.password_hash.is_empty();
         Ok(AccountRecord { account: self.into_account()?, has_password })
     }
 
-    pub fn into_portable(self) -> Result<PortableAccount, StoreError> {
+    pub(super) fn into_portable(self) -> Result<PortableAccount, StoreError> {
         let password_hash = match self.password_hash.as_str() {
             "" => None,
             text => Some(PasswordHash::parse(text).map_err(|_| impossible("accounts", "password_hash", self.id))?),
@@ -150,7 +150,7 @@ impl AccountRow {
         Ok(PortableAccount { id, identity, password_hash, status, created_at, notes: Vec::new() })
     }
 
-    pub fn into_credentials(self) -> Result<Credentials, StoreError> {
+    pub(super) fn into_credentials(self) -> Result<Credentials, StoreError> {
         let password_hash = match self.password_hash.as_str() {
             "" => None,
             text => PasswordHash::parse(text)
@@ -174,7 +174,7 @@ pub(super) struct FirmRow {
 from_row!(FirmRow: id, name, created_at, accounts);
 
 impl FirmRow {
-    pub fn into_record(self) -> Result<FirmRecord, StoreError> {
+    pub(super) fn into_record(self) -> Result<FirmRecord, StoreError> {
         let impossible = |column| impossible("firms", column, self.id);
         let name = FirmName::stored(self.name).ok_or_else(|| impossible("name"))?;
         let created_at = from_millis(self.created_at).ok_or_else(|| impossible("created_at"))?;
@@ -194,7 +194,7 @@ pub(super) struct RevocationRow {
 from_row!(RevocationRow: seq, session_id, account_id, epoch, expires_at);
 
 impl RevocationRow {
-    pub fn into_revocation(self) -> Result<StoredRevocation, StoreError> {
+    pub(super) fn into_revocation(self) -> Result<StoredRevocation, StoreError> {
         let revocation = match (self.session_id, self.account_id, self.epoch) {
             (Some(id), None, None) => Revocation::Session(id),
             (None, Some(id), Some(epoch)) => Revocation::Account { id, epoch },
@@ -207,7 +207,7 @@ impl RevocationRow {
 
     /// Reads a row of the feed. A row that cannot be read is logged and replaced by the end of a session that does not
     /// exist. Otherwise the feed would never get past it, and every token would be refused for good.
-    pub fn read<'r, R: Row>(row: &'r R) -> Result<StoredRevocation, StoreError>
+    pub(super) fn read<'r, R: Row>(row: &'r R) -> Result<StoredRevocation, StoreError>
     where
         Self: FromRow<'r, R>,
         &'static str: ColumnIndex<R>,
@@ -244,7 +244,7 @@ from_row!(SessionRow:
 impl SessionRow {
     /// Reads a session that is to be shown or ended, with times cut to a sensible range and no unreadable address, so
     /// that a damaged row can still be ended.
-    pub fn into_any_session(self) -> Result<StoredSession, StoreError> {
+    pub(super) fn into_any_session(self) -> Result<StoredSession, StoreError> {
         let within = |millis: i64| millis.clamp(0, LATEST);
         let row = Self {
             created_at: within(self.created_at),
@@ -258,13 +258,13 @@ impl SessionRow {
     }
 
     /// Reads a session that was just ended. Its last token was minted before `from`.
-    pub fn into_ended_session(self, from: OffsetDateTime) -> Result<EndedSession, StoreError> {
+    pub(super) fn into_ended_session(self, from: OffsetDateTime) -> Result<EndedSession, StoreError> {
         let stored = self.into_any_session()?;
         let until = from + stored.session.token_lifetime;
         Ok(EndedSession { stored, until })
     }
 
-    pub fn into_session(self) -> Result<StoredSession, StoreError> {
+    pub(super) fn into_session(self) -> Result<StoredSession, StoreError> {
         let impossible = |column| impossible("sessions", column, self.id);
         let address = self.client_address.map(|text| text.parse()).transpose();
         let session = Session {
@@ -299,7 +299,7 @@ pub(super) struct AuditRow {
 from_row!(AuditRow: id, at, action, result, actor_id, account_id, firm_id, origin, request_id, detail);
 
 impl AuditRow {
-    pub fn into_event(self) -> Result<AuditEvent, StoreError> {
+    pub(super) fn into_event(self) -> Result<AuditEvent, StoreError> {
         let impossible = |column| impossible("audit_events", column, self.id);
         let note = Note {
             action: Action::parse(&self.action).ok_or_else(|| impossible("action"))?,

@@ -20,13 +20,13 @@ pub(super) struct CheckedConnection {
 }
 
 impl CheckedConnection {
-    pub async fn open(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
+    pub(super) async fn open(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
         let connection = options.connect().await?;
         Ok(Self { connection, options, checked_at: Instant::now() })
     }
 
     /// Replaces the connection if it is lost. Called before each use.
-    pub async fn check(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn check(&mut self) -> Result<(), sqlx::Error> {
         if self.checked_at.elapsed() >= CHECK_INTERVAL {
             if self.connection.ping().await.is_err() {
                 self.connection = self.options.connect().await?;
@@ -36,7 +36,7 @@ impl CheckedConnection {
         Ok(())
     }
 
-    pub async fn close(self) {
+    pub(super) async fn close(self) {
         // An error changes nothing: an open transaction was never acknowledged.
         let _ = self.connection.close().await;
     }

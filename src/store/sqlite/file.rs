@@ -64,7 +64,7 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 impl OpenedFile {
     /// The file at `path`, which connections have opened.
-    pub fn at(path: &Path) -> io::Result<Self> {
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
         let companions = COMPANIONS.iter().filter_map(|suffix| FileIdentity::at(&beside(path, suffix)).ok()).collect();
         let (is_lost, was_cut, length) = Default::default();
         Ok(Self { database: FileIdentity::at(path)?, companions, is_lost, was_cut, length })
@@ -73,30 +73,30 @@ impl OpenedFile {
     /// Fails if the file is no longer the one that was opened. Called before each use of a connection, and before a
     /// commit is acknowledged; it takes some microseconds. It does not open the file, because closing it would release
     /// SQLite's locks in this process.
-    pub fn require(&self) -> Result<(), StoreError> {
+    pub(super) fn require(&self) -> Result<(), StoreError> {
         let found = self.check();
         self.is_lost.store(found.is_err(), SeqCst);
         found.map_err(|lost| StoreError::Unavailable(lost.into()))
     }
 
     /// Whether the latest check found the file lost.
-    pub fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.is_lost.load(SeqCst)
     }
 
     /// Whether the file was emptied or cut short.
-    pub fn was_cut(&self) -> bool {
+    pub(super) fn was_cut(&self) -> bool {
         self.was_cut.load(SeqCst)
     }
 
     /// The former length of the file, if it is shorter now and [`Self::explain_shrinking`] was not called since.
-    pub fn shrunk_from(&self) -> Option<u64> {
+    pub(super) fn shrunk_from(&self) -> Option<u64> {
         let (length, now) = (self.length.load(SeqCst), self.database.there()?.len());
         (now < length && !self.was_cut()).then_some(length)
     }
 
     /// Records why the file is shorter than before: it was compacted (`vacuum`), or else it was cut.
-    pub fn explain_shrinking(&self, compacted: bool) {
+    pub(super) fn explain_shrinking(&self, compacted: bool) {
         if compacted {
             self.length.store(0, SeqCst);
         } else {

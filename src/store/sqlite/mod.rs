@@ -40,7 +40,8 @@ use file::OpenedFile;
 use readers::Readers;
 use writer::{SingleWriter, WriteTransaction};
 
-pub use backup::{Backup, BackupError, Counts};
+pub use backup::Backup;
+pub(crate) use backup::BackupError;
 pub use file::beside;
 pub(super) use moving::SqliteEndpoint;
 

@@ -33,7 +33,7 @@ pub(in crate::store) struct SqliteEndpoint {
 
 impl SqliteEndpoint {
     /// Opens a source, which must exist and have this version's schema, or a target, which is created if it is missing.
-    pub async fn open(url: &str, side: MoveSide) -> Result<Self, OpenError> {
+    pub(crate) async fn open(url: &str, side: MoveSide) -> Result<Self, OpenError> {
         let (path, new) = match side {
             MoveSide::Source => (SqliteStore::existing(url)?, false),
             MoveSide::Target => {

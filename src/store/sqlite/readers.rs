@@ -22,7 +22,7 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Opens `count` connections to `file`. A caller waits for one no longer than `wait_limit`.
-    pub async fn open(
+    pub(super) async fn open(
         options: &SqliteConnectOptions,
         count: usize,
         file: &Arc<OpenedFile>,
@@ -38,13 +38,13 @@ impl Readers {
 
     /// Takes a connection, which returns to the pool when it is dropped. If a caller goes away during a query, SQLite
     /// goes on to the next row, and the next caller waits for that.
-    pub async fn take(&self) -> Result<Object<CheckedConnection>, StoreError> {
+    pub(super) async fn take(&self) -> Result<Object<CheckedConnection>, StoreError> {
         self.file.require()?;
         self.take_any().await
     }
 
     /// Takes a connection as [`Self::take`] does, without checking the file.
-    pub async fn take_any(&self) -> Result<Object<CheckedConnection>, StoreError> {
+    pub(super) async fn take_any(&self) -> Result<Object<CheckedConnection>, StoreError> {
         let taken = async {
             let mut taken = self.pool.get().await.map_err(|_| sqlx::Error::PoolClosed)?;
             taken.check().await?;
@@ -54,7 +54,7 @@ impl Readers {
     }
 
     /// Closes all connections as they return to the pool.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         while self.pool.status().size > 0 {
             // A caller that has held its connection for so long keeps it.
             let Ok(connection) = self.take_any().await else { return };

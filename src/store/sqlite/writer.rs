@@ -45,13 +45,13 @@ pub(super) struct WriteTransaction {
 
 impl SingleWriter {
     /// Manages `connection`, a connection to `file`. A caller waits for it no longer than `wait_limit`.
-    pub fn new(connection: CheckedConnection, file: &Arc<OpenedFile>, wait_limit: Duration) -> Self {
+    pub(super) fn new(connection: CheckedConnection, file: &Arc<OpenedFile>, wait_limit: Duration) -> Self {
         let state = Arc::new(Mutex::new(Some(WriterState { connection, in_transaction: false })));
         Self { state, file: Arc::clone(file), wait_limit }
     }
 
     /// Takes the connection for a single statement.
-    pub async fn take(&self) -> Result<WriterLease, StoreError> {
+    pub(super) async fn take(&self) -> Result<WriterLease, StoreError> {
         let lease = async {
             let state = Arc::clone(&self.state).lock_owned().await;
             let mut state = OwnedMutexGuard::try_map(state, Option::as_mut).map_err(|_| sqlx::Error::PoolClosed)?;
@@ -65,7 +65,7 @@ impl SingleWriter {
     }
 
     /// Begins a transaction. No other connection writes from then on until it ends.
-    pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
+    pub(super) async fn begin(&self) -> Result<WriteTransaction, StoreError> {
         let mut lease = self.take().await?;
         // Set before the statement runs, because the caller may go away before its answer comes.
         lease.0.in_transaction = true;
@@ -75,7 +75,7 @@ impl SingleWriter {
     }
 
     /// Closes the connection, after the caller that has it has returned it.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         match self.state.lock().await.take() {
             // The last connection that closes would write the log into what is left of the file, and remove the log.
             // The result might look like a whole database. While one connection stays open, both files stay as they
@@ -105,7 +105,7 @@ impl WriterState {
 }
 
 impl WriteTransaction {
-    pub async fn commit(mut self) -> Result<(), StoreError> {
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
         sqlx::query("commit").execute(&mut *self).await.map_err(failure)?;
         self.lease.0.in_transaction = false;
         // A commit into a file that was deleted or replaced must not be acknowledged.

@@ -12,7 +12,7 @@ use crate::store::{AccountOrder, AccountPage};
 /// compare names byte by byte; it is empty where the database does so anyway.
 ///
 /// Usernames and email addresses are two queries, because an index has each in the order of the page.
-pub fn query<DB: Database>(
+pub(crate) fn query<DB: Database>(
     page: &AccountPage,
     after: &AccountKey,
     limit: i64,

@@ -12,7 +12,7 @@ use crate::store::rows::millis;
 ///
 /// The events that an account caused and those that were done to it are two queries, because an index has each in the
 /// order of the page; `union` drops an event that is in both.
-pub fn query<DB: Database>(page: &AuditPage, before: (i64, Uuid), limit: i64) -> QueryBuilder<DB>
+pub(crate) fn query<DB: Database>(page: &AuditPage, before: (i64, Uuid), limit: i64) -> QueryBuilder<DB>
 where
     for<'q> i64: Encode<'q, DB> + Type<DB>,
     for<'q> &'q str: Encode<'q, DB> + Type<DB>,

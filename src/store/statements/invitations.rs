@@ -21,10 +21,10 @@ macro_rules! find_invitation {
 pub(in crate::store) use find_invitation;
 
 /// Finds an invitation that can be accepted at `$2`.
-pub const FIND: &str = find_invitation!();
+pub(crate) const FIND: &str = find_invitation!();
 
 /// Finds the invitation of a ticket, if both are good at `$2`.
-pub const FIND_BY_TICKET: &str = concat!(
+pub(crate) const FIND_BY_TICKET: &str = concat!(
     select_invitation!(),
     " join tickets on invitation_id = invitations.id
      where digest = $1 and tickets.expires_at > $2 and invitations.expires_at > $2"
@@ -32,18 +32,18 @@ pub const FIND_BY_TICKET: &str = concat!(
 
 /// Lists the invitations of the firm `$1` that can be accepted at `$4`, the newest first, after the invitation of time
 /// `$2` and id `$3`.
-pub const LIST: &str = concat!(
+pub(crate) const LIST: &str = concat!(
     select_invitation!(),
     " where firm_id = $1 and (invitations.created_at, invitations.id) < ($2, $3) and invitations.expires_at > $4
      order by invitations.created_at desc, invitations.id desc limit $5"
 );
 
 /// Deletes an invitation; its tickets go with it.
-pub const DELETE: &str = "delete from invitations where id = $1";
+pub(crate) const DELETE: &str = "delete from invitations where id = $1";
 
 /// Deletes the invitation that a new one of the same firm and address replaces.
-pub const DELETE_REPLACED: &str = "delete from invitations where firm_id = $1 and email = $2 returning id";
+pub(crate) const DELETE_REPLACED: &str = "delete from invitations where firm_id = $1 and email = $2 returning id";
 
 /// Accepts an invitation, if it is what the caller was offered and can be accepted at `$5`.
-pub const ACCEPT: &str =
+pub(crate) const ACCEPT: &str =
     "delete from invitations where id = $1 and firm_id = $2 and email = $3 and role = $4 and expires_at > $5";

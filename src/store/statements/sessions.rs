@@ -24,7 +24,7 @@ pub(in crate::store) use insert_session;
 /// Lists the live sessions of the account `$1`, the newest first, after the session of time `$2` and id `$3`. A session
 /// is live until its longest time is over (`$4` is now), or until its latest token has expired (`$5` is now, less the
 /// tolerance for clocks).
-pub const LIST: &str = concat!(
+pub(crate) const LIST: &str = concat!(
     "select ",
     session_columns!(),
     " from sessions
@@ -33,7 +33,7 @@ pub const LIST: &str = concat!(
 );
 
 /// Finds a session by its id, also one that has expired and is not purged yet.
-pub const FIND: &str = concat!("select ", session_columns!(), " from sessions where id = $1");
+pub(crate) const FIND: &str = concat!("select ", session_columns!(), " from sessions where id = $1");
 
 /// Ends one session. The revocation that refuses its tokens is stored in the same transaction.
-pub const DELETE: &str = "delete from sessions where id = $1";
+pub(crate) const DELETE: &str = "delete from sessions where id = $1";

@@ -45,13 +45,13 @@ impl Bounds {
 
 impl AdmittedCall {
     /// The request with a body that is counted as it arrives.
-    pub fn count<B>(&self, request: Request<B>) -> Request<CountedBody<B>> {
+    pub(crate) fn count<B>(&self, request: Request<B>) -> Request<CountedBody<B>> {
         request.map(|body| CountedBody::new(body, Arc::clone(&self.bodies), self.client, self.unread.clone()))
     }
 
     /// Attaches the guard to the answer, so that the call counts until the answer is sent (`connection`). If part of an
     /// HTTP/1 body is unread, the answer announces the end of the connection: the next request would follow that part.
-    pub fn answered<B>(self, answer: &mut Response<B>) {
+    pub(crate) fn answered<B>(self, answer: &mut Response<B>) {
         if self.unread.is_some_and(|unread| unread.load(Ordering::Relaxed)) {
             announce_close(answer);
         }

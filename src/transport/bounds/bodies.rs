@@ -18,7 +18,7 @@ const MESSAGE: usize = 64 * 1_024;
 
 /// The incomplete bodies of one process.
 #[derive(Debug)]
-pub struct Bodies {
+pub(crate) struct Bodies {
     most: usize,
     most_of_one: usize,
     held: Mutex<HeldBytes>,
@@ -65,7 +65,7 @@ pub(super) struct HeldBody {
 
 impl Bodies {
     /// No bodies yet, with a limit in total and of one subscriber.
-    pub fn new(most: usize, most_of_one: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_of_one: usize) -> Arc<Self> {
         Arc::new(Self { most, most_of_one, held: Mutex::default() })
     }
 
@@ -76,12 +76,12 @@ impl Bodies {
     }
 
     /// The number of bytes of incomplete bodies.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.held().bytes
     }
 
     /// How many bodies were displaced since the start.
-    pub fn displaced(&self) -> u64 {
+    pub(crate) fn displaced(&self) -> u64 {
         self.held().displaced
     }
 
@@ -92,14 +92,14 @@ impl Bodies {
 
 impl HeldBody {
     /// Whether the body was displaced. If not, the task is woken when it is.
-    pub fn is_displaced(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn is_displaced(&self, cx: &Context<'_>) -> bool {
         self.displacement.reader.register(cx.waker());
         self.displacement.is_displaced.load(Ordering::Acquire)
     }
 
     /// Counts bytes that have arrived, and displaces other bodies if there are too many. Fails if this body is
     /// displaced itself.
-    pub fn add(&mut self, bytes: usize) -> Result<(), ()> {
+    pub(super) fn add(&mut self, bytes: usize) -> Result<(), ()> {
         let held = &mut *self.bodies.held();
         if self.displacement.is_displaced.load(Ordering::Acquire) {
             return Err(());

@@ -13,7 +13,7 @@ const STRIPES: usize = 16;
 
 /// A count and its limits. An address is remembered only while it holds something.
 #[derive(Debug)]
-pub struct Count {
+pub(crate) struct Count {
     most: usize,
     most_of_one: usize,
     all: AtomicUsize,
@@ -24,21 +24,21 @@ pub struct Count {
 /// One unit of a count, until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct CountGuard {
+pub(crate) struct CountGuard {
     count: Arc<Count>,
     subscriber: Option<IpAddr>,
 }
 
 impl Count {
     /// A count with a limit in total and of one subscriber.
-    pub fn new(most: usize, most_of_one: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize, most_of_one: usize) -> Arc<Self> {
         let by_address = [(); STRIPES].map(|()| Mutex::default());
         Arc::new(Self { most, most_of_one, all: AtomicUsize::new(0), by_address, refused: AtomicU64::new(0) })
     }
 
     /// Counts one more of this address, if there is room. A call from within the process has no address, and counts in
     /// total only.
-    pub fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<CountGuard> {
+    pub(crate) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<CountGuard> {
         let guard = self.try_take(address);
         if guard.is_none() {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -62,12 +62,12 @@ impl Count {
     }
 
     /// The number that is held now.
-    pub fn now(&self) -> usize {
+    pub(crate) fn now(&self) -> usize {
         self.all.load(Ordering::Relaxed)
     }
 
     /// How many were refused since the start.
-    pub fn refused(&self) -> u64 {
+    pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 

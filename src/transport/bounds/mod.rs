@@ -63,7 +63,7 @@ pub(super) struct Peer {
 
 impl Bounds {
     /// The limits of the settings.
-    pub fn new(settings: &BoundSettings, trusted_proxies: Vec<IpNet>) -> Self {
+    pub(crate) fn new(settings: &BoundSettings, trusted_proxies: Vec<IpNet>) -> Self {
         Self {
             // The total is limited by the listener, which lets further connections wait.
             connections: Count::new(usize::MAX, settings.connections_of_one()),
@@ -84,7 +84,7 @@ impl Bounds {
     }
 
     /// How often each limit refused something since the start.
-    pub fn refused(&self) -> [(&'static str, u64); 4] {
+    pub(crate) fn refused(&self) -> [(&'static str, u64); 4] {
         [
             ("connections", self.connections.refused()),
             ("calls", self.calls.refused()),

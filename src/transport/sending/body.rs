@@ -24,7 +24,7 @@ pin_project! {
 }
 
 impl<B> Outgoing<B> {
-    pub fn new(body: B, outbox: Arc<Outbox>, guard: Option<Arc<CountGuard>>) -> Self {
+    pub(crate) fn new(body: B, outbox: Arc<Outbox>, guard: Option<Arc<CountGuard>>) -> Self {
         Self { body, outbox, guard }
     }
 }

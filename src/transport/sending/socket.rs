@@ -20,7 +20,7 @@ pub(in crate::transport) struct ObservedSocket {
 }
 
 impl ObservedSocket {
-    pub fn new(stream: TcpStream, outbox: Arc<Outbox>) -> Self {
+    pub(crate) fn new(stream: TcpStream, outbox: Arc<Outbox>) -> Self {
         Self { stream, outbox }
     }
 

@@ -86,7 +86,7 @@ impl<R> Clone for Guard<R> {
 
 impl<R> Guard<R> {
     /// Decides whether a request with these headers may call this path.
-    pub fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Admitted, Refusal> {
+    pub(super) fn admit(&self, path: &str, headers: &HeaderMap) -> Result<Admitted, Refusal> {
         match self.exemptions.get(path) {
             Some(Exemption::Public) => Ok(Admitted::Anyone),
             Some(Exemption::Ending) => self.verify_former(headers).map(Admitted::Former),
@@ -134,7 +134,7 @@ impl<R> Guard<R> {
     /// Attaches a fresh token to the response, with its lifetime as [`FreshTokenLifetime`] in the extensions. Does
     /// nothing if the response says that the caller is not authenticated, if the session was revoked meanwhile (by this
     /// call or by a concurrent one), or if the set of revocations cannot tell.
-    pub fn countersign<B>(&self, response: &mut Response<B>, caller: &Caller) {
+    pub(super) fn countersign<B>(&self, response: &mut Response<B>, caller: &Caller) {
         // A `token` header of the handler's own would be a token that was not minted here.
         response.headers_mut().remove(TOKEN);
         let claims = caller.claims();

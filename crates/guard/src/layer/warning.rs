@@ -13,7 +13,7 @@ pub(super) struct FutureTokenWarning(Mutex<Option<Instant>>);
 
 impl FutureTokenWarning {
     /// Logs that a token is `ahead` of this machine's clock, unless that was logged within the last minute.
-    pub fn log(&self, ahead: Duration) {
+    pub(super) fn log(&self, ahead: Duration) {
         let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             *logged = Some(Instant::now());

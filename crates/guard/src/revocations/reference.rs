@@ -67,14 +67,14 @@ impl Default for ReferenceTime {
 
 impl ReferenceTime {
     /// Takes note that the reference clock showed `time` when [`Clock::elapsed`] was `at`.
-    pub fn set(&self, time: OffsetDateTime, at: Duration) {
+    pub(super) fn set(&self, time: OffsetDateTime, at: Duration) {
         let at = i128::try_from(at.as_nanos()).unwrap_or(i128::MAX);
         let origin = time.unix_timestamp_nanos().saturating_sub(at);
         self.origin.store(i64::try_from(origin).unwrap_or(i64::MAX), Ordering::Release);
     }
 
     /// Returns the time of the reference clock; `None` if the clocks were never compared.
-    pub fn time(&self, clock: &dyn Clock) -> Option<OffsetDateTime> {
+    pub(super) fn time(&self, clock: &dyn Clock) -> Option<OffsetDateTime> {
         let origin = self.origin.load(Ordering::Acquire);
         let origin =
             (origin != NEVER_COMPARED).then(|| OffsetDateTime::from_unix_timestamp_nanos(origin.into()).ok())??;
@@ -82,12 +82,12 @@ impl ReferenceTime {
     }
 
     /// Returns how far `clock` is ahead of the reference clock; negative if it is behind.
-    pub fn offset(&self, clock: &dyn Clock) -> Option<time::Duration> {
+    pub(super) fn offset(&self, clock: &dyn Clock) -> Option<time::Duration> {
         self.time(clock).map(|time| clock.now() - time)
     }
 
     /// Logs the distance when it has changed since it was last logged.
-    pub fn log_distance(&self, clock: &dyn Clock, skew: Skew) {
+    pub(super) fn log_distance(&self, clock: &dyn Clock, skew: Skew) {
         let Some(offset) = self.offset(clock) else { return };
         let distance = if skew.is_exceeded_by(offset) {
             Distance::TooFar

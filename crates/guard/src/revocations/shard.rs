@@ -28,7 +28,7 @@ struct Tables {
 }
 
 impl Shard {
-    pub fn insert(&self, revocation: Revocation, until: OffsetDateTime) -> bool {
+    pub(super) fn insert(&self, revocation: Revocation, until: OffsetDateTime) -> bool {
         let (mut tables, until) = (self.write(), seconds(until));
         match revocation {
             Revocation::Session(id) => match tables.sessions.entry(id) {
@@ -56,15 +56,15 @@ impl Shard {
         }
     }
 
-    pub fn has_session(&self, id: Uuid) -> bool {
+    pub(super) fn has_session(&self, id: Uuid) -> bool {
         self.read().sessions.contains_key(&id)
     }
 
-    pub fn has_account(&self, id: Uuid, epoch: i64) -> bool {
+    pub(super) fn has_account(&self, id: Uuid, epoch: i64) -> bool {
         self.read().accounts.get(&id).is_some_and(|&(survivor, _)| epoch < survivor)
     }
 
-    pub fn purge(&self, now: OffsetDateTime) {
+    pub(super) fn purge(&self, now: OffsetDateTime) {
         let now = now.unix_timestamp();
         let mut tables = self.write();
         tables.sessions.retain(|_, until| i64::from(*until) > now);
@@ -73,14 +73,14 @@ impl Shard {
         shrink(&mut tables.accounts);
     }
 
-    pub fn entries(&self) -> Vec<Entry> {
+    pub(super) fn entries(&self) -> Vec<Entry> {
         let tables = self.read();
         let sessions = tables.sessions.iter().map(|(&id, &until)| (Revocation::Session(id), until));
         let accounts = tables.accounts.iter().map(|(&id, &(epoch, until))| (Revocation::Account { id, epoch }, until));
         sessions.chain(accounts).map(|(revocation, until)| Entry { revocation, until: time(until) }).collect()
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         let tables = self.read();
         tables.sessions.len() + tables.accounts.len()
     }

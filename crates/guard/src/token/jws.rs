@@ -38,7 +38,7 @@ struct Header<'a> {
 impl<'a> Unverified<'a> {
     /// Splits the token, and checks everything that needs no key. All failures are `None`, so that a client cannot tell
     /// them apart.
-    pub fn parse(token: &'a str) -> Option<Self> {
+    pub(super) fn parse(token: &'a str) -> Option<Self> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
@@ -51,7 +51,7 @@ impl<'a> Unverified<'a> {
     }
 
     /// Reads the claims. Returns `None` if the payload is not the JSON of claims. Call it only on a verified message.
-    pub fn claims(&self) -> Option<Claims> {
+    pub(super) fn claims(&self) -> Option<Claims> {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(self.payload).ok()?).ok()
     }
 }

@@ -102,7 +102,7 @@ impl Keyring {
 impl Signature {
     /// Decodes canonical base64url of 32 bytes. Unused bits in the last character are refused: they would be a second
     /// spelling of the same signature.
-    pub fn decode(text: &str) -> Option<Self> {
+    pub(super) fn decode(text: &str) -> Option<Self> {
         // The decoder asks for room for 33 bytes, the estimate for 43 characters.
         let mut bytes = [0; 33];
         let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
