@@ -1,5 +1,7 @@
 //! Guards a tower service with the tokens of Countersign. This page is the README of the package.
 //!
+
+#![deny(unreachable_pub)]
 #![doc = include_str!("../README.md")]
 
 pub mod clock;

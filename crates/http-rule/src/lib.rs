@@ -52,6 +52,8 @@
 //! - The transcoder authenticates nobody and catches no panics. Whatever layers the service needs belong on the
 //!   service, so that gRPC and REST both pass them.
 
+#![deny(unreachable_pub)]
+
 mod answer;
 mod binding;
 pub mod body;
