@@ -15,7 +15,7 @@ pub enum Protocol {
     Http2,
 }
 
-/// One request.
+/// One request in its encoded form.
 pub struct Call {
     pub protocol: Protocol,
     bytes: Vec<u8>,

@@ -171,7 +171,7 @@ async fn a_change_sets_what_it_says_and_nothing_else_and_ends_sessions_where_it_
     let cast = Cast::assemble().await;
     let user = format!("accounts/{}", cast.id("user"));
     let before = cast.account(cast.id("user")).await;
-    // The request has none of these fields of the record.
+    // These fields of the record cannot be set by any request.
     for (field, value) in
         [("platformAdmin", json!(true)), ("firmId", json!(cast.firms[1])), ("emailVerified", json!(true))]
     {

@@ -204,7 +204,7 @@ async fn a_method_that_a_path_does_not_take_is_told_which_it_takes() {
     let only_post = ["/auth/refresh", "/auth/logout"];
     let paths = POSTS.into_iter().chain(only_post).map(|path| (path, "POST", Method::GET));
     let gets = ["/api/auth/me", "/auth/me", "/auth/page.js"].map(|path| (path, "GET,HEAD", Method::POST));
-    // `MORE` lists the routes that take a POST. Some of these paths also serve a page.
+    // The routes of `MORE`, which take a POST. Some of these paths also serve a page.
     let more = [
         ("/api/auth/password", "PUT,POST", Method::GET),
         ("/auth/verify", "GET,HEAD,POST", Method::OPTIONS),

@@ -21,7 +21,7 @@ use crate::support::binary::{Binary, command};
 use crate::support::{Answer, SECRET};
 use crate::wire::eventually;
 
-/// The maximum age of a connection. The test lasts for several of them.
+/// The maximum age of a connection, and for how many of them the test lasts at least.
 const AGE: Duration = Duration::from_secs(2);
 const AGES: u32 = 2;
 

@@ -111,7 +111,7 @@ async fn a_success_begins_anew_and_whoever_is_signed_in_notices_nothing() {
     }
     fail(&app, "alice", 10).await;
     refused(&app, "alice").await;
-    // After the wait, a login with the right password resets the count.
+    // The session is not affected. After the wait, a login with the right password resets the count.
     let answer = app.get("/api/auth/me", &[("token", &token)]).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     app.clock.advance(30);

@@ -290,7 +290,7 @@ async fn a_row_that_cannot_be_read_costs_that_row_and_is_mended_by_its_id() {
         assert_eq!(house.objects(&["account", "list", "--problems"]), Vec::<Value>::new());
         assert_eq!(house.objects(&["account", "list"]).len(), 2);
         if house.server.is_none() {
-            // PostgreSQL cannot store this text. The move fails and names the row, because it leaves nothing out.
+            // PostgreSQL cannot store this text, so a move refuses it. A move leaves nothing out, and names the row.
             house.sql("update accounts set username = 'caro' || char(0) where username = 'caroline'").await;
             let from = format!("sqlite:{}", database(house.dir.path()).display());
             drop(server);

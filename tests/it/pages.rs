@@ -64,7 +64,7 @@ async fn what_a_page_loads_is_there_and_what_it_sends_is_what_its_route_takes() 
             let loaded = base.join(&loaded).unwrap();
             assert_eq!(app.get(loaded.path(), &[]).await.status, 200, "{path} loads {loaded}");
         }
-        // The page has exactly the fields of its form.
+        // The fields of the page's form are all that the route needs.
         let fields = values("name").into_iter().filter(|name| !["viewport", "robots"].contains(&name.as_str()));
         let body: Value = fields.chain(["token".to_owned()]).map(|name| (name, json!("c0nstant"))).collect();
         let answer = app.post(path, &body).await;

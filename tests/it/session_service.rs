@@ -155,7 +155,7 @@ async fn pages_lead_to_the_end_without_gaps_while_sessions_come_and_go() {
         if page_token.is_empty() {
             break;
         }
-        // A new session begins, the last one of the first page ends, and one of a later page ends.
+        // A new session begins. The last session of this page ends, and so does one of a later page.
         app.clock.advance(1);
         login(&app, "alice").await;
         let unseen = expected.iter().rev().find(|id| !walked.contains(id) && **id != sid(&tokens[0])).cloned();

@@ -211,7 +211,7 @@ async fn a_token_of_a_session_that_has_not_ended_shows_the_device_too_also_an_ex
         ] {
             is_no_device(&app, &[("token", sent)], "alice", what).await;
         }
-        // The device value is as old as a session can be, which is the limit.
+        // The session has reached its greatest age, so its token no longer counts as a device.
         pass(&app, 40 * 86_400);
         lock_out_again(&app, "alice").await;
         is_no_device(&app, &[("token", &token)], "alice", "of a session that is over").await;

@@ -51,7 +51,7 @@ async fn import(store: &Store, accounts: &[PortableAccount]) -> Vec<Imported> {
     imported
 }
 
-/// The facts of an account that the store can tell.
+/// The facts of an account that an import and an export must keep.
 fn facts(account: &PortableAccount) -> (Uuid, Identity, Option<String>, AccountStatus, OffsetDateTime) {
     let hash = account.password_hash.as_ref().map(|hash| hash.to_phc());
     (account.id, account.identity.clone(), hash, account.status, account.created_at)
