@@ -1,10 +1,9 @@
-//! Whether time tells a name that somebody has from one that nobody has: `cargo bench --bench enumeration`. The real
-//! server is asked by the same call for names of each class, in turn and in no order, and each class is compared with
-//! that of the names that nobody has: the gap between the medians, and the share of pairs in which the one took longer
-//! (AUC, as Mann and Whitney have it). An attacker with a stopwatch cannot tell them apart if either is within the
-//! gate.
+//! Whether the time of an answer reveals that a name exists: `cargo bench --bench enumeration`. The benchmark makes the
+//! same call to the real server for names of each class, in turn and in random order. It compares each class with the
+//! names that do not exist: the gap between the medians, and the share of pairs in which the one took longer (the AUC
+//! of Mann and Whitney). An attacker with a stopwatch cannot tell the two apart if either is within the gate.
 //!
-//! `-- --short` says in a minute whether it works. Nothing else must run meanwhile.
+//! `-- --short` checks in a minute that the benchmark works. Nothing else may run meanwhile.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
 
@@ -23,18 +22,18 @@ use harness::{Process, data};
 use tonic::Code;
 use tonic::transport::Channel;
 
-/// "2,000 samples a class".
+/// Samples of each class: "2,000 samples a class".
 const SAMPLES: usize = 2_000;
 const SHORT: usize = 200;
 
-/// An account is tried no more often than its free failures allow.
+/// Calls for one account, no more than its free failures.
 const TRIES: usize = 5;
 
 /// The gate: the gap between medians in milliseconds, or the distance of the AUC from a half.
 const GAP: f64 = 0.25;
 const DISTANCE: f64 = 0.05;
 
-/// What is asked, by number of the name.
+/// The kind of call, made for the name with a number.
 #[derive(Clone, Copy)]
 enum Question {
     Login,
@@ -50,7 +49,7 @@ fn main() -> ExitCode {
     let accounts = 2 * samples as u64;
     data::add_accounts(&database, 1, accounts, &Params::default());
     data::execute(&database, "update accounts set status = 'inactive' where rowid % 2 = 0");
-    // Accounts with an address, beside those with a username.
+    // Accounts with an email address, beside those with a username.
     for statement in [
         "insert into firms (id, name, created_at) values (x'00000000000000000000000000000001', 'Firm', 0)".to_owned(),
         "insert into accounts (id, email, name, firm_id, role, password_hash, created_at)
@@ -83,7 +82,7 @@ async fn measure(address: SocketAddr, samples: usize) -> Found {
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut client = AuthServiceClient::new(channel);
     let mut found = Vec::new();
-    // Odd numbers are active, even ones disabled, and those beyond are nobody's.
+    // Odd numbers are active accounts, even ones disabled, and larger ones do not exist.
     let nobody = 10_000_000;
     for (question, classes) in [
         (Question::Login, &[("Login, wrong password", 1), ("Login, disabled account", 2)][..]),
@@ -91,13 +90,13 @@ async fn measure(address: SocketAddr, samples: usize) -> Found {
         (Question::Resend, &[("ResendVerification, known", 1)]),
     ] {
         let mut times = vec![Vec::new(); classes.len() + 1];
-        // The first calls are of a server that has just begun.
+        // The first calls, while the server is still cold, are not counted.
         for warm in 0..50 {
             ask(&mut client, question, 2 * nobody + warm).await;
         }
         for sample in 0..samples {
             let (account, nobodys) = (sample / TRIES, nobody + sample / TRIES);
-            // Each class is the first as often as the others.
+            // Each class comes first as often as the others.
             for turn in 0..times.len() {
                 let class = (turn + sample) % times.len();
                 let number = classes.get(class).map_or(nobodys, |(_, offset)| 2 * account + offset);
@@ -110,7 +109,7 @@ async fn measure(address: SocketAddr, samples: usize) -> Found {
     found
 }
 
-/// How long the answer took, in milliseconds; which it is, is asserted.
+/// The time of the answer in milliseconds. Asserts which answer it is.
 async fn ask(client: &mut AuthServiceClient<Channel>, question: Question, number: usize) -> f64 {
     let name = format!("u{number:08}");
     let email = format!("{name}@example.com");
@@ -137,7 +136,7 @@ fn middle(times: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// The share of pairs of which the first took longer, ties halved.
+/// The share of pairs in which the first took longer. Ties count as a half.
 fn auc(times: &[f64], others: &[f64]) -> f64 {
     let mut sorted = others.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,7 +1,6 @@
-//! What guessing budgets hold in memory: `cargo bench --bench guessing`. A million distinct names and addresses go
-//! through them, each from an address of its own at a name of its own, and the growth of the process's resident memory
-//! is printed and held against its goal. Apart from the tests because it is about this process, and about nothing else
-//! in it.
+//! The memory of the guessing budgets: `cargo bench --bench guessing`. A million calls go through them, each with a new
+//! name and a new address. The benchmark prints the growth of the process's resident memory and compares it with its
+//! goal. Separate from the tests because nothing else may run in this process.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
 
@@ -20,13 +19,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MANY: u32 = 1_000_000;
 
-/// "Budget memory with 1,000,000 distinct names and addresses: growth ≤ 32 MiB."
+/// The goal in MiB: "Budget memory with 1,000,000 distinct names and addresses: growth ≤ 32 MiB."
 const GOAL: f64 = 32.0;
 
 fn main() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let per_hour = PerHour { login_failures: 100, registrations: 60, mail_requests: 20 };
-    // What the allocator and the code themselves need is there before.
+    // Allocates what the allocator and the code need anyway, before the measurement.
     go_through(&Budgets::new(per_hour, &clock), 0..1_000);
     let before = resident_kib();
     let budgets = Budgets::new(per_hour, &clock);
@@ -37,13 +36,13 @@ fn main() {
     assert!(growth <= GOAL, "beyond the goal");
 }
 
-/// Each number is a name and an address, half of them of IPv6, and each fails to sign in, registers and asks for mail.
+/// Each number is a name and an address, half of them IPv6. Each fails to sign in, registers and asks for mail.
 fn go_through(budgets: &Budgets, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let address = if number % 2 == 0 {
             IpAddr::from(number.to_be_bytes())
         } else {
-            // Each has a /48 of its own.
+            // Each IPv6 address is in a /48 of its own.
             Ipv6Addr::from_bits(0x2 << 124 | u128::from(number) << 80 | 1).into()
         };
         let key = AttemptKey::login(&Handle::parse(&format!("name {number}")).unwrap());

@@ -1,8 +1,8 @@
-//! A million accounts from a file into each engine, by the real binary: `cargo bench --bench import [-- ACCOUNTS]`. For
-//! each: how many a second, and the most memory that the process held, of a tenth of the file and of all of it. It is
-//! flat when the two are the same; the rate is when nothing is quadratic.
+//! Imports a million accounts from a file into each engine with the real binary: `cargo bench --bench import [--
+//! ACCOUNTS]`. For each engine it prints the accounts a second, and the largest memory of the process for a tenth of
+//! the file and for all of it. The two are equal when memory does not grow with the file.
 //!
-//! PostgreSQL as in the tests: that of `TEST_POSTGRES_URL`, or a throw-away one (without fsync).
+//! PostgreSQL is as in the tests: the server of `TEST_POSTGRES_URL`, or a throw-away one (without fsync).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has nothing to say")]
 
@@ -61,11 +61,11 @@ fn report(engine: &str, what: &str, count: u32, took: Duration, peak: u64) {
     );
 }
 
-/// Two thirds usernames, one third emails, ten to a firm.
+/// Two thirds are username accounts, one third email accounts, ten to a firm.
 fn write(file: &Path, accounts: u32) {
     let mut file = BufWriter::new(File::create(file).unwrap());
     for n in 0..accounts {
-        // Ids in no order, as those of other systems are.
+        // Random ids, as other systems have them.
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &n.to_be_bytes());
         let rest = format!("\"password_hash\":\"{HASH}\",\"created_at\":\"2026-03-04T05:06:07Z\"");
         if n % 3 == 0 {
@@ -84,7 +84,7 @@ fn write(file: &Path, accounts: u32) {
     file.flush().unwrap();
 }
 
-/// How long it took, and the most memory it held, in KiB.
+/// Runs the command, and returns its time and its largest memory in KiB.
 fn run(url: &str, args: &[&str]) -> (Duration, u64) {
     let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
@@ -97,7 +97,7 @@ fn run(url: &str, args: &[&str]) -> (Duration, u64) {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     let ended = loop {
-        // Gone with the process, so it is asked for while that lives.
+        // The file ends with the process, so it is read while the process runs.
         let text = fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);

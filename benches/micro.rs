@@ -1,5 +1,5 @@
-//! The parts of a token check, and of what reads names and JSON, each by itself: `cargo bench --bench micro`. Where a
-//! figure of `lanes` moves, this says which part did.
+//! The parts of a token check, and of reading names and JSON, each alone: `cargo bench --bench micro`. When a figure of
+//! `lanes` changes, this benchmark shows which part has changed.
 
 #![expect(clippy::unwrap_used, reason = "a run that fails has nothing to say")]
 
@@ -48,7 +48,7 @@ fn tokens(c: &mut Criterion) {
     c.bench_function("token/refresh", |b| b.iter(|| tokens.refresh(black_box(&claims), None)));
 }
 
-/// Ids in no order, as many as fit no cache: a server that does other things has none of them in one.
+/// Random ids, more than fit any cache: a server that does other work has none of them in its cache.
 fn revocations(c: &mut Criterion) {
     let until = SystemClock.now() + Duration::from_secs(86_400);
     let asked: Vec<_> = (0..1 << 20).map(|_| (random(), random())).collect();
@@ -79,12 +79,12 @@ fn names(c: &mut Criterion) {
     c.bench_function("email", |b| b.iter(|| Email::parse(black_box("Ada.Lovelace@Example.com"))));
 }
 
-/// Everything between the connection and the database, in process: what is measured has no socket and no other thread
-/// of ours but the database's.
+/// Everything between the connection and the database, in process. No socket is measured, and no thread of ours except
+/// the database's.
 fn stack(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // By a clock that stands still, revocations that nobody reads meanwhile never count as stale.
+    // With a clock that stands still, revocations never count as stale although no feed runs.
     let clock = ManualClock::at(1_800_000_000);
     let database = format!("--database-url=sqlite:{}", folder.path().join("micro.db").display());
     let secret = format!("--jwt-secret={SECRET}");
@@ -120,7 +120,7 @@ fn stack(c: &mut Criterion) {
         let request = request.uri("/countersign.v1.AuthService/Me").header("content-type", "application/grpc");
         request.body(Body::from(&[0; 5][..])).unwrap()
     };
-    // An answer with a message: a refusal has none.
+    // The answer has a message, which a refusal has not.
     assert!(!answer(&runtime, &service, me()).1.is_empty());
     c.bench_function("stack/grpc me", |b| b.iter(|| answer(&runtime, &service, me())));
 }

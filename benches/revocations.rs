@@ -1,8 +1,8 @@
-//! What it costs to ask the set of revocations, and to keep it: `cargo bench --bench revocations`.
+//! The cost of asking the set of revocations, and its memory: `cargo bench --bench revocations`.
 //!
-//! Beside it, in turn, the least that such a question can cost: one look-up in a bare hash table of as many ids, under
-//! no lock. The set answers two (the session, the account), each under a shared lock. Every id is asked once a round,
-//! in no order, so that memory is not in the cache, as it is not in a server that does other things.
+//! The benchmark compares it, in turn, with the least cost of such a question: one look-up in a bare hash table of as
+//! many ids, without a lock. The set has two look-ups (the session and the account), each under a shared lock. Every id
+//! is asked once a round in random order, so the memory is not in the cache, as in a server that does other work.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{:>9}  {:^18}  {:^18}  {:^18}  {:>6}  {:>5}",
         "live", "good token", "revoked token", "bare table", "ratio", "bytes"
     );
-    // At 459,000 the tables have just doubled: the most bytes an entry.
+    // At 459,000 the tables have just doubled, so an entry has the most bytes.
     for live in [0, 10_000, 100_000, 459_000, 1_000_000] {
         measure(live)?;
     }
@@ -38,11 +38,11 @@ fn measure(live: usize) -> Result<(), Box<dyn Error>> {
     let before = resident()?;
     let set = Revocations::default();
     for (index, &id) in revoked.iter().enumerate() {
-        // One in ten is of an account, of which all earlier sessions are over.
+        // One in ten revokes an account, with all earlier sessions.
         let one = if index % 10 == 0 { Revocation::Account { id, epoch: 1 } } else { Revocation::Session(id) };
         set.insert(one, until);
     }
-    // Fewer would find room that rounds before have left.
+    // A smaller set would fit into the memory that earlier rounds have freed.
     let bytes = (live > 400_000).then(|| resident().map(|now| now.saturating_sub(before) / live)).transpose()?;
 
     let account = |index: usize| accounts[index % accounts.len()];
@@ -58,7 +58,7 @@ fn measure(live: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Nanoseconds an ask.
+/// The nanoseconds of one question.
 fn ask(ids: &[Uuid], question: impl Fn(usize, Uuid) -> bool) -> f64 {
     let began = Instant::now();
     for (index, &id) in ids.iter().enumerate() {
@@ -82,7 +82,7 @@ fn ids(count: usize) -> Result<Vec<Uuid>, Box<dyn Error>> {
     Ok(bytes.as_chunks::<16>().0.iter().map(|&id| uuid::Builder::from_random_bytes(id).into_uuid()).collect())
 }
 
-/// Bytes of this process in memory.
+/// The resident memory of this process in bytes.
 fn resident() -> Result<usize, Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;

@@ -1,11 +1,13 @@
-//! What grows with what, as far as one machine can tell: `cargo bench --bench scale`. `docs/scale.md` quotes it.
+//! What grows with the load and the data, as far as one machine can show it: `cargo bench --bench scale`.
+//! `docs/scale.md` quotes it.
 //!
-//! 1. The start with many live revocations: reading them into memory.
+//! 1. The start with many live revocations, which are read into memory.
 //! 2. Sign-ins and logouts a second of each engine alone, without hashes. On PostgreSQL, logouts commit one after the
-//!    other, sign-ins do not: the ratio is what that costs.
-//! 3. The way of a revocation to many replicas: from its acknowledgement to the last of them.
+//!    other and sign-ins do not, so the ratio is the cost of that order.
+//! 3. The time of a revocation from its acknowledgement until the last of many replicas has it.
 //!
-//! PostgreSQL as in the tests: that of `TEST_POSTGRES_URL`, or a throw-away one (without fsync, which the table says).
+//! PostgreSQL is as in the tests: the server of `TEST_POSTGRES_URL`, or a throw-away one (without fsync, which the
+//! table says).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has nothing to say")]
 
@@ -29,7 +31,7 @@ use uuid::Uuid;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long each rate is measured.
+/// The time for which each rate is measured.
 const SPELL: Duration = Duration::from_secs(3);
 
 const TRIALS: usize = 500;
@@ -100,7 +102,7 @@ async fn main() {
     }
 }
 
-/// As the server does at its start.
+/// Loads the revocations as the server does at its start.
 async fn load(store: &dyn Store, live: usize) -> Duration {
     let began = Instant::now();
     let (set, mut seq) = (Revocations::default(), 0);
@@ -118,7 +120,7 @@ async fn load(store: &dyn Store, live: usize) -> Duration {
     began.elapsed()
 }
 
-/// How many a second, of so many at once.
+/// The operations a second of `clients` concurrent clients.
 async fn rate<F: Future<Output = ()> + Send + 'static>(clients: usize, work: impl Fn() -> F) -> f64 {
     let began = Instant::now();
     let mut running = JoinSet::new();
@@ -166,7 +168,7 @@ async fn log_out(store: Arc<dyn Store>) {
     store.end_session(Uuid::now_v7(), SystemClock.now() + Duration::from_secs(3_600)).await.unwrap();
 }
 
-/// Each replica waits and reads as a server does; one more acknowledges.
+/// Each replica waits and reads as a server does. Another one acknowledges the logouts.
 async fn fan_out(url: &str, replicas: usize) -> (Duration, Duration, Duration) {
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut listening = JoinSet::new();
@@ -174,7 +176,7 @@ async fn fan_out(url: &str, replicas: usize) -> (Duration, Duration, Duration) {
         let store = store::open(url, Purpose::Serve).await.unwrap();
         let tell = tell.clone();
         let mut seq = 0;
-        // Whatever others left behind.
+        // Skips the revocations of earlier runs.
         while let Some(last) = store.revocations_after(seq, SystemClock.now()).await.unwrap().last() {
             seq = last.seq;
         }

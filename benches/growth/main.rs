@@ -1,9 +1,9 @@
-//! What a call costs when there is much of everything: `cargo bench --bench growth`. Accounts, on SQLite and on
-//! PostgreSQL; connections; live revocations. Each against the least of them, in turn. Apart from `lanes` because
-//! filling databases takes longer than measuring.
+//! The cost of a call as the data grow: `cargo bench --bench growth`. It measures more accounts on SQLite and on
+//! PostgreSQL, more connections, and more live revocations, each compared with the smallest number, in turn. Separate
+//! from `lanes` because filling databases takes longer than measuring.
 //!
-//! The server has one core and the load another; sign-ins are those of one hashing thread. PostgreSQL as in the tests:
-//! that of `TEST_POSTGRES_URL`, or a throw-away one (without fsync, with 32 MB of buffers), on all cores.
+//! The server has one core and the load another. Sign-ins have one hashing thread. PostgreSQL is as in the tests: the
+//! server of `TEST_POSTGRES_URL`, or a throw-away one (without fsync, with 32 MB of buffers), on all cores.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has nothing to say")]
 
@@ -24,10 +24,10 @@ use subject::{Subject, compare};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a call may cost with many accounts, ÷ with few.
+/// The cost of a call with many accounts ÷ with few.
 const GOAL: Option<Goal> = Some(Goal::AtMost(1.05));
 
-/// Calls at a time, however many connections there are.
+/// The number of concurrent calls, whatever the number of connections.
 const CHECKS: Pace = Pace::Turns { at_once: 128 };
 const SIGN_INS: Pace = Pace::Turns { at_once: 64 };
 
@@ -67,7 +67,7 @@ fn connections(bench: &mut Bench) {
     let subjects = counts.map(|count| Subject::start(format!("{count} connections"), None, 1_000, 0).over(count));
     compare(bench, "Me", &subjects, None, |subject| (subject.me(500), CHECKS));
     compare(bench, "sign-ins", &subjects, None, |subject| (subject.sign_ins(500), SIGN_INS));
-    // What the transport's part of it is.
+    // The same with a bare echo shows the transport's share.
     let echoes = counts.map(|count| Subject::echo(format!("{count} connections")).over(count));
     compare(bench, "bare echo", &echoes, None, |subject| (subject.me(500), CHECKS));
 }

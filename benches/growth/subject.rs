@@ -1,4 +1,4 @@
-//! A server with so much of something, and its comparison with those that have more of it.
+//! A server with some amount of data, and its comparison with servers that have more.
 
 use argon2::Params;
 use tempfile::TempDir;
@@ -7,8 +7,8 @@ use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, machine, yardsticks};
 use crate::postgres::Database;
 
-/// Coprime to every number of accounts here: steps of it meet each account once before any comes again, in no order
-/// that memory or a disk would like.
+/// Coprime to every number of accounts here. Steps of this size visit every account once before any comes again, in an
+/// order that is bad for caches and disks.
 const STEP: u64 = 611_953;
 
 pub struct Subject {
@@ -16,13 +16,13 @@ pub struct Subject {
     process: Process,
     accounts: u64,
     connections: usize,
-    // Dropped after the process that uses them.
+    // Dropped after the process that uses it.
     _database: Option<Database>,
     _folder: TempDir,
 }
 
 impl Subject {
-    /// On a database of PostgreSQL if there is one, or on SQLite.
+    /// Starts a server on a database of PostgreSQL if one is given, or else on SQLite.
     pub fn start(name: String, database: Option<Database>, accounts: u64, revocations: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = || format!("sqlite:{}", folder.path().join("countersign.db").display());
@@ -35,24 +35,24 @@ impl Subject {
         Self { name, process, accounts, connections: 8, _database: database, _folder: folder }
     }
 
-    /// A server that does nothing.
+    /// Starts a server that only echoes.
     pub fn echo(name: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = yardsticks::start(folder.path(), machine::cores().first().copied(), yardsticks::ECHO);
         Self { name, process, accounts: 1_000, connections: 8, _database: None, _folder: folder }
     }
 
-    /// To be driven over so many connections.
+    /// The same subject, driven over this many connections.
     pub fn over(self, connections: usize) -> Self {
         Self { connections, ..self }
     }
 
-    /// `Me` of so many accounts, or of all.
+    /// `Me` of this many accounts, or of all.
     pub fn me(&self, many: u64) -> Vec<Call> {
         data::me(self.some(many))
     }
 
-    /// The sign-ins of so many accounts, or of all.
+    /// The sign-ins of this many accounts, or of all.
     pub fn sign_ins(&self, many: u64) -> Vec<Call> {
         data::sign_ins(self.some(many))
     }
@@ -62,7 +62,7 @@ impl Subject {
     }
 }
 
-/// The time of a call, each subject's ÷ the first one's, round by round.
+/// Compares the time of a call: that of each subject ÷ that of the first one, round by round.
 pub fn compare(
     bench: &mut Bench,
     what: &str,
@@ -96,7 +96,7 @@ pub fn compare(
     }
 }
 
-/// So many revocations of sessions that nobody has, live until 2100.
+/// Adds revocations of sessions that do not exist. They expire in the year 2100.
 fn add_revocations(database: &str, count: u64) {
     let numbers = if data::is_sqlite(database) {
         format!(

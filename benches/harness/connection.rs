@@ -1,6 +1,6 @@
-//! One client connection: what was asked and not yet answered, and just enough reading to tell a good answer from a
-//! refusal. Frames' headers are read and their payloads skipped: nothing is decoded, so that the server is what a
-//! benchmark measures.
+//! One client connection with its unanswered calls. It reads just enough to tell a good answer from a refusal: it reads
+//! the headers of frames, skips their payloads and decodes nothing. A benchmark thus measures the server and not the
+//! client.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Result, Write as _};
@@ -10,22 +10,22 @@ use std::time::Instant;
 
 use super::wire::{self, Call, Protocol};
 
-/// How a call ended.
+/// How a call ended, by protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// gRPC: a message, then the trailers. HTTP: 204, or 200 with a body.
+    /// gRPC: a message and then trailers. HTTP: 204, or 200 with a body.
     Good,
-    /// gRPC: trailers and nothing else, as every status but OK has it. HTTP: any other status.
+    /// gRPC: trailers only, as for every status but OK. HTTP: any other status.
     Refused,
-    /// HTTP/1.1: 429.
+    /// HTTP/1.1 with the status 429.
     TooMany,
-    /// No answer: the stream was reset, or the connection lost.
+    /// No answer: the stream was reset or the connection was lost.
     Lost,
 }
 
 struct Pending {
     since: Instant,
-    /// A message has come, or a head that says that all is well.
+    /// A message has come, or a head with a good status.
     answered: bool,
 }
 
@@ -33,15 +33,15 @@ pub struct Connection {
     socket: TcpStream,
     protocol: Protocol,
     out: Vec<u8>,
-    /// The beginning of a frame whose end has not come yet.
+    /// The beginning of a frame that is not complete yet.
     rest: Vec<u8>,
-    /// In the order of their streams; those that have ended behind one that has not are `None`.
+    /// The calls in the order of their streams. Those that ended before an earlier one are `None`.
     pending: VecDeque<Option<Pending>>,
     in_flight: usize,
     next_stream: u32,
-    /// Bytes of DATA since the window was last opened.
+    /// Bytes of DATA since the window was last enlarged.
     consumed: u32,
-    /// The server asked for the end of this connection, or it cannot be used again.
+    /// The server has asked for the end of this connection, or the connection cannot be used again.
     leaving: bool,
 }
 
@@ -68,18 +68,18 @@ impl Connection {
         self.in_flight
     }
 
-    /// Whether it takes another call now, of `streams` at a time.
+    /// Whether the connection takes another call now, with `streams` concurrent calls at most.
     pub fn has_room(&self, streams: usize) -> bool {
         self.in_flight < streams && !self.leaving && self.next_stream < 1 << 30
     }
 
-    /// Whether it takes no more calls and owes no more answers: time for another.
+    /// Whether the connection takes no more calls and has no unanswered ones, so that it must be replaced.
     pub fn is_spent(&self) -> bool {
         self.in_flight == 0 && (self.leaving || self.next_stream >= 1 << 30)
     }
 
-    /// Puts a call behind those that [`Self::flush`] sends. Requests are a few bytes each, far below the window that
-    /// the server opens, so that is not asked.
+    /// Appends a call to those that [`Self::flush`] sends. Requests have a few bytes each, far less than the window of
+    /// the server, so the window is not checked.
     pub fn push(&mut self, call: &Call, since: Instant) {
         call.write(self.next_stream, &mut self.out);
         self.pending.push_back(Some(Pending { since, answered: false }));
@@ -87,7 +87,7 @@ impl Connection {
         self.next_stream += 2;
     }
 
-    /// Sends what there is to send, as far as the system takes it.
+    /// Sends what is waiting, as far as the system takes it.
     pub fn flush(&mut self) -> Result<()> {
         while !self.out.is_empty() {
             match self.socket.write(&self.out) {
@@ -99,7 +99,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what has come, once, and tells which calls ended. An error ends the connection.
+    /// Reads once, and reports the calls that ended. An error ends the connection.
     pub fn receive(&mut self, scratch: &mut [u8], mut ended: impl FnMut(Instant, End)) -> Result<()> {
         let kept = self.rest.len();
         scratch[..kept].copy_from_slice(&self.rest);
@@ -119,13 +119,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Everything that will not be answered any more.
+    /// The calls that will get no answer any more.
     pub fn lost(&mut self) -> impl Iterator<Item = Instant> {
         self.in_flight = 0;
         self.pending.drain(..).flatten().map(|pending| pending.since)
     }
 
-    /// One request at a time, so what has come is one response: a 204 ends with its head, a 200 has a length.
+    /// HTTP/1.1 has one request at a time, so the bytes are one response: a 204 ends with its head, a 200 has a length.
     fn response(&mut self, bytes: &[u8], ended: &mut impl FnMut(Instant, End)) -> usize {
         let is_good = bytes.starts_with(b"HTTP/1.1 204") || bytes.starts_with(b"HTTP/1.1 200");
         if is_good {
@@ -138,7 +138,7 @@ impl Connection {
                 return 0;
             }
         }
-        // Where the body of any other ends is not looked for.
+        // The end of any other body is unknown, so the connection cannot be used again.
         self.leaving |= !is_good;
         let refused = if bytes.starts_with(b"HTTP/1.1 429") { End::TooMany } else { End::Refused };
         self.finish(0, if is_good { End::Good } else { refused }, ended);
@@ -151,7 +151,7 @@ impl Connection {
             let length = u32::from_be_bytes([0, high, middle, low]) as usize;
             let Some(payload) = bytes.get(at + 9..at + 9 + length) else { break };
             at += 9 + length;
-            // The oldest that is still remembered is at 0.
+            // The oldest remembered call is at index 0.
             let oldest = self.next_stream - 2 * self.pending.len() as u32;
             let place = (u32::from_be_bytes([s0, s1, s2, s3]).wrapping_sub(oldest) / 2) as usize;
             match kind {

@@ -1,5 +1,5 @@
-//! Accounts in bulk, their tokens and their sign-ins. All have one password and one hash of it, made here: what differs
-//! between accounts is nothing that a sign-in's cost depends on.
+//! Accounts in bulk, with their tokens and sign-ins. All have the same password and the same hash, because the cost of
+//! a sign-in does not depend on them.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,15 +15,15 @@ use uuid::Uuid;
 
 use super::wire::Call;
 
-/// What the servers under measurement sign with, and the benchmark for them.
+/// The secret that the measured servers and the benchmark sign with.
 pub const SECRET: &str = "a secret of the benchmarks, and of nothing else";
 
 const PASSWORD: &str = "s3cur3pass";
 const SALT: &[u8; 16] = b"saltsaltsaltsalt";
 
-/// Makes the tables if need be, and accounts number `first` to `last`, whose hash costs this.
+/// Creates the tables if necessary, and adds the accounts `first` to `last` with hashes of these parameters.
 pub fn add_accounts(database: &str, first: u64, last: u64, params: &Params) {
-    // The same on either engine: an id that counts up, as the real ones do, and a name.
+    // The same on either engine: a name, and an id that counts up, as real ids do.
     let (numbers, id, name) = if is_sqlite(database) {
         let numbers = format!("with recursive n(i) as (select {first} union all select i + 1 from n where i < {last})");
         (numbers, "unhex('01a00000000070008000' || printf('%012x', i))", "printf('u%08d', i)")
@@ -36,7 +36,7 @@ pub fn add_accounts(database: &str, first: u64, last: u64, params: &Params) {
     execute(database, &insert);
 }
 
-/// Makes the tables if need be, and runs a statement.
+/// Creates the tables if necessary, and runs a statement.
 pub fn execute(database: &str, statement: &str) {
     let statement = AssertSqlSafe(statement.to_owned());
     block_on(async {
@@ -62,7 +62,7 @@ fn username(number: u64) -> String {
     format!("u{number:08}")
 }
 
-/// A token of an account.
+/// A token of the account with this number.
 fn token(number: u64) -> String {
     static TOKENS: OnceLock<Tokens> = OnceLock::new();
     let tokens = TOKENS.get_or_init(|| {
@@ -79,17 +79,17 @@ fn token(number: u64) -> String {
     tokens.issue(session).unwrap().token.as_str().to_owned()
 }
 
-/// `Me` of each of these accounts.
+/// `Me` for each of these accounts.
 pub fn me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::me(&token(number))).collect()
 }
 
-/// `GET` of this path by each of these accounts.
+/// `GET` of a path for each of these accounts.
 pub fn get(path: &str, numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::get(path, &token(number))).collect()
 }
 
-/// `GET /v1/me` of each of these accounts, over HTTP/2.
+/// `GET /v1/me` over HTTP/2 for each of these accounts.
 pub fn rest_me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::rest_me(&token(number))).collect()
 }
@@ -99,22 +99,22 @@ pub fn sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::login(&username(number), PASSWORD)).collect()
 }
 
-/// The same, each from an address of its own.
+/// The sign-ins, each from the address that `address` gives.
 pub fn sign_ins_from(numbers: impl Iterator<Item = u64>, address: impl Fn(u64) -> String) -> Vec<Call> {
     numbers.map(|number| Call::login_from(&address(number), &username(number), PASSWORD)).collect()
 }
 
-/// The same over HTTP/1.1, by `POST /api/auth/login`.
+/// The sign-ins over HTTP/1.1, by `POST /api/auth/login`.
 pub fn post_sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::post_login(&username(number), PASSWORD)).collect()
 }
 
-/// The same by `POST /v1/sessions:login`.
+/// The sign-ins over HTTP/2, by `POST /v1/sessions:login`.
 pub fn rest_sign_ins(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::rest_login(&username(number), PASSWORD)).collect()
 }
 
-/// As accounts store it.
+/// A hash in the form in which accounts store it.
 fn hash(params: &Params) -> String {
     let mut output = [0; 32];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
@@ -123,7 +123,7 @@ fn hash(params: &Params) -> String {
     format!("$argon2id$v=19$m={},t={},p={}${salt}${output}", params.m_cost(), params.t_cost(), params.p_cost())
 }
 
-/// Runs what is async here, which is nothing that is measured.
+/// Runs async work, none of which is measured.
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }

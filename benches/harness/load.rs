@@ -1,10 +1,10 @@
-//! The load: many connections on one thread that only ever waits in the kernel. Closed loop (each answer is followed by
-//! the next call) or open loop (calls at fixed times). In an open loop, the latency of a call counts from the time at
-//! which it should have been sent, so that a server that stalls cannot hide it.
+//! The load: many connections on one thread that blocks only in the kernel. It is a closed loop (each answer is
+//! followed by the next call) or an open loop (calls at fixed times). In an open loop, the latency of a call counts
+//! from the time at which it should have been sent, so a stalled server cannot hide its delay.
 //!
-//! A spell is: connect, warm up, measure, let what is under way end. What is measured begins with the first end of a
-//! call after the warm-up and lasts to the first after the spell: whole calls in a whole time, also when a call takes
-//! 50 ms.
+//! A spell has four phases: connect, warm up, measure, and wait for the calls in progress. The measurement begins when
+//! the first call after the warm-up ends, and lasts until the first end after the spell. It thus has whole calls in a
+//! whole time, even when a call takes 50 ms.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -21,45 +21,46 @@ use super::outcome::Outcome;
 use super::schedule::{Schedule, TIMER};
 use super::wire::{Call, Protocol};
 
-/// How long answers are waited for at the end; a call's longest time is 30 s.
+/// How long answers are waited for at the end. A call takes 30 s at most.
 const DRAIN: Duration = Duration::from_secs(35);
 
-/// Until the first answer of a spell, or the one that ends it.
+/// How long the first and the last answer of a spell are waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Connections that are made before the server is given time to accept them.
+/// The number of connections that are made before the server gets time to accept them.
 const AT_ONCE: usize = 50;
 const BREATH: Duration = Duration::from_millis(3);
 
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
-    /// So many calls at a time on each connection, always.
+    /// A fixed number of concurrent calls on each connection.
     Closed { streams: usize },
-    /// So many calls at a time over all connections, each on the next one: most of many connections are idle.
+    /// A fixed number of concurrent calls over all connections, each on the next one: most of many connections are
+    /// idle.
     Turns { at_once: usize },
-    /// So many calls a second, over all connections in turn.
+    /// A fixed number of calls a second, over all connections in turn.
     Open { per_second: f64 },
-    /// One call on each connection, all at once.
+    /// One call on each connection, all at the same time.
     Once,
-    /// One call at a time on each connection, always, and each connection has a call of its own.
+    /// One call at a time on each connection, and the same call again and again.
     Callers,
 }
 
-/// What to do to a server.
+/// The load on a server.
 #[derive(Clone, Copy)]
 pub struct Load<'a> {
     pub address: SocketAddr,
-    /// Sent in turn.
+    /// The calls, which are sent in turn.
     pub calls: &'a [Call],
     pub connections: usize,
     pub pace: Pace,
     pub warm: Duration,
     pub spell: Duration,
-    /// The core to run on.
+    /// The core on which the load runs.
     pub core: Option<usize>,
-    /// The process whose CPU time is read when the measuring begins and ends.
+    /// The process whose CPU time is read at the beginning and the end of the measurement.
     pub server: Option<u32>,
-    /// Who is told when the last call was sent, before what is under way ends.
+    /// Receives the time of the last call, before the calls in progress end.
     pub when_over: Option<&'a Sender<Instant>>,
 }
 
@@ -74,7 +75,7 @@ struct Run<'a> {
 }
 
 impl<'a> Load<'a> {
-    /// Without a time to warm up, on any core.
+    /// A load without a warm-up, on any core.
     pub fn new(address: SocketAddr, calls: &'a [Call], connections: usize, pace: Pace, spell: Duration) -> Self {
         Self {
             address,
@@ -89,7 +90,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Runs it to its end on this thread.
+    /// Runs the load to its end on this thread.
     pub fn run(self) -> Outcome {
         let _pinned = Pinned::to(self.core);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
@@ -105,7 +106,7 @@ impl<'a> Load<'a> {
         for index in 0..self.connections {
             let connection = run.connect(index);
             run.connections.push(connection);
-            // The queue of those that wait to be accepted is short, and who finds it full tries again after a second.
+            // The accept queue is short, and a client that finds it full tries again after a second.
             if index % AT_ONCE == AT_ONCE - 1 {
                 sleep(BREATH);
             }
@@ -114,7 +115,7 @@ impl<'a> Load<'a> {
         run.outcome
     }
 
-    /// One call, and its time in milliseconds. Nothing when it was not answered well.
+    /// Makes one call and returns its time in milliseconds, or `None` unless the answer is good.
     pub fn one(address: SocketAddr, call: &Call) -> Option<f64> {
         let outcome = Load::new(address, std::slice::from_ref(call), 1, Pace::Once, Duration::ZERO).run();
         (outcome.good == 1).then(|| outcome.ms(1.0))
@@ -175,7 +176,7 @@ impl Run<'_> {
                     schedule.sent += 1;
                 }
             }
-            // The first end of a call after the spell closes the measuring; so does having waited long enough for it.
+            // The measurement ends with the first call that ends after the spell, or when that takes too long.
             let waited = |since: Instant, limit| since.elapsed() >= limit;
             if !self.outcome.is_closed() && stopped.is_some_and(|stopped| waited(stopped, PATIENCE)) {
                 self.outcome.close(now, self.load.server);
@@ -201,7 +202,7 @@ impl Run<'_> {
         }
     }
 
-    /// Reads what came by a connection, and sends what follows from it.
+    /// Reads from a connection, and sends the calls that follow.
     fn serve(&mut self, index: usize, now: Instant, measured: Instant, sending: bool) {
         let Self { connections, outcome, scratch, load, .. } = self;
         let once = matches!(load.pace, Pace::Once);
@@ -236,7 +237,7 @@ impl Run<'_> {
         match self.load.pace {
             Pace::Closed { streams } if sending => self.fill(index, streams),
             Pace::Callers if sending => self.fill(index, 1),
-            // There is room: as many calls have just ended.
+            // There is room, because as many calls have just ended.
             Pace::Turns { .. } if sending => (0..count).for_each(|_| _ = self.offer(now)),
             _ => {}
         }
@@ -247,7 +248,7 @@ impl Run<'_> {
         self.connections[index] = self.connect(index);
     }
 
-    /// As many calls as a connection has room for.
+    /// Sends as many calls as a connection has room for.
     fn fill(&mut self, index: usize, streams: usize) {
         let now = Instant::now();
         while self.connections[index].has_room(streams) {
@@ -256,9 +257,9 @@ impl Run<'_> {
         self.flush(index);
     }
 
-    /// A call that is due, on the next connection that has room. `false` when none has.
+    /// Sends a due call on the next connection with room. Returns `false` if none has room.
     fn offer(&mut self, due: Instant) -> bool {
-        // What the server allows, less one that it may not have forgotten yet.
+        // The limit of the server, less one stream that it may not have closed yet.
         let streams = if self.load.calls[0].protocol == Protocol::Http1 { 1 } else { 199 };
         let count = self.connections.len();
         let turn = (0..count).map(|step| (self.next_connection + step) % count);
@@ -278,9 +279,9 @@ impl Run<'_> {
         self.connections[index].push(call, since);
     }
 
-    /// What the system does not take now goes with the next answer; requests are far smaller than a socket's buffer.
+    /// What the system does not take now is sent with the next answer. Requests are far smaller than a socket's buffer.
     fn flush(&mut self, index: usize) {
-        // An error is seen by the next read.
+        // The next read returns the error, too.
         let _ = self.connections[index].flush();
     }
 }

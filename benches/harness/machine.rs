@@ -1,4 +1,4 @@
-//! What the system tells of cores, CPU time and memory: of this thread, and of a process by its id. Linux only.
+//! Cores, CPU time and memory, of this thread or of a process by its id. Linux only.
 
 use std::fs;
 use std::thread::sleep;
@@ -15,7 +15,7 @@ pub fn cores() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect()
 }
 
-/// Keeps this thread, and whatever it starts meanwhile, on one core.
+/// Keeps this thread, and the processes that it starts meanwhile, on one core.
 pub struct Pinned(Option<CpuSet>);
 
 impl Pinned {
@@ -38,13 +38,13 @@ impl Drop for Pinned {
     }
 }
 
-/// The share of all cores that is busy, over so long a time.
+/// The share of all cores that is busy during this time.
 pub fn busy(time: Duration) -> f64 {
     let read = || {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let line = stat.lines().next().unwrap_or_default();
         let ticks: Vec<f64> = line.split_whitespace().skip(1).take(8).filter_map(|tick| tick.parse().ok()).collect();
-        // The fourth and fifth are idle, with nothing to do or waiting for a disk.
+        // The fourth and fifth numbers are idle time: without work, and waiting for a disk.
         (ticks.iter().sum::<f64>(), ticks.iter().skip(3).take(2).sum::<f64>())
     };
     let (all, idle) = read();
@@ -53,28 +53,28 @@ pub fn busy(time: Duration) -> f64 {
     1.0 - (idle_then - idle) / (all_then - all)
 }
 
-/// CPU time of this thread.
+/// The CPU time of this thread.
 pub fn thread_cpu() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
-/// CPU time of a process, all threads, by the system's tick (10 ms).
+/// The CPU time of all threads of a process, in ticks of the system (10 ms).
 pub fn process_cpu(pid: u32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // Behind the name, which may hold anything: the twelfth and thirteenth are user and system time.
+    // The fields after the name, which may contain anything. The twelfth and thirteenth are user and system time.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// Memory of a process, in MiB.
+/// The memory of a process, in MiB.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Memory {
-    /// All that is resident.
+    /// All resident memory of the process.
     pub resident: f64,
-    /// Of that, what is its own and of no file.
+    /// The part of it that is no mapped file.
     pub anonymous: f64,
-    /// The most that was ever resident.
+    /// The largest resident memory so far.
     pub peak: f64,
 }
 
@@ -88,14 +88,14 @@ pub fn memory(pid: u32) -> Memory {
     Memory { resident: mib("VmRSS"), anonymous: mib("RssAnon"), peak: mib("VmHWM") }
 }
 
-/// As many files as the system lets this process have; how many that is.
+/// Raises the limit of open files as far as the system allows, and returns it.
 pub fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// What a figure's reader must know of where it is from.
+/// The facts about the machine that a reader of the figures needs.
 pub fn describe() -> Value {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let model = read("/proc/cpuinfo");

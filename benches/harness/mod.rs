@@ -1,7 +1,6 @@
-//! What the benchmarks that start the real server share: the load ([`load`], with [`wire`], [`connection`],
-//! [`schedule`] and [`outcome`]), the processes ([`process`], [`machine`]), what they are compared with
-//! ([`yardsticks`]), what is in the database ([`data`]), and the command line, the JSON ([`report`]) and the table
-//! ([`table`]).
+//! Shared code of the benchmarks that start the real server: the load ([`load`], with [`wire`], [`connection`],
+//! [`schedule`] and [`outcome`]), the processes ([`process`], [`machine`]), the servers to compare with
+//! ([`yardsticks`]), the database ([`data`]), and the command line, the JSON ([`report`]) and the table ([`table`]).
 
 pub mod connection;
 pub mod data;

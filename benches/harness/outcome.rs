@@ -1,4 +1,4 @@
-//! What a spell of load found.
+//! The outcome of a spell of load.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use super::connection::End;
 use super::machine;
 
-/// The measured time, with the CPU times at its ends: of the server and of this thread.
+/// The measured time, with the CPU times of the server and of this thread at its ends.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     at: Instant,
@@ -20,19 +20,19 @@ struct Mark {
 pub struct Outcome {
     pub good: u64,
     pub refused: u64,
-    /// Of those, the ones that were told to be too many by 429.
+    /// The refusals with 429.
     pub too_many: u64,
-    /// Without an answer, in the whole spell.
+    /// Calls without an answer, in the whole spell.
     pub lost: u64,
-    /// Of an open loop: calls that were due and could not be sent.
+    /// In an open loop, calls that were due and could not be sent.
     pub backlog: u64,
-    /// Connections that were made anew.
+    /// The number of connections that were replaced.
     pub replaced: u64,
-    /// Why a connection was lost, the last time.
+    /// The last reason why a connection was lost.
     pub cause: Option<io::Error>,
-    /// Nanoseconds, of good answers.
+    /// The latencies of good answers, in nanoseconds.
     pub latency: Histogram<u64>,
-    /// Nanoseconds, of refusals.
+    /// The latencies of refusals, in nanoseconds.
     pub refusals: Histogram<u64>,
     begun: Option<Mark>,
     ended: Option<Mark>,
@@ -66,7 +66,7 @@ impl Outcome {
         self.ended = Some(Mark::of(at, server));
     }
 
-    /// Measuring has begun and not ended.
+    /// Whether the measurement has begun and not ended.
     pub fn is_open(&self) -> bool {
         self.begun.is_some() && self.ended.is_none()
     }
@@ -104,27 +104,27 @@ impl Outcome {
         self.good as f64 / self.seconds()
     }
 
-    /// Microseconds of the server's CPU time for each good answer.
+    /// The server's CPU time for each good answer, in microseconds.
     pub fn server_us(&self) -> f64 {
         self.between(|mark| mark.server) * 1e6 / self.good as f64
     }
 
-    /// Cores that the server kept busy.
+    /// The number of cores that the server kept busy.
     pub fn server_cores(&self) -> f64 {
         self.between(|mark| mark.server) / self.seconds()
     }
 
-    /// The share of one core that this load took: near 1, it was the load that was measured and not the server.
+    /// The share of one core that the load used. Near 1, the load was the bottleneck and not the server.
     pub fn load_cores(&self) -> f64 {
         self.between(|mark| mark.here) / self.seconds()
     }
 
-    /// Milliseconds within which this share of all good answers came.
+    /// The milliseconds within which this share of all good answers came.
     pub fn ms(&self, share: f64) -> f64 {
         self.latency.value_at_quantile(share) as f64 / 1e6
     }
 
-    /// The same of refusals.
+    /// The milliseconds within which this share of all refusals came.
     pub fn refusal_ms(&self, share: f64) -> f64 {
         self.refusals.value_at_quantile(share) as f64 / 1e6
     }

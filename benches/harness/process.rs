@@ -1,5 +1,5 @@
-//! The processes that are measured: the real server, and whatever else is started the same way. Each on a free port,
-//! with its log in a file that is quoted when it does not start, and killed when dropped.
+//! The measured processes: the real server and its yardsticks. Each listens on a free port, writes its log to a file
+//! that is quoted when it does not start, and is killed when dropped.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::machine::{self, Memory, Pinned};
 
-/// Until it accepts connections.
+/// The longest time until the process accepts connections.
 const TIME_TO_START: Duration = Duration::from_secs(60);
 
-/// `HASH_KERNEL`, for the server and for its yardstick: to compare what it does with the one kernel and with the other.
+/// `HASH_KERNEL`, for the server and its yardstick. Two runs compare the two kernels.
 #[expect(clippy::disallowed_methods, reason = "that is how the server is told, too")]
 pub fn kernel_setting() -> Option<String> {
     std::env::var("HASH_KERNEL").ok()
@@ -25,12 +25,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// The release binary with a database, on one core or on all.
+    /// Starts the release binary with a database, on one core or on all.
     pub fn server(folder: &Path, database: &str, core: Option<usize>) -> Self {
         Self::start(folder, core, |address| Self::command(database, address))
     }
 
-    /// The same on all cores, with these settings besides.
+    /// Starts the release binary on all cores, with these settings.
     pub fn server_with(folder: &Path, database: &str, settings: &[(&str, &str)]) -> Self {
         Self::start(folder, None, |address| {
             let mut command = Self::command(database, address);
@@ -39,7 +39,7 @@ impl Process {
         })
     }
 
-    /// The same without waiting for anything.
+    /// Starts the release binary without waiting for it.
     pub fn spawn_server(folder: &Path, database: &str) -> Self {
         Self::spawn(folder, None, |address| Self::command(database, address))
     }
@@ -56,7 +56,7 @@ impl Process {
         command
     }
 
-    /// This program again, as something that is told its address behind a word that nobody else says to it.
+    /// Starts this program again as a yardstick: `word` selects that mode, and its address follows.
     pub fn myself(folder: &Path, core: Option<usize>, word: &str, what: &str) -> Self {
         Self::start(folder, core, |address| {
             let mut command = Command::new(std::env::current_exe().unwrap());
@@ -80,13 +80,13 @@ impl Process {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
         let _pinned = Pinned::to(core);
-        // Standard input ends when this process does, however it ends.
+        // Standard input ends when this process ends, whatever the cause.
         let mut command = command(address);
         command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         Self { address, child: command.spawn().unwrap() }
     }
 
-    /// Waits until it does. `false` when it ended instead.
+    /// Waits until the process accepts connections. Returns `false` if it ended instead.
     fn accepts(&mut self) -> bool {
         let begun = Instant::now();
         while TcpStream::connect(self.address).is_err() {
@@ -102,7 +102,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it has ended.
+    /// Whether the process has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -111,7 +111,7 @@ impl Process {
         machine::memory(self.id())
     }
 
-    /// Lets [`Memory::peak`] begin anew.
+    /// Resets [`Memory::peak`] of the process.
     pub fn forget_peak(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
     }

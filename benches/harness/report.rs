@@ -1,4 +1,4 @@
-//! The command line of a benchmark, its scenes and rounds, what failed, and the JSON that it leaves.
+//! The command line of a benchmark, its scenes and rounds, its failures, and the JSON that it writes.
 
 use std::fs;
 use std::path::Path;
@@ -11,33 +11,33 @@ use serde_json::{Value, json};
 use super::table::{self, Goal, Row};
 use super::{Outcome, machine};
 
-/// Starts the real server and what it is compared with, and prints a table of ratios.
+/// Starts the real server and its yardsticks, and prints a table of ratios.
 #[derive(Parser)]
 struct Arguments {
-    /// The scenes to run; all when none is named
+    /// The scenes to run; all if none is named
     scenes: Vec<String>,
-    /// How often each is repeated, everything in turn
+    /// How often each scene is repeated
     #[arg(long)]
     rounds: Option<usize>,
-    /// How long each spell of load lasts
+    /// The length of each spell of load
     #[arg(long)]
     seconds: Option<f64>,
-    /// How long the storm lasts
+    /// The length of the storm
     #[arg(long)]
     storm_seconds: Option<f64>,
-    /// Everything once and in a minute: says whether it works, and judges no ratio
+    /// Runs everything once, in a minute, to check that it works, and judges no ratio
     #[arg(long)]
     short: bool,
-    /// What `cargo bench` says to every benchmark
+    /// The argument that `cargo bench` passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// A benchmark under way.
+/// A running benchmark with its results.
 pub struct Bench {
     name: &'static str,
     arguments: Arguments,
-    /// The share of all cores that others used before it began.
+    /// The share of all cores that other processes used before the benchmark began.
     busy: f64,
     begun: Instant,
     rows: Vec<(String, Row)>,
@@ -59,7 +59,7 @@ impl Bench {
         Self { name, arguments, busy, begun: Instant::now(), rows, failures, scene: String::new(), ran: 0 }
     }
 
-    /// Runs a scene, unless the command line names others, and prints its lines.
+    /// Runs a scene and prints its lines, unless the command line names other scenes.
     pub fn scene(&mut self, name: &str, about: &str, scene: impl FnOnce(&mut Self)) {
         let named = &self.arguments.scenes;
         if !named.is_empty() && !named.iter().any(|one| one == name) {
@@ -82,12 +82,12 @@ impl Bench {
         self.arguments.rounds.unwrap_or(if self.short() { 1 } else { 5 }).max(1)
     }
 
-    /// How long to measure.
+    /// The length of a measurement.
     pub fn spell(&self) -> Duration {
         Duration::from_secs_f64(self.arguments.seconds.unwrap_or(if self.short() { 0.3 } else { 4.0 }))
     }
 
-    /// How long to warm up.
+    /// The length of a warm-up.
     pub fn warm(&self) -> Duration {
         self.spell().min(Duration::from_millis(500))
     }
@@ -96,7 +96,7 @@ impl Bench {
         Duration::from_secs_f64(self.arguments.storm_seconds.unwrap_or(if self.short() { 2.0 } else { 60.0 }))
     }
 
-    /// The numbers of the rounds; the order of what is compared is to be turned around in every second one.
+    /// The numbers of the rounds. Every second round should reverse the order of the subjects.
     pub fn each_round(&self, mut round: impl FnMut(usize)) {
         for number in 0..self.rounds() {
             round(number);
@@ -111,7 +111,7 @@ impl Bench {
         self.rows.push((self.scene.clone(), row));
     }
 
-    /// Notes calls that were not answered well where all should have been: the figures are then worth nothing.
+    /// Records calls that failed although none should. The figures are then worthless.
     pub fn check(&mut self, what: &str, outcome: &Outcome) {
         if outcome.refused > 0 || outcome.backlog > 0 {
             self.fail(format!("{what}: {outcome}"));
@@ -120,14 +120,14 @@ impl Bench {
         }
     }
 
-    /// The same where the server may refuse, or be late.
+    /// As [`Self::check`], for a server that may refuse calls or be late.
     pub fn check_alive(&mut self, what: &str, outcome: &Outcome) {
         if outcome.good == 0 || outcome.lost > 0 {
             self.fail(format!("{what}: {outcome}"));
         }
     }
 
-    /// The same where the server may be late, and may refuse nothing.
+    /// As [`Self::check`], for a server that may be late but must not refuse.
     pub fn check_answered(&mut self, what: &str, outcome: &Outcome) {
         if outcome.refused > 0 {
             self.fail(format!("{what}: {outcome}"));
@@ -136,14 +136,14 @@ impl Bench {
         }
     }
 
-    /// Makes the benchmark fail, at its end.
+    /// Makes the benchmark fail at its end.
     pub fn fail(&mut self, what: String) {
         println!("!! {what}");
         self.failures.push(format!("{}: {what}", self.scene));
     }
 
-    /// Prints everything again as one table, leaves the JSON, and gives the process's exit code: a benchmark fails when
-    /// calls failed, not when a goal is missed.
+    /// Prints everything again as one table, writes the JSON, and returns the exit code of the process. A benchmark
+    /// fails when calls failed, not when a goal is missed.
     pub fn finish(self) -> std::process::ExitCode {
         if self.ran == 0 {
             println!("no scene has such a name");
@@ -160,7 +160,7 @@ impl Bench {
         u8::from(!self.failures.is_empty()).into()
     }
 
-    /// The short form has none.
+    /// The verdict on a row. The short form has none.
     fn verdict(&self, row: &Row) -> &'static str {
         if self.short() { "" } else { row.verdict() }
     }

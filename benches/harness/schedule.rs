@@ -1,5 +1,5 @@
-//! When the calls of an open loop are due: a timer of the system, which the load waits for as for any answer, and how
-//! many calls it should have sent by now. Apart from the load because it knows time and nothing of calls.
+//! The due times of the calls in an open loop: a timer of the system, which the load waits for like for an answer, and
+//! the number of calls that should have been sent by now. Separate from the load because it knows nothing of calls.
 
 use std::time::{Duration, Instant};
 
@@ -7,19 +7,19 @@ use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
-/// The shortest time between two looks at what is due.
+/// The shortest time between two looks at the schedule.
 const TICK: Duration = Duration::from_micros(200);
 
-/// The timer's place among the connections.
+/// The id of the timer among the connections.
 pub const TIMER: u64 = u64::MAX;
 
-/// When the calls of an open loop are due.
+/// The due times of the calls in an open loop.
 pub struct Schedule {
     timer: OwnedFd,
     begun: Instant,
     interval: f64,
     pub sent: u64,
-    /// A call was due and found no connection with room.
+    /// Whether a call was due while no connection had room.
     pub is_late: bool,
 }
 
@@ -34,18 +34,18 @@ impl Schedule {
         Self { timer, begun, interval, sent: 0, is_late: false }
     }
 
-    /// When the next call should have been sent, if that is not later than `now`.
+    /// The time at which the next call should have been sent, if that is not later than `now`.
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let due = self.begun + Duration::from_secs_f64(self.interval * (self.sent + 1) as f64);
         (due <= now).then_some(due)
     }
 
-    /// The timer will ring again.
+    /// Resets the timer, which rings again.
     pub fn clear(&self) {
         let _ = rustix::io::read(&self.timer, &mut [0; 8]);
     }
 
-    /// Calls that were due by then and wait for a connection with room.
+    /// The number of calls that were due by `end` and wait for a connection with room.
     pub fn behind(&self, end: Instant) -> u64 {
         let due = ((end - self.begun).as_secs_f64() / self.interval) as u64;
         if self.is_late { due.saturating_sub(self.sent) } else { 0 }

@@ -1,32 +1,32 @@
-//! Lines of a table: a figure, what it is compared with, round by round, and what it should reach.
+//! The rows of a table: a figure, its yardstick in each round, and its goals.
 
-/// What is reached or not.
+/// A limit that a figure should keep.
 #[derive(Debug, Clone, Copy)]
 pub enum Goal {
     AtLeast(f64),
     AtMost(f64),
 }
 
-/// One line of the table.
+/// One row of the table.
 pub struct Row {
     pub what: String,
-    /// Of the figures that are shown.
+    /// The unit of the shown figures.
     pub unit: &'static str,
-    /// One of each round.
+    /// The figure of each round.
     pub ours: Vec<f64>,
-    /// The same; empty where there is nothing to compare with, and the figure itself is judged.
+    /// The yardstick of each round. Empty if there is none, so that the figure itself is judged.
     pub yardstick: Vec<f64>,
-    /// What is to be reached, and what is better still.
+    /// The goal, and a more ambitious one.
     pub goals: [Option<Goal>; 2],
 }
 
 impl Row {
-    /// A figure and what it is compared with, round by round.
+    /// A figure and its yardstick, round by round.
     pub fn ratio(what: impl Into<String>, unit: &'static str, ours: Vec<f64>, yardstick: Vec<f64>) -> Self {
         Self { what: what.into(), unit, ours, yardstick, goals: [None; 2] }
     }
 
-    /// A figure that stands for itself.
+    /// A figure without a yardstick.
     pub fn plain(what: impl Into<String>, unit: &'static str, ours: Vec<f64>) -> Self {
         Self::ratio(what, unit, ours, Vec::new())
     }
@@ -41,7 +41,7 @@ impl Row {
         self
     }
 
-    /// What is judged: the ratio of each round, or the figure itself.
+    /// The judged values: the ratio of each round, or the figure itself.
     pub fn judged(&self) -> Vec<f64> {
         if self.yardstick.is_empty() {
             return self.ours.clone();
@@ -76,7 +76,7 @@ impl Goal {
     }
 }
 
-/// The least, the middle and the most.
+/// The least, the median and the largest value.
 pub fn spread(values: &[f64]) -> [f64; 3] {
     let mut sorted: Vec<f64> = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -87,7 +87,7 @@ pub fn spread(values: &[f64]) -> [f64; 3] {
     }
 }
 
-/// Prints them. `judged` says whether goals are.
+/// Prints the rows. `judged` says whether goals are judged.
 pub fn print(rows: &[(String, Row)], judged: bool) {
     let heads = ["what", "ours", "yardstick", "", "min / median / max", "goal", "beyond", ""];
     let mut lines = vec![heads.map(str::to_owned)];
@@ -116,7 +116,7 @@ pub fn print(rows: &[(String, Row)], judged: bool) {
     }
 }
 
-/// Three digits that say something.
+/// A number with three significant digits.
 fn figure(value: f64) -> String {
     match value.abs() {
         size if !size.is_finite() => "-".to_owned(),

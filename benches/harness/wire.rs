@@ -1,29 +1,29 @@
-//! Requests as the bytes that travel: encoded once, before anything is measured, so that sending one is a copy and,
-//! over HTTP/2, two stream ids. Apart from the connection because it runs before the clock does.
+//! Requests as bytes. They are encoded once before the measurement, so sending one is a copy and, over HTTP/2, two
+//! stream ids. Separate from the connection because it runs before the measurement.
 
 use countersign::pb::{LoginRequest, MeRequest, login_request};
 use prost::Message;
 
-/// Which of the two protocols a call is made by.
+/// The protocol by which a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// gRPC over HTTP/2 without TLS, any number of calls at a time.
+    /// gRPC over HTTP/2 without TLS, with concurrent calls.
     Grpc,
-    /// HTTP/1.1 kept alive, one request at a time.
+    /// HTTP/1.1 with keep-alive, one request at a time.
     Http1,
-    /// HTTP/2 without TLS, without gRPC.
+    /// HTTP/2 without TLS and without gRPC.
     Http2,
 }
 
-/// One request.
+/// One request in its encoded form.
 pub struct Call {
     pub protocol: Protocol,
     bytes: Vec<u8>,
-    /// Where its two frames have their stream's id; nowhere in HTTP/1.1.
+    /// The places of the stream id in its two frames. Unused in HTTP/1.1.
     ids: [usize; 2],
 }
 
-/// What a client says first: the preface, empty settings, and room for 2 GiB of answers.
+/// The first bytes of a client: the preface, empty settings, and a window of 2 GiB for answers.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
     \0\0\0\x04\0\0\0\0\0\
     \0\0\x04\x08\0\0\0\0\0\x7f\xff\0\0";
@@ -36,27 +36,27 @@ pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
 
-/// `:status: 200`, indexed (RFC 7541, appendix A), which servers say first.
+/// `:status: 200` by its index (RFC 7541, appendix A), which is the first byte of a good head.
 pub const STATUS_200: u8 = 0x88;
 
-/// Of DATA and HEADERS.
+/// A flag of DATA and HEADERS frames.
 pub const END_STREAM: u8 = 1;
-/// Of SETTINGS and PING.
+/// A flag of SETTINGS and PING frames.
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
 impl Call {
-    /// `Me`.
+    /// A `Me` call over gRPC.
     pub fn me(token: &str) -> Self {
         Self::grpc("/countersign.v1.AuthService/Me", &[("token", token)], &MeRequest {})
     }
 
-    /// `Login` of a username.
+    /// A `Login` call of a username over gRPC.
     pub fn login(username: &str, password: &str) -> Self {
         Self::login_with(username, password, &[])
     }
 
-    /// The same, as a proxy passes it on for this address.
+    /// The login as a trusted proxy forwards it for this address.
     pub fn login_from(address: &str, username: &str, password: &str) -> Self {
         Self::login_with(username, password, &[("x-forwarded-for", address)])
     }
@@ -67,19 +67,20 @@ impl Call {
         Self::grpc("/countersign.v1.AuthService/Login", headers, &message)
     }
 
-    /// The head of `Login`, and how its body begins: not compressed, and then its length and its bytes.
+    /// The head of `Login`, and the first byte of its body, the flag for no compression. The length and the message
+    /// follow.
     pub fn login_head() -> (Vec<u8>, Vec<u8>) {
         let headers = [("content-type", "application/grpc"), ("te", "trailers")];
         (head(0x83, "/countersign.v1.AuthService/Login", &headers), vec![0])
     }
 
-    /// `GET` over HTTP/1.1.
+    /// A `GET` request over HTTP/1.1.
     pub fn get(path: &str, token: &str) -> Self {
         let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\ntoken: {token}\r\n\r\n");
         Self { protocol: Protocol::Http1, bytes: text.into_bytes(), ids: [0; 2] }
     }
 
-    /// `POST /api/auth/login` over HTTP/1.1, whose status tells one refusal from another.
+    /// `POST /api/auth/login` over HTTP/1.1. Its status tells one refusal from another.
     pub fn post_login(username: &str, password: &str) -> Self {
         let body = format!("{{\"username\":\"{username}\",\"password\":\"{password}\"}}");
         let head = "POST /api/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
@@ -87,7 +88,7 @@ impl Call {
         Self { protocol: Protocol::Http1, bytes: text.into_bytes(), ids: [0; 2] }
     }
 
-    /// `GET /v1/me` over HTTP/2.
+    /// A `GET /v1/me` request over HTTP/2.
     pub fn rest_me(token: &str) -> Self {
         let mut bytes = Vec::new();
         // `:method: GET`, RFC 7541, appendix A.
@@ -95,7 +96,7 @@ impl Call {
         Self { protocol: Protocol::Http2, bytes, ids: [5; 2] }
     }
 
-    /// `POST /v1/sessions:login` over HTTP/2.
+    /// A `POST /v1/sessions:login` request over HTTP/2.
     pub fn rest_login(username: &str, password: &str) -> Self {
         let body = format!("{{\"username\":\"{username}\",\"password\":\"{password}\"}}");
         let head = head(0x83, "/v1/sessions:login", &[("content-type", "application/json")]);
@@ -110,7 +111,7 @@ impl Call {
         Self::of(Protocol::Grpc, &head(0x83, path, &headers), &data)
     }
 
-    /// A head and a body.
+    /// A call with a head and a body.
     fn of(protocol: Protocol, head: &[u8], data: &[u8]) -> Self {
         let mut bytes = Vec::new();
         frame(&mut bytes, HEADERS, END_HEADERS, head);
@@ -119,7 +120,7 @@ impl Call {
         Self { protocol, bytes, ids: [5, second + 5] }
     }
 
-    /// Puts it behind what is to be sent.
+    /// Appends the call to the bytes that are to be sent.
     pub fn write(&self, stream: u32, out: &mut Vec<u8>) {
         let begin = out.len();
         out.extend_from_slice(&self.bytes);
@@ -131,14 +132,14 @@ impl Call {
     }
 }
 
-/// A frame of the connection, or of a stream whose id is yet to come.
+/// A frame of the connection, or of a stream whose id is filled in later.
 pub fn frame(out: &mut Vec<u8>, kind: u8, flags: u8, payload: &[u8]) {
     out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
     out.extend_from_slice(&[kind, flags, 0, 0, 0, 0]);
     out.extend_from_slice(payload);
 }
 
-/// A frame of a stream that goes on.
+/// A frame that does not end its stream.
 pub fn stream_frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(9 + payload.len());
     frame(&mut bytes, kind, if kind == HEADERS { END_HEADERS } else { 0 }, payload);
@@ -146,8 +147,8 @@ pub fn stream_frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// RFC 7541, appendix A: the method and `:scheme: http` by their index, names by theirs or in letters. No value is put
-/// into the peer's table, so that every request is the same bytes whatever went before it.
+/// A header block (RFC 7541, appendix A): the method and `:scheme: http` by their index, names by index or as text.
+/// Nothing is added to the peer's table, so every request has the same bytes.
 fn head(method: u8, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut head = vec![method, 0x86, 0x04];
     text(&mut head, path);

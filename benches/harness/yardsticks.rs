@@ -1,5 +1,5 @@
-//! What ours is compared with: servers that do nothing, as processes of their own (this program again, told which by a
-//! word), and the hash by itself. They use the same allocator, are asked the same bytes, and answer about as many.
+//! The yardsticks: servers that do nothing, each in a process of its own (this program again, selected by a word), and
+//! the bare hash. They use the same allocator, get the same bytes, and answer with about as many.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,23 +20,23 @@ use tonic::{Request, Response, Status};
 
 use super::Process;
 
-/// What this program says to itself to be one of the servers.
+/// The argument by which this program becomes one of the servers.
 const WORD: &str = "be-a-yardstick";
 
-/// A bare tonic service on the runtime that `#[tokio::main]` makes.
+/// A bare tonic service on the runtime of `#[tokio::main]`.
 pub const ECHO: &str = "echo";
-/// The same on a current-thread runtime.
+/// A bare tonic service on a current-thread runtime.
 pub const ECHO_CURRENT: &str = "echo-current-thread";
-/// A bare axum route that answers 204, on the runtime that `#[tokio::main]` makes.
+/// A bare axum route that answers 204, on the runtime of `#[tokio::main]`.
 pub const NO_CONTENT: &str = "204";
 
-/// Starts one of them, on one core or on all.
+/// Starts one of the servers, on one core or on all.
 pub fn start(folder: &Path, core: Option<usize>, what: &str) -> Process {
     Process::myself(folder, core, WORD, what)
 }
 
-/// Runs the server that the command line asks for, if it asks for one. It ends at the end of standard input, when the
-/// process that started it ends.
+/// Runs the server that the command line selects, if it selects one. The server ends at the end of standard input, when
+/// the process that started it ends.
 pub fn serve() -> Option<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [word, what, address] = &arguments[..] else { return None };
@@ -67,10 +67,10 @@ fn echo(runtime: Runtime, address: SocketAddr) {
     runtime.block_on(Server::builder().add_service(AuthServiceServer::new(Nothing)).serve(address)).unwrap();
 }
 
-/// Answers Me with the same account always.
+/// A service that answers Me with the same account always.
 struct Nothing;
 
-/// Methods that are not asked for, in the form that `async_trait` gives the others.
+/// Implements the other methods, in the form that `async_trait` requires.
 macro_rules! nothing {
     ($($rpc:ident: $Request:ident, $Response:ident;)+) => {$(
         fn $rpc<'a, 'b>(
@@ -110,8 +110,8 @@ impl AuthService for Nothing {
     );
 }
 
-/// Hashes a second on all cores, each thread with memory of its own that it uses again, as a
-/// server's do. Whole hashes in the time that they took, so that the last one of each thread is not cut.
+/// The hashes a second on all cores. Each thread reuses its own memory, as in the server. Only whole hashes count, in
+/// the time that they took, so that the last one of each thread is not cut.
 pub fn hashes(kernel: Kernel, params: &argon2::Params, spell: Duration) -> f64 {
     let threads = std::thread::available_parallelism().unwrap().get();
     let together = Barrier::new(threads);

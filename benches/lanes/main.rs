@@ -1,9 +1,10 @@
-//! The two lanes at the machine's limit: `cargo bench --bench lanes`. Starts the real server as a process, drives it
-//! over real sockets, and compares it in the same run, round by round, with what the machine can do at most. Apart from
-//! the tests because it wants the machine for itself and takes minutes; `--short` says in one whether it works.
+//! The two lanes at the machine's limit: `cargo bench --bench lanes`. It starts the real server as a process, drives it
+//! over real sockets, and compares it in the same run, round by round, with the most that the machine can do. Separate
+//! from the tests because it needs the machine for itself and takes minutes. `--short` checks in a minute that it
+//! works.
 //!
-//! `cargo bench --bench lanes -- me get --rounds 9` runs these scenes only, `HASH_KERNEL=portable` before it any of
-//! them with that kernel. Nothing else must run meanwhile.
+//! `cargo bench --bench lanes -- me get --rounds 9` runs only these scenes. `HASH_KERNEL=portable` in the environment
+//! selects that kernel. Nothing else may run meanwhile.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
 

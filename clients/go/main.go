@@ -106,7 +106,8 @@ func run(address string) error {
 		return fmt.Errorf("the failed call brought no fresh token")
 	}
 
-	// A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes on.
+	// A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes
+	// on.
 	var calling sync.WaitGroup
 	failures := make(chan error, 4)
 	for range 4 {

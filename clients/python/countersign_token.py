@@ -1,18 +1,18 @@
-"""Keeps a client of Countersign signed in. It sends the newest token with every call, and keeps the fresh token of every
-answer. Copy this file; it needs no generated code.
+"""Keeps a client of Countersign signed in. It sends the newest token with every call, and keeps the fresh token of
+every answer. Copy this file; it needs no generated code.
 
     keeper = TokenKeeper(saved, changed=save)
     channel = grpc.intercept_channel(grpc.insecure_channel(address), keeper)
     ...
     keeper.set(login.token)  # after Login, or the Register of a username
 
-Only unary calls are given a token. Streams are left alone: WatchRevocations takes a credential of its own, and the streams
-of AdminService must be given a token by their caller. grpc.aio is not supported.
+Only unary calls are given a token. Streams are left alone: WatchRevocations takes a credential of its own, and the
+streams of AdminService must be given a token by their caller. grpc.aio is not supported.
 
-A TokenKeeper stands for one signed-in user; threads may share it. Calls that overlap may store their tokens in any order:
-each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an earlier session must not
-replace the token of a newer one, or bring a token back after a logout. So each call remembers the session that it began in,
-and `set` begins a new session.
+A TokenKeeper stands for one signed-in user; threads may share it. Calls that overlap may store their tokens in any
+order: each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an earlier
+session must not replace the token of a newer one, or bring a token back after a logout. So each call remembers the
+session that it began in, and `set` begins a new session.
 """
 
 import threading
@@ -29,17 +29,17 @@ _OPEN = ("/countersign.v1.AuthService/Register", "/countersign.v1.AuthService/Lo
 class TokenKeeper(grpc.UnaryUnaryClientInterceptor):
     """Holds the newest token of one session.
 
-    Use it only on channels to services that accept these tokens, because it sends the token to every service. A call that
-    has a credential of its own is left alone, because a call with two different credentials is refused. The keeper does
-    not see grpc's call credentials, so do not combine it with them.
+    Use it only on channels to services that accept these tokens, because it sends the token to every service. A call
+    that has a credential of its own is left alone, because a call with two different credentials is refused. The keeper
+    does not see grpc's call credentials, so do not combine it with them.
     """
 
     def __init__(self, saved: str = "", changed: Callable[[str], None] = lambda token: None) -> None:
         """Begins with the token saved by an earlier run, or "".
 
-        Whenever the token changes, `changed` is called with the new token, to save it. It is called with "" when the user
-        has logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It is called
-        with one change after another, in order, so it must neither take long nor call the keeper.
+        Whenever the token changes, `changed` is called with the new token, to save it. It is called with "" when the
+        user has logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It
+        is called with one change after another, in order, so it must neither take long nor call the keeper.
         """
         self._token = saved
         self._session = 0

@@ -1,4 +1,4 @@
-"""Tests what the example cannot arrange with a real server: that something happens before an answer arrives."""
+"""Tests events before an answer arrives, which the example cannot arrange with a real server."""
 
 import unittest
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class KeeperTest(unittest.TestCase):
             sent.extend(value for key, value in details.metadata or () if key == "token")
             meanwhile()
             metadata = (("token", fresh),) if fresh else ()
-            # Where grpc puts them: all metadata of a failed call are trailing.
+            # As in grpc, all metadata of a failed call are trailing.
             initial, trailing = (metadata, ()) if code is StatusCode.OK else (None, metadata)
             call = SimpleNamespace(
                 code=lambda: code, initial_metadata=lambda: initial, trailing_metadata=lambda: trailing

@@ -72,7 +72,8 @@ def run(channel: grpc.Channel) -> None:
         sessions.RevokeSession(RevokeSessionRequest(session_id="no-such-session"), timeout=10)
     check(saved != login.token, "the failed call brought a fresh token")
 
-    # A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes on.
+    # A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes
+    # on.
     def keep_calling(end: float) -> None:
         while time.monotonic() < end:
             me = auth.Me(MeRequest(), timeout=10)

@@ -1,4 +1,4 @@
-"""The plugin for Python's gRPC stubs, which grpcio-tools has only inside its protoc, as one that buf can run."""
+"""The plugin for Python's gRPC stubs as a program for buf. grpcio-tools has it only inside its protoc."""
 
 import sys
 import tempfile

@@ -1,5 +1,6 @@
-// Package guard is middleware for net/http that asks Countersign about the token of every request: copy this file. A
-// logout counts for the next request, no secret is shared, and clients get the fresh tokens that keep them signed in.
+// Package guard is middleware for net/http that asks Countersign about the token of every request. Copy this file. A
+// logout counts from the next request on, no secret is shared, and clients get the fresh tokens that keep them signed
+// in.
 package guard
 
 import (
@@ -12,13 +13,14 @@ import (
 
 type accountKey struct{}
 
-// Account returns the caller's account as `GET /v1/me` tells it: {"id":…,"usernameIdentity":{…}} or {…"emailIdentity":{…}}.
+// Account returns the caller's account in the form of `GET /v1/me`: {"id":…,"usernameIdentity":{…}} or
+// {…"emailIdentity":{…}}.
 func Account(ctx context.Context) json.RawMessage {
 	account, _ := ctx.Value(accountKey{}).(json.RawMessage)
 	return account
 }
 
-// Guard serves next to requests whose token the Countersign server at this URL (http://127.0.0.1:3008) accepts.
+// Guard serves next to requests with a token that the Countersign server at this URL (http://127.0.0.1:3008) accepts.
 func Guard(server string, next http.Handler) http.Handler {
 	// Connections are kept for less time than the server keeps idle ones.
 	pool := &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 15 * time.Second}
@@ -37,7 +39,7 @@ func Guard(server string, next http.Handler) http.Handler {
 			}
 			w.WriteHeader(http.StatusUnauthorized)
 			w.Write(body)
-		default: // nobody knows whether the token is good: the client must keep it, and try again
+		default: // the token cannot be checked now: the client must keep it, and try again
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "authentication is out of reach", http.StatusServiceUnavailable)
 		}

@@ -1,4 +1,4 @@
-// Against the real server at COUNTERSIGN_URL; `examples/test` starts one.
+// The tests use the real server at COUNTERSIGN_URL, which `examples/test` starts.
 package guard
 
 import (
@@ -15,7 +15,7 @@ import (
 
 var server = os.Getenv("COUNTERSIGN_URL")
 
-// call returns an answer with its body read.
+// call makes a request and returns the answer with its body read.
 func call(t *testing.T, method, url, body string, tokens ...string) (*http.Response, string) {
 	t.Helper()
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -50,7 +50,7 @@ func register(t *testing.T, name string) string {
 	return registered.Token
 }
 
-// guarded is the URL of a service that answers the name of the caller.
+// guarded returns the URL of a service that answers with the name of the caller.
 func guarded(t *testing.T, server string) string {
 	service := httptest.NewServer(Guard(server, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var account struct{ UsernameIdentity struct{ Username string } }

@@ -1,7 +1,7 @@
-"""WSGI middleware that asks Countersign about each token once a minute, and watches for revocations: copy this file.
+"""WSGI middleware that asks Countersign about each token once a minute, and watches revocations. Copy this file.
 
 A logout counts within milliseconds, no secret that signs tokens is shared, and clients get the fresh tokens that keep
-them signed in. While the watch is not up to date, every request asks.
+them signed in. While the watch is not up to date, the middleware asks about every request.
 """
 
 import json
@@ -18,7 +18,7 @@ STALE = 5  # seconds for which the watch is believed after its last heartbeat
 
 
 def steady():
-    """A clock that nobody sets, and that goes on while the machine sleeps."""
+    """A clock that cannot be set, and that goes on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -55,7 +55,7 @@ class Guard:
             names = ("www-authenticate", "content-type", "cache-control")
             start_response("401 Unauthorized", [(name, error.headers[name]) for name in names])
             return [error.read()]
-        # Nobody knows whether the token is good: the client must keep it, and try again.
+        # The token cannot be checked now: the client must keep it, and try again.
         start_response("503 Service Unavailable", [("retry-after", "1")])
         return [b"authentication is out of reach"]
 

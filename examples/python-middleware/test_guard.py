@@ -1,4 +1,4 @@
-"""Against the real server at COUNTERSIGN_URL, with a credential in WATCH_CREDENTIALS; `examples/test` starts one."""
+"""Uses the real server at COUNTERSIGN_URL, with the credential in WATCH_CREDENTIALS. `examples/test` starts it."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Quiet(WSGIRequestHandler):
 
 
 def call(url, body=None, **headers):
-    """Status, headers and text of an answer; a body makes it a POST."""
+    """Makes a request, a POST if it has a body. Returns the status, the headers and the text of the answer."""
     data = None if body is None else json.dumps(body).encode()
     try:
         with urlopen(Request(url, data, {"content-type": "application/json", **headers}), timeout=10) as answer:
@@ -38,7 +38,7 @@ def call(url, body=None, **headers):
 
 
 def register(name):
-    """The token of a new account."""
+    """Registers an account and returns its token."""
     status, _, text = call(SERVER + "/v1/accounts", {"username": name, "password": "s3cur3pass"})
     assert status == 200, text
     return json.loads(text)["token"]

@@ -1,12 +1,12 @@
-// A sign-in page for usernames over `/v1`. Run it: `npm ci && npm start`, beside a server (its CORS_ALLOWED_ORIGINS allows
-// localhost unless it is set), then open http://localhost:5173.
+// A sign-in page for usernames over `/v1`. Start the Countersign server, whose default CORS_ALLOWED_ORIGINS allows
+// localhost. Then run `npm ci && npm start`, and open http://localhost:5173.
 
 import { useActionState, useState } from "react";
 import { createRoot } from "react-dom/client";
 
 const api = document.querySelector("meta[name=countersign]").content;
 
-// In memory, so a reload asks for the password again. docs/browsers.md says what localStorage would cost.
+// The token is in memory, so a reload asks for the password again. docs/browsers.md describes the risk of localStorage.
 let token = null;
 
 /** Calls the server, keeps the fresh token of its answer, and throws `{ reason, retryAfter }` for a failure. */

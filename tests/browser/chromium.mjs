@@ -1,5 +1,5 @@
-// Chromium over the DevTools protocol, through a pipe: it opens no port that others could reach, needs no package, and
-// ends with the process that started it.
+// Chromium over the DevTools protocol through a pipe. The pipe opens no port to others, needs no package, and ends the
+// browser with the process that started it.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -10,13 +10,13 @@ const FLAGS = [
   "--headless",
   "--remote-debugging-pipe",
   "--no-first-run",
-  // The browser connects to this machine only.
+  // The browser connects to this machine only, without a proxy.
   "--no-proxy-server",
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // All pages are in the background here, where timers would be slowed down.
+  // All pages here are in the background, where Chromium would slow down their timers.
   "--disable-background-timer-throttling",
   "--disable-backgrounding-occluded-windows",
   "--disable-renderer-backgrounding",
@@ -43,8 +43,8 @@ export class Chromium {
 
   async #start(executable, flags) {
     this.#profile = await mkdtemp(path.join(tmpdir(), "countersign-chromium-"));
-    // The server hashes passwords at the lowest priority. With a higher one, pages on a loaded machine would keep a
-    // sign-in from its turn until it is refused.
+    // The server hashes passwords at the lowest priority. Pages with a higher priority on a loaded machine would delay
+    // a sign-in until it is refused.
     const nice = ["-n", "19", executable];
     this.#process = spawn("nice", [...nice, ...FLAGS, ...flags, `--user-data-dir=${this.#profile}`], {
       stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
@@ -82,7 +82,7 @@ export class Chromium {
     else answer.resolve(result);
   }
 
-  /** A page with a storage and a cache of its own. */
+  /** Opens a page with a storage and a cache of its own. */
   async page() {
     const { browserContextId } = await this.send("Target.createBrowserContext");
     const { targetId } = await this.send("Target.createTarget", { url: "about:blank", browserContextId });
@@ -105,7 +105,7 @@ export class Chromium {
 class Page {
   /** The requests of the page, in order: `{ url, method, headers, preflight, protocol, failure }`. */
   requests = [];
-  /** The errors that the console would show. */
+  /** The errors of the page's console. */
   errors = [];
   #byId = new Map();
   #loaded = () => {};
@@ -120,9 +120,9 @@ class Page {
         return this.#loaded();
       case "Network.requestWillBeSent": {
         const { url, method } = params.request;
-        // Chromium tells them as the page wrote them; on the wire they are in lower case.
+        // Chromium reports header names as the page wrote them, but sends them in lower case.
         const headers = Object.fromEntries(Object.entries(params.request.headers).map(([name, value]) => [name.toLowerCase(), value]));
-        // No page here sends OPTIONS by itself, so each is a preflight.
+        // No page here sends OPTIONS itself, so each one is a preflight.
         const request = { url, method, headers, preflight: method === "OPTIONS" };
         this.requests.push(request);
         this.#byId.set(params.requestId, request);
@@ -172,7 +172,7 @@ class Page {
     return result.value;
   }
 
-  /** `client.name(...args)` in the page; every page has such an object. */
+  /** Calls `client.name(...args)` in the page. Every page has such an object. */
   call(name, ...args) {
     return this.evaluate(`client.${name}(${args.map((arg) => JSON.stringify(arg)).join(", ")})`);
   }

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 
 const show = (value) => (JSON.stringify(value) ?? "nothing").slice(0, 500);
 
-/** One scene's checks, in order. A check that fails ends its scene; the other scenes go on. */
+/** The checks of one scene, in order. A failed check ends its scene, and the other scenes go on. */
 export class Scene {
   #lines = [];
   #checks = 0;
@@ -28,7 +28,7 @@ export class Scene {
     this.ok(what);
   }
 
-  /** Plays the scene; gives `{ name, checks, failure, lines }`. */
+  /** Plays the scene, and returns `{ name, checks, failure, lines }`. */
   async run(play) {
     let failure;
     try {
@@ -45,10 +45,10 @@ export const claims = (token) => JSON.parse(Buffer.from(token.split(".")[1], "ba
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Waits until a token has expired for certain: `exp` is in whole seconds, whichever way the server has rounded. */
+/** Waits until a token has certainly expired. `exp` is in whole seconds, and the server may round either way. */
 export const untilExpired = (token) => sleep(Math.max(0, claims(token).exp * 1_000 + 100 - Date.now()));
 
-/** Calls, often enough for a token to slide, until `token` has expired, and once more; true if each call was `good`. */
+/** Calls often enough for a token to slide, until `token` has expired and once more. True if all were `good`. */
 export async function callUntilExpired(token, call, good) {
   for (;;) {
     const last = Date.now() >= claims(token).exp * 1_000 + 100;

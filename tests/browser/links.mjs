@@ -1,5 +1,5 @@
-// The pages that links in mails lead to: `world` is `{ api, chromium, server }`. The server sends no mail and writes
-// the links to its log.
+// The pages of the links in mails. `world` is `{ api, chromium, server }`. The server sends no mail and writes the
+// links to its log.
 
 import { sleep } from "./expect.mjs";
 
@@ -22,7 +22,7 @@ async function registered(api) {
 
 const logIn = (api, email, password) => post(api, "/auth/login", { email, password });
 
-/** A page of a link, with what a person reads and does there. */
+/** The page of a link, with the texts that a person reads and the actions of a person. */
 class Visit {
   static async of(chromium, link) {
     const visit = new Visit();
@@ -45,7 +45,7 @@ class Visit {
 
   press = () => this.page.evaluate("document.querySelector('button').click()");
 
-  /** Presses the button; gives what the page says when it has an answer. */
+  /** Presses the button, and returns the text of the page after the answer. */
   async pressed() {
     await this.press();
     for (const end = Date.now() + 10_000; Date.now() < end; await sleep(20)) {
@@ -55,7 +55,7 @@ class Visit {
     throw new Error("the page says nothing");
   }
 
-  /** Lets the page see this answer in place of the server's next one. */
+  /** Gives the page this answer in place of the server's next one. */
   answers = (body, init) =>
     this.page.evaluate(`fetch = async () => new Response(${JSON.stringify(JSON.stringify(body))}, ${JSON.stringify(init)})`);
 }

@@ -1,5 +1,5 @@
-// Plays every scene at once, as a scene mostly waits for tokens to expire; those over TLS come after. `run` starts
-// this.
+// Plays all scenes concurrently, because a scene mostly waits for tokens to expire. The scenes over TLS follow. `run`
+// starts this program.
 
 import { spawnSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
@@ -20,7 +20,7 @@ const { COUNTERSIGN_BIN, CHROMIUM, COUNTERSIGN_CERTIFICATE, COUNTERSIGN_TLS } = 
 
 const skipped = [];
 const stops = [];
-/** Notes that something must be stopped at the end; the last that was started is stopped first. */
+/** Registers something to be stopped at the end. The last one is stopped first. */
 function started(it) {
   stops.push(() => it.stop());
   return it;
@@ -61,11 +61,12 @@ try {
   const strangers = started(await servePages());
   const settings = {
     ALLOW_REGISTRATION: "true",
-    // Short, for scenes wait until a token has expired; longer than a page on a loaded machine waits between two calls.
+    // Short, because scenes wait until a token has expired. Longer than the time between two calls of a page on a
+    // loaded machine.
     USERNAME_TOKEN_LIFETIME: "8s",
     EMAIL_TOKEN_LIFETIME: "8s",
     CORS_ALLOWED_ORIGINS: pages.origin,
-    // Every page calls from one address.
+    // All pages call from one address.
     LOGIN_FAILURES_PER_ADDRESS: "0",
     REGISTRATIONS_PER_ADDRESS: "0",
     MAIL_REQUESTS_PER_ADDRESS: "0",
@@ -110,7 +111,7 @@ for (const what of skipped) console.log(`SKIPPED: ${what}`);
 console.log(`browser: ${checks} checks passed, ${failures} failed, ${skipped.length} skipped`);
 process.exitCode = failures > 0 ? 1 : 0;
 
-/** Plays two of the pages against a server whose certificate only one of two browsers trusts. */
+/** Plays two of the pages over TLS, in a browser that trusts the server's certificate and in one that does not. */
 async function overTls(settings, { pages, strangers }) {
   const name = "TLS";
   if (!existsSync(COUNTERSIGN_CERTIFICATE)) {
@@ -136,7 +137,7 @@ async function overTls(settings, { pages, strangers }) {
     return;
   }
 
-  // The browser trusts this key and no other, and checks everything else about the certificate as ever.
+  // The browser also trusts this one key, and checks everything else about the certificate as usual.
   const { publicKey } = new X509Certificate(await readFile(certificate));
   const key = createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
   const trusting = started(await Chromium.start(CHROMIUM, [`--ignore-certificate-errors-spki-list=${key}`]));

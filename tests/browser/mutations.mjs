@@ -1,5 +1,5 @@
-// Mistakes that a server could make, each made by a proxy in front of the real one: `run --mutants` shows that the
-// scenes see each.
+// Possible mistakes of a server, each made by a proxy in front of the real one. `run --mutants` shows that the scenes
+// detect each of them.
 
 import { createServer, request as ask } from "node:http";
 
@@ -9,7 +9,7 @@ const without = (name, part) => (headers) => {
   headers[name] &&= headers[name].replace(part, "");
 };
 
-/** Each changes the headers of an answer, and is given the request and the answer's status as well. */
+/** Each function changes the headers of an answer. It also gets the request and the status of the answer. */
 export const MUTATIONS = {
   "no answer exposes its headers": drop("access-control-expose-headers"),
   "only Token is exposed, not the status details": set("access-control-expose-headers", "Token"),

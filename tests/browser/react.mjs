@@ -1,4 +1,5 @@
-// The sign-in page of examples/react-sign-in, as it stands but for the server's URL: `world` is `{ api, chromium, pages }`.
+// The sign-in page of examples/react-sign-in, unchanged except for the server's URL. `world` is `{ api, chromium, pages
+// }`.
 
 import { sleep } from "./expect.mjs";
 

@@ -1,5 +1,5 @@
-// What real pages see of the server. Each scene is one client: `world` is `{ api, chromium, pages, strangers }`, the
-// server's URL, the browser, and the two origins that serve the pages, of which only the first is in
+// The answers of the server as real pages see them. Each scene is one client. `world` is `{ api, chromium, pages,
+// strangers }`: the server's URL, the browser, and the two origins that serve the pages. Only the first origin is in
 // CORS_ALLOWED_ORIGINS.
 
 import { callUntilExpired, claims, sleep, untilExpired } from "./expect.mjs";
@@ -10,16 +10,16 @@ const newName = () => `user-${process.pid}-${++accounts}`;
 
 const url = (origin, name, api, option = "") => `${origin}/${name}?api=${encodeURIComponent(api)}${option}`;
 
-/** Only the page's calls of the server, not the page itself. */
+/** The page's calls of the server, without the requests for the page itself. */
 const calls = (page, api) => page.requests.filter((request) => request.url.startsWith(api));
 const preflights = (page, api) => calls(page, api).filter(({ preflight }) => preflight);
 
-/** Whatever the server answers, the browser keeps it from a page of an origin that is not allowed. */
+/** Expects that the browser hides the server's answer from a page of an origin that is not allowed. */
 async function refusedElsewhere({ expect }, { api, chromium, strangers }, name, call, wanted) {
   const page = await chromium.page();
   await page.open(url(strangers.origin, name, api));
   expect("the same page from an origin that is not allowed sees nothing", wanted, await call(page));
-  // The page may know earlier than we are told why.
+  // The page may get the failure before DevTools reports its reason.
   const why = () => [...new Set(calls(page, api).flatMap(({ failure }) => failure ?? []))];
   for (const end = Date.now() + 5_000; Date.now() < end && why().length === 0; ) await sleep(20);
   expect("... because the browser refuses it, for CORS", ["PreflightMissingAllowOriginHeader"], why());
@@ -97,7 +97,7 @@ export const email = (option) => async (scene, world) => {
   const first = await stored();
   expect("... and its token is stored", login.data?.access_token, first);
 
-  // Nothing is called here but by the page's timer.
+  // Only the page's timer makes calls here.
   await untilExpired(first);
   const refreshes = await page.evaluate("client.refreshes");
   scene.expectThat("the page's timer has refreshed the token before it expired", refreshes > 0, refreshes);
@@ -107,7 +107,7 @@ export const email = (option) => async (scene, world) => {
 
   const before = await stored();
   await page.reload();
-  // The timer may have refreshed it since.
+  // The timer may have refreshed the token since.
   expect("after a reload the session is still there", claims(before).sid, claims(await stored()).sid);
   expect("... and me is 200", 200, (await page.call("me")).status);
   await untilExpired(before);
@@ -241,7 +241,7 @@ export const docs = async (scene, { api, chromium }) => {
   })`);
   scene.expect("/docs shows the operation /v1/me within ten seconds", true, rendered);
   const elsewhere = page.requests.map((request) => request.url).filter((url) => /^\w+:\/\//.test(url) && !url.startsWith(`${api}/`));
-  // The browser asks for an icon by itself.
+  // The browser requests an icon by itself.
   const errors = page.errors.filter((error) => !error.endsWith("/favicon.ico"));
   scene.expect("... asks no other origin for anything", [], elsewhere);
   scene.expect("... and has no error in its console, nor a violation of its policy", [], errors);

@@ -1,4 +1,4 @@
-// The servers that the browser talks to: the real one, and two more that serve the pages from other origins.
+// The servers of the browser tests: the real one, and two that serve the pages from other origins.
 
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -10,24 +10,24 @@ import { fileURLToPath } from "node:url";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
-/** The server's binary with its settings, and a database of its own. */
+/** A process of the server's binary with these settings and a database of its own. */
 export class Countersign {
   #process;
   #folder;
   #ended;
   #links = [];
 
-  /** Starts the server; the error of a setting that it refuses has its log. */
+  /** Starts the server. If it refuses a setting, the error contains its log. */
   static async start(binary, settings) {
     const server = new Countersign();
     server.#folder = await mkdtemp(path.join(tmpdir(), "countersign-browser-"));
-    // None of the caller's own environment, which could hold settings.
+    // The caller's own environment could contain settings.
     server.#process = spawn(binary, {
       cwd: server.#folder,
       env: { ...settings, LISTEN_ADDR: "127.0.0.1:0", LOG_FORMAT: "json" },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    // Made at once, for the server may end by itself, or by a signal to the whole process group.
+    // Created at once, because the server may end by itself, or by a signal to the whole process group.
     server.#ended = new Promise((resolve) => server.#process.once("close", resolve).once("error", resolve));
     const said = [];
     server.url = await new Promise((resolve, reject) => {
@@ -71,7 +71,7 @@ const SCRIPTS = {
   "/react-sign-in/build/sign-in.js": "../../examples/react-sign-in/build/sign-in.js",
 };
 
-/** Serves every page at `http://localhost:PORT/NAME?api=…`, which is another origin than the server's. */
+/** Serves every page at `http://localhost:PORT/NAME?api=…`, an origin other than the server's. */
 export async function servePages() {
   const server = createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url, "http://localhost");

@@ -1,5 +1,5 @@
-//! The calls of a client, over real connections: gRPC, and the same as JSON. What a refusal says is kept whole, for
-//! every one of them is judged.
+//! The calls of a client over real connections, by gRPC and as JSON. Every part of a refusal is kept, because each one
+//! is judged.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,21 +16,21 @@ use tonic_types::StatusExt as _;
 use crate::support::PASSWORD;
 use crate::support::http::call;
 
-/// A client's patience.
+/// The deadline of each call.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A call that was refused, or not answered.
+/// A call that was refused or not answered.
 #[derive(Debug)]
 pub struct Refused {
     pub code: Code,
-    /// Of the `ErrorInfo`; empty when there is none, as when the client's own library made the status.
+    /// The reason of the `ErrorInfo`. Empty without one, for example when the client's library made the status.
     pub reason: String,
     pub message: String,
-    /// Whether it carries a fresh token.
+    /// Whether the refusal carries a fresh token.
     pub token: bool,
-    /// Whether the client's own library gave it up before it was on the connection, which was just being closed. gRPC
-    /// has clients send such a call again by themselves (A6, "transparent retries"); this one's library says CANCELLED,
-    /// or INTERNAL.
+    /// Whether the client's library gave the call up before sending it, because the connection was just being closed.
+    /// gRPC clients should send such a call again ("transparent retries", A6). The library used here returns CANCELLED
+    /// or INTERNAL instead.
     pub unsent: bool,
     pub took: Duration,
 }
@@ -42,10 +42,10 @@ impl Refused {
         let (mut source, mut unsent) = (std::error::Error::source(status), false);
         while let Some(cause) = source {
             message.push_str(&format!(": {cause}"));
-            // hyper, src/client/dispatch.rs: of a request that it took out of the connection's queue again.
+            // hyper, src/client/dispatch.rs: a request that hyper took out of the connection's queue again.
             unsent |= cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
-            // h2: of a request for a connection that the server has asked to end (RFC 9113 section 6.8). One that the
-            // server had begun with and left unfinished would be a broken pipe.
+            // h2: a request on a connection that the server has asked to end (RFC 9113 section 6.8). A request that the
+            // server had begun and left unfinished would be a broken pipe.
             let refused = |error: &h2::Error| error.is_go_away() && error.is_remote();
             unsent |= cause
                 .downcast_ref::<h2::Error>()
@@ -55,13 +55,13 @@ impl Refused {
         Self { code: status.code(), reason, message, token, unsent, took: begun.elapsed() }
     }
 
-    /// The token is dead.
+    /// Whether the token was refused as dead.
     pub fn is_dead(&self) -> bool {
         self.code == Code::Unauthenticated && self.reason == "TOKEN_INVALID"
     }
 
-    /// The service cannot be had at the moment, or did not answer in time, of which the client's library says CANCELLED
-    /// when it is the first to notice.
+    /// Whether the service is unavailable, or did not answer in time. The client's library says CANCELLED if it notices
+    /// the deadline first.
     pub fn is_away(&self) -> bool {
         let is_late = matches!(self.code, Code::DeadlineExceeded | Code::Cancelled) && self.took >= DEADLINE;
         self.code == Code::Unavailable || is_late
@@ -81,7 +81,7 @@ pub fn sessions(channel: &Channel) -> SessionServiceClient<Channel> {
     SessionServiceClient::new(channel.clone())
 }
 
-/// A call of `SessionService`, or of any other.
+/// A request that carries a token.
 pub fn with_token<T>(message: T, token: &str) -> Request<T> {
     request(message, token)
 }
@@ -102,7 +102,7 @@ pub async fn login(channel: &Channel, username: &str) -> Result<String, Refused>
     answer.map(|answer| answer.into_inner().token).map_err(|status| Refused::new(&status, begun))
 }
 
-/// Gives the fresh token; empty when the answer has none.
+/// Calls Me and returns the fresh token, which is empty if the answer has none.
 pub async fn me(channel: &Channel, token: &str) -> Result<String, Refused> {
     let begun = Instant::now();
     let answer = AuthServiceClient::new(channel.clone()).me(request(MeRequest {}, token)).await;
@@ -118,7 +118,7 @@ pub async fn logout(channel: &Channel, token: &str) -> Result<(), Refused> {
     answer.map(drop).map_err(|status| Refused::new(&status, begun))
 }
 
-/// The same as JSON, over a connection of its own. A refusal is told by the code that its status stands for.
+/// The same calls as JSON, over new connections. The status of a refusal is mapped to a code.
 pub mod rest {
     use super::*;
 
@@ -138,7 +138,7 @@ pub mod rest {
         let answer = match call(address, method, path, headers, &body).await {
             Ok(answer) if answer.status.is_success() => return Ok(answer),
             Ok(answer) => answer,
-            // Not UNAVAILABLE: only replicas that run are asked, and one that hangs up is at fault.
+            // Not UNAVAILABLE: only running replicas are called, so a closed connection is a fault.
             Err(error) => return refused(Code::Unknown, "", error.to_string(), false),
         };
         let (code, reason) = match answer.status {

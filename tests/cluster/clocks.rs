@@ -1,5 +1,5 @@
-//! Replicas whose clocks are apart, and calls that alternate between them: no call is refused, and no client is told to
-//! sign in again.
+//! Replicas with different clocks, and calls that alternate between them. No call is refused, and no client has to sign
+//! in again.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::runs::either;
 use crate::support::clock::ahead;
 use crate::support::http::call;
 
-/// By how much the clock of the first replica is ahead.
+/// The seconds by which the first replica's clock is ahead.
 const APART: [i64; 7] = [0, 1, 5, 10, 20, 30, -30];
 
 pub async fn apart(cluster: &Cluster) {

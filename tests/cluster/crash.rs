@@ -1,9 +1,9 @@
-//! The database crashes and recovers, again and again, while clients register, sign in, ask and sign out on all
-//! replicas. What was acknowledged stays true, whatever fails fails as UNAVAILABLE, and service is back soon.
+//! The database crashes and recovers repeatedly, while clients register, sign in, call Me and log out on all replicas.
+//! Everything acknowledged stays true, every failure is UNAVAILABLE, and service resumes soon.
 //!
-//! "True" of a logout: refused from the acknowledgement on by the replica that acknowledged it; by the others as soon
-//! as they hear of it, which a crash at that very moment puts off until the database is back. They may believe the
-//! token for `REVOCATION_STALENESS` at most, and how long they really did is printed.
+//! The replica that acknowledged a logout refuses the token from then on. The others refuse it as soon as they hear of
+//! it. A crash at that moment delays this until the database is back. They may accept the token for
+//! `REVOCATION_STALENESS` at most, and the run prints how long they did.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::crash_load::{Kind, Load, STALENESS};
 use crate::replica::{Cluster, Replica};
 use crate::runs::{Times, either, millis};
 
-/// "≤ 5 s after".
+/// The limit for the return of service: "≤ 5 s after".
 const BACK: Duration = Duration::from_secs(5);
 
 pub async fn rounds(cluster: &Cluster) {
@@ -52,7 +52,7 @@ pub async fn rounds(cluster: &Cluster) {
         checked = load.holds(cluster, checked).await;
     }
     load.stop().await;
-    // Everything once more, when nothing goes on.
+    // Checks everything once more, without load.
     let (accounts, dead) = load.facts.since((0, 0));
     for replica in cluster.replicas() {
         for dead in &dead {
@@ -71,7 +71,7 @@ pub async fn rounds(cluster: &Cluster) {
     assert!(late.quantile(1.0) <= STALENESS);
 }
 
-/// A replica never accepts the token, and refuses it as dead once it is back.
+/// Asserts that a replica never accepts the token, and refuses it as dead once it is back.
 async fn stays_dead(replica: &Replica, token: &str) {
     let begun = Instant::now();
     loop {
@@ -89,7 +89,7 @@ fn probe(replica: &Replica) -> String {
     format!("probe {}", replica.index)
 }
 
-/// When the database server was started.
+/// The start time of the database server.
 async fn up_since(cluster: &Cluster) -> String {
     started(cluster).await.expect("it is there")
 }
@@ -99,7 +99,7 @@ async fn started(cluster: &Cluster) -> Option<String> {
     sqlx::query_scalar("select pg_postmaster_start_time()::text").fetch_one(&mut connection).await.ok()
 }
 
-/// When another server than the one before takes a connection.
+/// The time at which a newly started database server accepts a connection.
 async fn accepts_again(cluster: &Cluster, before: String) -> Instant {
     let begun = Instant::now();
     loop {
@@ -111,7 +111,7 @@ async fn accepts_again(cluster: &Cluster, before: String) -> Instant {
     }
 }
 
-/// How long after `accepts` this replica has served a login, its Me and its logout.
+/// The time from `accepts` until this replica has served a login, Me and a logout.
 async fn serves(replica: Arc<Replica>, accepts: Instant) -> Duration {
     let channel = replica.channel();
     loop {

@@ -1,5 +1,5 @@
-//! The load under which the database crashes: on every replica clients that register, sign in, ask and sign out, over
-//! gRPC and as JSON, and one that asks with tokens that are dead. Each answer is held against the facts at once.
+//! The load during the crashes: clients on every replica that register, sign in, call Me and log out, over gRPC and as
+//! JSON, and one that uses dead tokens. Each answer is checked against the facts at once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,24 +14,24 @@ use crate::facts::Facts;
 use crate::replica::{Cluster, Replica};
 use crate::runs::{Times, random};
 
-/// `REVOCATION_STALENESS`, which nobody has set.
+/// The default of `REVOCATION_STALENESS`.
 pub const STALENESS: Duration = Duration::from_secs(5);
 
-/// What a client does.
+/// The kinds of client work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Register,
     Login,
     Me,
     Logout,
-    /// With a token that is dead.
+    /// Calls Me with a dead token.
     DeadMe,
 }
 
 impl Kind {
     pub const ALL: [Self; 5] = [Self::Register, Self::Login, Self::Me, Self::Logout, Self::DeadMe];
 
-    /// Between two calls of one client. The hashes of all come to a dozen a second, which two cores have to spare.
+    /// The pause between two calls of a client. All clients cause a dozen hashes a second, which two cores can do.
     fn pause(self) -> Duration {
         Duration::from_millis(match self {
             Self::Register | Self::Login => 500,
@@ -50,7 +50,7 @@ pub struct Load {
 #[derive(Default)]
 struct Seen {
     stopping: AtomicBool,
-    /// Answered as it should be; UNAVAILABLE.
+    /// The number of expected answers, and of UNAVAILABLE.
     counts: Mutex<BTreeMap<Kind, (u64, u64)>>,
     late: Mutex<Times>,
 }
@@ -68,7 +68,7 @@ impl Load {
         Self { facts, seen, clients: Mutex::new(clients) }
     }
 
-    /// As it does while the database is there: nothing fails.
+    /// Asserts for this time that nothing fails, as the database is there.
     pub async fn goes_well_for(&self, time: Duration) {
         let before = self.counts();
         sleep(time).await;
@@ -92,15 +92,16 @@ impl Load {
         (all.iter().map(|(ok, _)| ok).sum(), all.iter().map(|(_, away)| away).sum())
     }
 
-    /// When, after the acknowledged end of a session, another replica believed a token of it.
+    /// The delays at which another replica still accepted a token of an ended session, counted from the
+    /// acknowledgement.
     pub fn late(&self) -> Times {
         self.seen.late.lock().unwrap().clone()
     }
 
-    /// Whatever was acknowledged since `checked` holds, now that the database is back: new accounts sign in, ended
-    /// sessions are refused by all, live ones accepted by all.
+    /// Asserts, with the database back, everything that was acknowledged since `checked`: new accounts sign in, and all
+    /// replicas refuse ended sessions and accept live ones.
     pub async fn holds(&self, cluster: &Cluster, checked: (usize, usize)) -> (usize, usize) {
-        // A client that fails takes its panic with it, until somebody looks.
+        // A panic of a client stays hidden until its task is joined.
         while let Some(ended) = self.clients.lock().unwrap().try_join_next() {
             ended.unwrap();
         }
@@ -131,7 +132,7 @@ impl Seen {
         *(if is_ok { ok } else { away }) += 1;
     }
 
-    /// A dead token was accepted, so long after its session's end was acknowledged.
+    /// Records that a dead token was accepted this long after the acknowledgement.
     fn believed(&self, after: Duration, by_itself: bool) {
         assert!(!by_itself, "accepted {after:?} after it acknowledged the logout itself");
         assert!(after <= STALENESS, "accepted {after:?} after the logout was acknowledged elsewhere");
@@ -158,7 +159,7 @@ async fn client(kind: Kind, replica: Arc<Replica>, facts: Facts, seen: Arc<Seen>
     }
 }
 
-/// Tells whether there was anything to ask with.
+/// Makes one call. Returns whether there was a token or account for it.
 async fn step(kind: Kind, replica: &Replica, facts: &Facts, seen: &Seen) -> Result<bool, Refused> {
     let (channel, address, by_grpc) = (replica.channel(), replica.address(), random(3) > 0);
     match kind {

@@ -1,5 +1,5 @@
-//! One replica loses the database and the others do not: how soon it says so, how long it still believes tokens, and
-//! that it comes back by itself, knowing what was ended meanwhile. In real time, with the product's own bound.
+//! One replica loses the database and the others do not: how soon it reports that, how long it still accepts tokens,
+//! and that it recovers by itself with the revocations that it missed. In real time, with the default staleness bound.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,18 +15,18 @@ use crate::calls::{login, logout, me, register};
 use crate::replica::{Cluster, REPLICAS, Replica, user};
 use crate::runs::{either, millis, random};
 
-/// `REVOCATION_STALENESS`, which nobody has set.
+/// The default of `REVOCATION_STALENESS`.
 const STALENESS: Duration = Duration::from_secs(5);
 
-/// What a busy machine may add to any time that is promised.
+/// The time that a busy machine may add to each promised time.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// What the others went through while one was away.
+/// What the other replicas did while one was cut off.
 #[derive(Default)]
 struct Others {
     done: AtomicBool,
     calls: Mutex<u64>,
-    /// Ended while one was away: by whom it could not hear.
+    /// Tokens of sessions that ended while the replica was cut off.
     ended: Mutex<Vec<String>>,
 }
 
@@ -56,7 +56,7 @@ pub async fn rounds(cluster: &Cluster) {
         );
         assert!(away < Duration::from_secs(3) + SLACK, "\"within three seconds\"");
         assert!(refusing < STALENESS + SLACK);
-        // What the others end now, it can only learn after it is back.
+        // The cut-off replica learns of later revocations only after its return.
         sleep(Duration::from_secs(1)).await;
         others.done.store(true, Ordering::Relaxed);
         serving.await.unwrap();
@@ -66,7 +66,7 @@ pub async fn rounds(cluster: &Cluster) {
     }
 }
 
-/// Works with the two others, for whom nothing has changed, until it is told that it is enough.
+/// Works with the two other replicas, which must be unaffected, until `done` is set.
 async fn go_on(others: Arc<Others>, replicas: [Arc<Replica>; 2], name: String, mut victims: Vec<String>) {
     let mut token = login(&replicas[0].channel(), &name).await.unwrap();
     while !others.done.load(Ordering::Relaxed) {
@@ -83,7 +83,7 @@ async fn go_on(others: Arc<Others>, replicas: [Arc<Replica>; 2], name: String, m
     }
 }
 
-/// Whether everything by which it can say so says that: the server's health, that of its service, and `/readyz`.
+/// Whether the health of the server, the health of its service, and `/readyz` all agree with `is_serving`.
 async fn all_say(replica: &Replica, is_serving: bool) -> bool {
     let mut serving = vec![replica.is_ready().await];
     for service in ["", "countersign.v1.AuthService"] {
@@ -102,8 +102,8 @@ async fn until_not_serving(cut: &Replica, begun: Instant) -> Duration {
     begun.elapsed()
 }
 
-/// Until it refuses a good token for not knowing. Before that, it may say that it cannot reach its database, but of no
-/// good token that it is not good.
+/// Waits until the replica refuses a good token because it cannot check it. Before that, it may answer that its
+/// database is unavailable, but it must not call the good token invalid.
 async fn until_refusing(cut: &Replica, kept: &str, begun: Instant) -> Duration {
     loop {
         if let Err(refused) = me(&cut.channel(), kept).await {
@@ -122,7 +122,7 @@ async fn comes_back(cut: &Replica, kept: &str, others: &Others) {
     let begun = Instant::now();
     let ended = others.ended.lock().unwrap().clone();
     assert!(ended.len() > 5, "{} sessions ended meanwhile", ended.len());
-    // Asked all the time: the first good answer must find it knowing of every one.
+    // Called all the time, because the replica must know all revocations at its first good answer.
     let (first_good, until_good) = (AtomicBool::new(false), async {
         loop {
             match me(&cut.channel(), kept).await {

@@ -1,20 +1,19 @@
-//! What has been acknowledged: accounts, sessions that live, sessions that ended, by whom and when. Whatever a call
-//! says is held against it. What was neither acknowledged nor refused (an answer that never came) is no fact, and is
-//! forgotten.
+//! The acknowledged facts: accounts, live sessions, and ended sessions with the replica and the time. Every answer is
+//! checked against them. A call without an answer establishes no fact, and is forgotten.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::runs::random;
 
-/// Cheap to clone.
+/// The facts, shared by all clones.
 #[derive(Clone, Default)]
 pub struct Facts(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
     accounts: Vec<String>,
-    /// One more reference to a token is a call that is under way with it.
+    /// The live tokens. Each further reference to a token is a call in progress with it.
     live: Vec<Arc<str>>,
     dead: Vec<Dead>,
     names: usize,
@@ -24,9 +23,9 @@ struct Known {
 #[derive(Clone)]
 pub struct Dead {
     pub token: Arc<str>,
-    /// Which replica acknowledged it, …
+    /// The replica that acknowledged it.
     pub by: usize,
-    /// … and when that was heard.
+    /// The time of the acknowledgement.
     pub at: Instant,
 }
 
@@ -35,7 +34,7 @@ impl Facts {
         self.0.lock().unwrap()
     }
 
-    /// A name that nobody has.
+    /// A name that is not in use.
     pub fn new_name(&self, prefix: &str) -> String {
         let mut known = self.known();
         known.names += 1;
@@ -61,32 +60,32 @@ impl Facts {
         some(&self.known().accounts)
     }
 
-    /// A token that must be accepted for as long as it is held.
+    /// A token that must be accepted while this reference is held.
     pub fn live(&self) -> Option<Arc<str>> {
         some(&self.known().live)
     }
 
-    /// A live token that no call is under way with, to be ended. It is no fact any more.
+    /// A live token without calls in progress, to be ended. It is no longer a fact.
     pub fn take_live(&self) -> Option<Arc<str>> {
         let mut known = self.known();
         let idle = known.live.iter().position(|token| Arc::strong_count(token) == 1)?;
         Some(known.live.swap_remove(idle))
     }
 
-    /// A token that must be refused; the latest ones more often.
+    /// A token that must be refused, more often one of the latest.
     pub fn dead(&self) -> Option<Dead> {
         let known = self.known();
         let from = if random(2) == 0 { 0 } else { known.dead.len().saturating_sub(10) };
         some(&known.dead[from..])
     }
 
-    /// Accounts and ended sessions, from the given ones on.
+    /// The accounts and the ended sessions, from these positions on.
     pub fn since(&self, (accounts, dead): (usize, usize)) -> (Vec<String>, Vec<Dead>) {
         let known = self.known();
         (known.accounts[accounts..].to_vec(), known.dead[dead..].to_vec())
     }
 
-    /// How many accounts, and how many ended sessions.
+    /// The number of accounts, and of ended sessions.
     pub fn count(&self) -> (usize, usize) {
         let known = self.known();
         (known.accounts.len(), known.dead.len())

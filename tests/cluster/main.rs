@@ -1,6 +1,6 @@
-//! Several replicas, for longer: three processes of the real binary on one PostgreSQL server that is made for this run,
-//! under races, cuts, crashes and restarts. `cargo test --test cluster` is the short form, with `FULL=1` the full one.
-//! Apart from `it` because it takes minutes, measures, and wants the machine for itself.
+//! Several replicas in longer runs: three processes of the real binary on one PostgreSQL server that is made for the
+//! run, under races, cuts, crashes and restarts. `cargo test --test cluster` is the short form, with `FULL=1` the full
+//! one. Separate from `it` because it takes minutes, measures, and needs the machine for itself.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
-//! Many who want the same name at the same moment, by every protocol in which it can exist, in several spellings, on
-//! all replicas: exactly one gets it, and everybody else is told that it is taken.
+//! Many callers register the same name at the same moment, by every protocol, in several spellings, on all replicas.
+//! Exactly one gets it, and all others are told that it is taken.
 
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::pb::{LoginRequest, RegisterRequest, login_request, register_request};
@@ -13,17 +13,17 @@ use crate::replica::{Cluster, REPLICAS, Replica};
 use crate::runs::{Times, either, millis};
 use crate::support::http::call;
 
-/// One who wants the name, with a password of its own, so that it shows later whose account it is.
+/// A caller that wants the name. Its password is different from the others', and later shows whose account it is.
 #[derive(Clone)]
 struct Racer {
     by_grpc: bool,
     is_email: bool,
-    /// As this one spells it.
+    /// The name in the spelling of this caller.
     name: String,
     password: String,
 }
 
-/// `Err` when the name was taken, and said to be so as each protocol says it.
+/// `Err` if the name was taken, and the answer said so as its protocol requires.
 type Outcome = Result<(), ()>;
 
 pub async fn races(cluster: &Cluster) {
@@ -49,7 +49,7 @@ pub async fn races(cluster: &Cluster) {
         assert_eq!(won.len(), 1, "{name}: {} of {} were told that it is theirs", won.len(), outcomes.len());
         winners[usize::from(racers[won[0]].by_grpc)] += 1;
 
-        // The account is the winner's, on every replica, and nobody else's.
+        // The account belongs to the winner on every replica.
         let replicas = cluster.replicas();
         for (at, replica) in replicas.iter().enumerate() {
             let asked = if at == round % REPLICAS { won[0] } else { (won[0] + 1 + at) % racers.len() };

@@ -1,5 +1,5 @@
-//! The replicas: three processes of the real binary, each with a user of its own on one database, so that each can be
-//! cut off alone.
+//! The replicas: three processes of the real binary on one database, each with a database user of its own, so that each
+//! can be cut off alone.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -18,34 +18,34 @@ use crate::support::http::call;
 use crate::support::postgres::Database;
 use crate::support::{Binary, SECRET};
 
-/// How many.
+/// The number of replicas.
 pub const REPLICAS: usize = 3;
 
-/// Lines of a log that a failure quotes.
+/// The number of log lines that a failure quotes.
 const LOG_END: usize = 40;
 
-/// The replicas, and what they share.
+/// The replicas with their shared database.
 pub struct Cluster {
     pub database: Database,
     replicas: [Arc<Replica>; REPLICAS],
 }
 
-/// A replica, running or not.
+/// A replica, running or stopped.
 pub struct Replica {
     pub index: usize,
-    /// `DATABASE_URL`.
+    /// The value of `DATABASE_URL`.
     url: String,
-    /// The port is chosen by the first start, and kept.
+    /// The address, whose port is chosen by the first start and kept.
     address: Mutex<Option<SocketAddr>>,
     binary: Mutex<Option<Binary>>,
-    /// Its own clock, if that is not the machine's.
+    /// A clock that differs from the machine's, if there is one.
     clock: Mutex<Option<Arc<FakeClock>>>,
     channel: Mutex<Option<Channel>>,
     dir: TempDir,
 }
 
 impl Cluster {
-    /// `None` when there is no PostgreSQL to make a server with. No replica runs yet.
+    /// Returns `None` without PostgreSQL to make a server with. No replica runs yet.
     pub async fn create() -> Option<Self> {
         let database = Database::create_alone().await?;
         let mut replicas = Vec::new();
@@ -70,7 +70,7 @@ impl Cluster {
         &self.replicas[crate::runs::random(REPLICAS)]
     }
 
-    /// Starts all at once.
+    /// Starts all replicas at the same time.
     pub async fn start(&self) {
         let starting = self.replicas().map(|replica| tokio::spawn(async move { replica.start().await }));
         for start in starting {
@@ -84,7 +84,7 @@ impl Cluster {
         }
     }
 
-    /// What an operator does, on the machine of one replica.
+    /// A command of the operator on the machine of a replica.
     pub fn operator(&self, arguments: &[&str]) -> Command {
         let replica = self.any();
         let mut command = command(replica.dir.path());
@@ -93,13 +93,13 @@ impl Cluster {
     }
 }
 
-/// The user of a replica, as the database calls it.
+/// The database user of a replica.
 pub fn user(index: usize) -> String {
     format!("replica{index}")
 }
 
 impl Replica {
-    /// Starts it, where it was before, and waits until it listens.
+    /// Starts the replica at its previous address, and waits until it listens.
     pub async fn start(self: &Arc<Self>) {
         let replica = Arc::clone(self);
         let starting = tokio::task::spawn_blocking(move || {
@@ -117,24 +117,24 @@ impl Replica {
             *replica.binary.lock().unwrap() = Some(binary);
         });
         starting.await.unwrap();
-        // What one had to a process that ended finds the new one by itself, as a client's does.
+        // A channel connects again by itself after a restart, as the channel of a client does.
         let endpoint = self.endpoint();
         self.channel.lock().unwrap().get_or_insert_with(|| endpoint.connect_lazy());
     }
 
-    /// Gives it a clock of its own from its next start on; `None` if that is not possible here.
+    /// Gives the replica a clock of its own from its next start on. Returns `None` without libfaketime.
     pub fn fake_clock(&self) -> Option<Arc<FakeClock>> {
         let clock = Arc::new(FakeClock::new(self.dir.path())?);
         *self.clock.lock().unwrap() = Some(Arc::clone(&clock));
         Some(clock)
     }
 
-    /// Gives it the machine's again.
+    /// Gives the replica the machine's clock again.
     pub fn real_clock(&self) {
         *self.clock.lock().unwrap() = None;
     }
 
-    /// Asks it to end, and waits until it has: with exit code 0, and without having logged a defect.
+    /// Asks the replica to end, and waits for exit code 0 and a log without errors.
     pub async fn stop(&self) {
         let Some(mut binary) = self.binary.lock().unwrap().take() else { return };
         let ending = tokio::task::spawn_blocking(move || {
@@ -150,7 +150,7 @@ impl Replica {
         ending.await.unwrap();
     }
 
-    /// The last lines that it has logged, for whoever looks for the cause of a failure.
+    /// The last lines of the log, to explain a failure.
     pub fn log_end(&self) -> String {
         let binary = self.binary.lock().unwrap();
         let Some(binary) = &*binary else { return "it does not run".to_owned() };
@@ -168,7 +168,7 @@ impl Replica {
         self.channel.lock().unwrap().clone().expect("started")
     }
 
-    /// For connections of one's own.
+    /// The endpoint for new connections.
     pub fn endpoint(&self) -> Endpoint {
         Endpoint::from_shared(format!("http://{}", self.address())).unwrap()
     }
@@ -178,7 +178,7 @@ impl Replica {
         answer.is_ok_and(|answer| answer.status == StatusCode::OK)
     }
 
-    /// Waits until it says that it is ready.
+    /// Waits until the replica is ready.
     pub async fn until_ready(&self) {
         let begun = Instant::now();
         while !self.is_ready().await {

@@ -1,5 +1,5 @@
-//! How long a session that was ended on one replica is still believed on the others: from the moment that whoever ended
-//! it hears so, to the first refusal by each. Once refused by a replica, it is never accepted there again.
+//! How long the other replicas still accept the token of a session that was ended on one: from the acknowledgement to
+//! the first refusal by each. A replica that has refused a token never accepts it again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,31 +14,31 @@ use crate::replica::{Cluster, REPLICAS, Replica};
 use crate::runs::{Times, either, millis};
 use crate::support::token::claims;
 
-/// "p99 ≤ 100 ms": in the full form, of a release build on a machine of its own.
+/// The goal of the full form: "p99 ≤ 100 ms", for a release build on a machine of its own.
 const GOAL: Duration = Duration::from_millis(100);
 
-/// In the short form, a debug build beside whatever else runs: as long as a replica takes that missed the announcement.
+/// The goal of the short form, for a debug build on a busy machine: the time of a replica that missed the notification.
 const SHORT_GOAL: Duration = Duration::from_millis(500);
 
-/// The product's own bound for a replica that hears of nothing.
+/// The bound of the product for a replica that hears of nothing.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two questions to one replica: three of them ask some 500 times a second together, which two cores do not
-/// feel.
+/// The pause between two calls to one replica. Three replicas get 500 calls a second together, a small load for two
+/// cores.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Accounts that are signed in and out again and again.
 const ACCOUNTS: usize = 16;
 
-/// By what a session ends.
+/// The ways to end a session.
 const MEANS: [&str; 4] = ["Logout", "RevokeSession", "RevokeOtherSessions", "account disable"];
 
-/// A session to be ended.
+/// A session that is to be ended.
 struct Trial {
     means: usize,
     username: String,
     victim: String,
-    /// A second session of the account, which ends the first, where one does.
+    /// A second session of the account, which ends the first for some of the means.
     other: String,
 }
 
@@ -55,7 +55,7 @@ pub async fn latency(cluster: &Cluster) {
         let acknowledged = Instant::now();
         let mut asking = JoinSet::new();
         for replica in cluster.replicas() {
-            // Whoever ends a session knows it; the command line is nobody's replica.
+            // The replica that ends a session refuses its token at once. The command line is no replica.
             let patience = if replica.index == by.index && trial.means < 3 { Duration::ZERO } else { PATIENCE };
             asking.spawn(refused(replica, trial.victim.clone(), acknowledged, patience));
         }
@@ -84,16 +84,16 @@ pub async fn latency(cluster: &Cluster) {
     assert!(p99 <= either(SHORT_GOAL, GOAL), "p99 is {}", millis(p99));
 }
 
-/// Sessions for the trials, opened beforehand: a login costs a hundred times what is measured.
+/// Sessions for the trials, opened in advance, because a login costs a hundred times what is measured.
 async fn prepare(cluster: &Cluster, count: usize) -> Vec<Trial> {
     for account in 0..ACCOUNTS {
         register(&cluster.any().channel(), &format!("revoked {account}")).await.unwrap();
     }
     let (mut trials, mut logins) = (Vec::new(), JoinSet::new());
     for number in 0..count {
-        // Of twenty, fifteen by Logout.
+        // Fifteen of twenty sessions end by Logout.
         let means = [1, 2, 3, 1, 2].get(number % 20).copied().unwrap_or(0);
-        // What ends several sessions at once must not end those of other trials.
+        // The means that end several sessions must not end those of other trials.
         let (channel, alone) = (cluster.any().channel(), means >= 2);
         logins.spawn(async move {
             let username = if alone { format!("alone {number}") } else { format!("revoked {}", number % ACCOUNTS) };
@@ -103,7 +103,7 @@ async fn prepare(cluster: &Cluster, count: usize) -> Vec<Trial> {
                 if means == 1 || means == 2 { login(&channel, &username).await.unwrap() } else { String::new() };
             Trial { means, username, victim, other }
         });
-        // As many as the hashing threads have room for.
+        // As many logins as the hashing queue has room for.
         while logins.len() >= 16 {
             trials.push(logins.join_next().await.unwrap().unwrap());
         }
@@ -113,7 +113,7 @@ async fn prepare(cluster: &Cluster, count: usize) -> Vec<Trial> {
 }
 
 impl Trial {
-    /// Ends the session, and returns when that is acknowledged.
+    /// Ends the session, and returns after the acknowledgement.
     async fn end(&self, cluster: &Cluster, by: &Replica) {
         let channel = by.channel();
         match self.means {
@@ -137,8 +137,8 @@ impl Trial {
     }
 }
 
-/// Asks until it is refused, and then some times more. Gives how long after the acknowledgement the first refusal was
-/// here.
+/// Calls until the token is refused, and then several times more. Returns the time from the acknowledgement to the
+/// first refusal.
 async fn refused(replica: Arc<Replica>, token: String, acknowledged: Instant, patience: Duration) -> Duration {
     let channel = replica.channel();
     let mut first = None;

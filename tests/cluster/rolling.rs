@@ -1,5 +1,5 @@
-//! The replicas are replaced one after the other, as a deployment does it, at 70 % of what they can do, with clients
-//! that try once more, elsewhere, when one is UNAVAILABLE. No call may fail.
+//! A rolling restart: the replicas are replaced one after the other at 70 % of their capacity. Clients try once more on
+//! another replica when one is UNAVAILABLE. No call may fail.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,19 +18,19 @@ use crate::runs::{Times, either, millis, random};
 
 const CLIENTS: usize = 24;
 
-/// Calls at a time while the capacity is measured.
+/// The number of concurrent calls while the capacity is measured.
 const WORKERS: usize = 32;
 
-/// Of the capacity.
+/// The load as a share of the capacity.
 const SHARE: f64 = 0.7;
 
-/// A client keeps a connection to every replica, and prefers one.
+/// A client with a connection to every replica and a preferred replica.
 struct Client {
     channels: [Channel; REPLICAS],
     preferred: usize,
 }
 
-/// A call, by the token or the name that it is made with.
+/// A call with the token or the name for it.
 enum Call {
     Me(Arc<str>),
     Login(String),
@@ -38,12 +38,12 @@ enum Call {
     Register(String),
 }
 
-/// What came of the calls.
+/// The results of the calls.
 #[derive(Default)]
 struct Seen {
     calls: Mutex<BTreeMap<&'static str, u64>>,
     took: Mutex<Times>,
-    /// By what the first attempt was answered with.
+    /// The number of second attempts, by the answer to the first one.
     retries: Mutex<BTreeMap<String, u64>>,
     failures: Mutex<Vec<String>>,
     under_way: AtomicUsize,
@@ -56,7 +56,7 @@ struct Load {
 
 pub async fn restarts(cluster: &Cluster) {
     let load = Arc::new(Load::new(cluster).await);
-    // Connections to the database are made when they are needed.
+    // Opens the connections to the database before the measurement.
     load.capacity(Duration::from_secs(2)).await;
     let capacity = load.capacity(Duration::from_secs(either(4, 15))).await;
     let rate = SHARE * capacity;
@@ -109,7 +109,7 @@ impl Load {
         Self { clients, facts }
     }
 
-    /// Calls a second, when the next one begins as soon as one has ended.
+    /// The calls a second of workers that make one call after the other.
     async fn capacity(self: &Arc<Self>, time: Duration) -> f64 {
         let (seen, begun) = (Arc::<Seen>::default(), Instant::now());
         let mut workers = JoinSet::new();
@@ -126,7 +126,7 @@ impl Load {
         seen.took.lock().unwrap().len() as f64 / begun.elapsed().as_secs_f64()
     }
 
-    /// What one client wants now.
+    /// The next call of a client.
     fn wish(&self) -> Option<Call> {
         Some(match random(100) {
             0..90 => Call::Me(self.facts.live()?),
@@ -136,7 +136,7 @@ impl Load {
         })
     }
 
-    /// One call, with one more attempt if it takes one: on the preferred replica, then on another.
+    /// One call, with a second attempt on another replica if the first one is UNAVAILABLE.
     async fn call(&self, due: Instant, seen: &Seen) {
         let Some(call) = self.wish() else { return };
         let Client { channels, preferred } = &self.clients[random(CLIENTS)];
@@ -180,7 +180,7 @@ impl Call {
     }
 }
 
-/// Begins so many calls a second, however long they take, until it is told that it is enough; and waits for the last.
+/// Begins `rate` calls a second, however long they take, until `done` is set. Waits for the last one.
 async fn pace(load: Arc<Load>, rate: f64, seen: Arc<Seen>, done: Arc<AtomicBool>) {
     let (begun, mut calls, mut number) = (Instant::now(), JoinSet::new(), 0_u32);
     let mut tick = interval(Duration::from_millis(2));

@@ -1,4 +1,4 @@
-//! Three processes that start at the same moment on an empty database: one migrates it, the others wait, all serve.
+//! Three processes start at the same moment on an empty database. One migrates it, the others wait, and all serve.
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,10 @@
 """Runs the commands that the documents show, and compares each answer with the answer shown.
 
-`python3 tests/documents/commands.py BINARY TOOLS`: the server, and a folder with grpcurl, grpcui and buf. Each page of PAGES gets a
-folder and a server of its own. Every block marked `console` is run: a line that begins with `$ ` is a command for bash, and the lines
-up to the next command are its output. A line `…` stands for any number of lines. `TOKEN=$(…)` sets a variable for the commands that
-follow. Only the port differs from the page. Pages that need a missing program are skipped, and named.
+`python3 tests/documents/commands.py BINARY TOOLS`: the server, and a folder with grpcurl, grpcui and buf. Each page of
+PAGES gets a folder and a server of its own. Every block marked `console` is run: a line that begins with `$ ` is a
+command for bash, and the lines up to the next command are its output. A line `…` stands for any number of lines.
+`TOKEN=$(…)` sets a variable for the commands that follow. Only the port differs from the page. Pages that need a
+missing program are skipped and named.
 """
 
 import http.cookiejar
@@ -24,17 +25,17 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "docs/grpc.md", "docs/rest.md", "docs/username-api.md", "docs/email-api.md", "docs/sessions.md",
          "docs/accounts.md", "docs/tls.md"]
-# Pages with commands that need another service, which their own tests start.
+# Pages with commands that need another service. The tests of that service start it.
 OTHER_PAGES = ["docs/guarding.md"]
 SERVER = "ALLOW_REGISTRATION=true countersign"
 STARTED = '2026-11-22T14:48:43Z  INFO event="start" version="" url="http://127.0.0.1:3008" registration="open" kernel=avx512\n…'
-# Commands that do not end by themselves.
+# Commands that run until they are stopped.
 STAYS = re.compile(r"(([A-Z_]+=\S+ )*countersign|grpcui .*)")
 ASSIGNMENT = re.compile(r"([A-Z]+)=\$\(.*\)")
 TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 TIMEOUT = 60  # seconds, for one command
 
-# Values that differ in each run, and the word for each kind.
+# Values that differ in each run, and a placeholder for each kind.
 KINDS = [(re.compile(pattern), kind) for pattern, kind in [
     (r"eyJ[A-Za-z0-9_.…-]+", "TOKEN"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
@@ -83,11 +84,11 @@ def free_port():
 
 
 class Page:
-    """One page being run: its folder, its variables and what it has started."""
+    """A run of one page: its folder, its variables and the processes that it has started."""
 
     def __init__(self, folder, programs):
         self.folder, self.port, self.started, self.checks = folder, free_port(), [], 0
-        # Nothing of the caller's environment could be what the page promises.
+        # The caller's environment must not affect what the page promises.
         self.variables = {
             "PATH": f"{programs}:{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/"), "PASSWORD": "s3cur3pass",
             "LISTEN_ADDR": f"127.0.0.1:{self.port}", "NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost",
@@ -105,7 +106,7 @@ class Page:
         assignment = ASSIGNMENT.fullmatch(command)
         if assignment:
             local += f'; printf %s "${assignment[1]}"'
-        # What a command says on standard error is part of its answer only where the page shows an answer.
+        # Standard error is part of an answer only where the page shows an answer.
         errors = subprocess.STDOUT if shown else subprocess.PIPE
         result = subprocess.run(["bash", "-o", "pipefail", "-c", local], cwd=self.folder, env=self.variables, timeout=TIMEOUT,
                                 check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -115,7 +116,7 @@ class Page:
                 raise Wrong(f"{command}\nthis is no token: {result.stdout}")
         elif shown and not fits(shown, result.stdout):
             raise Wrong(f"{command}\nthe page shows:\n{shape(shown)}\nthe answer is:\n{shape(result.stdout)}")
-        # A refused call is a failed command, and the page shows it as such.
+        # A refused call makes its command fail, and the page shows it as refused.
         is_refused = shown.startswith("ERROR:") or '"code": "' in shown
         if is_refused != (result.returncode != 0):
             raise Wrong(f"{command}\nended with {result.returncode}:\n{result.stdout}")
@@ -138,7 +139,7 @@ class Page:
             in_the_browser(self, log.read_text().split()[-1])
 
     def end(self):
-        """Ends what the page has started. A server must end with exit code 0."""
+        """Ends the processes that the page has started. A server must end with exit code 0."""
         for command, process in reversed(self.started):
             process.send_signal(signal.SIGTERM)
             code = process.wait(timeout=TIMEOUT)
@@ -155,7 +156,7 @@ class Page:
 
 
 def in_the_browser(page, address):
-    """grpcui as a person uses it: its form signs in, and Me answers to the token."""
+    """Uses grpcui as a person does: its form signs in, and Me accepts the token."""
     cookies = http.cookiejar.CookieJar()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(cookies))
     html = opener.open(address, timeout=TIMEOUT).read().decode()

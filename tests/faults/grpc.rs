@@ -1,4 +1,4 @@
-//! Calls of the generated client, in process.
+//! The calls of the generated client, in process.
 
 use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::pb::session_service_client::SessionServiceClient;
@@ -12,7 +12,7 @@ use tonic_types::StatusExt as _;
 
 use crate::support::{PASSWORD, TestApp};
 
-/// A client of one app. Cheap to clone.
+/// A client of one app, cheap to clone.
 #[derive(Clone)]
 pub struct Client(RequestRouter);
 
@@ -59,7 +59,7 @@ impl Client {
         self.auth().login(message).await.map(|answer| answer.into_inner().token).map_err(refused)
     }
 
-    /// Gives the fresh token, if the answer has one.
+    /// Calls Me and returns the fresh token, if the answer has one.
     pub async fn me(&self, token: &str) -> Result<Option<String>, Refused> {
         let answer = self.auth().me(with(MeRequest {}, token)).await.map_err(refused)?;
         Ok(answer.metadata().get("token").map(|token| token.to_str().unwrap().to_owned()))
@@ -69,7 +69,7 @@ impl Client {
         self.auth().logout(with(LogoutRequest {}, token)).await.map(drop).map_err(refused)
     }
 
-    /// How many there are.
+    /// The number of sessions that are listed.
     pub async fn list(&self, token: &str) -> Result<usize, Refused> {
         let answer = self.sessions().list_sessions(with(ListSessionsRequest::default(), token)).await;
         answer.map(|answer| answer.into_inner().sessions.len()).map_err(refused)
@@ -80,7 +80,7 @@ impl Client {
         self.sessions().revoke_session(with(message, token)).await.map(drop).map_err(refused)
     }
 
-    /// How many were ended.
+    /// The number of sessions that were ended.
     pub async fn revoke_others(&self, token: &str) -> Result<i32, Refused> {
         let answer = self.sessions().revoke_other_sessions(with(RevokeOtherSessionsRequest::default(), token)).await;
         answer.map(|answer| answer.into_inner().revoked_count).map_err(refused)

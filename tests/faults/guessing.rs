@@ -1,5 +1,6 @@
-//! A hundred guesses at one account at once, the right password among those that come after the budget: it must never
-//! get in, however the calls race. And whoever knows the password must, twenty at a time.
+//! A hundred concurrent guesses at one account, with the right password among those that come after the budget is
+//! spent. It must never get in, however the calls race. Twenty concurrent callers with the right password must all get
+//! in.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::support::http::call;
 use crate::support::postgres::Database;
 use crate::support::{PASSWORD, TestApp};
 
-/// On SQLite, and on two replicas of one PostgreSQL if there is one.
+/// Runs on SQLite, and on two replicas of one PostgreSQL if there is one.
 pub async fn rounds() {
     let mut here = TestApp::start().await;
     let served = [here.serve().await];
@@ -31,7 +32,7 @@ async fn race(name: &str, app: &TestApp, replicas: &[std::net::SocketAddr]) {
         let (address, user) = (replicas[guess % replicas.len()], user.to_owned());
         async move {
             let body = json!({ "username": user, "password": password });
-            // A connection that the system turned away is tried again.
+            // A connection that the system refused is tried again.
             loop {
                 if let Ok(answer) = call(address, Method::POST, "/api/auth/login", &[], &body).await {
                     return answer.status;
@@ -50,7 +51,7 @@ async fn race(name: &str, app: &TestApp, replicas: &[std::net::SocketAddr]) {
         assert!(all(0, 20, 0).await.iter().all(|status| *status == StatusCode::OK), "{user}: who knows it gets in");
         let tried =
             |answers: &[StatusCode]| answers.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count();
-        // The budget is spent by more than it has room for, all at once; then the right one comes, among others.
+        // More concurrent guesses than the budget has spend it. Then the right password comes among others.
         let spent = all(0, 50, 50).await;
         let after = all(50, 100, 75).await;
         assert_eq!((tried(&spent), tried(&after)), (10, 0), "{user}");

@@ -1,6 +1,6 @@
 //! The real binary is killed while it registers accounts and ends sessions, again and again on one file. Afterwards
-//! every acknowledged account signs in, every acknowledged logout is a refusal, nothing is half there, and it serves
-//! soon.
+//! every acknowledged account signs in, every acknowledged logout is a refusal, nothing is incomplete, and the server
+//! is ready soon.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use crate::support::crash::{Registrant, is_sound, restarted};
 use crate::support::http::call;
 use crate::support::{Answer, Binary};
 
-/// Of each: registrations, and logouts.
+/// The number of concurrent registrations, and of concurrent logouts.
 const AT_ONCE: usize = 48;
 
-/// Of both together, at the moment of the kill: "≥ 32". The quicker ones may all have been answered by then.
+/// The least number of both at the moment of the kill: "≥ 32". The quicker calls may all have been answered by then.
 const IN_FLIGHT: usize = 32;
 
-/// "ready again ≤ 2 s", of a release build.
+/// The limit for the next start: "ready again ≤ 2 s", for a release build.
 const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 2 });
 
-/// What was done when it was killed.
+/// The state of the calls at the moment of the kill.
 #[derive(Default)]
 struct Seen {
-    /// Acknowledged, and cut off.
+    /// Acknowledged registrations, and unanswered ones.
     registrations: (usize, usize),
     logouts: (usize, usize),
-    /// In how many rounds some, but not all, of both were acknowledged.
+    /// The rounds in which some, but not all, of both kinds were acknowledged.
     both: usize,
     fewest_in_flight: usize,
     ready: Times,
-    /// Of what was cut off, what had been done all the same.
+    /// Unanswered calls that had taken effect.
     done_unheard: (usize, usize),
 }
 
@@ -45,7 +45,7 @@ pub async fn rounds() {
     let (mut tokens, mut dead) = (Vec::new(), Vec::new());
     let rounds = either(10, 200);
     while tokens.len() < AT_ONCE {
-        // Of the dialect that signs in at once.
+        // This dialect signs in with the registration.
         let first = Registrant::new(rounds, 2 * tokens.len());
         tokens.push(token(&first.register(binary.address).await.unwrap()).unwrap());
     }
@@ -67,7 +67,7 @@ pub async fn rounds() {
                 dead.push(token.clone());
             }
         }
-        // Who has registered has a token for the next round, as does who signs in to show that it has.
+        // Each account gives a token for the next round, from its registration or from the sign-in that checks it.
         let mut checks = JoinSet::new();
         for (registrant, answer) in registrants.into_iter().zip(registered) {
             checks.spawn(there(registrant, answer, address));
@@ -86,7 +86,7 @@ pub async fn rounds() {
     assert!(seen.fewest_in_flight >= IN_FLIGHT);
 }
 
-/// Has everything done at once, and kills the server when some of both has been acknowledged. Tells what was answered.
+/// Makes all calls concurrently, and kills the server after some of both were acknowledged. Returns the answers.
 async fn killed(
     mut binary: Binary,
     registrants: Vec<Registrant>,
@@ -103,7 +103,7 @@ async fn killed(
             (index, answer)
         });
     }
-    // Two threads hash, so they come in one after the other; a logout is far quicker.
+    // Two threads hash, so registrations end one after the other. Logouts are far quicker.
     for _ in 0..1 + random(12) {
         answers.recv().await.unwrap();
     }
@@ -129,8 +129,8 @@ async fn killed(
     (registered.into_iter().map(|(_, answer)| answer).collect(), ended.into_iter().map(|(_, done)| done).collect())
 }
 
-/// That an account is whole, or can be had now if nobody said that it was made. Gives a token of it, and whether it had
-/// been made unheard.
+/// Asserts that an account is complete, or, without an acknowledgement, that it can be registered now. Returns a token,
+/// and whether an unacknowledged registration had taken effect.
 async fn there(registrant: Registrant, answer: Option<Answer>, address: SocketAddr) -> (String, bool) {
     if let Some(answer) = answer {
         assert!(answer.status.is_success(), "{answer:?}");
@@ -144,7 +144,7 @@ async fn there(registrant: Registrant, answer: Option<Answer>, address: SocketAd
     (registrant.signs_in(address).await, again.status != StatusCode::CREATED)
 }
 
-/// Of a username account, which is signed in at once.
+/// The token of a username account, which registration signs in.
 fn token(answer: &Answer) -> Option<String> {
     answer.json()["token"].as_str().map(str::to_owned)
 }

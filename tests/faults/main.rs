@@ -1,6 +1,6 @@
-//! Faults on one machine, for longer: `kill -9` in the middle of work, many writers on one file, and races that
-//! somebody must lose. `cargo test --test faults` is the short form, with `FULL=1` the full one. Apart from `it`
-//! because it takes minutes, measures, and wants the machine for itself.
+//! Faults on one machine in longer runs: `kill -9` during work, many writers on one file, and races with one winner.
+//! `cargo test --test faults` is the short form, with `FULL=1` the full one. Separate from `it` because it takes
+//! minutes, measures, and needs the machine for itself.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,6 +1,6 @@
-//! Two calls at the same moment of which one takes away what the other gives. Whoever is first, no token survives. The
-//! moment is moved until each side wins about as often as the other, and how often each did is printed: a race that one
-//! always wins would show nothing.
+//! Two concurrent calls: one issues a token, and the other takes away the right to it. Whichever comes first, no token
+//! survives. The delay between them is adjusted until each side wins about as often as the other. The run prints the
+//! wins, because a race with only one winner would show nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,14 +16,15 @@ use crate::support::app::Served;
 use crate::support::postgres::Database;
 use crate::support::{PASSWORD, TestApp};
 
-/// "a disable … honours within a second".
+/// The longest time until it takes effect: "a disable … honours within a second".
 const SECOND: Duration = Duration::from_secs(1);
 
-/// By how many microseconds the winner's lead shrinks: by more and more while it wins on, by less when it does not.
+/// The smallest and the largest change of the delay, in microseconds. It grows while the same side wins on, and shrinks
+/// when the winner changes.
 const STEPS: (i64, i64) = (50, 12_800);
 const LONGEST_DELAY: i64 = 200_000;
 
-/// One server, or two on one database: here one gives, there one takes away.
+/// One server, or two on one database. `here` issues tokens, and `there` takes them away.
 struct Place {
     name: &'static str,
     here: TestApp,
@@ -49,7 +50,7 @@ async fn places() -> Vec<Place> {
 }
 
 impl Place {
-    /// Who gives, and who takes away.
+    /// The client that issues, and the client that takes away.
     fn clients(&self) -> (Client, Client) {
         let here = Client::new(&self.here);
         let there = self.there.as_ref().map_or_else(|| here.clone(), Client::new);
@@ -61,7 +62,7 @@ impl Place {
     }
 }
 
-/// Who won, and by how much later who gives begins next time, in microseconds; if negative, who takes away does.
+/// The wins of each side, and the delay of the issuing side in microseconds. A negative delay is one of the other side.
 #[derive(Default)]
 struct Race {
     delay: i64,
@@ -71,7 +72,7 @@ struct Race {
 }
 
 impl Race {
-    /// Has both done at once, by tasks of their own.
+    /// Runs both calls concurrently, in a task each.
     async fn run<G: Send + 'static, T: Send + 'static>(
         &self,
         give: impl Future<Output = G> + Send + 'static,
@@ -92,7 +93,7 @@ impl Race {
         (giving.await.unwrap(), taking.await.unwrap())
     }
 
-    /// Who wins begins later next time.
+    /// Delays the winner more in the next round.
     fn note(&mut self, gave: bool) {
         *(if gave { &mut self.gave } else { &mut self.took_away }) += 1;
         let won_on = (self.step > 0) == gave;
@@ -114,8 +115,8 @@ impl Race {
     }
 }
 
-/// The shortest sleep of a timer is a millisecond, longer than most of these races; to spin for long would take the
-/// core from who is being waited for.
+/// Waits by a busy loop. The shortest sleep of a timer is a millisecond, longer than most of these races. Long busy
+/// loops would take the core from the call that is waited for.
 async fn wait(micros: i64) {
     const TAIL: Duration = Duration::from_millis(2);
     let (begun, whole) = (Instant::now(), Duration::from_micros(micros.try_into().unwrap_or(0)));
@@ -127,7 +128,7 @@ async fn wait(micros: i64) {
     }
 }
 
-/// Asks until a token is dead, for Me and for a call of the other service. How long that took since `since`.
+/// Calls Me and another service until a token is dead. Returns the time since `since`.
 async fn until_dead(client: &Client, token: &str, since: Instant) -> Duration {
     loop {
         let answers = (client.me(token).await.err(), client.list(token).await.err());
@@ -158,7 +159,7 @@ pub async fn me_and_logout() {
             });
             race.note(fresh.is_some());
             for token in fresh.into_iter().chain([token]) {
-                // At once where it was acknowledged.
+                // The server that acknowledged it refuses at once.
                 assert_eq!(there.me(&token).await, Err(dead()), "{}: a token survived", place.name);
                 slowest = slowest.max(until_dead(&here, &token, acknowledged).await);
                 all.push(token);
@@ -188,7 +189,7 @@ pub async fn login_and_disable() {
             race.note(login.is_ok());
             let given = login.map_err(|refused| assert_eq!(refused.1, "INVALID_CREDENTIALS")).ok();
             for token in given.into_iter().chain([first]) {
-                // At once and everywhere: the account's epoch is read from the database.
+                // All servers refuse at once, because the account's epoch is read from the database.
                 for client in [&here, &there] {
                     assert_eq!(client.me(&token).await, Err(dead()), "{}: a token survived", place.name);
                     assert_eq!(client.list(&token).await, Err(dead()), "{}: a token survived", place.name);
@@ -202,7 +203,7 @@ pub async fn login_and_disable() {
     }
 }
 
-/// Once more, when all is over.
+/// Checks the tokens once more at the end.
 async fn stay_dead(place: &Place, tokens: &[String]) {
     let (here, there) = place.clients();
     for token in tokens {

@@ -1,6 +1,6 @@
 //! Sixty-four writers on one SQLite file, through the whole stack in process with the cheapest hash, so that they write
-//! as fast as the file takes it; and beside them the command line, which is another process. Each call is either done
-//! or refused for the one right reason: nobody hears of a lock.
+//! as fast as the file allows. The command line, another process, writes at the same time. Each call succeeds or is
+//! refused for its one right reason, and no caller hears of a lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -56,7 +56,7 @@ pub async fn work() {
     assert!(took.len() > 1_000 && taken > 10 && commands.len() > 2);
 }
 
-/// A life: an account, three sessions, and the end of all, with the mistakes that clients make.
+/// One life: an account, three sessions, and the end of all, with typical mistakes of clients.
 async fn one_round(client: &Client, writer: usize, round: usize, seen: &mut Times, taken: &AtomicU64) {
     let name = format!("w{writer} r{round}");
     let first = timed(seen, client.register(&name)).await.unwrap();
@@ -65,7 +65,7 @@ async fn one_round(client: &Client, writer: usize, round: usize, seen: &mut Time
     let fresh = client.me(&second).await.unwrap().expect("a fresh token");
     assert_eq!(client.list(&fresh).await, Ok(3));
 
-    // A name that two want at the same time: the one or the other has it.
+    // Two writers want this name concurrently, and one of them gets it.
     match timed(seen, client.register(&format!("x{} r{round}", writer / 2))).await {
         Ok(_) => {}
         Err(refused) => {
@@ -86,7 +86,7 @@ async fn one_round(client: &Client, writer: usize, round: usize, seen: &mut Time
     }
 }
 
-/// A call that writes, and how long it took.
+/// Times a call that writes.
 async fn timed<T>(seen: &mut Times, call: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let answer = call.await;
@@ -94,7 +94,7 @@ async fn timed<T>(seen: &mut Times, call: impl Future<Output = T>) -> T {
     answer
 }
 
-/// The command line, again and again: how long each command took.
+/// Runs commands until `done`, and returns the time of each.
 fn operate(database: &str, done: &AtomicBool) -> Times {
     let dir = tempfile::tempdir().unwrap();
     let mut took = Times::default();

@@ -1,5 +1,5 @@
-//! The part of the conversation that `real` holds with administrators: what `steps` is for the rest. Apart from it
-//! because it needs one of the platform, whom no request makes.
+//! The steps of administrators in the conversation of `real`. Separate from `steps` because they need a platform
+//! administrator, which no request can make.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,12 @@ use crate::steps::Step;
 use crate::steps::Token::{As, Bearer, None};
 use crate::support::TestApp;
 
-/// Makes the administrators: one of the platform, and one of a firm; and somebody who is none.
+/// Makes a platform administrator, an administrator of a firm, and an account with another role.
 pub async fn prepare(app: &TestApp) -> HashMap<&'static str, String> {
-    // Accounts of one moment would be listed in any order.
+    // Accounts with the same time would be listed in any order.
     app.clock.advance(1);
     let olga = app.sign_in_username("olga").await;
-    // As the command line does.
+    // The command line makes a platform administrator, and no request can. The test does it in the database.
     let mut database =
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(app.database())).await.unwrap();
     let made = sqlx::query("update accounts set platform_admin = 1 where username = 'olga'");
@@ -30,7 +30,7 @@ const ACCOUNTS: &str = "POST /v1/admin/accounts";
 const INVITE: &str = "POST /v1/admin/invitations";
 const CLEAR: &str = "POST /v1/admin/attempts:clear";
 
-/// In this order.
+/// The steps, in this order.
 pub const STEPS: &[Step] = &[
     // CreateAccount.
     Step::post(ACCOUNTS, r#"{"username": "made", "password": "s3cur3pass"}"#),
@@ -109,14 +109,14 @@ pub const STEPS: &[Step] = &[
     Step::get("DELETE /v1/admin/invitations/x", As("{frank}")),
     Step::get("DELETE /v1/admin/invitations/{invited}", As("{frank}")),
     Step::get("DELETE /v1/admin/invitations/{invited}", As("{frank}")),
-    // Attempts. How many there are depends on what only one side was asked before.
+    // The number of attempts depends on steps that only one side took.
     Step::get("GET /v1/admin/attempts?handle=made", As("{olga}")),
     Step::get("GET /v1/admin/attempts?handle=made", As("{frank}")),
     Step::get("GET /v1/admin/attempts", As("{olga}")),
     Step::post(CLEAR, r#"{"handle": "made"}"#).with(As("{olga}")),
     Step::post(CLEAR, "{}").with(As("{olga}")),
     Step::post(CLEAR, r#"{"handle": "made"}"#),
-    // ListAuditEvents, of a time when there was none: they are written a little later, and only one side has some.
+    // ListAuditEvents, for a time without events: events are written a little later, and only one side has some.
     Step::get("GET /v1/admin/auditEvents?endTime=1970-01-02T00:00:00Z", As("{olga}")),
     Step::get("GET /v1/admin/auditEvents?startTime=yesterday", As("{olga}")),
     Step::get("GET /v1/admin/auditEvents", None),

@@ -1,5 +1,5 @@
-//! Whether two answers to one request are the same, and the account of those that are not: each must be explained by an
-//! entry of `differences`, and each entry must have explained something.
+//! Compares two answers to one request, and counts the differences. Each difference must be explained by an entry of
+//! `differences`, and each entry must have explained something.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::raw::{Answered, Asked};
 use crate::rules::Routes;
 use crate::sides::Sides;
 
-/// How many unexplained ones are printed.
+/// The number of unexplained differences that are printed.
 const MOST_SHOWN: usize = 40;
 
-/// One request and both answers.
+/// One request with both answers.
 pub struct Case<'a> {
     pub asked: &'a Asked,
     pub ours: &'a Answered,
@@ -22,7 +22,7 @@ pub struct Case<'a> {
     pub pool: &'a DescriptorPool,
 }
 
-/// What came of all requests so far.
+/// The outcome of all requests so far.
 #[derive(Default)]
 pub struct Account {
     pub routes: Routes,
@@ -33,7 +33,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Sends each to both sides and takes note.
+    /// Sends each request to both sides and notes the outcome.
     pub async fn compare(&mut self, sides: &Sides, requests: impl IntoIterator<Item = Asked>) {
         for asked in requests {
             let (ours, gateway) = sides.ask(&asked).await;
@@ -41,10 +41,10 @@ impl Account {
         }
     }
 
-    /// Takes note of one.
+    /// Notes the outcome of one request.
     pub fn note(&mut self, case: &Case<'_>) {
         self.asked += 1;
-        // Of the RPC that always fails, no answer is a good one.
+        // Every answer of the RPC that always fails is an error, so it counts as well.
         if case.ours.status < 300 || case.asked.path().starts_with("/v1/failures") {
             self.routes.note(case.asked);
         }
@@ -52,7 +52,7 @@ impl Account {
             self.equal += 1;
             return;
         };
-        // Nothing explains that ours breaks down.
+        // No entry explains an internal error of ours.
         let is_defect = case.ours.status >= 500 && case.gateway.status < 500;
         let explanation = differences::all().into_iter().find(|difference| !is_defect && (difference.applies)(case));
         match explanation {
@@ -64,7 +64,7 @@ impl Account {
         }
     }
 
-    /// Prints the account. An unexplained difference fails the run, and so does an entry that explains nothing.
+    /// Prints the counts. An unexplained difference fails the run, and so does an entry that explains nothing.
     pub fn close(&self) {
         let explained: usize = self.explained.values().sum();
         let (routes, asked, equal) = (self.routes.len(), self.asked, self.equal);
@@ -82,14 +82,14 @@ impl Account {
         }
         println!("{} unexplained differences, {} idle entries", self.unexplained.len(), idle.len());
         assert!(self.unexplained.is_empty(), "a difference to the other transcoder that nothing explains");
-        // Unless only some of the parts were asked for.
+        // Not when the command line selects some of the parts.
         let all = std::env::args().skip(1).all(|argument| argument.starts_with('-'));
         assert!(idle.is_empty() || !all, "an explanation of nothing");
         assert!(self.routes.idle().is_empty() || !all, "routes that nothing took: {:#?}", self.routes.idle());
     }
 }
 
-/// The error names what is not the same.
+/// Compares two answers. The error names what differs.
 fn same(ours: &Answered, gateway: &Answered) -> Result<(), &'static str> {
     if ours.status != gateway.status {
         return Err("status");
@@ -106,7 +106,7 @@ fn same(ours: &Answered, gateway: &Answered) -> Result<(), &'static str> {
     same_values(ours, gateway)
 }
 
-/// The texts are each side's own, but for those that the server sent: they come with details.
+/// Each side has its own texts, except for errors with details, whose texts come from the server.
 fn same_error(ours: &Answered, gateway: &Answered) -> Result<(), &'static str> {
     if ours.header("token").is_some() != gateway.header("token").is_some() {
         return Err("token header");
@@ -130,7 +130,7 @@ pub fn same_values(ours: &Answered, gateway: &Answered) -> Result<(), &'static s
     }
 }
 
-/// As JSON has it: a number is what it is worth, however it is written.
+/// Compares JSON values. A number is compared by its value, however it is written.
 pub fn equal(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),

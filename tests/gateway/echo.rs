@@ -1,5 +1,5 @@
-//! The gRPC server behind both transcoders: it answers with the request it was sent, so what comes back is what the
-//! transcoder made of a URL and a body. In process for ours, on a socket for the other.
+//! The gRPC server behind both transcoders. It answers with the request that it got, so the answer shows what the
+//! transcoder made of a URL and a body. It runs in process for ours, and on a socket for the gateway.
 
 use std::convert::Infallible;
 
@@ -15,10 +15,10 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// How often `Stream` answers.
+/// The number of answers of `Stream`.
 const REPEATED: usize = 3;
 
-/// The answer to a gRPC call of any method that the pool knows.
+/// The answer to a gRPC call of any method in the pool.
 pub async fn answer<B>(pool: DescriptorPool, request: Request<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes>,
@@ -52,7 +52,7 @@ where
     messages(vec![frame; times], seen, &failure(number("sint32_value"), text.unwrap_or_default()))
 }
 
-/// A status with every kind of detail that JSON can stumble over: strings, lists, durations.
+/// A status with every kind of detail that JSON may get wrong: strings, lists, durations.
 fn failure(code: i32, text: String) -> Status {
     let mut details = ErrorDetails::new();
     details
@@ -62,8 +62,8 @@ fn failure(code: i32, text: String) -> Status {
     Status::with_error_details(Code::from_i32(code), text, details)
 }
 
-/// What the transcoder called, and which metadata it passed on; sent back as the header that both transcoders let
-/// through.
+/// The method that the transcoder called, and the metadata that it passed on. They are returned in a header that both
+/// transcoders pass through.
 fn seen(method: &str, headers: &HeaderMap) -> HeaderValue {
     let mut text = method.to_owned();
     for name in ["token", "authorization", "cookie", "x-other", "grpc-metadata-token"] {
@@ -74,7 +74,7 @@ fn seen(method: &str, headers: &HeaderMap) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap()
 }
 
-/// At most eight digits and a unit, as gRPC has it, and our stack with it.
+/// Whether a value is at most eight digits and a unit, as gRPC requires.
 fn is_timeout(value: &HeaderValue) -> bool {
     let Some((unit, digits)) = value.as_bytes().split_last() else { return false };
     (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) && b"HMSmun".contains(unit)
@@ -96,7 +96,7 @@ fn method_of(pool: &DescriptorPool, path: &str) -> Option<prost_reflect::MethodD
     pool.get_service_by_name(service)?.methods().find(|known| known.name() == method)
 }
 
-/// Serves the echo on a free port, and tells which.
+/// Serves the echo on a free port, and returns the address.
 pub async fn serve(pool: DescriptorPool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -108,7 +108,7 @@ pub async fn serve(pool: DescriptorPool) -> String {
                     let pool = pool.clone();
                     async move { Ok::<_, Infallible>(answer(pool, request).await) }
                 });
-                // A gateway that is gone is none of the test's concern.
+                // The error of a gateway that has gone is no failure of the test.
                 let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                     .serve_connection(TokioIo::new(stream), service)
                     .await;

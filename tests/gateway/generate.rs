@@ -1,5 +1,5 @@
-//! Requests that nobody thought of: values, paths and queries by reflection on the messages, at random but the same in
-//! every run. Mostly good, because a bad part hides the rest of a request.
+//! Random requests, the same in every run: values, paths and queries by reflection on the messages. Most parts are
+//! good, because a bad part hides the rest of a request.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use crate::raw::Asked;
 use crate::texts;
 
-/// What the requests of all runs begin with.
+/// The seed of the random requests in every run.
 const SEED: [u8; 32] = *b"REST by annotation, both oracles";
 
-/// Messages within messages.
+/// The deepest nesting of messages within messages.
 const DEEPEST: u32 = 3;
 
-/// That many requests.
+/// Makes this number of random requests.
 pub fn requests(pool: &DescriptorPool, count: usize) -> Vec<Asked> {
     let everything = pool.get_message_by_name("transcoding.test.v1.Everything").unwrap();
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
@@ -30,7 +30,7 @@ pub fn requests(pool: &DescriptorPool, count: usize) -> Vec<Asked> {
     (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect()
 }
 
-/// The whole message as a body, to a rule of `*`.
+/// The whole message as a body, for a rule with `*`.
 fn body(everything: &MessageDescriptor) -> BoxedStrategy<Asked> {
     let lines = ["POST /v1/everything", "POST /v1/everything:run", "PUT /v1/everything/a", "POST /v1/streams"];
     (prop::sample::select(lines.to_vec()), message(everything, DEEPEST), any::<bool>())
@@ -41,7 +41,7 @@ fn body(everything: &MessageDescriptor) -> BoxedStrategy<Asked> {
         .boxed()
 }
 
-/// A field as a body, a segment and a query beside it.
+/// A field as a body, with a path segment and a query.
 fn mixed(everything: &MessageDescriptor) -> BoxedStrategy<Asked> {
     let nested = everything.get_field_by_name("nested").unwrap();
     (texts::segment(), query(everything), value(&nested, DEEPEST))
@@ -51,7 +51,7 @@ fn mixed(everything: &MessageDescriptor) -> BoxedStrategy<Asked> {
         .boxed()
 }
 
-/// A path of one of the templates.
+/// A path that fits one of the templates.
 fn path() -> BoxedStrategy<Asked> {
     let templates = [
         "/v1/texts/{}",
@@ -110,7 +110,7 @@ fn path() -> BoxedStrategy<Asked> {
     prop_oneof![texts, values].prop_map(|path| Asked::new("echo", &format!("GET {path}"))).boxed()
 }
 
-/// One to four parameters.
+/// A query of one to four parameters.
 fn query(everything: &MessageDescriptor) -> BoxedStrategy<String> {
     let fields: Vec<_> = parameters(everything, "", DEEPEST);
     let parameter = prop::sample::select(fields)
@@ -119,7 +119,7 @@ fn query(everything: &MessageDescriptor) -> BoxedStrategy<String> {
     prop::collection::vec(parameter, 1..4).prop_map(|parameters| parameters.join("&")).boxed()
 }
 
-/// The names of all fields that a parameter can be of, in one of their two spellings.
+/// The names of all fields that a parameter can name, each in one of its two spellings.
 fn parameters(message: &MessageDescriptor, before: &str, depth: u32) -> Vec<(String, FieldDescriptor)> {
     let mut all = Vec::new();
     for field in message.fields() {
@@ -162,7 +162,7 @@ fn message(message: &MessageDescriptor, depth: u32) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// The JSON of a field; now and then of something else.
+/// The JSON of a field, or sometimes of another type.
 fn value(field: &FieldDescriptor, depth: u32) -> BoxedStrategy<Value> {
     let one = |kind: Kind| match kind {
         Kind::Message(inner) if inner.full_name().starts_with("transcoding.") => message(&inner, depth - 1),

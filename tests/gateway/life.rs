@@ -1,5 +1,5 @@
-//! The part of the conversation that `real` holds which is about an account's life: what `steps` is for the rest. Apart
-//! from it because it needs what came by mail, and accounts of its own.
+//! The steps about the life of an account in the conversation of `real`. Separate from `steps` because they need the
+//! tokens of mails, and accounts of their own.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::support::ticket::{invited, sent};
 const GAIL: &str = "gail@example.com";
 const RITA: &str = "rita@example.com";
 
-/// Makes the accounts; gives their tokens, and those of the links that they were sent.
+/// Makes the accounts, and returns their tokens and the one-time tokens of their mails.
 pub async fn prepare(app: &TestApp) -> HashMap<&'static str, String> {
     let gail = app.sign_in_email(GAIL).await;
-    // Accounts of one moment would be listed in any order.
+    // Accounts with the same time would be listed in any order.
     app.clock.advance(1);
     let rita = app.sign_in_email(RITA).await;
     app.clock.advance(1);
@@ -43,7 +43,7 @@ const FORGOT: &str = "POST /v1/passwords:requestReset";
 const RESET: &str = "POST /v1/passwords:reset";
 const ACCEPT: &str = "POST /v1/invitations:accept";
 
-/// In this order.
+/// The steps, in this order.
 pub const STEPS: &[Step] = &[
     // VerifyEmail.
     Step::post(VERIFY, ""),

@@ -1,6 +1,6 @@
-// The other transcoder: grpc-gateway, generated from the tests' protos and from our own, each API on a port of its own.
-// Started by the test `gateway`, which reads `name address` lines from its standard output and closes its standard
-// input when it is done.
+// The other transcoder: grpc-gateway, generated from the tests' protos and from our own, with a port for each API. The
+// test `gateway` starts it, reads lines of `name address` from its standard output, and closes its standard input at
+// the end.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"os"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	// The details of statuses, which JSON needs to know.
+	// The detail messages of statuses, which are needed to write them as JSON.
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -38,7 +38,7 @@ func main() {
 	echo := flag.String("echo", "", "the address of the echo server, for the tests' protos")
 	real := flag.String("countersign", "", "the address of Countersign, for its own protos")
 	flag.Parse()
-	// It is made to fail on purpose, again and again.
+	// The tests make it fail on purpose, so its log is discarded.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 	if *echo != "" {
 		serve("echo", *echo, test.RegisterEchoHandler, test.RegisterBodiesHandler)
@@ -54,7 +54,7 @@ func main() {
 			countersign.RegisterAdminServiceHandler)
 	}
 	fmt.Println("ready")
-	// Whoever started this ends it so, even by dying.
+	// Standard input ends when the test ends, even if it is killed.
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
@@ -64,14 +64,14 @@ func serve(name, target string, services ...register) {
 		log.Fatal(err)
 	}
 	mux := runtime.NewServeMux(
-		// The choices that both transcoders make alike. JSON: unset fields are left out, unknown ones refused.
+		// The options on which both transcoders agree. JSON: unset fields are left out, and unknown fields are refused.
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
 			MarshalOptions:   protojson.MarshalOptions{EmitUnpopulated: false},
 			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
 		}),
 		// http.proto: `"%2F" and "%2f" are left unchanged` in variables of several segments, nothing else is.
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
-		// A method is what the request line says.
+		// The method is that of the request line, without an override.
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
@@ -79,7 +79,7 @@ func serve(name, target string, services ...register) {
 			case "Token":
 				return "token", true
 			default:
-				// Besides, the gateway always passes `authorization`, and reads `grpc-timeout`.
+				// The gateway itself always passes `authorization` on, and reads `grpc-timeout`.
 				return "", false
 			}
 		}),

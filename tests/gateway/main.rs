@@ -1,6 +1,6 @@
-//! REST by annotation against its oracles: the examples of `google/api/http.proto`, and grpc-gateway, generated from
-//! the same protos and sent the same requests. `.ci/run gateway` builds that and runs this: `GATEWAY` is where it lies.
-//! Apart from `it` because it needs Go.
+//! REST by annotation, checked against the examples of `google/api/http.proto`, and against grpc-gateway, which is
+//! generated from the same protos and gets the same requests. `.ci/run gateway` builds the gateway, sets `GATEWAY` to
+//! its path, and runs this. Separate from `it` because it needs Go.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

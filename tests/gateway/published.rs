@@ -1,12 +1,12 @@
-//! The examples of `google/api/http.proto`, word for word: the request and the message that its text says it becomes.
-//! They are held against ours alone: where they speak, the text decides, not the other transcoder.
+//! The examples of `google/api/http.proto`, word for word: each request with the message that the text describes. Only
+//! ours is checked against them, because the text decides and not the other transcoder.
 
 use serde_json::{Value, json};
 
 use crate::raw::Asked;
 use crate::sides::Sides;
 
-/// Every example, and what the text says beside them.
+/// Checks every example, and the rules in the text beside them.
 pub async fn examples(sides: &Sides) {
     let examples = examples_of_the_text();
     for (asked, rpc, message) in &examples {
@@ -21,7 +21,7 @@ pub async fn examples(sides: &Sides) {
     println!("{} examples", examples.len());
 }
 
-/// The same requests, for the comparison with the other transcoder.
+/// The requests of the examples, for the comparison with the other transcoder.
 pub fn rows() -> Vec<Asked> {
     let examples = examples_of_the_text().into_iter().map(|(asked, _, _)| asked);
     examples.chain(refusals_of_the_text()).collect()

@@ -1,4 +1,4 @@
-//! HTTP/1.1 as bytes: the same request line, to the octet, to both transcoders. No client library, because none sends a
+//! HTTP/1.1 as bytes, so that both transcoders get exactly the same request line. Client libraries cannot send a
 //! malformed path.
 
 use std::fmt;
@@ -8,43 +8,43 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Until an answer is complete.
+/// The longest time until an answer is complete.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const TRIES: usize = 5;
 
-/// A request, as it goes over the wire.
+/// A request as its bytes on the wire.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// Which of the APIs is asked: each has an address of its own.
+    /// The API that is called. Each one has an address of its own.
     pub api: &'static str,
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
-    /// Nothing at all is another thing than an empty body with a length.
+    /// `None` is no body at all, which is not the same as an empty body with a length.
     pub body: Option<Vec<u8>>,
 }
 
 impl Asked {
-    /// Without a body. `GET /path`
+    /// A request without a body, such as `GET /path`.
     pub fn new(api: &'static str, line: &str) -> Self {
         let (method, target) = line.split_once(' ').unwrap();
         Self { api, method: method.to_owned(), target: target.to_owned(), headers: Vec::new(), body: None }
     }
 
-    /// With a body, which is JSON if nothing else is said.
+    /// Adds a body, which is JSON without another content type.
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self.with_header("content-type", "application/json")
     }
 
-    /// With a header in the place of those of the same name.
+    /// Sets a header and removes those of the same name.
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         self.with_another(name, value)
     }
 
-    /// With a header, also when there is one of the same name.
+    /// Adds a header and keeps those of the same name.
     pub fn with_another(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -58,7 +58,7 @@ impl Asked {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// The body's text; what is not UTF-8 in it is replaced.
+    /// The text of the body, with replacements for bytes that are not UTF-8.
     pub fn body_text(&self) -> String {
         String::from_utf8_lossy(self.body.as_deref().unwrap_or_default()).into_owned()
     }
@@ -81,8 +81,8 @@ impl Asked {
         bytes
     }
 
-    /// Sends it over a connection of its own. Who answers and hangs up before everything is read may take the answer
-    /// back by resetting the connection (RFC 9112 section 9.6), so that is tried again.
+    /// Sends the request over a new connection. A server that answers and closes before it has read everything may
+    /// reset the connection, and the answer is lost (RFC 9112 section 9.6). Such a request is sent again.
     pub async fn send(&self, address: &str) -> Answered {
         for _ in 0..TRIES {
             let bytes = tokio::time::timeout(PATIENCE, self.exchange(address)).await;
@@ -115,7 +115,7 @@ impl fmt::Display for Asked {
     }
 }
 
-/// An answer, whole.
+/// An answer with its whole body.
 #[derive(Clone, Debug)]
 pub struct Answered {
     pub status: u16,
@@ -148,12 +148,12 @@ impl Answered {
         self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim()
     }
 
-    /// The JSON values that the body consists of, one after the other; nothing when it is no JSON.
+    /// The JSON values in the body, one after the other, or `None` if it is no JSON.
     pub fn values(&self) -> Option<Vec<Value>> {
         serde_json::Deserializer::from_slice(&self.body).into_iter::<Value>().collect::<Result<_, _>>().ok()
     }
 
-    /// The one JSON value that the body is.
+    /// The value of a body that is one JSON value.
     pub fn value(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
     }
@@ -163,7 +163,7 @@ impl Answered {
         self.value()?.get("code")?.as_i64()
     }
 
-    /// What is wrong, in words.
+    /// The message of the error, or an empty text.
     pub fn message(&self) -> String {
         let value = self.value();
         let message = value.as_ref().and_then(|value| value.get("message")?.as_str());

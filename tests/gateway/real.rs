@@ -1,5 +1,5 @@
-//! Countersign's own rules: the same conversation with two apps that began alike, one by its own REST, one by the other
-//! transcoder over its gRPC. Two, because most calls change something.
+//! Countersign's own rules: the same conversation with two apps that begin alike. One is called by its own REST, the
+//! other by the gateway over its gRPC. Two apps are needed because most calls change something.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::support::TestApp;
 use crate::support::app::Served;
 use crate::{administration, life};
 
-/// What may watch revocations.
+/// The service credential for watching revocations.
 pub const CREDENTIAL: &str = "ZG8gbm90IHRlbGwgYW55Ym9keTogd2F0Y2hlcg==";
 
-/// One of the two apps, and what it said so far.
+/// One of the two apps, with the values that it has returned.
 struct Side {
-    /// Where REST is answered.
+    /// The address of REST.
     address: String,
     said: HashMap<&'static str, String>,
 }
 
-/// Every step, on both sides.
+/// Takes every step on both sides.
 pub async fn conversation(binary: &str, account: &mut Account) {
     let (ours_app, ours_at) = app().await;
     let (other_app, other_at) = app().await;
@@ -37,7 +37,7 @@ pub async fn conversation(binary: &str, account: &mut Account) {
     let pool = DescriptorPool::decode(countersign::pb::DESCRIPTORS).unwrap();
     account.routes.add(&pool, "countersign", "countersign.v1.");
     for step in STEPS.iter().chain(life::STEPS).chain(administration::STEPS) {
-        // Sign-ins of one moment would be listed in any order.
+        // Sessions with the same time would be listed in any order.
         ours_app.clock.advance(1);
         other_app.clock.advance(1);
         let asked = step.asked(&ours.said);
@@ -79,7 +79,7 @@ impl Side {
     }
 }
 
-/// Without what is random: that there is something must be the same, not what.
+/// An answer without its random values. Both sides must have a value, which may differ.
 fn masked(answered: &Answered) -> Answered {
     let mut masked = answered.clone();
     if let Some(mut values) = answered.values() {
@@ -97,13 +97,13 @@ fn masked(answered: &Answered) -> Answered {
 fn mask(value: &mut Value) {
     match value {
         Value::Array(list) => {
-            // The gateway reads a body with two usernames, and takes the last.
+            // The gateway accepts a body with two usernames, and uses the last.
             list.retain(|value| value.get("username").is_none_or(|username| username != "carol"));
             list.iter_mut().for_each(mask);
         }
         Value::Object(map) => {
             for (name, value) in map {
-                // The gateway's client says its own name.
+                // The gateway's client has its own `user-agent`.
                 let random = [
                     "id",
                     "accountId",
@@ -126,8 +126,8 @@ fn mask(value: &mut Value) {
     }
 }
 
-/// What an answer without end says before its first heartbeat: in how many messages and in which order is the server's,
-/// so when each of the revocations expires, in order, and the fields of the heartbeat.
+/// The parts of an endless answer before its first heartbeat that must be equal: the expiry times of the revocations,
+/// sorted, and the fields of the heartbeat. The server chooses the number of messages and their order.
 async fn watched(address: &str, request: &str) -> Vec<String> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

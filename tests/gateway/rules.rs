@@ -1,5 +1,5 @@
-//! The rules as the descriptors have them, read apart from the code under test: so that the account can say how many
-//! routes there are, and that each was taken.
+//! The rules in the descriptors, read without the code under test. They give the number of routes, and show that each
+//! route was taken.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::raw::Asked;
 pub struct Routes(BTreeMap<(String, String), usize>);
 
 impl Routes {
-    /// Of every service whose full name begins so.
+    /// Adds the routes of every service whose full name has this prefix.
     pub fn add(&mut self, pool: &DescriptorPool, api: &str, package: &str) {
         let annotation = pool.get_extension_by_name("google.api.http").unwrap();
         let services = pool.services().filter(|service: &ServiceDescriptor| service.full_name().starts_with(package));
@@ -31,7 +31,7 @@ impl Routes {
         }
     }
 
-    /// A request was answered well.
+    /// Counts the route of a request that succeeded.
     pub fn note(&mut self, asked: &Asked) {
         for ((verb, template), count) in &mut self.0 {
             let (api, verb) = verb.split_once(' ').unwrap_or_default();
@@ -45,7 +45,7 @@ impl Routes {
         self.0.len()
     }
 
-    /// Those that no request took.
+    /// The routes that no request took.
     pub fn idle(&self) -> Vec<String> {
         let idle = self.0.iter().filter(|(_, count)| **count == 0);
         idle.map(|((verb, path), _)| format!("{verb} {path}")).collect()
@@ -70,7 +70,7 @@ fn text(message: &DynamicMessage, field: &str) -> String {
     }
 }
 
-/// Whether a path is of a template: variables are what they stand for, `*` is one segment and `**` is any number.
+/// Whether a path fits a template. A variable fits what its pattern fits, `*` is one segment and `**` is any number.
 fn fits(template: &str, path: &str) -> bool {
     let mut plain = String::new();
     for (at, piece) in template.split(['{', '}']).enumerate() {

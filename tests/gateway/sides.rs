@@ -1,5 +1,5 @@
-//! The two transcoders, each on sockets of its own: ours over the echo in process, the gateway as the process that
-//! `.ci/run gateway` built.
+//! The two transcoders, each on its own sockets: ours over the echo in process, and the gateway as the process that
+//! `.ci/run gateway` has built.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use crate::echo;
 use crate::raw::{Answered, Asked};
 
-/// The APIs of the tests' protos: a name, and the files whose rules it consists of.
+/// The APIs of the tests' protos, each with the files of its rules.
 pub const APIS: [(&str, &[&str]); 7] = [
     ("echo", &["transcoding/test/v1/echo.proto", "transcoding/test/v1/bodies.proto"]),
     ("resource_name", &["transcoding/published/resource_name/messaging.proto"]),
@@ -28,7 +28,7 @@ pub const APIS: [(&str, &[&str]); 7] = [
     ("selector", &["transcoding/published/selector/messaging.proto"]),
 ];
 
-/// Both, running.
+/// The two running transcoders, over one echo.
 pub struct Sides {
     ours: HashMap<String, String>,
     gateway: Gateway,
@@ -36,7 +36,7 @@ pub struct Sides {
 }
 
 impl Sides {
-    /// Starts both over the echo.
+    /// Starts both transcoders over the echo.
     pub async fn start(gateway: &str) -> Self {
         let all: Vec<_> = APIS.iter().flat_map(|(_, files)| files.iter().copied()).collect();
         let pool = DescriptorPool::decode(descriptors(&all).as_slice()).unwrap();
@@ -56,7 +56,7 @@ impl Sides {
         Self { ours, gateway, pool }
     }
 
-    /// What both answer to the same request: ours, the gateway.
+    /// The answers of ours and of the gateway to the same request.
     pub async fn ask(&self, asked: &Asked) -> (Answered, Answered) {
         tokio::join!(asked.send(&self.ours[asked.api]), asked.send(self.gateway.address(asked.api)))
     }
@@ -67,7 +67,7 @@ fn descriptors(files: &[&str]) -> Vec<u8> {
     let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/proto");
     let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
     let mut compiler = protox::Compiler::new([tests, ours]).unwrap();
-    // The details of statuses, which JSON needs to know.
+    // The detail messages of statuses, which are needed to write them as JSON.
     let details = ["google/rpc/status.proto", "google/rpc/error_details.proto"];
     compiler.include_imports(true).open_files(files).unwrap().open_files(details).unwrap();
     compiler.encode_file_descriptor_set()
@@ -85,7 +85,7 @@ async fn serve(transcoder: Transcoder<Rpc>) -> String {
                     let transcoder = Arc::clone(&transcoder);
                     async move { Ok::<_, Infallible>(transcoder.answer(request.map(Body::new)).await) }
                 });
-                // What is no HTTP ends its connection; the test sees what was answered.
+                // A request that is no HTTP ends its connection with an error. The test sees the answer.
                 let _ =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
@@ -94,14 +94,14 @@ async fn serve(transcoder: Transcoder<Rpc>) -> String {
     address
 }
 
-/// The gateway's process. Its standard input is what keeps it alive, so it ends with the test, however that ends.
+/// The process of the gateway. It ends when its standard input does, so it ends with the test, whatever the cause.
 pub struct Gateway {
     addresses: HashMap<String, String>,
     process: Child,
 }
 
 impl Gateway {
-    /// Starts it and waits until it listens.
+    /// Starts the gateway and waits until it listens.
     pub fn start(binary: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(binary)
             .args(arguments)

@@ -1,25 +1,25 @@
-//! The conversation that `real` holds: every route of Countersign's own rules, called well and in every wrong way. What
-//! is in braces is what the same side said before.
+//! The steps of the conversation in `real`: every route of Countersign's own rules, called correctly and in every wrong
+//! way. A name in braces stands for a value from an earlier answer of the same side.
 
 use std::collections::HashMap;
 
 use crate::raw::Asked;
 
-/// One request.
+/// One request of the conversation.
 pub struct Step {
     line: &'static str,
     token: Token,
     body: Option<&'static str>,
-    /// What later requests need of the answer: a name, and where it is.
+    /// The values of the answer that later requests need: a name, and the place in the answer.
     pub keeps: &'static [(&'static str, &'static str)],
 }
 
-/// What the request shows.
+/// The token that a request carries.
 pub enum Token {
     None,
-    /// `token: …`
+    /// A token in the header `token`.
     As(&'static str),
-    /// `authorization: Bearer …`
+    /// A token in the header `authorization`.
     Bearer(&'static str),
 }
 
@@ -70,7 +70,7 @@ const ANN: &str =
 const ANN_LOGIN: &str = r#"{"email": "ann@example.com", "password": "s3cur3pass"}"#;
 const BAD: &str = "eyJhbGciOiJIUzI1NiJ9.e30.AAAA";
 
-/// In this order.
+/// The steps, in this order.
 pub const STEPS: &[Step] = &[
     // Register.
     Step::post(REGISTER, ALICE).keeps(&[("alice", "/token"), ("alice_id", "/account/id")]),
@@ -123,7 +123,7 @@ pub const STEPS: &[Step] = &[
     Step::get("GET /v1/me", As("x y")),
     Step::get("GET /v1/me?verbose=true", As("{ann}")),
     Step::get("GET /v1/me?", As("{alice}")),
-    // Where only one side makes a call, it is of a session that is not listed below: its time would tell.
+    // Calls that only one side makes use a session that is not listed below, because its time would differ.
     Step::get("HEAD /v1/me", As("{ann}")),
     Step::get("OPTIONS /v1/me", Token::None),
     Step::get("GET /v1/me/", As("{alice}")),
@@ -160,7 +160,7 @@ pub const STEPS: &[Step] = &[
     Step::get("DELETE /v1/sessions/nothing", As("{alice}")),
     Step::get("DELETE /v1/sessions/", As("{alice}")),
     Step::get("DELETE /v1/sessions", As("{alice}")),
-    // Nothing that the gateway could do when it ignores the parameter.
+    // An id that does not exist, because the gateway ignores the parameter and makes the call.
     Step::get("DELETE /v1/sessions/nothing?force=true", As("{alice}")),
     Step::get("DELETE /v1/sessions/{session}", As("{alice}")),
     Step::get("DELETE /v1/sessions/{session}", As("{alice}")),
@@ -184,7 +184,7 @@ pub const STEPS: &[Step] = &[
     Step::post("POST /v1/accounts/{ann_id}/sessions:revokeOthers", "{}"),
     Step::post("POST /v1/accounts/{ann_id}/sessions:revokeOthers", r#"{"nothing": 1}"#).with(Bearer("{ann}")),
     Step::get("GET /v1/me", As("{ann2}")),
-    // WatchRevocations, but for its good case, which does not end.
+    // WatchRevocations, except for its success, which is an endless stream.
     Step::get("GET /v1/revocations:watch", Token::None),
     Step::get("GET /v1/revocations:watch", As("{alice}")),
     Step::get("GET /v1/revocations:watch", Bearer("nothing")),

@@ -1,4 +1,4 @@
-//! How a value of each kind is written, at random: what JSON says of it, and what a path or a query does.
+//! Random values of each kind, as JSON and as the text in a path or a query.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -6,20 +6,20 @@ use proptest::prelude::*;
 use prost_reflect::{FieldDescriptor, Kind};
 use serde_json::{Map, Value, json};
 
-/// Whether JSON writes a message of this name as one text.
+/// Whether JSON writes a message of this name as a string.
 pub fn is_text(name: &str) -> bool {
     let own = ["Timestamp", "Duration", "FieldMask"];
     name.strip_prefix("google.protobuf.")
         .is_some_and(|name| own.contains(&name) || (name.ends_with("Value") && !["Value", "ListValue"].contains(&name)))
 }
 
-/// The text of one value of a field.
+/// The text of a random value of a field.
 pub fn of_field(field: &FieldDescriptor) -> BoxedStrategy<String> {
     let bad = prop::sample::select(&["", "x", "-", "1", "true", "null", "é", "1e3", "0x1F", "{}"][..]);
     prop_oneof![20 => of_kind(&field.kind()), 1 => bad.prop_map(str::to_owned)].boxed()
 }
 
-/// The text of a value for `/v1/<kind>/…`.
+/// The text of a random value for `/v1/<kind>/…`.
 pub fn of_path(kind: &'static str) -> BoxedStrategy<String> {
     match kind {
         "int32" | "sint32" | "sfixed32" => of_kind(&Kind::Int32),
@@ -37,7 +37,7 @@ pub fn of_path(kind: &'static str) -> BoxedStrategy<String> {
     }
 }
 
-/// The text of a value, where JSON has it as one.
+/// The text of a random value, if JSON writes the kind as one text.
 pub fn of_kind(kind: &Kind) -> BoxedStrategy<String> {
     match kind {
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
@@ -72,7 +72,7 @@ pub fn of_kind(kind: &Kind) -> BoxedStrategy<String> {
     }
 }
 
-/// The JSON of a value that is no message of the tests'.
+/// The JSON of a random value, for kinds that are no message of the tests' protos.
 pub fn json(kind: &Kind) -> BoxedStrategy<Value> {
     let number = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
     let text = of_kind(kind).prop_map(Value::String);
@@ -95,7 +95,7 @@ pub fn json(kind: &Kind) -> BoxedStrategy<Value> {
     }
 }
 
-/// Any JSON, not deep.
+/// Random JSON with little depth.
 pub fn any_json() -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -130,7 +130,7 @@ fn any_message() -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// A segment as it stands in a path: some of it escaped that need not be, some of it sub-delimiters.
+/// A path segment with needless escapes and sub-delimiters.
 pub fn segment() -> BoxedStrategy<String> {
     let piece = prop_oneof![
         6 => "[a-zA-Z0-9_.~-]{1,6}",
@@ -141,7 +141,7 @@ pub fn segment() -> BoxedStrategy<String> {
     prop::collection::vec(piece, 1..4).prop_map(|pieces| pieces.concat()).boxed()
 }
 
-/// All but the unreserved characters as escapes.
+/// A text with all but the unreserved characters escaped.
 pub fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
@@ -180,14 +180,14 @@ fn special() -> BoxedStrategy<String> {
     prop::sample::select(&["NaN", "Infinity", "-Infinity"][..]).prop_map(str::to_owned).boxed()
 }
 
-/// From the year 1 to the year 9999, with as many digits as it has.
+/// A time from the year 1 to the year 9999, with as many digits as it needs.
 fn time() -> BoxedStrategy<String> {
     (-62_135_596_800..=253_402_300_799_i64, nanos())
         .prop_map(|(seconds, nanos)| prost_types::Timestamp { seconds, nanos }.to_string())
         .boxed()
 }
 
-/// Within 10,000 years, as JSON has it.
+/// A duration within 10,000 years, in the form of JSON.
 fn duration() -> BoxedStrategy<String> {
     (-315_575_999_999..=315_575_999_999_i64, nanos())
         .prop_map(|(seconds, nanos)| {

@@ -1,5 +1,5 @@
-//! `AdminService`: who may do what to whom, over gRPC and over REST; that a request sets what it says and nothing else;
-//! and that what was changed counts at once.
+//! `AdminService`: which roles may do what to which accounts, over gRPC and over REST. A request changes only the
+//! fields that it names, and a change takes effect at once.
 
 use countersign::domain::Handle;
 use http::{Method, StatusCode};
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 use crate::support::app::{PASSWORD, request};
 use crate::support::{Answer, TestApp};
 
-/// Everybody who may ask, and everybody who may be asked about.
+/// The accounts that call `AdminService`, and that it is called about.
 pub struct Cast {
     pub app: TestApp,
-    /// Name, token and account id.
+    /// Name, token and account id of each.
     pub people: Vec<(&'static str, String, String)>,
     pub firms: [String; 2],
 }
 
 impl Cast {
-    /// Two firms, each with an administrator; in the first one somebody of each other role and a platform
-    /// administrator.
+    /// Registers two firms, each with an administrator. The first firm also has an account of each other role and a
+    /// platform administrator.
     pub async fn assemble() -> Self {
         let app = TestApp::start().await;
         let mut cast = Self { app, people: Vec::new(), firms: [String::new(), String::new()] };
@@ -59,7 +59,7 @@ impl Cast {
         operator.find(&Handle::parse(handle).unwrap()).await.unwrap().unwrap().id.to_string()
     }
 
-    /// As root sees it.
+    /// The account as root sees it.
     async fn account(&self, id: &str) -> Value {
         let answer = self.ask("root", Method::GET, &format!("accounts/{id}"), &Value::Null).await;
         assert_eq!(answer.status, StatusCode::OK);
@@ -87,7 +87,7 @@ impl Cast {
     }
 }
 
-/// The reason of a refusal.
+/// The HTTP status and the reason of a refusal.
 fn reason(answer: &Answer) -> (u16, String) {
     let details = answer.json()["details"].clone();
     let reason =
@@ -130,7 +130,7 @@ async fn who_may_see_and_change_whom_is_decided_by_role_and_firm() {
     }
     let invalid = json!({ "role": "ROLE_ADMIN", "password": "x" });
     assert_eq!(reason(&cast.ask("user", Method::POST, "accounts", &invalid).await), none, "not what is wrong with it");
-    // Of the own firm only, whatever is asked for.
+    // An administrator sees only the own firm, whatever the request asks for.
     let listed = cast.ask("one", Method::GET, "accounts", &Value::Null).await.json();
     assert_eq!(listed["accounts"].as_array().unwrap().len(), 4);
     let firms = cast.ask("one", Method::GET, "firms", &Value::Null).await.json();
@@ -161,7 +161,7 @@ async fn nobody_changes_the_own_role_status_or_password_or_deletes_oneself() {
     }
     let renamed = cast.ask("one", Method::PATCH, &own, &json!({ "name": "Ada King" })).await;
     assert_eq!(renamed.json()["account"]["account"]["emailIdentity"]["name"], "Ada King");
-    // And it is told at once, though the token was good before and still is.
+    // The account itself sees the change at once. Its token was issued before the change and is still good.
     let me = cast.app.get("/auth/me", &[("token", cast.token("one"))]).await;
     assert_eq!((me.status, &me.json()["name"]), (StatusCode::OK, &json!("Ada King")));
 }
@@ -171,7 +171,7 @@ async fn a_change_sets_what_it_says_and_nothing_else_and_ends_sessions_where_it_
     let cast = Cast::assemble().await;
     let user = format!("accounts/{}", cast.id("user"));
     let before = cast.account(cast.id("user")).await;
-    // Fields of the record that no request has.
+    // These fields of the record cannot be set by any request.
     for (field, value) in
         [("platformAdmin", json!(true)), ("firmId", json!(cast.firms[1])), ("emailVerified", json!(true))]
     {
@@ -204,7 +204,7 @@ async fn a_change_sets_what_it_says_and_nothing_else_and_ends_sessions_where_it_
     assert_eq!(cast.ask("root", Method::DELETE, &viewer, &Value::Null).await.status, StatusCode::OK);
     assert_eq!(cast.ask("root", Method::GET, &viewer, &Value::Null).await.status, StatusCode::NOT_FOUND);
 
-    // Who is no administrator any more is none from that moment, whatever a token says.
+    // An account that has lost the administrator role loses its rights at once, whatever its token says.
     let two = format!("accounts/{}", cast.id("two"));
     assert_eq!(cast.ask("root", Method::PATCH, &two, &json!({ "role": "ROLE_USER" })).await.status, StatusCode::OK);
     assert_eq!(cast.ask("two", Method::GET, "accounts", &Value::Null).await.status, StatusCode::UNAUTHORIZED);

@@ -1,5 +1,5 @@
-//! `AdminService` over gRPC: the same rules as over REST, and a change of role that races sign-ins. Apart from
-//! `administration` for length only.
+//! `AdminService` over gRPC: the same rules as over REST, and a change of role that races sign-ins. Separate from
+//! `administration` to keep both files short.
 
 use std::sync::Arc;
 
@@ -76,7 +76,8 @@ async fn of_sign_ins_that_race_a_change_of_role_none_lives_with_the_role_before(
     }
 }
 
-/// Whoever may register administers a firm: so nobody in a firm says of an address that it needs no proof.
+/// Anybody who may register administers the new firm. Therefore no administrator of a firm may mark an address as
+/// verified.
 #[tokio::test]
 async fn only_a_platform_administrator_vouches_for_an_address() {
     let cast = Cast::assemble().await;

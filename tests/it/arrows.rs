@@ -1,12 +1,12 @@
-//! The arrows of `ARCHITECTURE.md`, read from the sources: which module may use which other one, and which crates it
+//! The arrows of `ARCHITECTURE.md`, checked against the sources: which modules a module may use, and which crates it
 //! must not name. Documentation and unit tests may name anything.
 
 use std::collections::BTreeSet;
 
 use crate::support::sources::{self, tokens, without_tests};
 
-/// Every module of the server and what it may use, in the order in which they depend on each other. `pb` is the package
-/// `crates/proto`; the guard is a package that every module may use.
+/// Every module of the server with the modules that it may use. A module stands after those that it depends on. `pb` is
+/// the package `crates/proto`; the guard is a package that every module may use.
 const ARROWS: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("import", &["domain"]),

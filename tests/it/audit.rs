@@ -1,5 +1,5 @@
-//! The audit trail: each thing that happens is one row and one line of the log, with who, on whom, from where and how
-//! it ended; a flood holds up nobody; and what was told when the server stopped is there when it starts again.
+//! The audit trail: each event is one row and one line of the log, with actor, target, origin and result. A flood of
+//! events delays no call. Events that were acknowledged before the server stopped are there after it has started again.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::wire::eventually;
 
 const PASSWORD: &str = "s3cur3pass";
 
-/// What `countersign audit list` says, the oldest first.
+/// The output of `countersign audit list`, the oldest event first.
 fn listed(dir: &std::path::Path, args: &[&str]) -> Vec<Value> {
     let output = run(command(dir).args(["audit", "list", "--limit", "10000", "--output", "json"]).args(args), "");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -77,7 +77,7 @@ async fn each_thing_that_happens_is_one_row_and_one_line_and_survives_the_server
     assert_eq!(rows[7]["request_id"].as_str(), left.header("request-id"));
     assert!(!serde_json::to_string(&rows).unwrap().contains("canary"));
 
-    // One line of the log for each row that did not come from the command line, of the same request.
+    // Each row that did not come from the command line has one line of the log, with the same request id.
     let log = binary.log.lock().unwrap().clone();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for row in rows.iter().filter(|row| row["origin"] == here) {
@@ -90,7 +90,7 @@ async fn each_thing_that_happens_is_one_row_and_one_line_and_survives_the_server
         let same = |line: &str, column: &str| found[0].get(line).unwrap_or(&Value::Null) == &row[column];
         assert!(same("account", "account_id") && same("by", "actor_id"), "{row}, {}", found[0]);
     }
-    // Of one account, and of one action.
+    // The filters by account and by action.
     assert_eq!(listed(dir.path(), &["--account", "alice"]).len(), 7);
     assert_eq!(listed(dir.path(), &["--action", "login", "--since", "1h"]).len(), 3);
 }

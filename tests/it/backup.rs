@@ -1,5 +1,5 @@
-//! `countersign backup` as the real binary: a copy that is whole, while others write; or no file at all, and a
-//! sentence.
+//! `countersign backup` as the real binary. A backup is complete although others write meanwhile. A failed backup
+//! leaves no file and explains itself in one sentence.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -29,7 +29,7 @@ use crate::support::{Binary, PASSWORD};
 
 const WRITERS: usize = 8;
 
-/// What a backup says that succeeds.
+/// The output of a backup that succeeds.
 fn backs_up(dir: &Path, file: &Path) -> String {
     let Output { status, stdout, stderr } = run(command(dir).arg("backup").arg(file), "");
     let (said, complaint) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -37,7 +37,7 @@ fn backs_up(dir: &Path, file: &Path) -> String {
     said
 }
 
-/// What a backup says that is refused.
+/// The error message of a backup that is refused.
 fn refused(dir: &Path, file: impl AsRef<Path>) -> String {
     complaint(run(command(dir).arg("backup").arg(file.as_ref()), ""))
 }
@@ -120,7 +120,7 @@ async fn under_load_whatever_was_acknowledged_before_is_in_it_and_no_writer_is_t
     assert_eq!(lines[4], ["bytes", &metadata.len().to_string()]);
     assert_eq!(lines.len(), 5, "there is no secret to keep: {said}");
 
-    // Still served by one, and it goes on; a server on the copy knows whom it refuses.
+    // The original is still locked by its server, which goes on. A server on the copy refuses the revoked token, too.
     assert!(matches!(
         SqliteStore::open_for_serving(&format!("sqlite:{}", database(dir.path()).display())).await,
         Err(store::OpenError::Served(_))
@@ -209,7 +209,7 @@ async fn what_cannot_be_a_backup_is_refused_in_one_sentence_and_nothing_is_made_
     assert_eq!((files(dir.path()), fs::read(database(dir.path())).unwrap()), before);
     assert_eq!(fs::read_to_string(dir.path().join("letter")).unwrap(), "to my grandmother");
 
-    // A connection to a server is not even tried.
+    // The command refuses the URL without connecting to a server.
     let postgres = "postgres://app:hunter2hunter2@127.0.0.1:1/x";
     let said = complaint(run(command(dir.path()).args(["backup", "copy.db"]).env("DATABASE_URL", postgres), ""));
     assert!(said.contains("use `pg_dump`") && !said.contains("hunter2"), "{said}");
@@ -267,7 +267,7 @@ async fn a_folder_without_room_or_rights_is_told_and_nothing_is_left_there() {
     assert_eq!(files(disk.path()), ["filler"]);
 }
 
-/// A backup that waits for somebody who holds the whole database; its unfinished file is there.
+/// A backup that waits because another connection has locked the whole database. Its unfinished file exists.
 struct Waiting {
     child: Child,
     folder: PathBuf,
@@ -278,7 +278,7 @@ impl Waiting {
     async fn start(dir: &Path) -> Self {
         made(dir).await;
         let mut holder = behind(&database(dir)).await;
-        // As a copy that was never served; in the other mode nobody waits.
+        // The journal mode of a copy that was never served. In WAL mode, the backup would not have to wait.
         holder.execute("pragma journal_mode = delete").await.unwrap();
         holder.execute("begin exclusive").await.unwrap();
         let folder = dir.join("backups");

@@ -1,5 +1,5 @@
-//! "Bad input of every kind gives the documented error, never a 5xx, never a panic": what no dialect can read, in a
-//! table; and what nobody thought of, thrown at random (`fuzz`).
+//! Every kind of bad input gets the documented error, and never a 5xx or a panic. The malformed inputs that we know are
+//! in a table here; random inputs are in `fuzz`.
 
 mod fuzz;
 
@@ -11,7 +11,7 @@ use crate::support::app::request;
 use crate::support::http::over_socket;
 use crate::support::{Answer, PASSWORD, TestApp};
 
-/// The routes by which one registers and signs in.
+/// The routes of registration and login.
 const POSTS: [&str; 4] = ["/api/auth/login", "/api/auth/register", "/auth/login", "/auth/register"];
 
 /// Every other route that reads a body.
@@ -30,7 +30,7 @@ const MORE: [&str; 9] = [
 /// The largest body that is read.
 const MAX_BYTES: usize = 64 * 1_024;
 
-/// The whole body of a refusal, in the dialect that the path belongs to.
+/// The whole body of a refusal, in the dialect of the path.
 fn error(path: &str, status: u16, code: &str, text: &str) -> Value {
     if path.starts_with("/auth/") {
         json!({ "detail": text, "error_code": code, "error": code })
@@ -45,14 +45,14 @@ async fn post_bytes(app: &TestApp, path: &str, content_type: Option<&str>, body:
     app.send(request(Method::POST, path, &headers, body.into())).await
 }
 
-/// A JSON object of exactly this many bytes, good but for one key.
+/// A JSON object of exactly this many bytes, valid except for one key.
 fn object_of(bytes: usize) -> String {
     let empty =
         json!({ "username": "alice", "email": "ada@example.com", "password": PASSWORD, "padding": "" }).to_string();
     empty.replace("\"padding\":\"\"", &format!("\"padding\":\"{}\"", " ".repeat(bytes - empty.len())))
 }
 
-/// A body whose length nobody declares.
+/// A body without a declared length.
 fn streamed(text: &str) -> Body {
     let (mut sender, body) = http_body_util::channel::Channel::<bytes::Bytes>::new(text.len() / 1_000 + 1);
     for chunk in text.as_bytes().chunks(1_000) {
@@ -204,7 +204,7 @@ async fn a_method_that_a_path_does_not_take_is_told_which_it_takes() {
     let only_post = ["/auth/refresh", "/auth/logout"];
     let paths = POSTS.into_iter().chain(only_post).map(|path| (path, "POST", Method::GET));
     let gets = ["/api/auth/me", "/auth/me", "/auth/page.js"].map(|path| (path, "GET,HEAD", Method::POST));
-    // Of these, MORE are what is POSTed; some are a page besides.
+    // The routes of `MORE`, which take a POST. Some of these paths also serve a page.
     let more = [
         ("/api/auth/password", "PUT,POST", Method::GET),
         ("/auth/verify", "GET,HEAD,POST", Method::OPTIONS),

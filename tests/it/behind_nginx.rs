@@ -1,5 +1,5 @@
-//! Behind a real proxy that keeps connections: none of its requests is lost when a connection reaches its age.
-//! `NGINX_REQUESTS` says how many there are; a few thousand, if it does not.
+//! A real proxy with persistent connections: no request is lost when a connection reaches its maximum age.
+//! `NGINX_REQUESTS` sets the number of requests; the default is a few thousand.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -21,25 +21,25 @@ use crate::support::binary::{Binary, command};
 use crate::support::{Answer, SECRET};
 use crate::wire::eventually;
 
-/// The age of a connection; and for how many of those there are requests at least.
+/// The maximum age of a connection, and for how many of them the test lasts at least.
 const AGE: Duration = Duration::from_secs(2);
 const AGES: u32 = 2;
 
-/// Callers at once, each with a connection to the proxy, which has as many to the server.
+/// The number of concurrent callers. Each has a connection to the proxy, and the proxy has as many to the server.
 const CALLERS: usize = 16;
 
-/// Ended when dropped.
+/// An nginx process that is killed when dropped.
 struct Nginx(Child);
 
 impl Nginx {
-    /// In front of a server, on a socket in `dir`; `None` where it is not installed.
+    /// Starts nginx in front of a server, on a socket in `dir`. Returns `None` if nginx is not installed.
     fn start(dir: &Path, server: &Binary) -> Option<Self> {
         let folder = dir.display();
         let mut temporary = String::new();
         for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
             write!(temporary, "{kind}_temp_path {folder}/{kind};").unwrap();
         }
-        // A request that is lost is not sent again, so that it shows.
+        // nginx must not retry a lost request, because a retry would hide the loss.
         let config = format!(
             "daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log info;
              events {{ worker_connections 256; }}
@@ -60,7 +60,7 @@ impl Nginx {
         );
         std::fs::write(dir.join("nginx.conf"), config).unwrap();
         let mut command = Command::new("nginx");
-        // Not everybody's path has what is for administrators.
+        // The PATH of an ordinary user may lack `/usr/sbin`, where nginx is installed.
         command.env("PATH", format!("{}:/usr/sbin", var("PATH").unwrap_or_default()));
         command.arg("-p").arg(dir).arg("-e").arg(dir.join("error.log")).arg("-c").arg(dir.join("nginx.conf"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok().map(Self)
@@ -80,7 +80,7 @@ async fn connect(socket: &Path) -> Option<SendRequest<Body>> {
     Some(sender)
 }
 
-/// What no proxy sends twice; it is answered without a hash.
+/// A POST, which a proxy never sends twice. It is answered without a hash.
 async fn post(sender: &mut SendRequest<Body>) -> StatusCode {
     let headers = [("host", "localhost"), ("content-type", "application/json")];
     let login = request(Method::POST, "/auth/login", &headers, Body::from(r#"{"email":"alice@example.com"}"#));
@@ -96,7 +96,7 @@ async fn no_request_is_lost_when_a_connection_reaches_its_age() {
     let server = Binary::spawn(&mut settings);
     let Some(_nginx) = Nginx::start(dir.path(), &server) else {
         assert!(var("CI").is_none(), "this test must not be skipped in CI: install nginx");
-        // Past the test harness, which would keep it to itself.
+        // Written to standard error directly, because the test harness hides what is printed.
         let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no nginx: requests at a connection's age");
         return;
     };

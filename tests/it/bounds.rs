@@ -1,4 +1,5 @@
-//! What clients may hold at a time: one too many is told so at once, whoever it is, and others are served.
+//! The limits on what one client may hold at a time. A client above its limit is refused at once, and others are still
+//! served.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ async fn served(flags: &[&str]) -> (TestApp, Served) {
     (app, served)
 }
 
-/// A login whose body is asked for and not sent: a call under way.
+/// A call in progress: a login that has asked for `100 Continue` and sends no body.
 async fn begin(address: SocketAddr, headers: &str) -> (Raw, String) {
     let (head, body) = post(
         "/auth/login",
@@ -113,7 +114,7 @@ async fn an_address_has_so_many_calls_and_the_next_is_refused_in_the_manner_of_i
             }),
         ),
     ] {
-        // Its body is still to come, so nothing can follow it.
+        // The body is never sent, so no further request can follow on this connection.
         let (head, _) = post(path, ONE, &json!({}));
         let mut refused = Raw::saying(served.address, head).await;
         let answer = refused.answer().await;
@@ -133,7 +134,7 @@ async fn an_address_has_so_many_calls_and_the_next_is_refused_in_the_manner_of_i
     assert!(again.await, "when one is answered, there is room again");
 }
 
-/// A call on behalf of an address: `Me` without a token, which is refused by whoever has room for it.
+/// `Me` without a token on behalf of an address. A server that has room answers UNAUTHENTICATED.
 async fn grpc(address: SocketAddr, client: &str) -> Result<(), Status> {
     let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut request = tonic::Request::new(MeRequest {});
@@ -184,7 +185,7 @@ async fn the_half_of_a_body_that_has_said_nothing_for_longest_gives_way() {
     assert_eq!(refused.json()["error_code"], "overloaded");
     assert_eq!((refused.header("retry-after"), refused.header("connection")), (Some("1"), Some("close")));
     first.until_closed(SOON).await;
-    // The others arrive, and are judged.
+    // The bodies of the other calls arrive, and those calls are answered.
     for raw in [&mut second, &mut other] {
         raw.send("x".repeat(20_000)).await;
         let answer = raw.answer().await;
@@ -198,7 +199,7 @@ async fn a_grpc_call_whose_body_gives_way_is_overloaded() {
     let stream = TcpStream::connect(served.address).await.unwrap();
     let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
-    // A message of 60,000 bytes, of which most comes.
+    // Most of a message of 60,000 bytes.
     let most = [&[0, 0, 0, 0xea, 0x60][..], &[b'x'; 40_000]].concat();
     let mut calls = Vec::new();
     for _ in 0..2 {
@@ -213,7 +214,7 @@ async fn a_grpc_call_whose_body_gives_way_is_overloaded() {
     let status = Status::from_header_map(refused.headers()).expect("a status, and not a reset");
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(status.get_details_error_info().unwrap().reason, "OVERLOADED");
-    // The other arrives, and is judged.
+    // The body of the other call arrives, and that call is answered.
     let (second, mut body) = calls.remove(0);
     body.send_data(vec![b'x'; 20_000].into(), true).unwrap();
     let judged = timeout(SOON, second).await.unwrap().unwrap();
@@ -273,7 +274,7 @@ async fn an_answer_to_a_request_whose_body_was_not_read_says_that_the_connection
         assert_eq!(raw.answer().await.header("connection"), Some("close"), "{method} {path}");
         raw.until_closed(SOON).await;
     }
-    // A body that was read, and none at all, end no connection.
+    // Connections stay open after a body that was read completely, and after a request without a body.
     let (head, body) = post("/auth/login", "", &json!({ "email": "a@b.example", "password": "s3cur3pass" }));
     let mut raw = Raw::saying(served.address, head).await;
     raw.send(body).await;

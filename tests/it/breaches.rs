@@ -1,5 +1,5 @@
-//! The operator's file of breached passwords: in every form it may have, with every policy; what is wrong with one is
-//! named; and while it cannot be read, no password is taken.
+//! The operator's file of breached passwords: every form of the file works with every policy, an error in it is named,
+//! and no password is accepted while it cannot be read.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -19,9 +19,9 @@ use crate::support::{Binary, SECRET, TestApp};
 
 const CONTINUE: ControlFlow<()> = ControlFlow::Continue(());
 
-/// What is in every list here.
+/// A password that is in every list here.
 const BREACHED: &str = "correct horse battery";
-/// What is in none.
+/// A password that is in no list.
 const FINE: &str = "correct horse battery staple";
 
 fn password(text: &str) -> NewPassword {
@@ -33,7 +33,7 @@ fn sha1(text: &str) -> String {
     digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-/// `password 0` to `password N-1` and [`BREACHED`], each line as `form` has it.
+/// `password 0` to `password N-1` and [`BREACHED`], each as a line in `form`.
 fn list(count: usize, form: impl Fn(&str) -> String) -> String {
     let mut hashes: Vec<_> =
         (0..count).map(|number| sha1(&format!("password {number}"))).chain([sha1(BREACHED)]).collect();
@@ -110,7 +110,7 @@ async fn a_filter_takes_as_many_others_for_breached_ones_as_it_says() {
         for number in 0..8_000 {
             wrong += usize::from(contains(&breaches, &format!("another {number}")).await);
         }
-        // Of 8 bits 31 are to be expected, of 16 an eighth of one. What is drawn is always the same.
+        // With 8 bits 31 false matches are to be expected, with 16 bits 0.12. The passwords are the same in every run.
         let expected = if fingerprint == Fingerprint::Bits8 { 10..70 } else { 0..4 };
         assert!(expected.contains(&wrong), "{} bits: {wrong}", fingerprint.bits());
     }
@@ -338,7 +338,7 @@ proptest! {
         fs::OpenOptions::new().write(true).open(&filter).unwrap().write_all_at(&bytes, 0).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let found = runtime.block_on(open.contain(&password(BREACHED)));
-        // What stands before the table was read when it was opened.
+        // The bytes before the table were already read when the file was opened.
         prop_assert_eq!(found.is_err(), at >= 100, "byte {}", at);
     }
 }

@@ -1,4 +1,4 @@
-//! `countersign calibrate`, as the real binary: what it recommends may be set.
+//! `countersign calibrate` as the real binary: the setting that it recommends can be used.
 
 use std::path::Path;
 use std::process::Output;
@@ -6,7 +6,7 @@ use std::process::Output;
 use crate::support::binary::{command, run};
 use crate::support::{Binary, SECRET};
 
-/// What it prints: the rows of the table and the line of the setting.
+/// Its output: the rows of the table and the line of the setting.
 fn calibrate(dir: &Path, target: &str) -> (Vec<String>, String) {
     let args = ["calibrate", "--within=1s", "--target", target];
     let Output { status, stdout, stderr } = run(command(dir).env("HASH_THREADS", "2").args(args), "");

@@ -1,5 +1,4 @@
-//! A canary for every secret: nothing that is one is found afterwards in the log, on standard output or in the
-//! database.
+//! A canary in every secret: no secret is found afterwards in the log, on standard output or in the database.
 
 use std::path::Path;
 
@@ -18,7 +17,7 @@ use crate::support::binary::{command, run};
 use crate::support::http::call;
 use crate::support::{Answer, Binary};
 
-/// All secrets begin with it, so that one that was cut short is still found.
+/// All secrets begin with this text, so a secret that was cut short is found, too.
 const CANARY: &str = "canary";
 const SECRET: &str = "canary-secret-of-forty-bytes-or-a-little";
 const PASSWORD: &str = "canary-right-password";
@@ -61,7 +60,7 @@ async fn username_dialect(caller: &mut Caller<'_>) {
     caller.call(Method::GET, "/api/auth/me", &[("token", &token)], &Value::Null).await;
     caller.post("/api/auth/login", json!({ "username": "alice", "password": WRONG })).await;
     caller.post("/api/auth/login", json!({ "username": "nobody", "password": WRONG })).await;
-    // A hurried user, and other people's clients.
+    // A user mixes up the two fields, and clients send bad requests.
     caller.post("/api/auth/login", json!({ "username": PASSWORD, "password": "alice-x" })).await;
     caller.post("/api/auth/login", json!({ "username": "canarypass", "password": "alice-x" })).await;
     caller.post("/api/auth/register", json!({ "username": "canarypass\u{0}", "password": PASSWORD })).await;
@@ -90,7 +89,7 @@ async fn email_dialect(caller: &mut Caller<'_>) {
     caller.call(Method::GET, "/auth/me", &[("authorization", &bearer)], &Value::Null).await;
 }
 
-/// Tokens and passwords where they do not belong.
+/// Sends tokens and passwords in places where they do not belong.
 async fn strays(caller: &mut Caller<'_>) {
     let token = caller.tokens[0].clone();
     let broken = format!("{}x", caller.tokens[1]);
@@ -122,7 +121,7 @@ async fn strays(caller: &mut Caller<'_>) {
             raw.until_closed(SOON).await;
         }
     }
-    // No HTTP at all.
+    // Requests that are no HTTP.
     for request in [format!("{PASSWORD}\r\n\r\n"), format!("GET / HTTP/1.1\r\n{PASSWORD}\r\n\r\n")] {
         Raw::saying(caller.binary.address, request + "\r\n\r\n").await.until_closed(SOON).await;
     }
@@ -162,7 +161,7 @@ async fn grpc(caller: &mut Caller<'_>) {
     assert!(!format!("{refused:?}").contains(CANARY));
 }
 
-/// The one-time token of the mail that Ann's registration caused, once it is there.
+/// Waits for the mail that Ann's registration caused, and returns its one-time token.
 async fn sent_to_ann(folder: &Path) -> String {
     let finished = || {
         let mut mails = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -180,7 +179,7 @@ async fn sent_to_ann(folder: &Path) -> String {
     crate::mail::token(&mail)
 }
 
-/// Everything that is left behind: what was said, and every file.
+/// Everything that remains: the output of the programs, and every file.
 fn left(dir: &Path, said: &[(&str, String)]) -> Vec<(String, Vec<u8>)> {
     let said = said.iter().map(|(name, text)| ((*name).to_owned(), text.clone().into_bytes()));
     let files = std::fs::read_dir(dir).unwrap().map(|entry| {
@@ -212,7 +211,7 @@ async fn no_secret_is_found_in_what_is_left_behind() {
     let refused = run(cli.env("JWT_SECRET", SECRET).args(["account", "create", "x"]), &format!("{PASSWORD}\n"));
     assert!(!refused.status.success());
 
-    // While it runs, with what is not yet folded into the database; and after it has ended.
+    // Read while the server runs, when the WAL file has content, and again after it has ended.
     let mut found = left(dir.path(), &[]);
     assert!(found.iter().any(|(name, bytes)| name == "countersign.db-wal" && !bytes.is_empty()));
     binary.terminate();
@@ -230,7 +229,7 @@ async fn no_secret_is_found_in_what_is_left_behind() {
     for token in &tokens {
         needles.extend(token.split('.').skip(1).map(str::to_owned));
     }
-    // Its digest is in the database, and nothing that it could be made of.
+    // The database has the digest of the token, and nothing from which the token could be made.
     let random = URL_SAFE_NO_PAD.decode(&ticket).unwrap();
     let digest: String = Sha256::digest(&ticket).iter().map(|byte| format!("{byte:02x}")).collect();
     let has = |needle: &[u8]| found.iter().any(|(_, bytes)| bytes.windows(needle.len()).any(|window| window == needle));
@@ -245,7 +244,7 @@ async fn no_secret_is_found_in_what_is_left_behind() {
     each_event_is_there(&log);
 }
 
-/// "One structured event per register, login (ok, failed), logout, start", and who asked.
+/// Asserts one structured event per registration, login (successful or failed), logout and start, with the caller.
 fn each_event_is_there(log: &str) {
     let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let count = |event: &str, result: &str| {

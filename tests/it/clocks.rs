@@ -1,6 +1,6 @@
-//! Clocks that are not right: two replicas whose clocks differ, one whose clock is set while it runs, and an operator's
-//! machine that is an hour behind. Whoever did nothing wrong is never signed out, and what was revoked or has expired
-//! never accepted.
+//! Wrong clocks: two replicas whose clocks differ, a replica whose clock is set while it runs, and an operator's
+//! machine that is an hour behind. No client is signed out because of them, and no revoked or expired token is
+//! accepted.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::wire::{self, eventually};
 
 const HOUR: i64 = 3_600;
 
-/// A replica on a socket, so that its feed runs.
+/// A replica on a socket, so that its revocation feed runs.
 async fn replica(url: &str) -> (TestApp, Served) {
     let mut app = TestApp::with(&[&format!("--database-url={url}")]).await;
     let served = app.serve().await;
@@ -38,19 +38,20 @@ async fn replicas_whose_clocks_are_apart_take_each_others_fresh_tokens() {
     let Some(database) = Database::create().await else { return };
     let (here, _here) = replica(&database.url()).await;
     let (there, _there) = replica(&database.url()).await;
-    // The distances below and no others: from 60 s on, which is `CLOCK_SKEW`, a token is refused.
+    // The test sets the differences itself, so the one of the environment is taken back. From 60 s on, which is
+    // `CLOCK_SKEW`, a token would be refused.
     there.clock.advance(-clock::ahead());
     for ahead in [0, 1, 30, -30] {
         there.clock.advance(ahead);
         let mut token = here.sign_in_username(&format!("alice {ahead}")).await;
         for call in 0..100 {
-            // The one that is asked is never the one that minted.
+            // The replica that is called is never the one that signed the token.
             let asked = if call % 2 == 0 { &there } else { &here };
             let answer = asked.get("/api/auth/me", &[("token", &token)]).await;
             assert_eq!(answer.status, StatusCode::NO_CONTENT, "{ahead} s, call {call}");
             token = answer.token();
         }
-        // A session that began on the one is ended on the other.
+        // A session that began on one replica is ended on the other.
         assert_eq!(there.post_empty("/auth/logout", &[("token", &token)]).await.status, StatusCode::OK);
         let dead = async || here.get("/api/auth/me", &[("token", &token)]).await.status == StatusCode::UNAUTHORIZED;
         assert!(eventually(Duration::from_secs(5), dead).await, "{ahead} s");
@@ -78,7 +79,7 @@ async fn what_was_forgotten_is_not_believed_by_a_clock_that_was_set_back() {
     let app = TestApp::start().await;
     let (ended, kept) = (app.sign_in_username("alice").await, app.sign_in_email("ada@example.com").await);
     assert_eq!(app.post_empty("/auth/logout", &[("token", &ended)]).await.status, StatusCode::OK);
-    // Until long after the revocation was needed, and back to when the token was good.
+    // The clock is set to long after the revocation has expired, and back to when the token was good.
     let long = 2 * HOUR;
     app.clock.advance(long);
     let app = app.restart(&[]).await;
@@ -89,7 +90,7 @@ async fn what_was_forgotten_is_not_believed_by_a_clock_that_was_set_back() {
     assert!(Face::Grpc.slide(&app, &kept).await.is_ok(), "of this one everything is known");
 }
 
-/// Two processes on one database; the clock of the first is set by hand.
+/// Two processes on one database. The test sets the clock of the first one.
 struct Pair {
     wrong: Binary,
     right: Binary,
@@ -115,7 +116,7 @@ impl Pair {
         Some(Self { wrong, right, clock, _dirs: dirs })
     }
 
-    /// What is said in the log of the one whose clock is wrong.
+    /// The lines about the clock in the log of the server whose clock is wrong.
     fn told(&self) -> Vec<Value> {
         let log = self.wrong.log.lock().unwrap().clone();
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -167,11 +168,11 @@ async fn a_replica_whose_clock_is_set_while_it_runs_judges_no_token_until_it_is_
         assert_eq!(me.status, expected, "{step}");
         assert_eq!(me.header("token").is_some(), !off, "{step}");
         assert!(took < Duration::from_secs(1), "{step}: {took:?}");
-        // Neither what has expired nor, once it is heard of, what was revoked.
+        // The wrong server refuses expired tokens, and revoked ones once it has heard of the revocation.
         assert!(get(&pair.wrong, "/api/auth/me", &expired).await.status.is_client_error() != off, "{step}");
         let dead = async || get(&pair.wrong, "/api/auth/me", &ended).await.status != StatusCode::NO_CONTENT;
         assert!(eventually(Duration::from_secs(5), dead).await, "{step}");
-        // Nor are tokens given out that nobody else would take.
+        // It also issues no tokens that other servers would refuse.
         let login = sign_in(&pair.wrong, "/api/auth/login", "alice").await;
         assert_eq!(login.status, if off { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }, "{step}");
         assert!(is_ready(&pair.wrong, !off).await, "{step}");
@@ -244,7 +245,8 @@ fn by_a_clock_that_is_off_nothing_is_forgotten() {
     revocations.insert(Revocation::Session(ended), clock.now() + Duration::from_secs(3_600));
     revocations.mark_complete(clock.elapsed());
     let expires = Some(START + 1_800);
-    // The database's clock is a day ahead for a while: what would be forgotten by it is needed afterwards.
+    // The database's clock is a day ahead for a while. Revocations that would expire by that clock are needed
+    // afterwards.
     revocations.compare(clock.now() + DAY, clock.elapsed());
     assert_eq!(revocations.standing(lives, account, 0, expires), Standing::Unknown);
     revocations.purge(revocations.time());

@@ -1,4 +1,4 @@
-//! `countersign account …` as the real binary, with registration closed, alone and beside a running server.
+//! `countersign account …` as the real binary, with registration closed, without a server and beside one.
 
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -19,7 +19,7 @@ fn account(dir: &Path, args: &[&str], input: &str) -> Output {
     run(command(dir).arg("account").args(args), input)
 }
 
-/// Runs a command that succeeds without a word to standard error; what it said.
+/// Runs a command that must succeed with nothing on standard error, and returns its output.
 fn succeeds(dir: &Path, args: &[&str], input: &str) -> String {
     let Output { status, stdout, stderr } = account(dir, args, input);
     let (said, complaint) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -27,7 +27,7 @@ fn succeeds(dir: &Path, args: &[&str], input: &str) -> String {
     said
 }
 
-/// Runs a command that is refused, without a word to standard output; the one sentence it said.
+/// Runs a command that must be refused with nothing on standard output, and returns its one sentence.
 fn refused(dir: &Path, args: &[&str], input: &str) -> String {
     let Output { status, stdout, stderr } = account(dir, args, input);
     let complaint = String::from_utf8(stderr).unwrap();
@@ -37,7 +37,7 @@ fn refused(dir: &Path, args: &[&str], input: &str) -> String {
     complaint
 }
 
-/// A server with registration closed.
+/// A running server with registration closed.
 fn serve(dir: &Path) -> Binary {
     Binary::spawn(command(dir).env("JWT_SECRET", SECRET))
 }
@@ -57,7 +57,7 @@ async fn me(binary: &Binary, token: &str) -> StatusCode {
     call(binary.address, Method::GET, "/api/auth/me", &[("token", token)], &Value::Null).await.unwrap().status
 }
 
-/// That a token is refused within the promised second; asks until it is.
+/// Asks until the token is refused, which must happen within the promised second.
 async fn dies(binary: &Binary, token: &str) {
     let begun = Instant::now();
     while me(binary, token).await != StatusCode::UNAUTHORIZED {
@@ -66,7 +66,7 @@ async fn dies(binary: &Binary, token: &str) {
     }
 }
 
-/// What may not tell one refusal from another: all but the date and the request's own id.
+/// The parts of an answer that must be the same for all refusals: all but the date and the request id.
 fn comparable(answer: &Answer) -> (StatusCode, Vec<(String, String)>, bytes::Bytes) {
     let mut headers: Vec<_> = answer
         .headers
@@ -91,7 +91,8 @@ async fn a_first_account_is_made_with_registration_closed_and_making_it_again_ch
     assert_eq!(login(&binary, "alice", PASSWORD).await.status, StatusCode::OK);
     assert_eq!(login(&binary, "alice", "another password").await.status, StatusCode::UNAUTHORIZED);
 
-    // Beside the server too, from a line that Windows ended, or nobody did; and inner and outer blanks count.
+    // Also beside the server, with a line that ends in CR LF or not at all. Leading and trailing blanks belong to the
+    // password.
     succeeds(dir.path(), &["create", "bob"], "s3cur3pass\r\nsecond line\n");
     succeeds(dir.path(), &["create", "carol"], " s3cur3pass ");
     assert_eq!(login(&binary, "bob", PASSWORD).await.status, StatusCode::OK);
@@ -205,7 +206,7 @@ async fn on_a_busy_database_neither_a_command_nor_the_log_of_a_server_tells_a_st
     holder.execute("begin; lock table accounts").await.unwrap();
     let path = dir.path().to_owned();
     let disabled = tokio::task::spawn_blocking(move || succeeds(&path, &["disable", "bob", &url], ""));
-    // Longer than the driver finds normal.
+    // Longer than the time after which the driver warns of a slow statement.
     let held = async {
         tokio::time::sleep(Duration::from_millis(1_600)).await;
         holder.execute("rollback").await.unwrap();
@@ -249,7 +250,7 @@ fn a_reader_that_leaves_early_is_no_accident() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Before it has written anything, most likely; whenever it is, that is what `head` does.
+    // The reader closes the pipe early, as `head` does, most likely before the command has written anything.
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
@@ -318,7 +319,7 @@ async fn a_changed_role_ends_the_sessions_of_an_email_account_within_a_second() 
     assert!(!status.success() && said.contains("[possible values: admin, user, viewer]"), "{said}");
 }
 
-/// Without the feed, which a server in process does not have until it serves: the database itself must be enough.
+/// An app in process has no revocation feed until it serves, so it must read the change from the database.
 #[tokio::test]
 async fn a_token_from_before_a_disable_does_not_come_back_to_life_with_its_account() {
     let app = TestApp::start().await;
@@ -327,7 +328,7 @@ async fn a_token_from_before_a_disable_does_not_come_back_to_life_with_its_accou
     let url = format!("--database-url=sqlite:{}", app.database().display());
     let me = async || app.get("/api/auth/me", &[("token", &token)]).await.status;
     let dir = tempfile::tempdir().unwrap();
-    // Before the server has heard of either, and without an account that it knew before.
+    // The server has heard of neither change, and has no account in its cache.
     succeeds(dir.path(), &["disable", "alice", &url], "");
     assert_eq!(me().await, StatusCode::UNAUTHORIZED);
     succeeds(dir.path(), &["enable", "alice", &url], "");

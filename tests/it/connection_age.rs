@@ -1,5 +1,4 @@
-//! The end of a connection at its age, and when the server stops: nobody's request is lost by it, and a stream ends
-//! with a status.
+//! The end of a connection at its maximum age and at shutdown: no request is lost, and a stream ends with a status.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -29,7 +28,8 @@ async fn served(limits: Limits) -> (TestApp, Served) {
     (app, served)
 }
 
-/// An age, and a limit of silence that tells by its end that the age has passed.
+/// A maximum age, and a longer limit of silence. A connection that ends by the second limit shows that the age has
+/// passed.
 fn aging() -> Limits {
     Limits { age: SHORT, first_bytes: 2 * SHORT, ..Limits::default() }
 }
@@ -44,7 +44,7 @@ async fn a_request_on_an_old_connection_is_answered_and_told_that_it_was_the_las
     let mut raw = Raw::saying(served.address, HEALTHZ).await;
     assert_eq!(raw.answer().await.header("connection"), None);
     age_passes(served.address).await;
-    // It was silent at its age, and what it says now may have been under way then.
+    // The connection was idle when it reached its age. A request that arrives now may have been sent before that.
     raw.send(HEALTHZ).await;
     let last = raw.try_answer().await.expect("an answer, and not a lost request");
     assert_eq!((last.status, last.header("connection")), (StatusCode::OK, Some("close")));
@@ -63,7 +63,7 @@ async fn a_silent_old_connection_is_closed_at_its_idle_limit() {
 
 #[tokio::test]
 async fn a_call_that_is_under_way_at_the_age_is_finished_however_long_it_takes() {
-    // It outlives the age by far more than a drain.
+    // A long call may outlive the age by far more than the drain time.
     let (_app, served) = served(Limits { drain: SHORT / 10, ..aging() }).await;
     let (head, body) =
         post("/auth/login", "expect: 100-continue\r\n", &json!({ "email": "a@b.example", "password": "s3cur3pass" }));
@@ -84,7 +84,7 @@ async fn a_request_that_is_under_way_when_the_server_stops_is_answered() {
     let address = served.address;
     let stopping = tokio::spawn(served.stop());
     while tokio::net::TcpStream::connect(address).await.is_ok() {}
-    // The port is closed, so it stops; and this was sent by somebody who cannot know yet.
+    // The closed port shows that the server stops. A client that sends a request now cannot know this yet.
     raw.send(HEALTHZ).await;
     let last = raw.try_answer().await.expect("an answer, and not a lost request");
     assert_eq!((last.status, last.header("connection")), (StatusCode::OK, Some("close")));
@@ -127,7 +127,7 @@ async fn streams_of_an_old_connection_end_with_a_status_and_can_be_resumed() {
         assert!(!cursor.is_empty(), "{round}: with the place where it goes on");
     }
 
-    // Over REST, as the last line.
+    // Over REST, the status is the last line.
     let watch = format!("GET /v1/revocations:watch HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {CREDENTIAL}\r\n\r\n");
     let mut raw = Raw::saying(served.address, watch).await;
     let mut lines = String::new();
@@ -147,7 +147,7 @@ async fn streams_end_with_a_status_when_the_server_stops_and_are_not_waited_for(
     let (_app, served) = served(Limits::default()).await;
     let (address, begun, mut cursor) = (served.address, Instant::now(), String::new());
     let mut watching = std::pin::pin!(watch_revocations(address, &mut cursor));
-    // It has begun.
+    // The call waits, so it has begun.
     assert!(timeout(SHORT, &mut watching).await.is_err());
     let stopping = tokio::spawn(served.stop());
     assert_eq!(timeout(SOON, watching).await.unwrap().code(), Code::Unavailable);
@@ -155,7 +155,7 @@ async fn streams_end_with_a_status_when_the_server_stops_and_are_not_waited_for(
     assert!(begun.elapsed() < Limits::default().drain / 2, "{:?}", begun.elapsed());
 }
 
-/// Watches revocations after `cursor`, which it takes along, until that ends.
+/// Watches revocations after `cursor` until the stream ends. Updates `cursor` with each message.
 async fn watch_revocations(address: SocketAddr, cursor: &mut String) -> Status {
     let mut client = SessionServiceClient::new(channel(address).await);
     let mut request = Request::new(WatchRevocationsRequest { cursor: cursor.clone() });

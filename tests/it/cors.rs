@@ -1,4 +1,5 @@
-//! Which browsers may call, and what they may see: allowed origins see `Token` by name, others see nothing at all.
+//! CORS: which origins may call, and what they may read. Allowed origins can read the `Token` header; other origins get
+//! no CORS headers.
 
 use axum::body::Body;
 use http::Method;
@@ -26,32 +27,32 @@ const ROUTES: [(&str, &str); 13] = [
     ("DELETE", "/auth/invitations/01a20214-2854-7c86-8e65-140f30e53abc"),
 ];
 
-/// What a page may read of every answer.
+/// The headers that a page may read of every answer.
 const WITHOUT_TOKEN: &str =
     "Retry-After, request-id, device, WWW-Authenticate, grpc-status, grpc-message, grpc-status-details-bin";
 
-/// The same, where there is a fresh token.
+/// The headers that a page may read of an answer with a fresh token.
 const WITH_TOKEN: &str =
     "Token, Retry-After, request-id, device, WWW-Authenticate, grpc-status, grpc-message, grpc-status-details-bin";
 
-/// What a browser asks before it sends `method` with `headers` from `origin`.
+/// The preflight that a browser sends before `method` with `headers` from `origin`.
 async fn preflight(app: &TestApp, path: &str, origin: &str, method: &str, headers: &str) -> Answer {
     let asked =
         [("origin", origin), ("access-control-request-method", method), ("access-control-request-headers", headers)];
     app.send(request(Method::OPTIONS, path, &asked, Body::empty())).await
 }
 
-/// A call of the documented client from `origin`: of a page, with a token.
+/// The call of a page at `origin` with a token, as the documented client makes it.
 async fn simple(app: &TestApp, origin: &str, token: &str) -> Answer {
     app.get("/api/auth/me", &[("origin", origin), ("token", token)]).await
 }
 
-/// Every header with which a browser is told anything about origins.
+/// The CORS headers of an answer.
 fn access_control(answer: &Answer) -> Vec<(&str, &str)> {
     answer.telling_headers().into_iter().filter(|(name, _)| name.starts_with("access-control-")).collect()
 }
 
-/// The parts of a header that is a list, sorted and in lower case.
+/// The elements of a list header, sorted and in lower case.
 fn list(answer: &Answer, name: &str) -> Vec<String> {
     let mut parts: Vec<_> =
         answer.header(name).unwrap_or_default().split(',').map(|part| part.trim().to_ascii_lowercase()).collect();
@@ -67,7 +68,7 @@ fn assert_allowed(name: &str, simple: &Answer, preflight: &Answer, origin: &str,
     }
     expected.sort_unstable();
     assert_eq!((simple.status.as_u16(), access_control(simple)), (204, expected), "{name}");
-    // A cache must not hand one origin's answer to another.
+    // A cache must not give one origin's answer to another.
     assert!(list(simple, "vary").contains(&"origin".to_owned()), "{name}");
 
     assert!(preflight.status.is_success() && preflight.body.is_empty(), "{name}");
@@ -88,7 +89,7 @@ fn assert_stranger(name: &str, simple: &Answer, preflight: &Answer) {
     assert!(preflight.body.is_empty(), "{name}");
 }
 
-/// Calls from each origin; those of `allowed` must be allowed, those of `strangers` told nothing.
+/// Calls from each origin. The `allowed` origins must be allowed, and the `strangers` must get no CORS headers.
 async fn judge(flags: &[&str], credentials: bool, allowed: &[&str], strangers: &[&str]) {
     let app = TestApp::with(flags).await;
     let token = app.sign_in_username("alice").await;
@@ -275,7 +276,7 @@ async fn a_page_may_send_whatever_it_asks_to_send_but_what_only_proxies_set_and_
         let preflight = preflight(&app, "/auth/login", origin, "POST", asked).await;
         assert!(preflight.status.is_success() && preflight.body.is_empty(), "{asked}");
         let vary = list(&preflight, "vary");
-        // The methods are the same for everybody.
+        // The allowed methods are the same for every origin.
         assert_eq!(vary, ["access-control-request-headers", "origin"], "{asked}");
         list(&preflight, "access-control-allow-headers")
     };
@@ -283,7 +284,7 @@ async fn a_page_may_send_whatever_it_asks_to_send_but_what_only_proxies_set_and_
     let found = allowed(traced).await;
     assert!(traced.split(',').all(|name| found.contains(&name.to_owned())), "{found:?}");
     assert_eq!(allowed("").await, ours);
-    // In any case, and with spaces, as no browser sends it.
+    // Header names are accepted in any case and with spaces, although browsers send neither.
     assert!(allowed("Traceparent , X-Custom").await.contains(&"x-custom".to_owned()));
     for asked in [
         "forwarded,x-forwarded-for,x-forwarded-host,X-Forwarded-Anything,x-real-ip,x-auth-user,x-auth-request-email",

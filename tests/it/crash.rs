@@ -1,4 +1,5 @@
-//! `kill -9` in the middle of work: what was acknowledged is there after the restart, what was not is whole or absent.
+//! `kill -9` during work: after the restart, what was acknowledged exists, and what was not acknowledged is complete or
+//! absent.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use crate::support::{Binary, PASSWORD};
 const IN_FLIGHT: usize = 32;
 const ROUNDS: usize = 5;
 
-/// Runs all of `work` at once, and kills the server as soon as `acknowledged` of it has been answered.
+/// Runs all of `work` concurrently, and kills the server as soon as `acknowledged` of it has been answered.
 async fn killed_after<T: Send + 'static>(
     mut binary: Binary,
     acknowledged: usize,
@@ -60,7 +61,7 @@ async fn no_acknowledged_account_is_lost_and_none_is_half_made() {
             checks.spawn(async move {
                 match status {
                     Some(status) => assert!(status.is_success(), "{status}"),
-                    // Nobody knows: then it can be had now, or it is there.
+                    // No answer came. Either the account exists, or it can be registered now.
                     None => {
                         let again = registrant.register(address).await.unwrap().status;
                         assert!(matches!(again.as_u16(), 200 | 201 | 400 | 409), "{again}");

@@ -1,6 +1,6 @@
-//! A SQLite file that is lost: deleted, replaced or emptied, while nobody serves it and while somebody does. No new one
-//! takes its place in silence, nothing is acknowledged that went into it, and nothing that was acknowledged before is
-//! given up.
+//! A SQLite file that is deleted, replaced or emptied, with and without a server running. The server never creates a
+//! new file in its place unasked, acknowledges nothing that was written to such a file, and keeps everything that was
+//! acknowledged before.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -24,7 +24,7 @@ fn beside(dir: &Path, suffix: &str) -> std::path::PathBuf {
     dir.join(format!("countersign.db{suffix}"))
 }
 
-/// As [`command`], with or without a secret of the settings.
+/// [`command`] with the secret from the settings, or without one.
 fn settings(dir: &Path, secret: Option<&str>) -> Command {
     let mut command = command(dir);
     command.env("ALLOW_REGISTRATION", "true").env("REVOCATION_STALENESS", "1s");
@@ -49,20 +49,20 @@ fn stop(mut binary: Binary) -> String {
     log
 }
 
-/// A database that was served, with an account in it.
+/// A database that was served, with one account.
 async fn served(dir: &Path, secret: Option<&str>) {
     let binary = Binary::spawn(&mut settings(dir, secret));
     assert_eq!(post(&binary, "register", "alice").await.status, StatusCode::OK);
     stop(binary);
 }
 
-/// A database in which there is nothing, as a first start that was killed leaves it.
+/// An empty database file, as a first start that was killed leaves it.
 async fn make_bare(path: &Path) {
     let file = SqliteConnectOptions::new().filename(path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
     file.connect().await.unwrap().close().await.unwrap();
 }
 
-/// How a command ends. A start that should have been refused ends, too: where it would listen, somebody does.
+/// How a command ends. Its listen address is taken, so a start that should have been refused ends, too.
 fn ended(mut command: Command, args: &[&str]) -> (i32, String) {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     command.env("LISTEN_ADDR", taken.local_addr().unwrap().to_string());
@@ -102,7 +102,7 @@ async fn a_database_that_was_lost_stops_the_start_and_every_command_until_it_is_
                 [&["account", "create", "bobby"][..], &["account", "list"], &["export", "-"], &["backup", "copy"]]
             {
                 let (code, said) = ended(settings(dir.path(), secret), args);
-                // A database without tables cannot be copied, and says so.
+                // `backup` cannot copy a database without tables, and says so.
                 if !(args[0] == "backup" && state == "has no tables") {
                     assert_eq!((code, &said), (1, &expected), "{args:?}");
                 }
@@ -130,7 +130,7 @@ async fn a_new_database_is_made_when_it_is_asked_for_and_no_token_of_the_old_one
     assert_eq!(fs::read(beside(dir.path(), "-secret.old")).unwrap(), before);
     assert_ne!(fs::read(beside(dir.path(), "-secret")).unwrap(), before);
 
-    // What is there stays, and needs no flag.
+    // The flag changes nothing on an existing database, and is not needed there.
     let binary = Binary::spawn(settings(dir.path(), None).args(["serve", "--new-database"]));
     assert_eq!(post(&binary, "login", "bobby").await.status, StatusCode::OK);
     let log = stop(binary);
@@ -164,7 +164,7 @@ async fn a_first_start_that_was_killed_at_any_moment_may_be_repeated() {
     }
 }
 
-/// What happens to the file.
+/// What is done to the file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Loss {
     Deleted,
@@ -211,7 +211,7 @@ async fn a_file_that_is_lost_while_it_is_served_is_noticed_and_nothing_is_acknow
         let token = post(&binary, "register", "alice").await.json()["token"].as_str().unwrap().to_owned();
         assert_eq!(get(&binary, "/api/auth/me", &token).await, StatusCode::NO_CONTENT);
         loss.happen(&file, dir.path());
-        // From the very next call on.
+        // The very next call fails.
         assert_eq!(post(&binary, "register", "bobby").await.status, StatusCode::SERVICE_UNAVAILABLE, "{loss:?}");
         assert_eq!(post(&binary, "login", "alice").await.status, StatusCode::SERVICE_UNAVAILABLE, "{loss:?}");
         let refused = async |path, token| get(&binary, path, token).await == StatusCode::SERVICE_UNAVAILABLE;
@@ -242,7 +242,7 @@ async fn a_file_that_is_lost_while_it_is_served_is_noticed_and_nothing_is_acknow
             assert!(fs::metadata(beside(dir.path(), "-wal")).unwrap().len() > 0, "{loss:?}: what is left is left");
         }
         if matches!(loss, Loss::Moved | Loss::Log) {
-            // All that was acknowledged is there.
+            // Everything that was acknowledged exists.
             let binary = Binary::spawn(&mut settings(dir.path(), Some(SECRET)));
             assert_eq!(post(&binary, "login", "alice").await.status, StatusCode::OK, "{loss:?}");
         }
@@ -259,7 +259,7 @@ async fn a_database_that_somebody_compacts_while_it_is_served_is_no_loss() {
     let mut other = file.connect().await.unwrap();
     other.execute("create table notes (text); insert into notes values (zeroblob(2000000))").await.unwrap();
     other.execute("pragma wal_checkpoint(truncate)").await.unwrap();
-    // With a look at its full length in between.
+    // This call makes the server see the file at its full length.
     assert_eq!(post(&binary, "register", "bobby").await.status, StatusCode::OK);
     let long = length();
     other.execute("drop table notes; vacuum").await.unwrap();

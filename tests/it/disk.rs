@@ -1,5 +1,4 @@
-//! A disk that is full: nothing acknowledged is lost, tokens are still checked, and it is over when there is room
-//! again.
+//! A full disk: no acknowledged write is lost, tokens are still checked, and service resumes when there is room again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +10,11 @@ use tempfile::TempDir;
 
 use crate::support::{PASSWORD, TestApp};
 
-/// A file system of a megabyte, in memory. Gone when dropped.
+/// A file system of one MiB in memory, which is unmounted when dropped.
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None` where this user may not mount one.
+    /// Mounts it. Returns `None` if this user may not mount a file system.
     pub fn mount() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(dir.path()).status();
@@ -26,7 +25,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Takes all the room there is.
+    /// Fills it with one file, which is returned.
     pub fn fill(&self) -> PathBuf {
         let filler = self.path().join("filler");
         assert!(fs::write(&filler, vec![0; 2_000_000]).is_err(), "it holds a megabyte");
@@ -36,7 +35,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: the connections of the app under test may outlive it by a moment.
+        // A lazy unmount, because the connections of the app under test may outlive the disk by a moment.
         let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
 }

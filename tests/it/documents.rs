@@ -10,8 +10,8 @@ mod settings;
 use std::fs;
 use std::ops::Range;
 
-/// The places of the generated parts of `page`: each begins after a line `<!-- generated: ARGUMENTS -->` and ends
-/// before the next line `<!-- end -->`. In order, with the arguments.
+/// The generated parts of `page`, in order, with their arguments. Each part begins after a line `<!-- generated:
+/// ARGUMENTS -->` and ends before the next line `<!-- end -->`.
 fn generated_parts(page: &str) -> Vec<(String, Range<usize>)> {
     const OPENING: &str = "<!-- generated: ";
     let mut parts = Vec::new();
@@ -26,12 +26,12 @@ fn generated_parts(page: &str) -> Vec<(String, Range<usize>)> {
     parts
 }
 
-/// Compares each generated part of the page at `path` with what `render` makes of the arguments of its marker.
+/// Compares each generated part of the page at `path` with the text that `render` makes of its arguments.
 #[expect(clippy::disallowed_methods, reason = "what the tests are told is no setting of the product")]
 fn is_up_to_date(path: &str, render: impl Fn(&str) -> String) {
     let page = fs::read_to_string(path).unwrap();
     let mut fresh = page.clone();
-    // From the end, so that the places of the parts before it stay right.
+    // Replaced from the end, so that the places of earlier parts stay right.
     for (arguments, place) in generated_parts(&page).into_iter().rev() {
         fresh.replace_range(place, &format!("\n{}\n", render(&arguments)));
     }

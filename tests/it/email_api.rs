@@ -1,4 +1,4 @@
-//! The second documented API, where it says yes: `/auth/…`. What it refuses is in `email_refusals`.
+//! Successful calls of the email API, `/auth/…`. Its refusals are in `email_refusals`.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ async fn refresh(app: &TestApp, token: &str) -> Answer {
     app.post_empty("/auth/refresh", &[("authorization", &bearer(token))]).await
 }
 
-/// Asserts a 200 with this body and a fresh token in the header; gives that token.
+/// Asserts a 200 with this body and a fresh token in the header. Returns the token.
 #[track_caller]
 fn fresh(name: &str, answer: &Answer, body: &Value) -> String {
     let token = answer.token();

@@ -1,5 +1,5 @@
-//! What becomes of an address and a password over the email API, where it says yes: `/auth/verify`, `/auth/password/…`,
-//! `/auth/email/change`. What it refuses is in `email_credentials_refused`; how mail goes is no matter here.
+//! Successful changes of an address and a password over the email API: `/auth/verify`, `/auth/password/…`,
+//! `/auth/email/change`. The refusals are in `email_credentials_refused`. These tests send no mail.
 
 use axum::body::Body;
 use countersign::domain::TicketPurpose::{ChangeEmail, ResetPassword, VerifyEmail};
@@ -34,7 +34,7 @@ async fn post_as(app: &TestApp, token: &str, path: &str, body: &Value) -> Answer
     app.post_with(path, &[("authorization", &format!("Bearer {token}"))], body).await
 }
 
-/// Asserts a 200 with this sentence and a fresh token, which is good.
+/// Asserts a 200 with this message and a fresh, valid token.
 async fn assert_fresh(app: &TestApp, name: &str, answer: &Answer, message: &str) {
     let token = answer.token();
     let headers = [("access-control-expose-headers", "Token"), ("token", &*token)];

@@ -1,5 +1,5 @@
-//! What becomes of an address and a password over the email API, where it says no: every bad field by the name that the
-//! contract gives it, and what no token, link or password is good for.
+//! Refused changes of an address and a password over the email API: each bad field by its name in the contract, and
+//! tokens, links and passwords that are not accepted.
 
 use countersign::domain::TicketPurpose::{ChangeEmail, ResetPassword, VerifyEmail};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn invalid(problems: &[(&str, &str, &str)]) -> Value {
     json!({ "detail": detail, "error_code": "validation_error", "error": "validation_error" })
 }
 
-/// Asserts a refusal that carries a fresh token: whoever asked is signed in all the same.
+/// Asserts a refusal that carries a fresh token, because the caller has a valid session.
 #[track_caller]
 fn assert_signed_in(name: &str, answer: &Answer, status: u16, body: &Value) {
     let token = answer.token();

@@ -1,5 +1,5 @@
-//! The way into a firm that is there, over the email API: `/auth/invitations/…`, an administrator's, and accepting one,
-//! which is for whoever has the link.
+//! Invitations to an existing firm over the email API, `/auth/invitations/…`. Administrators create them, and anybody
+//! with the link can accept them.
 
 use axum::body::Body;
 use countersign::domain::{Handle, Role, TicketPurpose};
@@ -25,7 +25,7 @@ fn invalid(place: &str, problems: &[(&str, &str, &str)]) -> Value {
     json!({ "detail": detail, "error_code": "validation_error", "error": "validation_error" })
 }
 
-/// Asserts an answer to somebody who is signed in.
+/// Asserts an answer to a caller with a session.
 #[track_caller]
 fn assert_signed_in(name: &str, answer: &Answer, status: u16, body: &Value) {
     let token = answer.token();

@@ -1,4 +1,4 @@
-//! The second documented API, where it says no: `{"detail", "error_code", "error"}`, and never what was sent.
+//! Refusals of the email API: `{"detail", "error_code", "error"}`, without anything of the request.
 
 use axum::body::Body;
 use http::Method;
@@ -15,14 +15,14 @@ fn error(code: &str, detail: &str) -> Value {
     json!({ "detail": detail, "error_code": code, "error": code })
 }
 
-/// The whole body of a 422: where, what and which type, of every bad field.
+/// The whole body of a 422: location, message and type of every bad field.
 fn invalid(problems: &[(&str, &str, &str)]) -> Value {
     let detail: Vec<_> =
         problems.iter().map(|(field, msg, kind)| json!({ "loc": ["body", field], "msg": msg, "type": kind })).collect();
     json!({ "detail": detail, "error_code": "validation_error", "error": "validation_error" })
 }
 
-/// Each guarded route, with this credential.
+/// Calls each guarded route with this credential.
 async fn guarded(app: &TestApp, headers: &[(&str, &str)]) -> [(&'static str, Answer); 3] {
     let call = async |method, path| app.send(request(method, path, headers, Body::empty())).await;
     [

@@ -1,4 +1,4 @@
-//! Who is refused at login learns nothing of why, and costs the same: exactly one hash.
+//! A refused login does not reveal its reason, and every refusal costs the same: exactly one hash.
 
 use bytes::Bytes;
 use countersign::domain::{AccountStatus, Handle};
@@ -11,7 +11,7 @@ use crate::support::app::PASSWORD;
 use crate::support::{Answer, TestApp};
 use crate::wire;
 
-/// An app with an account of each kind and a disabled one of each kind.
+/// An app with an active and a disabled account of each kind.
 async fn app() -> TestApp {
     let app = TestApp::start().await;
     for name in ["alice", "disabled"] {
@@ -26,7 +26,7 @@ async fn app() -> TestApp {
     app
 }
 
-/// Who is refused: the account, without its domain, and the password.
+/// Logins that are refused: the account without its domain, and the password.
 const REFUSED: [(&str, &str, &str); 5] = [
     ("unknown account", "nobody", PASSWORD),
     ("wrong password", "alice", "s3cur3pasS"),
@@ -37,7 +37,7 @@ const REFUSED: [(&str, &str, &str); 5] = [
 
 const LONG: &str = "long long long long long long long long long long long long long long long long long password";
 
-/// All but what differs from answer to answer anyway.
+/// The headers that must be equal in all answers.
 fn comparable(mut headers: HeaderMap) -> HeaderMap {
     assert!(headers.remove("request-id").is_some());
     headers

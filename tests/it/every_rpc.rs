@@ -1,5 +1,5 @@
-//! The guard, proved from the schema: every RPC that the descriptors know, and what they do not know, is called without
-//! a good token, and must answer as its `method_rules` say.
+//! The guard, checked against the schema. Every RPC of the descriptors, and paths that no descriptor has, are called
+//! without a good token, and must answer as their `method_rules` say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,13 @@ use tower::ServiceExt as _;
 use crate::support::{SECRET, TestApp};
 use crate::{forge, wire};
 
-/// Paths that are guarded although no descriptor knows them. Among them are public ones in other spellings.
+/// Guarded paths that no descriptor has. Among them are public paths in other spellings.
 const UNKNOWN: [&str; 15] = [
     "/countersign.v1.AuthService/NoSuchMethod",
     "/countersign.v1.NoSuchService/Login",
     "/no.such.Service/Method",
     "/grpc.health.v1.Health/NoSuchMethod",
-    // Of a later version of that protocol than the one served here.
+    // A method of a later version of this protocol.
     "/grpc.health.v1.Health/List",
     "/grpc.reflection.v1.ServerReflection/NoSuchMethod",
     "/countersign.v1.AuthService/Login/",
@@ -75,7 +75,7 @@ async fn every_rpc_but_the_public_ones_refuses_a_caller_without_a_good_token() {
             let status = status.unwrap_or_else(|| panic!("{path} with {name} was let in"));
             assert_eq!(status.code(), Code::Unauthenticated, "{path} with {name}");
             let info = status.get_details_error_info().unwrap();
-            // A token is not a service credential, whether it has expired or not.
+            // A token, expired or not, is no service credential.
             let is_service = *credential == Credential::Service;
             let reason = if is_service && name == "expired" { "TOKEN_INVALID" } else { reason };
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, pb::ERROR_DOMAIN), "{path} with {name}");
@@ -134,7 +134,7 @@ fn the_comment_of_an_rpc_says_no_token_is_needed_if_and_only_if_its_rules_do() {
     }
 }
 
-/// The path of every method of every service that is served, and the credential that it needs.
+/// The path of every RPC that is served, and the credential that it needs.
 fn served() -> BTreeMap<String, Credential> {
     let ours = rpcs(pb::DESCRIPTORS).into_iter().map(|rpc| (path(&rpc), MethodRules::of(&rpc).credential()));
     let others = [
@@ -142,7 +142,7 @@ fn served() -> BTreeMap<String, Credential> {
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ];
-    // These have no rules of ours, and anybody may call them.
+    // These services have no `method_rules`, and anybody may call them.
     let others = others.into_iter().flat_map(rpcs).map(|rpc| (path(&rpc), Credential::None));
     ours.chain(others).collect()
 }
@@ -158,7 +158,7 @@ fn path(rpc: &MethodDescriptor) -> String {
     format!("/{}/{}", rpc.parent_service().full_name(), rpc.name())
 }
 
-/// The comment in front of an RPC.
+/// The comment above an RPC in its proto file.
 pub fn comment(rpc: &MethodDescriptor) -> String {
     let file = rpc.parent_file().file_descriptor_proto().clone();
     let locations = file.source_code_info.unwrap().location;
@@ -168,7 +168,7 @@ pub fn comment(rpc: &MethodDescriptor) -> String {
     lines.join("\n")
 }
 
-/// The beginning of an answer, which may be a stream without end.
+/// The head of an answer. The body may be an endless stream.
 async fn head(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Response<impl http_body::Body> {
     app.service.clone().oneshot(wire::request(path, headers, &[])).await.unwrap()
 }

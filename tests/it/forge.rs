@@ -9,12 +9,12 @@ use crate::support::SECRET;
 
 pub const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// base64url without padding.
+/// Encodes bytes in base64url without padding.
 pub fn segment(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// `header.payload`, in base64url.
+/// `header.payload`, each part in base64url.
 pub fn message(header: &str, payload: &str) -> String {
     format!("{}.{}", segment(header), segment(payload))
 }
@@ -29,12 +29,12 @@ pub fn signed_with(secret: &str, algorithm: Algorithm, message: &str) -> String 
     format!("{message}.{}", crypto::sign(message.as_bytes(), &key, algorithm).unwrap())
 }
 
-/// A token that says `claims`, made as the service makes its own.
+/// A token with these `claims`, made as the service makes its own.
 pub fn token(claims: &Value) -> String {
     signed(&message(HEADER, &claims.to_string()))
 }
 
-/// What a token says.
+/// The claims of a token.
 pub fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()

@@ -1,4 +1,4 @@
-//! gRPC over a real socket, as a client speaks it; gRPC-Web as a browser does; and what is neither.
+//! gRPC over a real socket, gRPC-Web as browsers use it, and requests that are neither.
 
 use axum::body::Body;
 use base64::Engine as _;
@@ -236,7 +236,7 @@ fn frames(mut body: &[u8]) -> (Vec<&[u8]>, String) {
     (messages, trailers)
 }
 
-/// The chunks of a text body are padded each on its own.
+/// Decodes a text body, in which each chunk is padded separately.
 fn decode_text(body: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(body).unwrap();
     let groups: Vec<_> = text.as_bytes().chunks(4).map(|group| STANDARD.decode(group).unwrap()).collect();
@@ -260,7 +260,7 @@ async fn a_browser_speaks_grpc_web_over_http_1_and_reads_the_fresh_token() {
             let frame = wire::frame(&[]);
             Body::from(if is_text { STANDARD.encode(frame).into_bytes() } else { frame })
         };
-        // The answer's form is the one that the client accepts.
+        // The answer has the form that the client accepts.
         let headers = [("content-type", content_type), ("accept", content_type), ("x-grpc-web", "1"), origin];
         let caller = [&headers[..], &[("token", token.as_str())]].concat();
         let answer = over_socket(served.address, request(Method::POST, wire::ME, &caller, body())).await;

@@ -1,7 +1,7 @@
-//! Guessing does not pay: ten failures at one name are free, then there are waits, whoever asks in which protocol and
-//! how many at once; and whether anybody has the name makes no difference. Who knows the password, or is signed in, is
-//! not hindered. `guessing/races` has those who guess in parallel, `guessing/addresses` the budgets of addresses,
-//! `guessing/devices` what lets an owner in meanwhile.
+//! Limits on password guesses. Ten failures at one name are free, then guesses are delayed, whichever protocol they use
+//! and however many are concurrent. The limits are the same for a name that does not exist. A caller with the password,
+//! or with a session, is not delayed. Concurrent guesses are in `guessing/races`, budgets of addresses in
+//! `guessing/addresses`, and known devices in `guessing/devices`.
 
 mod addresses;
 mod devices;
@@ -26,12 +26,12 @@ use crate::wire;
 
 const WRONG: &str = "not the password";
 
-/// A login by username, of the username API.
+/// A login over the username API.
 async fn login(app: &TestApp, name: &str, password: &str) -> Answer {
     app.post("/api/auth/login", &json!({ "username": name, "password": password })).await
 }
 
-/// Fails so often, each time with one hash.
+/// Fails this many times, each time with one hash.
 async fn fail(app: &TestApp, name: &str, times: usize) {
     for time in 1..=times {
         let before = app.hasher.runs();
@@ -41,12 +41,12 @@ async fn fail(app: &TestApp, name: &str, times: usize) {
     }
 }
 
-/// After how many seconds a refused one may come back.
+/// The seconds in the `retry-after` header.
 fn retry_after(answer: &Answer) -> u64 {
     answer.header("retry-after").expect("when to come back").parse().unwrap()
 }
 
-/// That the right password is refused, without a hash, and for how many seconds.
+/// Asserts that the right password is refused without a hash. Returns for how many seconds.
 async fn refused(app: &TestApp, name: &str) -> u64 {
     let before = app.hasher.runs();
     let answer = login(app, name, PASSWORD).await;
@@ -86,7 +86,7 @@ async fn ten_failures_are_free_then_waits_grow_to_an_hour_and_none_comes_after_t
         }
         assert_eq!(waits[..9], [30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600], "{name}");
         assert!(waits[9..].iter().all(|&wait| wait == 3_600), "{name}: {waits:?}");
-        // Never again, until somebody says so.
+        // The account stays locked until an administrator unlocks it.
         app.clock.advance(60 * 86_400);
         assert_eq!(refused(&app, name).await, 3_600, "{name}");
     }
@@ -111,7 +111,7 @@ async fn a_success_begins_anew_and_whoever_is_signed_in_notices_nothing() {
     }
     fail(&app, "alice", 10).await;
     refused(&app, "alice").await;
-    // After the wait, the right password ends it.
+    // The session is not affected. After the wait, a login with the right password resets the count.
     let answer = app.get("/api/auth/me", &[("token", &token)]).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     app.clock.advance(30);
@@ -133,7 +133,7 @@ async fn a_restart_forgets_nothing() {
     assert_eq!(refused(&app, "alice").await, 30);
 }
 
-/// Tries an email account by each of the ways there are, and gives the reason of its refusal.
+/// Tries an email account by this way of signing in, and returns the reason of the refusal.
 async fn by(app: &TestApp, way: &str, email: &str, password: &str) -> String {
     let body = json!({ "email": email, "password": password });
     let reason = |code: &Value| code.as_str().unwrap_or_default().to_uppercase();
@@ -171,7 +171,7 @@ async fn every_spelling_and_protocol_shares_one_budget() {
         let expected = if way == &"the email API" { "TOO_MANY_REQUESTS" } else { "TOO_MANY_ATTEMPTS" };
         assert_eq!(by(&app, way, email, PASSWORD).await, expected, "{way}, {email}");
     }
-    // The username API has usernames; theirs are folded, too.
+    // The username API has usernames, which are folded, too.
     app.sign_in_username("straße").await;
     for name in ["straße", "STRASSE", "Straße", " straße", "strasse"].iter().cycle().take(10) {
         login(&app, name, WRONG).await;
@@ -182,7 +182,7 @@ async fn every_spelling_and_protocol_shares_one_budget() {
     assert!(failures >= 6, "{failures}");
 }
 
-/// All but what differs from answer to answer anyway.
+/// The headers that must be equal in all answers.
 fn comparable(mut headers: HeaderMap) -> HeaderMap {
     assert!(headers.remove("request-id").is_some());
     headers
@@ -281,19 +281,19 @@ async fn within_a_session_a_password_has_a_budget_of_its_own() {
         let body = json!({ "current_password": current, "new_password": "another one altogether" });
         app.post_with("/v1/me:changePassword", &[("token", &token)], &body).await
     };
-    // Strangers' guesses do not hinder it …
+    // Failed logins of others do not delay a password change …
     fail(&app, "alice", 10).await;
     refused(&app, "alice").await;
     for failure in 1..=10 {
         assert_eq!(change(WRONG).await.status, StatusCode::BAD_REQUEST, "failure {failure}");
     }
-    // … but its own do, and not the session itself.
+    // … but failed changes do. They do not end the session.
     let answer = change(PASSWORD).await;
     assert_eq!((answer.status, retry_after(&answer)), (StatusCode::TOO_MANY_REQUESTS, 30), "{}", answer.json());
     assert_eq!(app.get("/api/auth/me", &[("token", &token)]).await.status, StatusCode::NO_CONTENT);
     app.clock.advance(30);
     let answer = change(PASSWORD).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
-    // Another password: guesses at the one before count no longer.
+    // The password is new, so failures with the old one no longer count.
     assert_eq!(login(&app, "alice", "another one altogether").await.status, StatusCode::OK);
 }

@@ -1,5 +1,5 @@
-//! The password lane, as callers meet it: who is refused learns so at once and when to come back, in each protocol, and
-//! nobody else is held up.
+//! The password lane as callers see it. A call that cannot be served is refused at once in each protocol, and told when
+//! to try again. Other calls are not delayed.
 
 use std::fs;
 use std::net::IpAddr;
@@ -23,11 +23,11 @@ use crate::support::http::call;
 use crate::support::{Answer, Binary, SECRET, TestApp, binary};
 use crate::wire;
 
-/// What a stored hash may ask for: seconds of work.
+/// The costliest parameters that a stored hash may have, which take seconds.
 pub const COSTLIEST: &str = "m=262144,t=16,p=1";
 
-/// Sends passwords to the lane, of nobody in particular as all clients in process are, to be compared with a hash of
-/// such cost. Returns when all wait, run or were refused. They leave when this is dropped, but for those that run.
+/// Queues passwords to be compared with a hash of this cost. They have no client address, as all calls in process.
+/// Returns when each one waits, runs or was refused. Dropping the result removes those that still wait.
 pub async fn flood(app: &TestApp, passwords: usize, cost: &str) -> JoinSet<Result<Verdict, HashError>> {
     let stored = format!("$argon2id$v=19${cost}$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ");
     let (stored, password) = (PasswordHash::parse(&stored).unwrap(), Password::parse(PASSWORD.to_owned(), 1).unwrap());
@@ -59,7 +59,7 @@ fn assert_overloaded(reply: &wire::Reply) {
     assert!(delay.as_secs() >= 1 && delay.subsec_nanos() == 0, "{delay:?}");
 }
 
-/// Asserts that both dialects refuse a login by 503 and say when to come back.
+/// Asserts that both dialects refuse a login with 503 and a `retry-after` header.
 async fn assert_unavailable(app: &TestApp) {
     let text = "too many requests are waiting: try again after the time in Retry-After";
     for (path, body, refused) in [
@@ -98,7 +98,7 @@ async fn a_full_password_lane_says_when_to_come_back_and_holds_up_no_token_check
 #[tokio::test]
 async fn who_could_not_be_served_in_time_is_told_so_at_once_and_another_address_is_served() {
     let app = TestApp::with(&["--hash-threads=1", "--hash-queue=4000"]).await;
-    // The lane learns what one costs; then minutes of work, and the longest that a call may take is half a minute.
+    // The lane learns the cost of one hash. Then it has minutes of work, and a call may take half a minute at most.
     const COSTLY: &str = "m=131072,t=2,p=1";
     flood(&app, 1, COSTLY).await.join_next().await.unwrap().unwrap().unwrap();
     app.sign_in_username("alice").await;
@@ -112,7 +112,7 @@ async fn who_could_not_be_served_in_time_is_told_so_at_once_and_another_address_
     let refused = |refusal: RefusalCause| after.refused[refusal as usize] - before.refused[refusal as usize];
     assert_eq!((refused(RefusalCause::Deadline), refused(RefusalCause::Full)), (4, 0));
 
-    // One runs, and of those who wait one is ahead.
+    // One hash of the flood runs, and only one of those that wait comes before this login from another address.
     let json = [("content-type", "application/json"), ("host", "a")];
     let body = json!({ "username": "alice", "password": PASSWORD }).to_string();
     let mut elsewhere = request(Method::POST, "/api/auth/login", &json, body.into());
@@ -121,7 +121,7 @@ async fn who_could_not_be_served_in_time_is_told_so_at_once_and_another_address_
     assert_eq!(answer.status, StatusCode::OK);
     assert!(app.hasher.stats().waiting > 1_000, "they wait still");
 
-    // Who hangs up makes room at once.
+    // A caller that hangs up frees its place at once.
     waiting.shutdown().await;
     let stats = app.hasher.stats();
     assert_eq!(stats.waiting, 0);
@@ -136,7 +136,7 @@ async fn who_is_refused_costs_no_read_of_the_database() {
     app.sign_in_username("alice").await;
     let file = SqliteConnectOptions::new().filename(app.database());
     let mut database = SqliteConnection::connect_with(&file).await.unwrap();
-    // Whoever reads it now meets a defect.
+    // Reading the account now fails with an internal error.
     sqlx::query("alter table accounts rename to elsewhere").execute(&mut database).await.unwrap();
     assert_eq!(wire::call(&app, wire::LOGIN, &[], &login("alice")).await.code(), Code::Internal);
     let waiting = flood(&app, 2, COSTLIEST).await;
@@ -176,7 +176,7 @@ async fn hash_threads_give_way_to_all_others() {
     assert_eq!(registered.status, StatusCode::OK);
     let (mut hashing, mut others) = (Vec::new(), Vec::new());
     for thread in fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap() {
-        // A thread may end meanwhile.
+        // A thread may end between the two reads.
         let Ok(stat) = fs::read_to_string(thread.unwrap().path().join("stat")) else { continue };
         let (name, rest) = stat.rsplit_once(") ").unwrap();
         let nice: i32 = rest.split(' ').nth(16).unwrap().parse().unwrap();

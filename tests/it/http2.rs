@@ -1,5 +1,5 @@
-//! HTTP/2 on the one port, frame by frame: the limits that are announced, the peers that are hung up on, and the known
-//! floods, each of which costs its own connection and nobody else's.
+//! HTTP/2 on the one port, frame by frame: the announced limits, the peers that are disconnected, and the known floods.
+//! A flood costs only its own connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::TestApp;
 use crate::support::app::Served;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// For a limit that is waited for.
+/// A limit for tests that wait until it is reached.
 const SHORT: Duration = Duration::from_millis(200);
 
 // RFC 9113, sections 6 and 7.
@@ -29,10 +29,10 @@ const REFUSED_STREAM: u32 = 7;
 const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
-/// A head of `:status: 431` only, as HPACK has it: the name by its index, the digits in Huffman's code.
+/// A head with only `:status: 431` in HPACK: the name by its index, the digits in the Huffman code.
 const STATUS_431: &[u8] = &[0x48, 0x83, 0x69, 0x90, 0xff];
 
-/// `:status: 400` and `:status: 404`, entries of HPACK's static table.
+/// `:status: 400` and `:status: 404` as entries of HPACK's static table.
 const STATUS_400_OR_404: [u8; 2] = [0x80 | 12, 0x80 | 13];
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// A header, neither indexed nor compressed (RFC 7541 section 6.2.2); `first` chooses what the receiver remembers.
+/// A header that is not compressed (RFC 7541 section 6.2). `first` selects whether the receiver adds it to its table.
 pub fn header(first: u8, name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![first];
     for text in [name, value] {
@@ -74,7 +74,7 @@ pub fn header(first: u8, name: &str, value: &str) -> Vec<u8> {
     bytes
 }
 
-/// The head of a login in the email dialect, whose answer needs its body.
+/// The head of a login in the email dialect. The answer needs the body.
 pub fn login_head() -> Vec<u8> {
     let fields = [
         (":method", "POST"),
@@ -86,7 +86,7 @@ pub fn login_head() -> Vec<u8> {
     fields.iter().flat_map(|(name, value)| header(0, name, value)).collect()
 }
 
-/// The first frame of some kind within what was heard.
+/// The first frame of some kind among these bytes.
 fn find(mut heard: &[u8], kind: u8) -> Option<Frame> {
     while heard.len() >= 9 {
         let end = (9 + number(&heard[..3]) as usize).min(heard.len());
@@ -99,7 +99,7 @@ fn find(mut heard: &[u8], kind: u8) -> Option<Frame> {
     None
 }
 
-/// The first frame of some kinds that comes; acknowledges every ping on the way, unless that is what is waited for.
+/// Waits for a frame of one of these kinds. Acknowledges every ping on the way, unless the caller waits for pings.
 pub async fn next<const N: usize>(raw: &mut Raw, kinds: [u8; N]) -> Option<Frame> {
     loop {
         let head = raw.take(9).await?;
@@ -114,7 +114,7 @@ pub async fn next<const N: usize>(raw: &mut Raw, kinds: [u8; N]) -> Option<Frame
     }
 }
 
-/// A connection of which both ends know the other's settings.
+/// A connection on which both ends have exchanged their settings.
 pub async fn connect(address: SocketAddr) -> Raw {
     let mut raw = Raw::saying(address, [PREFACE, &frame(SETTINGS, 0, 0, [])].concat()).await;
     next(&mut raw, [SETTINGS]).await.expect("the server's settings");
@@ -128,7 +128,7 @@ async fn served(limits: Limits) -> (TestApp, Served) {
     (app, served)
 }
 
-/// Says all of it, is told to go or hung up on, and was alone in suffering that.
+/// Sends all of `flood`. The server must say GOAWAY or disconnect this peer, and must still serve others.
 async fn is_cut_off(served: &Served, name: &str, flood: Vec<u8>) {
     let heard = connect(served.address).await.flood(flood).await;
     if let Some(goaway) = find(&heard, GOAWAY) {
@@ -176,7 +176,7 @@ async fn a_peer_that_leaves_pings_unanswered_is_hung_up_on() {
         assert!(find(&heard, PING).is_some(), "{name}");
     }
 
-    // Who answers, stays: for longer than both limits, as the pings show.
+    // A peer that answers pings stays connected for longer than both limits.
     let mut raw = connect(served.address).await;
     for _ in 0..4 {
         let ping = next(&mut raw, [PING]).await.expect("another ping");
@@ -243,7 +243,8 @@ async fn floods_are_cut_off() {
 #[tokio::test]
 async fn a_compressed_head_is_judged_by_its_real_size() {
     let (_app, served) = served(Limits::default()).await;
-    // Four thousand bytes to remember, and then one byte for each time they are meant: entry 62 is the newest.
+    // Adds an entry of 4,000 bytes to the table, and then refers to it ten thousand times with one byte each. Entry 62
+    // is the newest.
     let head = [login_head(), header(0x40, "x", &"y".repeat(4_000)), vec![0x80 | 62; 10_000]].concat();
     let mut raw = connect(served.address).await;
     raw.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, head)).await;

@@ -1,7 +1,6 @@
-//! `countersign import` and `export` as the real binary: our own format, what is refused and where, and that repeating,
-//! stopping and moving on change nothing that is there. The formats of other systems are in `formats`, the RPCs
-//! in `rpcs`, how their streams end in `streams`, and the
-//! columns that have a type in `typed`.
+//! `countersign import` and `export` as the real binary: our own format, the refused lines with their numbers, and
+//! repeated or interrupted imports, which change nothing that exists. The formats of other systems are in `formats`,
+//! the RPCs in `rpcs`, the ends of their streams in `streams`, and typed columns in `typed`.
 
 mod formats;
 mod rpcs;
@@ -25,10 +24,10 @@ use crate::support::binary::{command, database, run};
 use crate::support::http::call;
 use crate::support::postgres::Database;
 
-/// The username contract's, of `s3cur3pass`.
+/// The hash of `s3cur3pass` in the username contract.
 const BCRYPT: &str = "$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A.";
 
-/// How a command ended: its exit code, its output, its complaints.
+/// How a command ended: exit code, standard output and standard error.
 type End = (i32, String, String);
 
 fn countersign(dir: &Path, args: &[&str]) -> End {
@@ -36,13 +35,13 @@ fn countersign(dir: &Path, args: &[&str]) -> End {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// Writes `text` to a file and imports that.
+/// Writes `text` to a file and imports the file.
 fn import(dir: &Path, format: &str, text: &str, args: &[&str]) -> End {
     fs::write(dir.join("accounts"), text).unwrap();
     countersign(dir, &[&["import", "accounts", "--format", format], args].concat())
 }
 
-/// What an import says at its end.
+/// The last lines of an import's output.
 fn summary(new: u32, unchanged: u32, collisions: u32, refused: u32) -> String {
     format!("imported    {new}\nunchanged   {unchanged}\ncollisions  {collisions}\nrefused     {refused}\n")
 }
@@ -71,7 +70,7 @@ async fn lines_of_our_own_form_come_in_and_go_out() {
     assert_eq!(import(dir.path(), "ndjson", &text, &[]), (0, summary(2, 0, 0, 0), String::new()));
     assert_eq!(exported(dir.path()), lines);
     assert_eq!(import(dir.path(), "ndjson", &text, &[]), (0, summary(0, 2, 0, 0), String::new()));
-    // What came and went is in the trail; the second time nothing came.
+    // The audit trail has the import and the export. The second import added nothing and has no entry.
     let file = SqliteConnectOptions::new().filename(database(dir.path()));
     let trail = "select action || ' ' || origin || ' ' || detail from audit_events order by id";
     let trail: Vec<String> = sqlx::query_scalar(trail).fetch_all(&mut file.connect().await.unwrap()).await.unwrap();
@@ -149,7 +148,7 @@ fn a_broken_line_is_named_and_the_others_are_imported() {
     );
     assert_eq!((&report[6]["outcome"], &report[6]["handle"]), (&json!("collision"), &json!("alice")));
     assert_eq!(fs::metadata(dir.path().join("report")).unwrap().permissions().mode() & 0o777, 0o600);
-    // With the lines that were taken nothing is wrong the second time.
+    // The second import of the good lines reports no problems.
     let good = "{\"username\":\"alice\"}\n{\"username\":\"heidi\"}\n";
     assert_eq!(import(dir.path(), "ndjson", good, &[]), (0, summary(0, 2, 0, 0), String::new()));
 }
@@ -173,14 +172,14 @@ fn a_dry_run_tells_what_would_be_and_changes_nothing() {
     for n in 0..1_500 {
         text += &format!("{{\"username\":\"user{n}\"}}\n");
     }
-    // In another batch than the first of its name.
+    // These lines are in another batch than the first use of their name or id.
     text += &format!(
         "{{\"username\":\"bobby\"}}\n{{\"username\":\"user7\"}}\n{{\"username\":\"carol\",\"id\":\"{id}\"}}\n"
     );
     let (code, said, complaint) = import(dir.path(), "ndjson", &text, &["--dry-run"]);
     assert_eq!(exported(dir.path()), before);
     assert_eq!((code, said.as_str()), (1, summary(1_501, 2, 2, 1).replace("imported  ", "importable").as_str()));
-    // And then it is so.
+    // The real import has the same result.
     assert_eq!(import(dir.path(), "ndjson", &text, &[]), (code, summary(1_501, 2, 2, 1), complaint));
 }
 
@@ -188,7 +187,7 @@ fn a_dry_run_tells_what_would_be_and_changes_nothing() {
 fn an_import_that_was_stopped_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let lines: Vec<_> = (0..3_000).map(|n| format!("{{\"username\":\"user{n}\"}}\n")).collect();
-    // As after a crash in the second batch, of which nothing is stored.
+    // The state after a crash in the second batch: nothing of that batch is stored.
     assert_eq!(import(dir.path(), "ndjson", &lines[..1_000].concat(), &[]).1, summary(1_000, 0, 0, 0));
     assert_eq!(import(dir.path(), "ndjson", &lines.concat(), &[]), (0, summary(2_000, 1_000, 0, 0), String::new()));
     assert_eq!(exported(dir.path()).len(), 3_000);
@@ -201,7 +200,7 @@ fn who_stops_an_import_is_told_how_far_it_came() {
     let mut importing = command(dir.path());
     importing.args(["import", "-", "--format", "ndjson"]);
     let mut child = importing.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // More is to come, as far as it can know.
+    // Standard input stays open, so the import expects more.
     let mut input = child.stdin.take().unwrap();
     input.write_all(lines.as_bytes()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);

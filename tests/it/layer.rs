@@ -1,4 +1,4 @@
-//! The layer as another service would use it: around a plain axum app, with the token folder and nothing else of ours.
+//! The guard's layer as another service uses it: around a plain axum app, with only the guard's folder.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -101,13 +101,13 @@ async fn who(caller: Option<Extension<Caller>>) -> String {
     caller.map_or("nobody".to_owned(), |Extension(caller)| format!("{} {}", caller.account_id(), caller.session_id()))
 }
 
-/// What is proved to a handler that ends sessions.
+/// The caller that the layer passes to a handler that ends sessions.
 async fn farewell(caller: Option<Extension<Caller>>, former: Option<Extension<FormerCaller>>) -> String {
     let former = former.map(|Extension(former)| former.claims().sid);
     format!("{} {}", caller.is_some(), former == Some(SESSION))
 }
 
-/// A handler that has read the account anew.
+/// A handler that has read the account again.
 async fn promoted() -> Response {
     let mut response = ().into_response();
     response.extensions_mut().insert(Profile::Username { username: "queen alice".to_owned() });
@@ -365,7 +365,7 @@ async fn while_the_clock_is_off_nothing_is_said_of_a_token_that_time_decides() {
         compared(ahead);
         assert_eq!(refusal().await.as_deref(), expected, "{ahead}");
     }
-    // It is set an hour ahead, and nobody has compared again: the token has not expired for that.
+    // The clock is set an hour ahead and has not been compared since. The token has not expired because of that.
     compared(0);
     service.clock.advance(3_600);
     assert_eq!(refusal().await.as_deref(), Some("Unavailable"));

@@ -1,5 +1,5 @@
-//! Logging out with a token that has expired, or of a session that has ended: the aim is reached, so it succeeds; and
-//! it succeeds at nothing else.
+//! Logout with an expired token, or of a session that has already ended. The session is over, so the call succeeds; the
+//! token is good for nothing else.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ enum Way {
 const WAYS: [Way; 3] = [Way::Grpc, Way::Email, Way::Rest];
 
 impl Way {
-    /// The reason on gRPC, the code of a dialect, or nothing when it succeeded. No answer has a token.
+    /// The reason on gRPC or the code of a dialect; empty on success. No answer may carry a token.
     async fn log_out(self, app: &TestApp, token: &str) -> String {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
@@ -52,7 +52,7 @@ impl Way {
     }
 }
 
-/// How many revocations are stored, and how many logouts are in the audit trail.
+/// The number of stored revocations, and of logouts in the audit trail.
 async fn traces(app: &TestApp) -> (i64, i64) {
     let options = SqliteConnectOptions::new().filename(app.database());
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_session_that_has_ended_is_logged_out_of_again_without_effect_as_long_
     let served = app.serve().await;
     let token = app.sign_in_username("alice").await;
     assert_eq!(Way::Grpc.log_out(&app, &token).await, "");
-    // The trail is written a few times a second.
+    // The audit trail is written a few times a second.
     assert!(wire::eventually(Duration::from_secs(5), async || traces(&app).await == (1, 1)).await);
     let again = async |app: &TestApp, when: &str| {
         for way in WAYS {
@@ -98,7 +98,7 @@ async fn a_session_that_has_ended_is_logged_out_of_again_without_effect_as_long_
     served.stop().await;
     assert_eq!(traces(&app).await, (1, 1), "nothing happened");
 
-    // Its end is forgotten by now.
+    // The revocation has expired and was forgotten.
     app.clock.advance(HOUR);
     let app = app.restart(&[]).await;
     again(&app, "when it is forgotten").await;

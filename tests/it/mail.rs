@@ -1,5 +1,5 @@
-//! Mail, from the queue to a mail server, a folder or the log. Here is what the tests share: a store with an account,
-//! and a worker with a clock that is moved by hand.
+//! Mail, from the outbox to a mail server, a folder or the log. This file has what the tests share: a store with an
+//! account, and a worker with a clock that is moved by hand.
 
 mod folder;
 mod log;
@@ -19,10 +19,10 @@ use uuid::Uuid;
 
 use crate::support::app::START;
 
-/// Until something that is bound to happen has happened.
+/// How long to wait for an event that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Ada's account.
+/// The id of Ada's account.
 const ADA: Uuid = Uuid::from_u128(2);
 
 struct Office {
@@ -32,7 +32,7 @@ struct Office {
 }
 
 impl Office {
-    /// With Ada's account, unverified.
+    /// Opens a store with Ada's account, which is not verified.
     async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("mail.db").display());
@@ -81,8 +81,8 @@ impl Office {
         MailWorker::start(self.post(url, change), PublicUrl::parse("https://auth.example.com").unwrap())
     }
 
-    /// Lets time pass, as much as `step` seconds at a time, until there is a mail that was given up. That is faster
-    /// than leases last: it may have been tried more often than it would have been otherwise.
+    /// Advances time by at most `step` seconds at a time, until a mail was given up. A step may be shorter than a
+    /// lease, so the mail may have been tried more often than usual.
     async fn until_dead(&self, step: i64) -> DeadMail {
         let began = Instant::now();
         loop {
@@ -101,7 +101,7 @@ impl Office {
         matches!(account.identity, Identity::Email { verified: true, .. })
     }
 
-    /// Uses the link of a mail.
+    /// Uses the link of a mail, and returns whether the address is verified then.
     async fn verify_by(&self, mail: &str) -> bool {
         let ticket = Ticket::parse(token(mail)).unwrap();
         let now = self.clock.now();
@@ -109,7 +109,7 @@ impl Office {
     }
 }
 
-/// A mail as people read it: the lines of its parts that were broken for the way joined again.
+/// A mail as a reader sees it, with the broken lines of its parts joined again.
 fn readable(mail: &str) -> String {
     let (head, body) = mail.split_once("\r\n\r\n").unwrap_or_default();
     let body = body.replace("=\r\n", "").replace("=3D", "=");

@@ -1,7 +1,8 @@
-//! The product's promises, one module each, in one binary: it links once.
+//! The promises of the product, one module each. They are one binary, because that links only once.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod account_cache;
 mod administration;
 mod administration_grpc;
 mod arrows;
@@ -34,7 +35,6 @@ mod guessing;
 mod hash_lane;
 mod http2;
 mod import;
-mod known;
 mod layer;
 mod logout;
 mod mail;

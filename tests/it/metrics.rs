@@ -1,4 +1,4 @@
-//! The metrics: on a listener of their own, off by default, numbers and no names.
+//! The metrics: on a separate listener, off by default, with numbers and without names.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
     over_socket(address, request(Method::GET, path, &[], Body::empty())).await
 }
 
-/// Where it says its metrics are.
+/// The address of the metrics, from the log.
 pub fn metrics_of(server: &Binary) -> SocketAddr {
     let events: Vec<Value> =
         server.log.lock().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -77,14 +77,14 @@ async fn the_set_and_the_password_lane_are_told_on_an_address_of_their_own() {
         assert!((value(name) - expected).abs() < 0.5, "{name}: {}", value(name));
     }
     assert!(value("countersign_hash_run_seconds_sum") > 0.0);
-    // The last call may just have ended.
+    // The last call may not have been subtracted yet.
     assert!(value("countersign_connections") >= 0.0 && value("countersign_calls") < 1.5);
-    // None, when the thread has been idle for seconds.
+    // Zero if the thread has been idle for seconds.
     let memory = value("countersign_hash_memory_bytes");
     assert!(memory < 0.5 || (memory - 19_456.0 * 1_024.0).abs() < 0.5, "{memory}");
     assert!(!text.contains("alice"));
 
-    // Nothing else is there, and it is nowhere else.
+    // The metrics listener serves nothing else, and the other listener serves no metrics.
     for (address, path) in [(metrics, "/healthz"), (metrics, "/auth/me"), (server.address, "/metrics")] {
         let answer = get(address, path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");

@@ -1,5 +1,5 @@
-//! `countersign migrate-store` as the real binary, from each engine to each: everything arrives, as it was. What is
-//! refused, and what goes wrong half-way, is in `failing` and `older`.
+//! `countersign migrate-store` as the real binary, from each engine to each: everything arrives unchanged. Refused and
+//! interrupted moves are in `failing` and `older`.
 
 mod failing;
 mod older;
@@ -26,7 +26,7 @@ use crate::support::http::call;
 use crate::support::postgres::Database;
 use crate::support::{Binary, PASSWORD, SECRET};
 
-/// As long as a username may be, in one letter of four bytes each.
+/// The longest username, in a letter of four bytes.
 const LONGEST: &str = "🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀🦀";
 
 fn sqlite(path: &Path) -> String {
@@ -39,7 +39,7 @@ fn copying(dir: &Path, from: &str, to: &str) -> Command {
     copying
 }
 
-/// Moves everything; the table that it prints, and the advice.
+/// Moves everything, and returns the printed table and the advice.
 fn moves(dir: &Path, from: &str, to: &str) -> (String, String) {
     let Output { status, stdout, stderr } = run(&mut copying(dir, from, to), "");
     let (said, complaint) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -52,7 +52,7 @@ pub async fn behind(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).foreign_keys(false).connect().await.unwrap()
 }
 
-/// A database file of this version, with whatever `statements` put into it.
+/// A database file of this version, after these `statements`.
 async fn filled(dir: &Path, name: &str, statements: &[&'static str]) -> PathBuf {
     let path = dir.join(name);
     store::open(&sqlite(&path), Purpose::Operate).await.unwrap().close().await;
@@ -64,7 +64,7 @@ async fn filled(dir: &Path, name: &str, statements: &[&'static str]) -> PathBuf 
     path
 }
 
-/// Tables and columns as SQLite's own schema has them, but for what is not ours.
+/// The tables and columns in SQLite's own schema, without SQLite's own tables.
 async fn columns(connection: &mut SqliteConnection) -> Vec<(String, String)> {
     sqlx::query_as(
         "select tables.name, columns.name from sqlite_schema as tables join pragma_table_info(tables.name) as columns
@@ -88,7 +88,7 @@ async fn dump(path: &Path) -> Vec<(String, String, Vec<String>)> {
     dump
 }
 
-/// A thousand and more of everything, with random ids and the oddest values.
+/// More than a thousand rows in each table, with random ids and unusual values.
 const MANY: [&str; 9] = [
     "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1001)
      insert into firms select randomblob(16), 'Firm ' || i, i from n",
@@ -177,14 +177,14 @@ async fn the_advice_names_the_secret_beside_the_source_and_never_tells_it() {
     assert!(advice.contains("JWT_SECRET_FILE") && !advice.contains(SECRET), "{advice}");
 }
 
-/// Of each session the id, the address, and the time and the client.
+/// The id, the address, and the time and the client of each session.
 type Listed = Vec<(String, String, String)>;
 
-/// What a client sees of a server, before and after.
+/// What clients see of a server, compared before and after the move.
 struct Clients {
-    /// Signed in, and out.
+    /// A token of a session that was logged out.
     out: String,
-    /// Everybody who is signed in, and the fields of `ListSessions` that do not move on.
+    /// The tokens of all live sessions, with the fields of `ListSessions` that do not change.
     signed_in: Vec<(String, Listed)>,
 }
 
@@ -208,7 +208,7 @@ async fn sessions(binary: &Binary, token: &str) -> Listed {
 }
 
 impl Clients {
-    /// Accounts of both kinds, one of them disabled and one deleted; sessions, some of them ended.
+    /// Makes accounts of both kinds, one of them disabled and one deleted, and sessions, some of them ended.
     async fn sign_in(binary: &Binary, dir: &Path) -> Self {
         let mut tokens = Vec::new();
         for name in ["alice", "mañana ß", LONGEST, "disabled", "deleted"] {
@@ -235,7 +235,8 @@ impl Clients {
             assert!(run(command(dir).args(["account", verb, name]), "").status.success());
         }
         tokens.drain(3..5);
-        // As if a sign-in had come by no network, and all of it had taken longer than a second.
+        // Adds rows that the calls above do not make: a session without an address, and times that differ by more than
+        // a second.
         for statement in [
             "update sessions set client_label = 'none', client_address = null where rowid = 1",
             "update accounts set created_at = created_at - rowid, platform_admin = rowid % 2, password_changes = rowid",
@@ -267,7 +268,7 @@ impl Clients {
         Self { out, signed_in }
     }
 
-    /// That nothing has changed for anybody on a server that has the same secret.
+    /// Asserts that a server with the same secret treats every client as before.
     async fn find_everything_on(&self, binary: &Binary) {
         for (token, expected) in &self.signed_in {
             assert_eq!(sessions(binary, token).await, *expected);

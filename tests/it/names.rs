@@ -1,5 +1,5 @@
-//! Names that two people could share, rows that cannot be read, and the names of people: on the real binary, with
-//! either engine. What a name may be is the domain's and tested there; here is what becomes of those that are stored.
+//! Names that look alike, rows that cannot be read, and the names of people, on the real binary with either engine. The
+//! rules for names are tested in the domain. These tests are about names that are already stored.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::support::{Binary, SECRET};
 const PASSWORD: &str = "s3cur3pass";
 const OTHER: &str = "an0ther-pass";
 
-/// A folder, and the database that commands and servers of the test work with.
+/// A folder, and the database that the commands and servers of the test use.
 struct House {
     dir: TempDir,
     server: Option<Database>,
@@ -50,21 +50,21 @@ impl House {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
-    /// The objects that a command prints which succeeds.
+    /// Runs a command that must succeed, and returns the objects that it prints.
     fn objects(&self, args: &[&str]) -> Vec<Value> {
         let (code, said, complaint) = self.run(&[args, &["--output", "json"]].concat(), "");
         assert_eq!((code, &*complaint), (0, ""), "{args:?}: {said}");
         said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Makes an account, and gives its id.
+    /// Makes an account, and returns its id.
     fn create(&self, name: &str, password: &str) -> String {
         let (code, said, complaint) = self.run(&["account", "create", name, "--output", "json"], password);
         assert_eq!(code, 0, "{complaint}");
         serde_json::from_str::<Value>(&said).unwrap()["id"].as_str().unwrap().to_owned()
     }
 
-    /// What no command does.
+    /// Runs a statement that no command has.
     async fn sql(&self, statement: &str) {
         let statement = AssertSqlSafe(statement.to_owned());
         match &self.server {
@@ -115,7 +115,8 @@ async fn no_letter_gives_anybody_the_name_of_another() {
         for fine in ["istanbul", "жесси 🦀", "太郎 taro"] {
             assert_eq!(register(fine).await, 200, "{fine}");
         }
-        // Dotted and dotless, as a Turkish keyboard has them: one letter, but for the capital that keeps its dot.
+        // A Turkish keyboard has an i with a dot and one without. They count as the same letter, except for the capital
+        // that keeps its dot.
         for (typed, found) in [("ISTANBUL", 200), ("ıstanbul", 200), ("Istanbul", 200), ("İstanbul", 401)] {
             assert_eq!(login(&server, typed, PASSWORD).await.0, found, "{typed}");
         }
@@ -143,14 +144,15 @@ async fn a_name_that_an_earlier_version_stored_is_told_of_reached_and_mended() {
         }
         assert_eq!(event.unwrap()["accounts"], 2);
 
-        // While nobody has the name that it is now, its owner gets in, and is called what is stored.
+        // While no other account has the folded name, the owner signs in and is called by the stored name.
         for typed in ["jeẞica", "jeßica"] {
             assert_eq!(login(&server, typed, PASSWORD).await, (200, json!("jeßica")), "{typed}");
         }
         assert_eq!(login(&server, "ẞẞẞẞẞẞẞẞ", PASSWORD).await, (200, json!("ßßßßßßßß")));
         assert_eq!(login(&server, "jessica", PASSWORD).await.0, 401);
 
-        // Once somebody has it, every spelling of it is theirs; an operator is asked which is meant.
+        // Once another account has the folded name, every spelling means that account. A command of the operator must
+        // then name the id.
         let jessica = house.create("jessica", OTHER);
         for typed in ["jeẞica", "jeßica", "jessica"] {
             assert_eq!(login(&server, typed, PASSWORD).await.0, 401, "{typed}");
@@ -175,7 +177,7 @@ async fn a_name_that_an_earlier_version_stored_is_told_of_reached_and_mended() {
         assert_eq!(problem["command"], json!(format!("countersign account rename {heike} NEW_NAME")));
         assert!(house.run(&["account", "list", "--problems"], "").1.contains("je\\u{df}ica"));
 
-        // An export gives it out as it is, and no import makes somebody else of it.
+        // An export shows the name as it is stored. No import gives the account to another person.
         let file = house.path("all");
         assert_eq!(house.run(&["export", file.to_str().unwrap()], "").0, 0);
         let elsewhere = House { dir: tempfile::tempdir().unwrap(), server: None };
@@ -185,7 +187,7 @@ async fn a_name_that_an_earlier_version_stored_is_told_of_reached_and_mended() {
         assert!(complaint.contains("2 of 3 accounts were not imported"), "{complaint}");
         assert_eq!(elsewhere.objects(&["account", "list"])[0]["id"], json!(jessica));
 
-        // Renamed by its id, it keeps its sessions, and a running server calls it by the new name.
+        // An account that is renamed by its id keeps its sessions. A running server calls it by the new name.
         let body = json!({ "username": "ẞẞẞẞẞẞẞẞ", "password": PASSWORD });
         let token = post(&server, "/api/auth/login", body).await.json()["token"].as_str().unwrap().to_owned();
         let (code, _, complaint) = house.run(&["account", "rename", &long, "JEẞICA"], "");
@@ -214,7 +216,7 @@ async fn a_row_that_cannot_be_read_costs_that_row_and_is_mended_by_its_id() {
         let [alice, bobby, carol, david] =
             ["alice", "bobby", "carol", "david"].map(|name| house.create(name, PASSWORD));
         house.objects(&["account", "platform-admin", "grant", "alice"]);
-        // Before all others, and behind all others; and an event of a later version.
+        // Rows at both ends of the order of time, and an event of a later version.
         house.sql("update accounts set created_at = -9223372036854775807 where username = 'bobby'").await;
         house.sql("update accounts set created_at = 9223372036854775807 where username = 'david'").await;
         house
@@ -288,7 +290,7 @@ async fn a_row_that_cannot_be_read_costs_that_row_and_is_mended_by_its_id() {
         assert_eq!(house.objects(&["account", "list", "--problems"]), Vec::<Value>::new());
         assert_eq!(house.objects(&["account", "list"]).len(), 2);
         if house.server.is_none() {
-            // PostgreSQL has no such text. A move leaves nothing out, and says where it stands.
+            // PostgreSQL cannot store this text, so a move refuses it. A move leaves nothing out, and names the row.
             house.sql("update accounts set username = 'caro' || char(0) where username = 'caroline'").await;
             let from = format!("sqlite:{}", database(house.dir.path()).display());
             drop(server);
@@ -320,7 +322,7 @@ async fn what_people_and_firms_are_called_is_kept_and_an_import_never_refuses_fo
             let new = json!({ "email": "ada@example.com", "password": PASSWORD, "name": name, "firm_name": "Engines" });
             assert_eq!(post(&server, "/auth/register", new).await.status, 422, "{name:?}");
         }
-        // One that was taken before is shown as it is.
+        // A name that is not allowed any more is shown as it is stored.
         house.sql("update accounts set name = 'Ada\u{FFFC}' where email = 'n0@example.com'").await;
         assert_eq!(house.objects(&["account", "show", "n0@example.com"])[0]["name"], json!("Ada\u{FFFC}"));
 

@@ -1,5 +1,5 @@
-//! The OpenAPI document as a client finds it: complete, consistent, true to the domain, and shown by a page that needs
-//! nobody else. Whether it is valid, and whether the server keeps to it, is for `.ci/run openapi`.
+//! The OpenAPI document as a client gets it: complete, consistent, in agreement with the domain, and shown by a page
+//! that loads nothing from other sites. `.ci/run openapi` checks that it is valid and that the server keeps to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as 
 use crate::support::TestApp;
 use crate::support::app::{request, rest_paths};
 
-/// The document itself and the page: what describes is not described.
+/// The document and its page, which the document does not describe.
 const DOCS: [&str; 5] =
     ["/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"];
 
-/// What the pages of links load, which nobody else asks for.
+/// Files that only the pages of links load.
 const OF_PAGES: [&str; 2] = ["/auth/page.js", "/auth/page.css"];
 
 pub async fn document(app: &TestApp) -> Value {
@@ -26,7 +26,7 @@ pub async fn document(app: &TestApp) -> Value {
     answer.json()
 }
 
-/// Every operation, by `GET /path`.
+/// Every operation, with `GET /path` as its key.
 pub fn operations(document: &Value) -> BTreeMap<String, Value> {
     let paths = document["paths"].as_object().unwrap().iter();
     let all = paths.flat_map(|(path, verbs)| verbs.as_object().unwrap().iter().map(move |verb| (path, verb)));
@@ -40,7 +40,7 @@ async fn every_route_without_a_rule_is_in_the_document_with_its_methods() {
     for path in rest_paths().iter().filter(|path| !DOCS.contains(path) && !OF_PAGES.contains(path)) {
         let answer = app.send(request(Method::PATCH, path, &[], axum::body::Body::empty())).await;
         let allowed = answer.header("allow").unwrap_or_else(|| panic!("{path}")).to_owned();
-        // Every GET is a HEAD.
+        // Every route with GET also has HEAD.
         routes.extend(allowed.split(',').filter(|verb| *verb != "HEAD").map(|verb| format!("{verb} {path}")));
     }
     let document = document(&app).await;
@@ -90,19 +90,19 @@ async fn a_name_is_taken_if_and_only_if_its_pattern_matches() {
     let username = pattern("UsernameCredentials/properties/username");
     let name = pattern("EmailRegistration/properties/name");
     for character in '\0'..=char::MAX {
-        // These are refused, but ranges of them are nothing that a document could have.
+        // The domain refuses these characters. A pattern has no ranges for them.
         let category = character.general_category();
         if category == Category::Unassigned || (category == Category::PrivateUse && character > '\u{FFFF}') {
             continue;
         }
         let text = format!("12{character}34");
-        // What could be taken for another letter, no pattern names.
+        // The domain refuses letters that look like others. A pattern cannot say so.
         let judged = Username::parse(&text).err();
         let is_alike = judged.is_some_and(|why| why.contains("another form") || why.contains("second dot"));
         assert_eq!(username.is_match(&text), judged.is_none() || is_alike, "{character:?}: {judged:?}");
-        // It stands for white space of every kind, which becomes a space.
+        // White space of every kind becomes a space, so such a name is not stored as it was sent.
         let kept = PersonName::parse(&text).is_ok_and(|kept| kept.as_str().chars().eq(text.nfc()));
-        // What shapes its neighbours, a pattern takes anywhere.
+        // The pattern accepts these characters anywhere, the domain only beside letters that they shape.
         let shaping = matches!(character,
             '\u{180B}'..='\u{180D}' | '\u{180F}' | '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}'
             | '\u{E0020}'..='\u{E007F}' | '\u{E0100}'..='\u{E01EF}');

@@ -1,5 +1,5 @@
-//! The part of the OpenAPI document that the protos are: every annotated RPC, as they tell it; also those that come
-//! later.
+//! The part of the OpenAPI document that is made from the protos: every annotated RPC as its proto describes it,
+//! including RPCs that are added later.
 
 use std::collections::BTreeSet;
 
@@ -144,7 +144,7 @@ fn compile(text: &str) -> Vec<u8> {
         .encode_file_descriptor_set()
 }
 
-/// `GET /v1/me`, read off the annotation by its text form.
+/// The route of a method, such as `GET /v1/me`, read from the text form of its annotation.
 fn bindings(method: &MethodDescriptor) -> Vec<String> {
     let annotation = method.parent_pool().get_extension_by_name("google.api.http").unwrap();
     let options = method.options();

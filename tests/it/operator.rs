@@ -1,5 +1,5 @@
-//! What an operator does from the command line besides making and disabling accounts: everything that administrators
-//! do, as lines for people and as JSON for programs, with exit codes that a script can tell apart.
+//! The commands of the operator, except making and disabling accounts: everything that administrators can do, as lines
+//! for people and as JSON for programs, with exit codes for scripts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn countersign(dir: &Path, args: &[&str], input: &str) -> (i32, String, String) 
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// The JSON that a command which succeeds prints, an object a line.
+/// Runs a command that must succeed, and returns the JSON objects that it prints, one a line.
 fn objects(dir: &Path, args: &[&str], input: &str) -> Vec<Value> {
     let (code, said, complaint) = countersign(dir, &[args, &["--output", "json"]].concat(), input);
     assert_eq!((code, &*complaint), (0, ""), "{args:?}: {said}");
@@ -38,7 +38,7 @@ fn object(dir: &Path, args: &[&str], input: &str) -> Value {
     all.remove(0)
 }
 
-/// Alice, and Ada of a firm, whose id it gives.
+/// Makes Alice, and Ada with a firm, and returns the id of the firm.
 fn made(dir: &Path) -> String {
     object(dir, &["account", "create", "alice"], PASSWORD);
     let create = ["account", "create", "ada@example.com", "--name", "Ada", "--firm-name", "Engines", "--verified"];
@@ -86,7 +86,7 @@ fn each_command_says_in_json_what_became_of_an_account() {
     assert_eq!(object(dir, &["attempts", "show", "nobody"], "")["failures"], 0);
     assert_eq!(object(dir, &["attempts", "clear", "nobody"], "")["changed"], false);
 
-    // Each is in the audit trail, and what changed nothing is not.
+    // Each change is in the audit trail. Commands that changed nothing are not.
     let events = objects(dir, &["audit", "list"], "");
     let actions: Vec<_> = events.iter().rev().map(|event| event["action"].as_str().unwrap()).collect();
     assert_eq!(
@@ -149,7 +149,7 @@ fn exit_codes_tell_what_went_wrong() {
     }
 }
 
-/// The database, as a server that is not there would work with it.
+/// Opens the database as a server would.
 async fn opened(dir: &Path) -> Arc<dyn Store> {
     let url = format!("sqlite:{}", database(dir).display());
     store::open(&url, Purpose::OperateExisting).await.unwrap()
@@ -164,7 +164,7 @@ async fn mail_that_was_given_up_is_listed_and_tried_again() {
     assert_eq!(object(dir, &["mail", "retry", "--all"], "")["retried"], 0);
     let store = opened(dir).await;
     let now = SystemClock.now();
-    // More than are read at once.
+    // More rows than are read at once.
     for n in 1..=502 {
         let recipient = Email::parse(&format!("n{n}@example.com")).unwrap();
         let mail = NewMail::to_address(Uuid::from_u128(n), MailKind::ResetPassword, recipient, now);

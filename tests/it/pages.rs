@@ -1,4 +1,4 @@
-//! The pages that links in mails lead to, as a browser is sent them. That they work is for `tests/browser`.
+//! The pages that links in mails lead to, as the server sends them. `tests/browser` tests that they work.
 
 use axum::body::Body;
 use http::Method;
@@ -20,7 +20,7 @@ async fn a_page_is_html_that_runs_nothing_of_its_own_and_is_kept_by_nobody() {
         .into_iter()
         .chain([("/auth/page.js", "text/javascript"), ("/auth/page.css", "text/css")])
     {
-        // Whatever the client would rather have.
+        // The page is the same whatever the client accepts.
         for accept in ["text/html", "application/json", "*/*"] {
             let answer = app.get(path, &[("accept", accept), ("content-type", "application/json")]).await;
             let headers = [
@@ -64,7 +64,7 @@ async fn what_a_page_loads_is_there_and_what_it_sends_is_what_its_route_takes() 
             let loaded = base.join(&loaded).unwrap();
             assert_eq!(app.get(loaded.path(), &[]).await.status, 200, "{path} loads {loaded}");
         }
-        // With the fields of its form there is nothing missing.
+        // The fields of the page's form are all that the route needs.
         let fields = values("name").into_iter().filter(|name| !["viewport", "robots"].contains(&name.as_str()));
         let body: Value = fields.chain(["token".to_owned()]).map(|name| (name, json!("c0nstant"))).collect();
         let answer = app.post(path, &body).await;
@@ -73,7 +73,7 @@ async fn what_a_page_loads_is_there_and_what_it_sends_is_what_its_route_takes() 
             (400, &json!("invalid_one_time_token")),
             "{path}"
         );
-        // Every label has its field, and every field its place for what is wrong with it.
+        // Every label has its field, and every field has a place for its error.
         for id in values("for") {
             assert!(
                 html.contains(&format!("id=\"{id}\"")) && html.contains(&format!("id=\"{id}-error\"")),

@@ -1,5 +1,5 @@
-//! The policy for new passwords, as each way in tells it: every bad field at once, never the password; and nobody who
-//! has one is locked out.
+//! The policy for new passwords in each API: every bad field is named at once, and the password is never shown.
+//! Accounts with an old password that breaks the policy can still sign in.
 
 use countersign::pb::{ChangePasswordRequest, RegisterRequest, register_request};
 use http::StatusCode;
@@ -69,7 +69,7 @@ async fn the_email_dialect_names_every_bad_field_and_the_words_beside_the_passwo
         assert!(detail[0]["msg"].as_str().unwrap().contains(message), "{password}: {detail}");
         assert!(!detail.to_string().contains(password), "{detail}");
     }
-    // The words that are good are known, though a name beside them is not.
+    // The policy knows the valid email address, although the name beside it is invalid.
     let several =
         json!({ "email": "lovelace@example.com", "password": "lovelace-lovelace", "name": "", "firm_name": "" });
     let detail = app.post("/auth/register", &several).await.json()["detail"].clone();

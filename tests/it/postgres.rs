@@ -1,5 +1,5 @@
-//! What PostgreSQL alone can get wrong: several processes at once, callers that hang up, locks that others hold; and
-//! the sentence that an operator reads when it cannot be opened, which never has the password in it.
+//! Faults that only PostgreSQL has: several processes at once, callers that hang up, and locks of other connections.
+//! Also the error message when it cannot be opened, which never has the password in it.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::support::postgres::{Database, PASSWORD};
 use crate::support::{self, SECRET, binary};
 
-/// What the store holds from before a revocation gets its place to its commit.
+/// The lock that the store holds from numbering a revocation until its commit.
 const COMMIT_ORDER: i64 = 0x636f_756e_7465_7273;
 
 async fn open(url: &str) -> Arc<dyn Store> {
@@ -78,7 +78,7 @@ async fn what_was_begun_is_done_though_the_caller_hangs_up_and_no_session_is_lef
     let store = open(&database.url()).await;
     let calls = 60;
     for call in 0..calls {
-        // From "at once" to "about when it would have been done".
+        // From no patience at all to about the time that the call takes.
         let patience = Duration::from_micros(100 * call);
         let _ = timeout(patience, store.end_session(Uuid::from_u128(call.into()), at(100))).await;
     }
@@ -89,7 +89,7 @@ async fn what_was_begun_is_done_though_the_caller_hangs_up_and_no_session_is_lef
     }
     let idle = "select count(*) from pg_stat_activity where datname = $1 and state like 'idle in transaction%'";
     assert_eq!(count(&database, idle).await, 0);
-    // Whatever connection it gets.
+    // Every connection of the pool still works.
     for id in 0..16 {
         store.insert_account(&account(id, &format!("name {id}")), None, None).await.unwrap();
     }
@@ -165,14 +165,14 @@ async fn a_server_that_became_read_only_is_out_of_reach_for_readers_too() {
     database.admin(&format!("alter role {} set default_transaction_read_only = on", database.user("reader"))).await;
     database.cut_off("reader").await;
     database.let_in("reader").await;
-    // It might lag behind, and lack what was revoked.
+    // A standby may lag behind and lack revocations.
     let error = store.revocations_after(0, at(0)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     database.admin(&format!("alter role {} reset default_transaction_read_only", database.user("reader"))).await;
     store.revocations_after(0, at(0)).await.unwrap();
 }
 
-/// What the real binary says when it does not start on `url`.
+/// The error message of the real binary when it does not start on `url`.
 fn sentence(url: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let mut command = binary::command(dir.path());
@@ -202,7 +202,7 @@ async fn a_database_that_cannot_be_opened_stops_the_start_with_what_to_do_and_wi
     let (before, _) = own.split_once('@').unwrap();
     let closed_port = format!("{before}@127.0.0.1:1/x");
     let powerless = database.url_as("guest", "").await;
-    // As it is from PostgreSQL 15 on.
+    // The default of PostgreSQL 15 and later.
     database.connect().await.execute("revoke create on schema public from public").await.unwrap();
     let read_only = database.url_as("reader", "superuser").await;
     database.admin(&format!("alter role {} set default_transaction_read_only = on", database.user("reader"))).await;
@@ -287,7 +287,7 @@ async fn without_a_secret_the_start_stops_and_the_command_line_needs_none() {
     let listed = binary::run(&mut command(&["account", "list"]), "");
     assert!(String::from_utf8(listed.stdout).unwrap().contains("alice"));
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "it made a file");
-    // Nor does the help show it.
+    // The help does not show the password either.
     let help = String::from_utf8(binary::run(&mut command(&["--help"]), "").stdout).unwrap();
     assert!(help.contains("DATABASE_URL") && !help.contains(&database.name), "{help}");
 }

@@ -1,4 +1,4 @@
-//! What the service tells of itself: its descriptors to grpcurl and its like, its health to balancers, and the probes.
+//! The reflection service for tools such as grpcurl, the health service for load balancers, and the probes.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::support::TestApp;
 use crate::wire;
 
-/// A test of one version of the protocol; the versions differ in their package only.
+/// Tests one version of the protocol. The versions differ only in their package.
 macro_rules! reflects {
     ($test:ident, $version:ident, $path:literal) => {
         #[tokio::test]

@@ -1,4 +1,5 @@
-//! Sliding: what a fresh token keeps, and where it ends. How sessions end early is in `sessions_end`.
+//! Sliding sessions: what a fresh token keeps of the old one, and where sliding ends. Sessions that end early are in
+//! `sessions_end`.
 
 use axum::body::Body;
 use http::Method;
@@ -15,7 +16,7 @@ const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 const MONTH: i64 = 30 * DAY;
 
-/// Every way to slide.
+/// Every way to get a fresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Face {
     Grpc,
@@ -27,7 +28,7 @@ pub enum Face {
 pub const FACES: [Face; 4] = [Face::Grpc, Face::UsernameMe, Face::EmailMe, Face::EmailRefresh];
 
 impl Face {
-    /// A fresh token for `token`; or how it was refused, on gRPC by its reason.
+    /// A fresh token for `token`, or the reason of the refusal.
     pub async fn slide(self, app: &TestApp, token: &str) -> Result<String, String> {
         let bearer = format!("Bearer {token}");
         let answer: Answer = match self {
@@ -59,7 +60,7 @@ impl Face {
         }
     }
 
-    /// How this face says that a token was good once.
+    /// How this face refuses a token that has expired.
     fn expired(self) -> &'static str {
         match self {
             Self::Grpc => "TOKEN_EXPIRED",
@@ -68,7 +69,7 @@ impl Face {
         }
     }
 
-    /// How this face says that a token is none, or that its session is over.
+    /// How this face refuses a forged token, or one of a session that has ended.
     pub fn invalid(self) -> &'static str {
         match self {
             Self::Grpc => "TOKEN_INVALID",
@@ -82,7 +83,7 @@ pub fn seconds(claims: &Value, name: &str) -> i64 {
     claims[name].as_i64().unwrap_or_else(|| panic!("{name} of {claims}"))
 }
 
-/// For each kind of account an app, a token just minted there, and the lifetime of that.
+/// An app for each kind of account, with a token that was just issued there and the lifetime of the token.
 async fn both_kinds() -> [(TestApp, String, i64); 2] {
     let [one, other] = [TestApp::start().await, TestApp::start().await];
     let (alice, ada) = (one.sign_in_username("alice").await, other.sign_in_email("ada@example.com").await);
@@ -209,7 +210,7 @@ async fn a_changed_role_and_firm_show_in_the_next_token() {
     }
 }
 
-/// The database of an app, behind its back.
+/// A direct connection to the database of an app.
 pub async fn database(app: &TestApp) -> SqliteConnection {
     SqliteConnectOptions::new().filename(app.database()).connect().await.unwrap()
 }

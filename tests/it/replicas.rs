@@ -1,5 +1,5 @@
-//! Two servers on one PostgreSQL: what one ends, the other refuses; and one that is cut off from the database refuses
-//! everything rather than guess, and comes back by itself.
+//! Two servers on one PostgreSQL database. A session that one server ends is refused by the other. A server without the
+//! database refuses all tokens, and recovers by itself.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::support::{PASSWORD, TestApp};
 use crate::wire::eventually;
 use countersign::pb::{LogoutRequest, MeRequest};
 
-/// A replica on a socket, so that its feed runs.
+/// A replica on a socket, so that its revocation feed runs.
 async fn replica(url: &str) -> (TestApp, Served) {
     let mut app = TestApp::with(&[&format!("--database-url={url}")]).await;
     let served = app.serve().await;
@@ -33,7 +33,7 @@ async fn me(app: &TestApp, token: &str) -> StatusCode {
     app.get("/api/auth/me", &[("token", token)]).await.status
 }
 
-/// Waits until `path` answers with `status`, and tells how long that took.
+/// Waits until `path` answers with `status`, and returns how long that took.
 async fn until(app: &TestApp, path: &str, token: &str, status: StatusCode) -> Duration {
     let begun = Instant::now();
     loop {
@@ -61,7 +61,7 @@ async fn a_logout_on_one_replica_is_a_refusal_on_the_other_in_a_moment() {
     }
     took.sort();
     assert!(took[10] < Duration::from_secs(1), "{took:?}");
-    // Announced: who only looked twice a second would take a quarter of one.
+    // The replica was notified. A replica that looks twice a second would take a quarter of a second.
     assert!(took[5] < Duration::from_millis(150), "{took:?}");
 }
 
@@ -106,7 +106,8 @@ async fn a_crash_of_the_server_is_outlived_and_loses_nothing() {
     until(&there, "/api/auth/me", &ended, StatusCode::UNAUTHORIZED).await;
     database.crash().await;
     for replica in [&here, &there] {
-        // First what needs the database: a known account is answered from memory until the loss is noticed.
+        // The sign-in comes first because it needs the database. A cached account is answered from memory until the
+        // loss is noticed.
         signs_in_again(replica).await;
         until(replica, "/readyz", "", StatusCode::OK).await;
         until(replica, "/api/auth/me", &kept, StatusCode::NO_CONTENT).await;
@@ -114,7 +115,7 @@ async fn a_crash_of_the_server_is_outlived_and_loses_nothing() {
     }
 }
 
-/// Until then, the service is out of reach and nothing else.
+/// Retries while the service is unavailable. Any other failure is an error.
 async fn signs_in_again(app: &TestApp) {
     let begun = Instant::now();
     loop {
@@ -139,7 +140,8 @@ async fn a_replica_that_is_cut_off_refuses_tokens_after_the_bound_and_comes_back
 
     database.cut_off("cut").await;
     until(&cut, "/readyz", "", StatusCode::SERVICE_UNAVAILABLE).await;
-    // Within the bound the token is judged by what is known; the call fails for want of a database.
+    // Within the staleness bound, the token is checked against the known revocations. The call itself fails without the
+    // database.
     let answer = cut.get("/api/auth/me", &[("token", &kept)]).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.header("token").is_some(), "the token was found good");
@@ -148,7 +150,7 @@ async fn a_replica_that_is_cut_off_refuses_tokens_after_the_bound_and_comes_back
     cut.clock.elapse(5);
     refuses_as_unavailable(&cut, &kept).await;
     refuses_as_unavailable(&cut, &ended).await;
-    // What is wrong with a token by itself is still said.
+    // A missing or forged token still gets its usual refusal.
     for headers in [&[][..], &[("token", "forged")]] {
         assert_eq!(cut.get("/api/auth/me", headers).await.status, StatusCode::UNAUTHORIZED);
     }
@@ -162,7 +164,7 @@ async fn a_replica_that_is_cut_off_refuses_tokens_after_the_bound_and_comes_back
     database.let_in("cut").await;
     let begun = Instant::now();
     loop {
-        // Asked first, so that it cannot be the later one of the two that is answered by a set that has caught up.
+        // The good token comes first: the second answer alone could come from a set that has just caught up.
         let good = me(&cut, &kept).await;
         let dead = cut.get("/api/auth/me", &[("token", &ended)]).await;
         assert!(dead.header("token").is_none());
@@ -187,13 +189,13 @@ async fn a_replica_forgets_connections_to_a_host_that_has_vanished() {
     let token = app.sign_in_username("alice").await;
     assert_eq!(me(&app, &token).await, StatusCode::NO_CONTENT);
 
-    // Every connection is in the middle of a question when nothing comes back any more; then the callers hang up.
+    // Every connection waits for an answer when the network stops. Then the callers hang up.
     let mut behind = database.connect().await;
     behind.execute("begin; lock table accounts in access exclusive mode").await.unwrap();
     let calls = (0..8).map(|n| {
         let service = app.service.clone();
         tokio::spawn(async move {
-            // Nothing that could be answered from memory, and no name twice: those would wait for each other.
+            // Different unknown names, so that no call is answered from memory or waits for another one.
             let body = Body::from(format!(r#"{{"username":"nobody {n}","password":"s3cur3pass"}}"#));
             let json = [("content-type", "application/json")];
             let login = app::request(Method::POST, "/api/auth/login", &json, body);
@@ -201,7 +203,7 @@ async fn a_replica_forgets_connections_to_a_host_that_has_vanished() {
         })
     });
     let calls: Vec<_> = calls.collect();
-    // On a connection of its own: within a transaction, this is always as it was at first.
+    // A separate connection: within a transaction, this view never changes.
     let mut watching = database.connect().await;
     let waiting = "select count(*) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'";
     let all_wait = async || {
@@ -213,7 +215,7 @@ async fn a_replica_forgets_connections_to_a_host_that_has_vanished() {
         call.abort();
     }
     behind.execute("rollback").await.unwrap();
-    // The host is there again, and has never heard of the old connections.
+    // The server is reachable again, but the old connections are dead.
     network.connect_anew();
     let took = until(&app, "/api/auth/me", &token, StatusCode::NO_CONTENT).await;
     assert!(took < Duration::from_secs(8), "{took:?}");
@@ -242,7 +244,8 @@ async fn a_replica_stops_at_once_and_leaves_no_connection_whether_the_database_i
     }
 }
 
-/// In both dialects and over gRPC, for a call that reads and one that writes; and no answer has a fresh token.
+/// Asserts UNAVAILABLE in both dialects and over gRPC, for a call that reads and one that writes, without a fresh
+/// token.
 async fn refuses_as_unavailable(app: &TestApp, token: &str) {
     let headers = [("token", token)];
     let said = "tokens cannot be checked at the moment: try again";
@@ -283,7 +286,7 @@ async fn a_database_that_was_restored_and_gives_numbers_out_again_is_read_anew()
     there.post_empty("/auth/logout", &[("token", &before)]).await;
     until(&here, "/api/auth/me", &before, StatusCode::UNAUTHORIZED).await;
 
-    // So fast that a replica that only looks now and then has nothing to notice.
+    // The connection is replaced so fast that a replica that only looks at intervals notices nothing.
     let mut behind = database.connect().await;
     behind.execute("delete from revocations; alter table revocations alter seq restart").await.unwrap();
     database.cut_off("one").await;

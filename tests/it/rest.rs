@@ -1,5 +1,5 @@
-//! REST for every RPC, by the annotations of the protos: what it answers, and what it refuses. How paths, queries and
-//! bodies become messages is tested beside another transcoder (`tests/gateway`).
+//! REST for every RPC, by the annotations of the protos: the answers and the refusals. `tests/gateway` compares how
+//! paths, queries and bodies become messages with another transcoder.
 
 use axum::body::Body;
 use countersign::pb;
@@ -11,7 +11,7 @@ use crate::support::app::request;
 use crate::support::{Answer, PASSWORD, TestApp};
 use crate::watch::CREDENTIAL;
 
-/// The whole body of a refusal that has a reason.
+/// The whole body of a refusal with a reason.
 fn status(code: i32, message: &str, details: &[Value]) -> Value {
     let mut status = json!({ "code": code, "message": message });
     if !details.is_empty() {
@@ -283,7 +283,7 @@ async fn the_time_that_a_client_has_is_told_in_grpcs_own_header() {
     let token = app.sign_in_username("alice").await;
     let password = json!({ "username": "alice", "password": PASSWORD });
     let out = app.post_with("/v1/sessions:login", &[("grpc-timeout", "0n")], &password).await;
-    // What cannot be hashed in time is not begun.
+    // A hash that cannot be done in time is not begun.
     assert_eq!((out.status, out.json()["code"].as_i64()), (StatusCode::TOO_MANY_REQUESTS, Some(8)));
     let retry = json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s" });
     assert_eq!(out.json()["details"], json!([retry, reason("OVERLOADED")]));
@@ -304,7 +304,7 @@ async fn a_stream_is_a_line_for_each_message_and_one_for_its_failure() {
     let headers = [("authorization", &*authorization)];
     let watching = app.get("/v1/revocations:watch", &headers);
     let stopping = async {
-        // The answer ends when the server does: its whole body can be looked at then.
+        // The answer ends when the server stops, so its whole body can be read then.
         served.stop().await;
     };
     let (answer, ()) = tokio::join!(watching, stopping);
@@ -317,7 +317,7 @@ async fn a_stream_is_a_line_for_each_message_and_one_for_its_failure() {
     assert_eq!((end["code"].as_i64(), &end["details"][0]["reason"]), (Some(14), &json!("UNAVAILABLE")), "{text}");
 }
 
-/// The guard, proved from the annotations, as `every_rpc` proves it from the methods.
+/// Checks the guard against the annotations, as `every_rpc` checks it against the methods.
 #[tokio::test]
 async fn every_path_of_every_rpc_is_there_and_refuses_whoever_has_no_token_but_for_the_public_ones() {
     let app = TestApp::start().await;
@@ -326,7 +326,7 @@ async fn every_path_of_every_rpc_is_there_and_refuses_whoever_has_no_token_but_f
     let mut public = Vec::new();
     for rpc in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
         if rpc.is_client_streaming() {
-            // REST has no stream of requests.
+            // REST has no stream of requests, so only this RPC may lack a route.
             assert_eq!(rpc.full_name(), "countersign.v1.AdminService.ImportAccounts");
             continue;
         }

@@ -1,5 +1,4 @@
-//! Messages that hold a secret, as `Debug` shows them: walked from the schema, by the option `debug_redact` of the
-//! fields.
+//! The `Debug` output of messages with secrets. The messages are found by the option `debug_redact` in the schema.
 
 use countersign::pb;
 use prost::Message as _;
@@ -82,7 +81,7 @@ fn holds_secret(message: &MessageDescriptor) -> bool {
     })
 }
 
-/// A message with a text in every text field. Of a oneof, the last field is set.
+/// A message with text in every text field, and with the last field of each oneof.
 fn filled(message: &MessageDescriptor) -> DynamicMessage {
     let mut filled_message = DynamicMessage::new(message.clone());
     for field in message.fields() {

@@ -1,5 +1,5 @@
-//! What a session says of where it came from: the client's own `user-agent`, and the address of the connection, the
-//! same over gRPC, gRPC-Web and both JSON APIs. No other header has a say in it.
+//! The client that a session shows: the `user-agent` of the client and the address of the connection, the same over
+//! gRPC, gRPC-Web and both JSON APIs. Other headers have no effect.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use crate::support::app::{PASSWORD, request};
 use crate::support::http::{call, over_socket};
 use crate::wire;
 
-/// What somebody might hope to be believed.
+/// Headers by which a client might claim another address.
 const LIES: [(&str, &str); 8] = [
     ("x-forwarded-for", "203.0.113.7"),
     ("forwarded", "for=203.0.113.7"),

@@ -1,5 +1,6 @@
-//! `SessionService/RevokeSession` and `RevokeOtherSessions`: one's own, those of the firm for an administrator, and
-//! nobody else's. What ended stays so; what may not be seen does not exist.
+//! `SessionService/RevokeSession` and `RevokeOtherSessions`. A caller can end the sessions of its own account, and an
+//! administrator also those of the firm. Ended sessions stay ended. Sessions of others are answered as if they did not
+//! exist.
 
 use countersign::accounts::Operator;
 use countersign::domain::{Handle, Role};
@@ -37,7 +38,7 @@ async fn is_alive(app: &TestApp, token: &str) -> bool {
     match (reply.code(), reply.reason().as_str(), reply.token()) {
         (Code::Ok, "", Some(_)) => true,
         (Code::Unauthenticated, "TOKEN_INVALID", None) => false,
-        // It ended while this very call was under way.
+        // The session ended during this call.
         (Code::Ok, "", None) => false,
         other => panic!("{other:?}"),
     }
@@ -48,8 +49,8 @@ async fn email_login(app: &TestApp, email: &str) -> String {
     answer.json()["access_token"].as_str().expect("logged in").to_owned()
 }
 
-/// Registers `email` and moves it into the firm of `boss`, as no API does yet. Its sessions' tokens still name the firm
-/// of before, which nothing may believe.
+/// Registers `email` and moves it into the firm of `boss`, which no API does. The tokens of its sessions still name the
+/// old firm, and must not be believed.
 async fn join(app: &TestApp, email: &str, boss: &str, role: &str) -> String {
     app.sign_in_email(email).await;
     let moved = sqlx::query(
@@ -64,7 +65,7 @@ async fn id(operator: &Operator, handle: &str) -> Uuid {
     operator.find(&Handle::parse(handle).unwrap()).await.unwrap().unwrap().id
 }
 
-/// Everything that could tell one refusal from another.
+/// All parts of an answer that could tell one refusal from another.
 fn comparable(reply: &Reply) -> (Vec<(String, String)>, Code, String, Vec<u8>) {
     let mut headers: Vec<_> = reply
         .headers
@@ -173,7 +174,7 @@ async fn what_may_not_be_seen_does_not_exist_and_every_such_answer_is_the_same()
             calls.push((REVOKE, session(&sid(token)).encode_to_vec()));
             calls.push((REVOKE_OTHERS, others(&sub(token)).encode_to_vec()));
             let account_id = sub(token);
-            // Nor is a page token judged of an account that does not exist.
+            // The page token is not checked when the account does not exist.
             for page_token in ["", "x"].map(str::to_owned) {
                 let request = ListSessionsRequest { account_id: account_id.clone(), page_token, page_size: 0 };
                 calls.push((LIST, request.encode_to_vec()));
@@ -208,7 +209,7 @@ async fn an_administrator_lists_and_ends_the_sessions_of_the_own_firm() {
     let answer = page(&app, &boss, request.clone()).await.unwrap();
     let mut listed = answer.sessions;
     assert!(!answer.next_page_token.is_empty());
-    // The next page may be asked for by another administrator of the firm, or by the account itself.
+    // Another administrator of the firm, or the account itself, may ask for the next page.
     for asker in [&colleague, &user] {
         let next = ListSessionsRequest { page_token: answer.next_page_token.clone(), ..request.clone() };
         let next = page(&app, asker, next).await.unwrap();
@@ -225,7 +226,7 @@ async fn an_administrator_lists_and_ends_the_sessions_of_the_own_firm() {
     let response = sessions(&app).revoke_other_sessions(with(&boss, others(&sub(&user)))).await.unwrap();
     assert_eq!(response.into_inner().revoked_count, 2, "all of them");
     assert!(!is_alive(&app, &user).await);
-    // An administrator's own are ended by another one like anybody's.
+    // An administrator can end the sessions of another administrator.
     let response = sessions(&app).revoke_other_sessions(with(&boss, others(&sub(&colleague)))).await.unwrap();
     assert_eq!(response.into_inner().revoked_count, 2);
     assert!(is_alive(&app, &boss).await && !is_alive(&app, &colleague).await);
@@ -242,12 +243,12 @@ async fn who_is_an_administrator_is_what_the_store_says_at_that_moment_and_not_t
     };
     assert_eq!((reach(&boss, &user).await, reach(&user, &boss).await), (String::new(), "NOT_FOUND".to_owned()));
 
-    // A role that changed behind everybody's back: the tokens still say what they said.
+    // The role is changed in the database only. The tokens still have the old role.
     let swap = "update accounts set role = case role when 'admin' then 'user' else 'admin' end";
     database(&app).await.execute(swap).await.unwrap();
     assert_eq!((reach(&boss, &user).await, reach(&user, &boss).await), ("NOT_FOUND".to_owned(), String::new()));
 
-    // As the operator changes it, the sessions end, too: at once, although nobody follows the feed here.
+    // A change by the operator also ends the sessions, at once even without the revocation feed.
     let operator = app.operator().await;
     let changed = operator.set_role(id(&operator, "user@example.com").await, Role::Viewer).await.unwrap();
     assert!(changed);

@@ -1,5 +1,5 @@
-//! `SessionService/ListSessions`: what is listed, whose, in which order and pages, and how its times move. Ending
-//! sessions is in `session_revocation`, where they came from in `session_clients`.
+//! `SessionService/ListSessions`: which sessions are listed, their order and pages, and their times. Ending sessions is
+//! in `session_revocation`, and the client of a session in `session_clients`.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ const HOUR: i64 = 3_600;
 
 const NEXT_SECRET: &str = "--jwt-secret=the next secret of the tests, after a change";
 
-/// The generated client, in process.
+/// The generated client of an app in process.
 pub fn sessions(app: &TestApp) -> SessionServiceClient<RequestRouter> {
     SessionServiceClient::new(app.service.clone())
 }
 
-/// A message with a token.
+/// A request that carries a token.
 pub fn with<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("token", token.parse().unwrap());
@@ -37,35 +37,35 @@ pub fn fresh<T>(response: &Response<T>) -> Option<&str> {
     response.metadata().get("token").map(|token| token.to_str().unwrap())
 }
 
-/// The session of a token.
+/// The session id of a token.
 pub fn sid(token: &str) -> String {
     forge::claims(token)["sid"].as_str().unwrap().to_owned()
 }
 
-/// The account of a token.
+/// The account id of a token.
 pub fn sub(token: &str) -> String {
     forge::claims(token)["sub"].as_str().unwrap().to_owned()
 }
 
-/// Another sign-in of a username account.
+/// Signs in to a username account once more.
 pub async fn login(app: &TestApp, username: &str) -> String {
     let answer = app.post("/api/auth/login", &json!({ "username": username, "password": PASSWORD })).await;
     answer.json()["token"].as_str().expect("logged in").to_owned()
 }
 
-/// A page, which must be answered with a fresh token of the same session.
+/// A page. The answer must carry a fresh token of the same session.
 pub async fn page(app: &TestApp, token: &str, request: ListSessionsRequest) -> Result<ListSessionsResponse, Status> {
     let response = sessions(app).list_sessions(with(token, request)).await?;
     assert_eq!(fresh(&response).map(sid), Some(sid(token)));
     Ok(response.into_inner())
 }
 
-/// All of one's own sessions.
+/// All sessions of the caller.
 pub async fn own(app: &TestApp, token: &str) -> Vec<Session> {
     page(app, token, ListSessionsRequest::default()).await.unwrap().sessions
 }
 
-/// Their ids.
+/// The ids of these sessions.
 pub fn ids(sessions: &[Session]) -> Vec<String> {
     sessions.iter().map(|session| session.id.clone()).collect()
 }
@@ -74,7 +74,7 @@ fn after_start(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp { seconds: START + seconds, nanos: 0 })
 }
 
-/// That a status names this one field, and nothing else about the request.
+/// Asserts that a status names only this one field.
 fn assert_bad_field(status: &Status, field: &str, name: &str) {
     assert_eq!(status.code(), Code::InvalidArgument, "{name}");
     assert_eq!(status.get_details_error_info().unwrap().reason, "VALIDATION", "{name}");
@@ -106,7 +106,8 @@ async fn the_live_sessions_of_an_account_are_listed_the_newest_first_with_all_th
     let whole = |sessions| ListSessionsResponse { sessions, next_page_token: String::new() };
     let expected = whole(vec![session(&second, 60, 60, false), session(&first, 0, 0, true)]);
     assert_eq!(page(&app, &first, ListSessionsRequest::default()).await.unwrap(), expected);
-    // Asking gave the first one a fresh token, two minutes after the start; one's own id is as good as none.
+    // The first page gave the first session a fresh token two minutes after the start. Naming the own account is the
+    // same as naming none.
     let named = ListSessionsRequest { account_id: sub(&second), ..Default::default() };
     let expected = whole(vec![session(&second, 60, 60, true), session(&first, 0, 120, false)]);
     assert_eq!(page(&app, &second, named).await.unwrap(), expected);
@@ -129,7 +130,7 @@ async fn what_has_ended_is_not_listed() {
     app.clock.advance(HOUR - 1);
     let live = login(&app, "alice").await;
     app.clock.advance(31);
-    // Its last token expired half a minute ago: so long a time may be late.
+    // The last token of the first session expired half a minute ago. Session times may be late by as much.
     assert_eq!(ids(&own(&app, &live).await), [sid(&live)], "no token of the others is good any more");
 }
 
@@ -138,7 +139,7 @@ async fn pages_lead_to_the_end_without_gaps_while_sessions_come_and_go() {
     let app = TestApp::start().await;
     let mut tokens = vec![app.sign_in_username("alice").await];
     for number in 1..20 {
-        // Some in the same second.
+        // Some sessions begin in the same second.
         app.clock.advance(number % 3);
         tokens.push(login(&app, "alice").await);
     }
@@ -154,7 +155,7 @@ async fn pages_lead_to_the_end_without_gaps_while_sessions_come_and_go() {
         if page_token.is_empty() {
             break;
         }
-        // A new one begins; the last one that was shown ends, and so does one that has not been shown yet.
+        // A new session begins. The last session of this page ends, and so does one of a later page.
         app.clock.advance(1);
         login(&app, "alice").await;
         let unseen = expected.iter().rev().find(|id| !walked.contains(id) && **id != sid(&tokens[0])).cloned();
@@ -202,7 +203,7 @@ async fn a_page_token_is_good_for_its_account_on_every_replica_and_nothing_else_
     };
     let good = page(&app, &alice, one("")).await.unwrap().next_page_token;
     let foreign = page(&app, &bobby, one("")).await.unwrap().next_page_token;
-    // With another size, and by another process that has the same secret.
+    // The page token is accepted with another page size, and by another process with the same secret.
     let rest = page(&app, &alice, ListSessionsRequest { page_size: 9, ..one(&good) }).await.unwrap();
     assert_eq!((rest.sessions.len(), rest.next_page_token.as_str()), (2, ""));
     let app = app.restart(&[]).await;
@@ -223,7 +224,7 @@ async fn a_page_token_is_good_for_its_account_on_every_replica_and_nothing_else_
         assert_bad_field(&status, "page_token", &page_token);
     }
 
-    // And by one that has been given the next secret.
+    // The page token is accepted by a process with a new secret and this one as the previous.
     let app = app.restart(&[&format!("--jwt-secret-previous={SECRET}"), NEXT_SECRET]).await;
     let answer = page(&app, &alice, ListSessionsRequest { page_size: 9, ..one(&good) }).await.unwrap();
     assert_eq!(answer.sessions.len(), 2);
@@ -269,7 +270,7 @@ async fn the_time_of_the_last_token_is_written_while_the_server_runs() {
         query.fetch_one(&mut other).await.unwrap() / 1_000 - START
     };
     assert_eq!(written().await, 0, "no call writes");
-    // The first batch is written at once, the next ones every ten seconds.
+    // The first batch is written at once, later ones every ten seconds.
     let served = app.serve().await;
     assert!(wire::eventually(Duration::from_secs(5), async || written().await == 60).await);
     served.stop().await;

@@ -1,5 +1,5 @@
-//! Sessions that end before their tokens do: by logout, disable and delete. No token that ever slid from one comes
-//! back, whoever raced whom, and not after a restart either.
+//! Sessions that are ended by logout, disable and delete. No token of an ended session is accepted again, whatever the
+//! order of concurrent calls, and also after a restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::support::app::START;
 use crate::support::app::{PASSWORD, request};
 use crate::{forge, wire};
 
-/// "takes effect there within a second".
+/// The longest time that a change takes: "takes effect there within a second".
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn id(operator: &Operator, handle: &str) -> Uuid {
     operator.find(&Handle::parse(handle).unwrap()).await.unwrap().unwrap().id
 }
 
-/// Refused on every face, and nothing attached.
+/// Asserts that these tokens are refused on every face, without a fresh token.
 async fn assert_dead(app: &TestApp, name: &str, tokens: &[String]) {
     for token in tokens {
         for face in FACES {
@@ -36,7 +36,7 @@ async fn assert_dead(app: &TestApp, name: &str, tokens: &[String]) {
     }
 }
 
-/// A family: the token, and one that slid from it on every face.
+/// A token with one fresh token from every face.
 async fn family(app: &TestApp, token: String) -> Vec<String> {
     let mut tokens = vec![token];
     for face in FACES {
@@ -91,7 +91,7 @@ async fn disabling_and_deleting_is_honoured_by_a_running_server_within_a_second(
         } else {
             assert!(operator.set_status(id, AccountStatus::Inactive).await.unwrap());
         }
-        // The layer hears of it from the database.
+        // The layer hears of the change through the database.
         let unknown = "/countersign.v1.AuthService/NoSuchMethod";
         let refused = wire::eventually(SECOND, async || {
             wire::call(&app, unknown, &[("token", &tokens[0])], &[]).await.code() == Code::Unauthenticated
@@ -119,7 +119,7 @@ async fn what_was_disabled_or_deleted_stays_so_after_a_restart_and_a_new_start_i
     assert_dead(&app, "disabled", std::slice::from_ref(&alice)).await;
     assert_dead(&app, "deleted", std::slice::from_ref(&bobby)).await;
 
-    // Enabled and registered again: what was dead stays dead, what is new lives.
+    // The account is enabled and signs in again. Old tokens stay dead, and new ones live.
     operator.set_status(id(&operator, "alice").await, AccountStatus::Active).await.unwrap();
     let app = app.restart(&[]).await;
     let again = app.sign_in_username("bobby").await;
@@ -229,7 +229,7 @@ async fn a_token_that_slid_while_its_logout_waited_for_the_database_stays_dead_u
     let mut logout = Box::pin(app.service.clone().oneshot(request));
     let waited = tokio::time::timeout(Duration::from_millis(50), &mut logout).await;
     assert!(waited.is_err(), "it waits for the other writer");
-    // Three seconds later the session still lives, and slides.
+    // Three seconds later the session is still live and slides.
     app.clock.advance(3);
     let slid = Face::Grpc.slide(&app, &token).await.unwrap();
     other.execute("rollback").await.unwrap();
@@ -238,7 +238,7 @@ async fn a_token_that_slid_while_its_logout_waited_for_the_database_stays_dead_u
     drop(answer);
     assert_eq!(Face::Grpc.slide(&app, &slid).await, Err("TOKEN_INVALID".to_owned()));
 
-    // The last seconds of the token that slid: the logout must be remembered for as long.
+    // The last seconds of the fresh token. The logout must be remembered until it expires.
     app.clock.advance(3_600 - 2);
     let app = app.restart(&[]).await;
     assert_eq!(Face::Grpc.slide(&app, &slid).await, Err("TOKEN_INVALID".to_owned()), "it has two seconds left");
@@ -248,7 +248,7 @@ async fn a_token_that_slid_while_its_logout_waited_for_the_database_stays_dead_u
 async fn a_token_that_claims_to_live_longer_than_any_may_is_refused() {
     let app = TestApp::start().await;
     let mut claims = forge::claims(&app.sign_in_username("alice").await);
-    // Of another service that holds the secret.
+    // Tokens that another service with the same secret might issue.
     for exp in [START + 90 * 86_400 + 1, i64::MAX] {
         claims["exp"] = json!(exp);
         assert_dead(&app, "at once", &[forge::token(&claims)]).await;

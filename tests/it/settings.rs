@@ -1,4 +1,5 @@
-//! Settings, as an operator meets them: a wrong one stops the real binary at once and is named, and no secret is shown.
+//! The settings as the operator sees them: a wrong one stops the real binary at once and is named, and no secret is
+//! shown.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +16,7 @@ use crate::support::binary::{command, database};
 use crate::support::http::call;
 use crate::support::{Binary, SECRET};
 
-/// Runs what must end by itself, and soon.
+/// Runs a command that must end by itself soon.
 fn ended(command: &mut Command) -> (Output, Duration) {
     let begun = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -29,7 +30,7 @@ fn ended(command: &mut Command) -> (Output, Duration) {
     (output, begun.elapsed())
 }
 
-/// That it stops with exit code 2 at once, and with a message that has all of `parts`.
+/// Asserts that the command ends at once with exit code 2 and a message that has all of `parts`.
 pub fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
     let (output, took) = ended(command);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -42,7 +43,7 @@ pub fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
     assert!(!said.contains("panicked") && !said.contains(SECRET), "{name}: {said}");
 }
 
-/// What starts.
+/// A command that starts the server.
 pub fn good(dir: &Path) -> Command {
     let mut command = command(dir);
     command.env("JWT_SECRET", SECRET);
@@ -116,7 +117,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     let mut vast = good(dir.path());
     vast.env("HASH_THREADS", "1024").env("HASH_PARAMS", "m=262144,t=2,p=1");
     let parts = ["HASH_THREADS=1024 and HASH_PARAMS=m=262144,t=2,p=1 need 262176 MiB", "lower the threads or the m="];
-    // On a machine with a quarter of a terabyte there is nothing to refuse.
+    // A machine with 256 GiB has enough memory for these parameters.
     if countersign::hashing::cost::require_memory(&Params::new(262_144, 2, 1, None).unwrap(), 1_024).is_err() {
         refuses("more memory than there is", &mut vast, &parts);
     }
@@ -136,7 +137,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     }
 }
 
-/// Without a comma, which separates credentials.
+/// A secret without a comma, which separates credentials.
 const SIGNS: &str = "a secret that signs and must not travel";
 
 #[test]
@@ -276,14 +277,14 @@ async fn a_secret_that_nobody_set_is_made_once_and_kept_to_its_owner() {
     }
     drop(second);
 
-    // A set one replaces it; as the previous one, it is still accepted.
+    // A secret in the settings replaces the file. The old secret is still accepted as the previous one.
     assert_eq!(me(&Binary::start(dir.path()), &token).await, StatusCode::UNAUTHORIZED);
     let kept = dir.path().join("countersign.db-secret");
     let rotated = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).env("JWT_SECRET_PREVIOUS_FILE", &kept));
     assert_eq!(me(&rotated, &token).await, StatusCode::NO_CONTENT);
     drop(rotated);
 
-    // Without it, whoever was signed in is signed out, and the log says why.
+    // A server that has lost its secret file cannot accept old tokens, and the log says why.
     std::fs::remove_file(&kept).unwrap();
     let forgetful = start();
     assert_eq!(me(&forgetful, &token).await, StatusCode::UNAUTHORIZED);
@@ -310,7 +311,7 @@ async fn only_exactly_true_opens_registration_and_anything_odd_is_warned_of() {
         loop {
             let log = binary.log.lock().unwrap().clone();
             assert!(log.contains("\"registration\":\"closed\""), "{log}");
-            // Written before it answered, and read here by another thread.
+            // The line was written before the server answered, but another thread reads it here.
             if log.contains("ALLOW_REGISTRATION is neither true nor false") == warned {
                 break;
             }
@@ -352,14 +353,14 @@ async fn a_log_that_nobody_reads_any_more_costs_no_call() {
     let settings = command(dir.path()).env("ALLOW_REGISTRATION", "true").stderr(Stdio::piped()).spawn();
     let mut child = settings.unwrap();
     let mut line = String::new();
-    // The reader is gone after the first line: every later one fails to be written.
+    // The reader closes the pipe after the first line, so every later line fails to be written.
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
     let start: Value = serde_json::from_str(&line).unwrap();
     let address = start["url"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
     let body = json!({ "username": "alice", "password": "s3cur3pass" });
     let register = call(address, Method::POST, "/api/auth/register", &[], &body);
     let register = tokio::time::timeout(Duration::from_secs(10), register).await;
-    // Ended before anything is asserted: a test that fails must leave nothing running.
+    // The process is ended before the assertions, so that a failed test leaves nothing running.
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(register.unwrap().unwrap().status, StatusCode::OK);

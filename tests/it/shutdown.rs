@@ -1,4 +1,4 @@
-//! SIGTERM: every accepted call is answered, nobody else is waited for longer than the drain.
+//! SIGTERM: every accepted call is answered, and the server waits for no other client longer than the drain time.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -16,12 +16,12 @@ use crate::support::binary::database;
 use crate::support::http::call;
 use crate::support::{Binary, TestApp};
 
-/// The product's own drain, and what the exit itself may take.
+/// The drain time of the product, plus the time of the exit itself.
 const DRAIN: Duration = Duration::from_millis(10_500);
-/// "Promptly".
+/// The longest prompt exit: "promptly".
 const PROMPT: Duration = Duration::from_secs(6);
 
-/// Waits for the process to end, and how long that took since `begun`.
+/// Waits for the process to end, and returns how long that took since `begun`.
 async fn ended(mut binary: Binary, begun: Instant) -> (ExitStatus, Duration, String) {
     tokio::task::spawn_blocking(move || {
         let status = binary.ended();
@@ -83,7 +83,7 @@ async fn every_accepted_login_is_answered() {
     let account = register(&binary).await;
     let _silent = Raw::connect(binary.address).await;
 
-    // "100 Continue" is the server's own word that it has accepted a call.
+    // By "100 Continue", the server says that it has accepted the call.
     let (head, body) = post("/api/auth/login", "expect: 100-continue\r\n", &account);
     let mut logins = Vec::new();
     for _ in 0..32 {
@@ -108,7 +108,7 @@ async fn every_accepted_login_is_answered() {
     let (status, took, log) = ended(binary, begun).await;
     assert!(clean(status) && took < DRAIN, "{status} after {took:?}: {log}");
     assert!(!log.contains("\"ERROR\""), "{log}");
-    // Nothing was left for the next start to mend.
+    // The server ended cleanly, so the next start has nothing to recover.
     assert!(database(dir.path()).exists() && !dir.path().join("countersign.db-wal").exists(), "the log is folded in");
 }
 
@@ -133,7 +133,7 @@ async fn every_accepted_grpc_login_is_answered() {
             })
         })
         .collect();
-    // All were sent on one connection before the first could be answered.
+    // All requests were sent on one connection before the first answer.
     first.recv().await.unwrap();
     let begun = Instant::now();
     binary.terminate();
@@ -154,7 +154,7 @@ async fn what_hangs_is_cut_off_at_the_end_of_the_drain() {
     hanging.head().await.unwrap();
     let mut half = Raw::saying(served.address, "GET /healthz HTTP/1.1\r\nhost: a\r\nx: ").await;
     let mut mute = Raw::saying(served.address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
-    // The first frame of the server: it speaks HTTP/2 by now.
+    // The first frame of the server shows that it speaks HTTP/2 now.
     mute.take(9).await.unwrap();
 
     let begun = Instant::now();
@@ -196,7 +196,7 @@ async fn the_port_is_free_while_calls_are_still_under_way() {
     idle.answer().await;
 
     let stopping = tokio::spawn(served.stop());
-    // It is told before anybody is asked to leave.
+    // The port is closed before connections are ended, so a new connection is refused by now.
     idle.until_closed(SOON).await;
     let refused = tokio::net::TcpStream::connect(address).await.unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);

@@ -1,4 +1,5 @@
-//! Raw connections, for what no well-behaved client says: bytes out, bytes in, and whether the other end hung up.
+//! Raw connections, for requests that no correct client sends: bytes out, bytes in, and whether the peer closed the
+//! connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,13 +13,13 @@ use tokio::time::timeout;
 use crate::support::Answer;
 use crate::support::http::call;
 
-/// For what must come: longer than any answer takes on a busy machine, shorter than anybody's patience.
+/// Longer than any answer takes on a busy machine, and short enough for a failing test.
 pub const SOON: Duration = Duration::from_secs(10);
 
-/// A connection that says what it is told to.
+/// A connection that sends bytes as they are.
 pub struct Raw {
     stream: TcpStream,
-    /// Read, and not yet taken.
+    /// Bytes that were read and not taken yet.
     pending: Vec<u8>,
 }
 
@@ -27,14 +28,14 @@ impl Raw {
         Self::from(TcpStream::connect(address).await.unwrap())
     }
 
-    /// A connection that has said this much.
+    /// A connection on which these bytes were sent.
     pub async fn saying(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Self {
         let mut raw = Self::connect(address).await;
         raw.send(bytes).await;
         raw
     }
 
-    /// Whether the other end still listens.
+    /// Sends bytes. Returns whether the peer still accepts them.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
@@ -43,7 +44,7 @@ impl Raw {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Everything until the other end hangs up, properly or with a reset. Panics when it does not, within `limit`.
+    /// Everything until the peer closes the connection or resets it. Panics if it does not within `limit`.
     pub async fn until_closed(&mut self, limit: Duration) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.pending);
         let read = timeout(limit, self.stream.read_to_end(&mut bytes)).await;
@@ -51,7 +52,7 @@ impl Raw {
         bytes
     }
 
-    /// Exactly `length` bytes, or `None` when the other end hung up before.
+    /// Exactly `length` bytes, or `None` if the peer closed the connection before.
     pub async fn take(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.pending.len() < length {
             let read = timeout(SOON, self.stream.read_buf(&mut self.pending)).await.expect("an answer soon");
@@ -62,7 +63,7 @@ impl Raw {
         Some(self.pending.drain(..length).collect())
     }
 
-    /// One head of HTTP/1, up to and with its empty line; `None` when the other end hung up before.
+    /// One HTTP/1 head with its empty line, or `None` if the peer closed the connection before.
     pub async fn head(&mut self) -> Option<String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -71,7 +72,7 @@ impl Raw {
         Some(String::from_utf8(head).unwrap())
     }
 
-    /// One answer of HTTP/1 with a body of declared length.
+    /// One HTTP/1 answer with a body of declared length.
     pub async fn try_answer(&mut self) -> Option<Answer> {
         let head = self.head().await?;
         let mut lines = head.trim_end().split("\r\n");
@@ -91,12 +92,12 @@ impl Raw {
         self.try_answer().await.expect("an answer")
     }
 
-    /// Says a lot while listening, for as long as the other end lets it; everything it said until it hung up.
+    /// Sends many bytes while it reads, and returns everything that the peer sent until it closed the connection.
     pub async fn flood(self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
         let Self { stream, pending: mut heard } = self;
         let (mut reader, mut writer) = stream.into_split();
         let write = async {
-            // Cut off by a reset, when the flood is stopped half-way.
+            // The write fails if the peer closes the connection half-way.
             let _ = writer.write_all(bytes.as_ref()).await;
             let _ = writer.flush().await;
         };
@@ -115,7 +116,7 @@ impl From<TcpStream> for Raw {
     }
 }
 
-/// The bytes of a `POST` of JSON over HTTP/1.1, with its head and its body apart.
+/// The head and the body of a JSON `POST` over HTTP/1.1.
 pub fn post(path: &str, headers: &str, body: &Value) -> (String, String) {
     let body = body.to_string();
     let head = format!(
@@ -125,7 +126,7 @@ pub fn post(path: &str, headers: &str, body: &Value) -> (String, String) {
     (head, body)
 }
 
-/// That the server still serves somebody else.
+/// Asserts that the server still answers another client.
 pub async fn is_alive(address: SocketAddr) {
     let answer = timeout(SOON, call(address, Method::GET, "/readyz", &[], &Value::Null)).await.unwrap().unwrap();
     assert_eq!(answer.status, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! Opening a SQLite database: its rights, its one server, and the sentence that an operator reads when it fails.
+//! Opening a SQLite database: its file permissions, its single server, and the error message when it fails.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -49,7 +49,7 @@ fn mode(path: &Path) -> u32 {
 async fn every_file_of_a_server_is_its_owners_alone() {
     let dir = tempfile::tempdir().unwrap();
     let database = format!("--database-url={}", url(&dir));
-    // Without a secret it makes one.
+    // A server without a secret in its settings makes one.
     let settings = Cli::try_parse_from(["countersign", &database]).unwrap().settings;
     let cheapest = Params::new(8, 1, 1, None).unwrap();
     let app = App::build(&settings, Arc::new(ManualClock::at(0)), cheapest).await.unwrap();
@@ -59,7 +59,7 @@ async fn every_file_of_a_server_is_its_owners_alone() {
     let files = fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(files, 5, "and there is no other");
 
-    // The secret is made once.
+    // The second start uses the same secret.
     let secret = fs::read(dir.path().join("test.db-secret")).unwrap();
     drop(app);
     let cheapest = Params::new(8, 1, 1, None).unwrap();
@@ -230,13 +230,13 @@ async fn a_symbolic_link_is_the_file_that_it_leads_to() {
     assert_eq!(SqliteStore::path(&url(&dir)).unwrap(), app.database().canonicalize().unwrap());
 }
 
-/// Reading the one row that a statement returns is not enough: only at its end it is stored.
+/// A statement that returns one row is stored only after it has been read to its end.
 #[tokio::test]
 async fn on_a_full_disk_nobody_is_told_that_a_password_was_wrong_without_its_being_counted() {
     let dir = tempfile::tempdir().unwrap();
     let plain = command(dir.path());
     let mut limited = Command::new("sh");
-    // No file may become larger than a MiB, or two: shells differ in the unit.
+    // No file may become larger than one or two MiB: the unit differs between shells.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\""]).arg(plain.get_program()).current_dir(dir.path());
     limited.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let binary = Binary::spawn(limited.env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true"));
@@ -261,7 +261,7 @@ async fn a_revocation_that_cannot_be_read_costs_that_one_and_no_other() {
     let (lives, ended) = (app.sign_in_username("alice").await, app.sign_in_username("bobby").await);
     let file = SqliteConnectOptions::new().filename(app.database());
     let mut database = file.connect().await.unwrap();
-    // An id of one byte, before and after one that is right.
+    // A row with an id of one byte, before and after a correct row.
     let bad = "insert into revocations (session_id, expires_at) values (x'78', 9000000000000)";
     database.execute(bad).await.unwrap();
     assert_eq!(app.post_empty("/auth/logout", &[("token", &ended)]).await.status, StatusCode::OK);

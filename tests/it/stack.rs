@@ -1,5 +1,5 @@
-//! The order of the layers on the one stack, by what a caller sees of it: panics outside authentication, authentication
-//! outside the deadline. On gRPC and, because the JSON APIs enter at the same place, on both dialects.
+//! The order of the layers, as callers see it: panics are caught outside authentication, and authentication is outside
+//! the deadline. Tested over gRPC and over both JSON APIs, which enter at the same place.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -28,7 +28,7 @@ async fn a_call_that_runs_out_of_time_was_authenticated_all_the_same() {
     let elsewhere = app.sign_in_username("alice").await;
     let login = app.post("/api/auth/login", &json!({ "username": "alice", "password": PASSWORD })).await;
     let token = login.json()["token"].as_str().unwrap().to_owned();
-    // Ending the other session writes, and somebody else is writing.
+    // Ending the other session must write, and another connection holds the write lock.
     let mut other = database(&app).await;
     other.execute("begin immediate").await.unwrap();
     let end = "/countersign.v1.SessionService/RevokeOtherSessions";
@@ -37,7 +37,7 @@ async fn a_call_that_runs_out_of_time_was_authenticated_all_the_same() {
     let fresh = reply.token().expect("a fresh token").to_owned();
     assert_eq!(wire::me(&app, &[("token", &fresh)]).await.code(), Code::Ok);
 
-    // The caller is gone; what it asked for happens.
+    // The caller is gone, but its call is completed.
     other.execute("rollback").await.unwrap();
     let dead = wire::eventually(std::time::Duration::from_secs(5), async || {
         Face::Grpc.slide(&app, &elsewhere).await == Err("TOKEN_INVALID".to_owned())
@@ -59,7 +59,7 @@ async fn whoever_is_not_authenticated_is_told_so_before_anything_else_is_judged(
     assert_eq!((public.code(), public.token()), (Code::InvalidArgument, None));
 }
 
-/// A clock that panics when it is asked for the `n`th time: first by authentication, then by whoever handles the call.
+/// A clock that panics at the `n`th reading. Authentication reads it first, then the handler.
 #[derive(Clone, Default)]
 struct FragileClock(Arc<AtomicI64>);
 

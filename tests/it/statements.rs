@@ -1,5 +1,5 @@
-//! Every SQL statement of the store stands once: what both engines run alike is in `src/store/statements`, and an
-//! engine holds only what the other one cannot run. Read from the sources.
+//! Every SQL statement of the store is written once. Statements that both engines run are in `src/store/statements`,
+//! and an engine has only statements that the other one cannot run. Checked against the sources.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,8 +46,8 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The string literals of a source that have at least five words, which every statement has. White space is
-/// made one space, and both ways to write a parameter one way. Comments and unit tests are left out.
+/// The string literals of a source with at least five words, which every statement has. White space is made one space,
+/// and both ways to write a parameter one way. Comments and unit tests are left out.
 fn statements(source: &str) -> Vec<String> {
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     let code: Vec<_> = source.lines().filter(|line| !line.trim_start().starts_with("//")).collect();

@@ -1,5 +1,5 @@
-//! What every store promises, one suite for all engines: each test is given an empty store and knows no engine. An
-//! exception for one of them would stand here, with its reason; there is none.
+//! The promises of every store, as one suite for all engines. Each test gets an empty store and does not know its
+//! engine. There are no exceptions for an engine.
 
 mod admin;
 mod attempts;
@@ -50,7 +50,7 @@ macro_rules! on_every_engine {
     };
 }
 
-// After the macro, which it uses.
+// These modules use the macro, so they stand after it.
 mod import;
 
 on_every_engine!(
@@ -198,9 +198,9 @@ async fn a_name_is_taken_once_and_nothing_of_the_second_is_stored(store: Store) 
         assert!(matches!(error, StoreError::HandleTaken), "{error:?}");
         assert!(store.find_account(second.id).await.unwrap().is_none());
     }
-    // Its firm is not there either, or it could not be stored now.
+    // The firm was not stored either. Otherwise it could not be stored now.
     store.insert_account(&email(5, "bo@example.com", 8), None, None).await.unwrap();
-    // An id that is taken is no name that is taken.
+    // A taken id is an error of its own, and not reported as a taken name.
     let error = store.insert_account(&username(1, "bobby"), None, None).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
 }
@@ -311,7 +311,7 @@ async fn a_login_that_raced_a_disable_loses_whoever_comes_first(store: Store) {
         let (logging_in, opening) = (Arc::clone(&store), opening(session(1_000 + round, &new, 0)));
         let login = tokio::spawn(async move { logging_in.open_session(&opening).await.unwrap().is_open() });
         let epoch = store.set_status(new.id, AccountStatus::Inactive, at(100)).await.unwrap();
-        // Either it was not opened, or its epoch is over: both times its token is dead.
+        // The session was not opened, or it has the old epoch. Its token is dead in both cases.
         login.await.unwrap();
         assert_eq!(epoch, Some(1));
         assert!(revocations(&store, 0, 0).await.contains(&Revocation::Account { id: new.id, epoch: 1 }));
@@ -351,7 +351,7 @@ async fn deleting_takes_the_firm_with_its_last_account(store: Store) {
     assert!(store.find_account(first.id).await.unwrap().is_none());
     assert!(store.find_credentials(&first.identity.handle()).await.unwrap().is_none());
     assert_eq!(store.delete_account(first.id, at(100)).await.unwrap(), None, "once");
-    // Name and firm are free again, for an account that is another.
+    // The name and the firm can be used again by a new account.
     store.insert_account(&email(2, "ada@example.com", 7), None, None).await.unwrap();
 }
 

@@ -1,5 +1,5 @@
-//! Hashes that accounts of other systems bring along: each scheme verifies what another implementation made, costs
-//! exactly one run of the lane, and is replaced by ours at the first sign-in.
+//! Password hashes of other systems. Each scheme verifies hashes of other implementations, costs exactly one run of the
+//! lane, and is replaced by our own at the first sign-in.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,9 @@ use tonic::Code;
 use crate::support::TestApp;
 use crate::wire;
 
-/// Made by other implementations, whose names stand before them; the password of all is `s3cur3pass` but where another
-/// is given.
+/// Hashes of other implementations, which the comments name. The password is `s3cur3pass` unless another one is given.
 const VECTORS: [(&str, &str); 20] = [
-    // argon2-cffi 25.1, which calls the C reference.
+    // argon2-cffi 25.1, which calls the C reference implementation.
     ("$argon2i$v=19$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$lUBu69fuMN1syKlPbhK4qzwc447JsPLSkw8MucHjzGU", "s3cur3pass"),
     ("$argon2i$v=16$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$6vwAQrC5rfWIRKb1Lw0FGw", "s3cur3pass"),
     ("$argon2id$v=16$m=256,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$1KDTvpMdguEBkZZALg/9Orl7YS3ieYGKAMbBeJ2567s", "s3cur3pass"),
@@ -30,7 +29,7 @@ const VECTORS: [(&str, &str); 20] = [
          JoX58jZI4ErvwqoSkMwt9w",
         "s3cur3pass",
     ),
-    // The username contract's, as it stands there and with the full stop that belongs to it.
+    // The hash of the username contract, as it stands there, and with the full stop that belongs to it.
     ("$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A", "s3cur3pass"),
     ("$bcrypt-trimmed$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A.", " \ts3cur3pass\r\n"),
     // bcrypt 5.0 of PyPI.
@@ -60,7 +59,7 @@ const VECTORS: [(&str, &str); 20] = [
          EmYUSDzZvpjeJ9WmXA$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ",
         "user1password",
     ),
-    // The example of the hosted identity service's own tests.
+    // The example in the tests of the hosted identity service.
     (
         "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=ou9tdYTGyYm8kuR6Dt0Bp0kDuAYoXrK16mbZO4yGwAn3oLspjnN0/c41v8xZnO1n14J3MjKj1b2g6AUC\
          AlFwMw==$C0sHCg9ek77hsg==$zKVTMvnWVw5BBOZNUdnsalx4c4c7y/w7IS5p6Ut2+CfEFFlz37J9huyQfov4iizN8dbjvEJlM5tQaJP84+hfTw==",
@@ -68,10 +67,10 @@ const VECTORS: [(&str, &str); 20] = [
     ),
 ];
 
-/// Of 72 times `x`, and so of whatever begins like that.
+/// The hash of 72 times `x`, and thus of every password that begins with them.
 const SEVENTY_TWO: &str = "$2b$04$dDeAQN89WEYce.suDLRAve.C8CIfEDkMU8Fq5ebKfYSF6NrVgH5Ga";
 
-/// Of letters and marks apart, as some keyboards send them.
+/// The hash of letters and combining marks, as some keyboards send them.
 const DECOMPOSED: &str = "$2b$04$r8kQCHRNfEaaNWBxSyhPxuI8UKn/A5hPdAgatp2AHwZYxXbMyGwvG";
 
 fn turn() -> Turn {
@@ -96,7 +95,7 @@ async fn each_scheme_takes_its_password_and_no_other_at_the_price_of_one_run() {
         assert!(matches(&hasher, hash, password).await, "{hash}");
         assert_eq!(hasher.runs(), runs + 1);
         for wrong in [password.to_uppercase(), format!("{}.", password.trim_end()), "s3cur3pas".to_owned()] {
-            // Of 72 bytes none is left to differ behind them.
+            // This hash reads only 72 bytes, so a further character makes no difference.
             let expected = hash == SEVENTY_TWO && wrong == format!("{password}.");
             assert_eq!(matches(&hasher, hash, &wrong).await, expected, "{hash} {wrong}");
         }
@@ -139,7 +138,7 @@ async fn another_system_hashed_what_was_typed_and_ours_takes_both_spellings() {
     assert!(matches(&hasher, &ours, "pässwörd").await);
 }
 
-/// Parameters from the weakest to the strongest, those of one line as strong as each other.
+/// Parameters from the weakest to the strongest. Those of one line are equally strong.
 const STRENGTHS: [&[(u32, u32)]; 3] =
     [&[(7_168, 5), (9_216, 4), (12_288, 3), (19_456, 2), (47_104, 1)], &[(65_536, 1)], &[(32_768, 2)]];
 
@@ -194,7 +193,7 @@ async fn a_sign_in_with_a_hash_of_another_system_makes_it_ours() {
     let file = SqliteConnectOptions::new().filename(app.database());
     let mut database = SqliteConnection::connect_with(&file).await.unwrap();
     let today = Params::new(8, 1, 1, None).unwrap();
-    // One of argon2id that is stronger than what is set stays.
+    // An argon2id hash that is stronger than the setting is kept.
     let hashes = VECTORS.map(|(hash, password)| (PasswordHash::import(hash).unwrap(), password));
     for (hash, password) in hashes.into_iter().filter(|(hash, _)| hash.is_weaker_than(&today)) {
         let hash = hash.to_phc();
@@ -213,7 +212,7 @@ async fn a_sign_in_with_a_hash_of_another_system_makes_it_ours() {
         let runs = app.hasher.runs();
         assert_eq!(login(&app, password).await, Ok(()), "{hash}: the second time");
         assert_eq!(app.hasher.runs(), runs + 1, "and it is not hashed anew any more");
-        // From now on every byte counts.
+        // After the sign-in, the account has our hash, which reads every byte.
         assert_eq!(login(&app, &format!("{password}.")).await, Err(Code::Unauthenticated), "{hash}");
     }
 }

@@ -1,5 +1,5 @@
-//! What a test can hold of how the sources are written: the length of files, the width of comments, documentation that
-//! says something, one meaning for a name, and where `unsafe` may stand.
+//! The rules for sources that a test can check: the length of files, the width of comments, documentation of at least
+//! four words, one meaning for each type name, and the places of `unsafe`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -87,7 +87,7 @@ fn unsafe_stands_in_three_places_of_the_kernel_only() {
     assert_eq!(found, expected.map(|file| (1, Path::new("argon2-kernel/src").join(file))));
 }
 
-/// Where each name of a type is declared, but for unit tests.
+/// The places where each type name is declared, without unit tests.
 #[derive(Default)]
 struct Types {
     path: String,

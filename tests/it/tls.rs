@@ -1,5 +1,5 @@
-//! TLS on the one port: everything is answered as in the clear, certificates are replaced while it runs, and who does
-//! not finish a handshake is hung up on.
+//! TLS on the one port: all calls are answered as without TLS, certificates are replaced while the server runs, and a
+//! peer that does not finish its handshake is disconnected.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,11 +26,11 @@ use crate::support::tls::{Authority, Files, Pair, connect, shown};
 use crate::support::{PASSWORD, TestApp};
 use crate::wire::eventually;
 
-/// For a limit that is waited for.
+/// A limit for tests that wait until it is reached.
 const SHORT: Duration = Duration::from_millis(200);
 const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
-/// A server with a certificate, and what is needed to speak to it.
+/// A server with a certificate, and what a client needs to connect.
 struct Secured {
     authority: Authority,
     files: Files,
@@ -44,7 +44,7 @@ impl Secured {
         Self::with(Limits::default(), None).await
     }
 
-    /// `client_ca` signs what clients must have.
+    /// Starts it. `client_ca` is the authority of the client certificates.
     async fn with(limits: Limits, client_ca: Option<&Authority>) -> Self {
         let (authority, dir) = (Authority::new(), tempfile::tempdir().unwrap());
         let files = Files::write(dir.path(), &authority.sign());
@@ -67,7 +67,7 @@ impl Secured {
         connect(self.address(), &self.authority.client()).await.unwrap()
     }
 
-    /// Whether new connections are shown this certificate before long.
+    /// Whether new connections soon get this certificate.
     async fn comes_to_show(&self, pair: &Pair) -> bool {
         eventually(SOON, async || shown(&self.connect().await) == der(pair)).await
     }
@@ -77,7 +77,7 @@ fn der(pair: &Pair) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pair.cert.as_bytes()).unwrap()
 }
 
-/// Asks for the end of the connection, and gives everything until then.
+/// Sends a request that asks for the end of the connection, and returns everything until then.
 async fn ask(stream: &mut TlsStream<TcpStream>, request: impl AsRef<[u8]>) -> std::io::Result<String> {
     stream.write_all(request.as_ref()).await?;
     let mut answer = Vec::new();
@@ -89,7 +89,7 @@ async fn is_served(stream: &mut TlsStream<TcpStream>) -> bool {
     ask(stream, HEALTHZ).await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 OK\r\n"))
 }
 
-/// gRPC over TLS, by a client that offers both protocols, as they all do.
+/// A gRPC channel over TLS. The client offers both protocols, as all clients do.
 async fn channel(address: SocketAddr, mut config: ClientConfig) -> Result<Channel, tonic::transport::Error> {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let connector = tower::service_fn(move |_| {
@@ -127,7 +127,7 @@ async fn json_is_answered_over_tls_1_2_and_over_1_3() {
         let (head, body) = post("/api/auth/register", "connection: close\r\n", &account);
         let answer = ask(&mut stream, head + &body).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\"token\":\"eyJ"), "{answer}");
-        // The same as in the clear: exactly one host.
+        // The same rule as without TLS: exactly one host.
         let mut stream = connect(secured.address(), &config).await.unwrap();
         let answer = ask(&mut stream, "GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
@@ -165,7 +165,7 @@ async fn who_offers_a_protocol_gets_it_and_who_offers_none_speaks_http_1() {
 #[tokio::test]
 async fn tls_1_1_is_refused() {
     let secured = Secured::start().await;
-    // With the extension without which there would be another reason to refuse it.
+    // With the extension without which the server would refuse for another reason.
     let hello = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0xc0, 0x13, 1, 0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 1]].concat();
     let length = u8::try_from(hello.len()).unwrap();
     let record = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &hello].concat();
@@ -187,7 +187,7 @@ async fn a_new_certificate_is_for_new_connections_and_the_old_ones_go_on() {
 
 #[tokio::test]
 async fn a_link_that_is_put_elsewhere_is_a_new_certificate() {
-    // As Kubernetes does: the files are links through a link to a folder, which alone is replaced.
+    // As Kubernetes does it: the files are links through a link to a folder, and only that link is replaced.
     let (authority, dir) = (Authority::new(), tempfile::tempdir().unwrap());
     let at = |name: &str| dir.path().join(name);
     let (first, second) = (authority.sign(), authority.sign());
@@ -219,7 +219,7 @@ async fn what_is_no_pair_is_not_used_and_what_becomes_one_is() {
     let first = shown(&secured.connect().await);
     let new = secured.authority.sign();
     let stays = async |name: &str| {
-        // Many looks.
+        // The server looks at the files many times meanwhile.
         tokio::time::sleep(SHORT).await;
         assert_eq!(shown(&secured.connect().await), first, "{name}");
     };
@@ -245,7 +245,7 @@ async fn who_has_no_certificate_of_the_authority_is_refused_where_one_is_asked_f
             [("known", Some(&known), true), ("a stranger", Some(&stranger), false), ("none", None, false)]
         {
             let config = secured.authority.client_with(&[version], own);
-            // A client of TLS 1.3 hears of it only after its own half of the handshake.
+            // A TLS 1.3 client hears of the refusal only after its own half of the handshake.
             let answered = match connect(secured.address(), &config).await {
                 Ok(mut stream) => is_served(&mut stream).await,
                 Err(_) => false,
@@ -262,7 +262,7 @@ async fn who_has_no_certificate_of_the_authority_is_refused_where_one_is_asked_f
 async fn an_authority_of_clients_is_replaced_too_and_nothing_of_the_old_one_is_resumed() {
     let (before, after) = (Authority::new(), Authority::new());
     let secured = Secured::with(Limits::default(), Some(&before)).await;
-    // One configuration, which keeps what it could resume.
+    // One configuration, so that the client could resume its session.
     let old = secured.authority.client_with(rustls::DEFAULT_VERSIONS, Some(&before.sign()));
     let new = secured.authority.client_with(rustls::DEFAULT_VERSIONS, Some(&after.sign()));
     let is_in = async |config: &ClientConfig| match connect(secured.address(), config).await {
@@ -287,7 +287,7 @@ async fn who_speaks_in_the_clear_is_told_to_use_https() {
         assert_eq!(answer.body, "This port speaks TLS: use https://\n");
         assert_eq!(raw.take(1).await, None, "nothing follows");
     }
-    // Who has more to say is heard out, and so is not told with a reset, which takes the answer from some clients.
+    // The server goes on reading what the client sends. A reset would take the answer from some clients.
     let mut stream = TcpStream::connect(secured.address()).await.unwrap();
     stream.write_all(b"POST /auth/login HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
@@ -297,12 +297,12 @@ async fn who_speaks_in_the_clear_is_told_to_use_https() {
         stream.write_all(&[b'x'; 1_024]).await.unwrap();
         tokio::time::sleep(SHORT / 20).await;
     }
-    // What is no HTTP either is not answered.
+    // Bytes that are neither TLS nor HTTP get no answer.
     assert_eq!(Raw::saying(secured.address(), [0x80, 0x2e, 1, 0, 2]).await.until_closed(SOON).await, b"");
 }
 
-/// Peers that are not done beginning: nothing, a byte, half a hello, and a handshake with nothing, or too little, after
-/// it.
+/// Peers that do not finish the beginning: no bytes, one byte, half a hello, and a handshake with nothing or too little
+/// after it.
 async fn hesitant(secured: &Secured) -> (Vec<Raw>, Vec<TlsStream<TcpStream>>) {
     let mut raw = Vec::new();
     for said in [&b""[..], &[22], &[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]] {
@@ -324,13 +324,13 @@ async fn a_peer_that_does_not_finish_its_handshake_or_say_enough_is_hung_up_on()
     let secured = Secured::with(Limits { first_bytes: 5 * SHORT, ..Limits::default() }, None).await;
     let begun = Instant::now();
     let (raw, shaken) = hesitant(&secured).await;
-    // Nobody waits for those who clog it.
+    // The slow peers delay no other client.
     assert!(is_served(&mut secured.connect().await).await);
     for mut raw in raw {
         raw.until_closed(SOON).await;
     }
     for mut stream in shaken {
-        // With a reset, or without a goodbye: it said nothing that would deserve one.
+        // The server may reset such a connection, or close it without a TLS goodbye.
         let _ = timeout(SOON, stream.read_to_end(&mut Vec::new())).await.expect("an end");
     }
     let took = begun.elapsed();
@@ -341,7 +341,7 @@ async fn a_peer_that_does_not_finish_its_handshake_or_say_enough_is_hung_up_on()
 async fn a_peer_that_has_not_begun_does_not_hold_up_the_end() {
     let secured = Secured::start().await;
     let (_raw, _shaken) = hesitant(&secured).await;
-    // Whoever is served after them: they are known by now.
+    // The server accepts in order, so after this answer it knows the slow peers.
     assert!(is_served(&mut secured.connect().await).await);
     let mut idle = secured.connect().await;
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();

@@ -1,4 +1,5 @@
-//! The settings of TLS, as an operator meets them: beside `settings`, for each is a file, and they must fit each other.
+//! The settings of TLS as the operator sees them. Separate from `settings` because each names a file, and the files
+//! must match each other.
 
 use crate::settings::{good, refuses};
 use crate::sockets::SOON;
@@ -53,8 +54,8 @@ fn files_of_tls_that_cannot_work_stop_the_start_and_the_setting_is_named() {
     refuses("one without its end", good(dir.path()).env("TLS_CERT", "cert"), &["did you mean TLS_CERT_FILE?"]);
     refuses("an empty one", good(dir.path()).env("TLS_CERT_FILE", ""), &["tls-cert-file"]);
 
-    // What goes together starts, in either order within one file, beside what other programs call almost the same; and
-    // the log says how it is spoken to.
+    // Matching files start the server, in either order within one file, and beside sections with similar names of other
+    // programs. The log names the protocol.
     let mut command = good(dir.path());
     command.env("TLS_CERT_FILE", "both").env("TLS_KEY_FILE", "both").env("SSL_CERT_FILE", "elsewhere");
     let binary = Binary::spawn(&mut command);

@@ -1,5 +1,5 @@
-//! Hostile tokens, against the whole app: whatever was done to a token's form or signature, both faces refuse it.
-//! What a token may claim is in `token_claims`.
+//! Hostile tokens against the whole app: both faces refuse a token with a bad form or signature. Claims are in
+//! `token_claims`.
 
 use http::StatusCode;
 use jsonwebtoken::Algorithm;
@@ -10,12 +10,12 @@ use crate::forge::{HEADER, claims, message, segment, signed, signed_with};
 use crate::support::{SECRET, TestApp};
 use crate::wire;
 
-/// What every face answers to a token: the reason of gRPC, empty when it is accepted.
+/// Asserts that all faces treat a token alike. Returns the gRPC reason, which is empty when the token is accepted.
 pub async fn judge(app: &TestApp, name: &str, token: &str) -> String {
     let me = wire::me(app, &[("token", token)]).await;
     let reason = me.reason();
     let accepted = me.code() == Code::Ok;
-    // Nothing is said against a token that cannot be judged.
+    // A token that cannot be checked is not called invalid.
     let unknown = reason == "UNAVAILABLE";
     let code = if unknown { Code::Unavailable } else { Code::Unauthenticated };
     assert!(accepted || me.code() == code, "{name}: {:?}", me.status);
@@ -26,7 +26,7 @@ pub async fn judge(app: &TestApp, name: &str, token: &str) -> String {
     for (path, header, expected) in [
         ("/api/auth/me", ("token", token), StatusCode::NO_CONTENT),
         ("/api/auth/me", ("authorization", bearer.as_str()), StatusCode::NO_CONTENT),
-        // A username account is known there, and has no email to show.
+        // The username account is authenticated there, but has no email to show.
         ("/auth/me", ("authorization", bearer.as_str()), StatusCode::FORBIDDEN),
     ] {
         let answer = app.get(path, &[header]).await;
@@ -155,7 +155,7 @@ async fn no_form_but_three_canonical_segments_is_accepted() {
     let good = signed(&text);
     let (header, rest) = good.split_once('.').unwrap();
     let (body, signature) = rest.split_once('.').unwrap();
-    // A payload whose last character has two bits to spare, and one that shows the difference of the alphabets.
+    // A payload with two spare bits in its last character, and one in which the two base64 alphabets differ.
     let spare = (1..=3).map(|pad| message(HEADER, &format!("{payload}{}", " ".repeat(pad))));
     let spare = spare.into_iter().find(|text| text.split('.').nth(1).unwrap().len() % 4 != 0).unwrap();
     let odd = message(HEADER, &payload.replacen('{', r#"{"pad":"???>>>~~~ÿÿÿþþþ","#, 1));
@@ -194,7 +194,7 @@ async fn no_form_but_three_canonical_segments_is_accepted() {
         ("with a scheme", format!("Bearer {good}")),
         ("two in one", format!("{good}, {good}")),
     ] {
-        // `Bearer  x` is `Bearer x`, so white space before a token is only that in the `token` header.
+        // `Bearer  x` is the same as `Bearer x`, so this space counts only in the `token` header.
         if name == "space before" {
             assert_eq!(wire::me(&app, &[("token", &token)]).await.reason(), "TOKEN_INVALID", "{name}");
             continue;
@@ -203,7 +203,7 @@ async fn no_form_but_three_canonical_segments_is_accepted() {
     }
 }
 
-/// The same bytes to a careless decoder: the spare bits of the last character set.
+/// Sets the spare bits of the last character. A careless decoder reads the same bytes.
 fn bend(text: &str) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = ALPHABET.iter().position(|&symbol| symbol == text.as_bytes()[text.len() - 1]).unwrap();

@@ -1,4 +1,4 @@
-//! What a token may claim and when, where it may travel, and how the secret behind it is changed.
+//! The claims of a token and their times, the headers in which it may travel, and the change of the secret.
 
 use axum::body::Body;
 use http::{Method, StatusCode};
@@ -54,7 +54,7 @@ async fn times_are_judged_to_the_second() {
         ("exactly at its expiry", START - 60, START - 60, START, None, "TOKEN_EXPIRED"),
         ("a second after it", START - 60, START - 60, START - 1, None, "TOKEN_EXPIRED"),
         ("long after it", START - 9_999, START - 9_999, START - 7_200, None, "TOKEN_EXPIRED"),
-        // Another clock may be a minute ahead. What is further away says nothing against the token, but of the clocks.
+        // Clocks may differ by a minute. A larger difference says that a clock is wrong, and nothing about the token.
         ("minted a second from now", START, START + 1, START + 3_600, None, ""),
         ("minted as far from now as may be", START, START + 60, START + 3_600, None, ""),
         ("minted a second further", START, START + 61, START + 3_600, None, "UNAVAILABLE"),
@@ -159,7 +159,7 @@ async fn exactly_one_credential_is_presented() {
         ("the token header twice", &[("token", &one), ("token", &one)], refused),
         ("the bearer header twice", &[("authorization", &bearer), ("authorization", &bearer)], refused),
         ("a good one and a broken one", &[("token", &one), ("authorization", "Bearer x")], refused),
-        // A password that a proxy in front asks for, or a ticket of a firm's network.
+        // The header may hold the password of a proxy in front, or a ticket of the firm's network.
         ("a good one and another scheme", &[("token", &one), ("authorization", "Basic YTpi")], ""),
         ("another scheme first", &[("authorization", "Negotiate YIIJ"), ("token", &one)], ""),
         ("another scheme, and bearer", &[("authorization", "Basic YTpi"), ("authorization", &bearer)], ""),

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the one port: what a connection may take its time for, what is refused, and how it ends.
+//! HTTP/1.1 on the one port: the time limits of a connection, the refused requests, and how a connection ends.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::support::app::Served;
 use crate::support::binary::command;
 use crate::support::{Binary, TestApp};
 
-/// For a limit that is waited for.
+/// A limit for tests that wait until it is reached.
 const SHORT: Duration = Duration::from_millis(200);
 
 async fn served(limits: Limits) -> (TestApp, Served) {
@@ -22,7 +22,7 @@ async fn served(limits: Limits) -> (TestApp, Served) {
     (app, served)
 }
 
-/// Sends bytes that ask to close, or for which the server does; everything that came back.
+/// Sends bytes after which the server closes the connection. Returns everything that it sent.
 async fn said(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let bytes = Raw::saying(address, bytes).await.until_closed(SOON).await;
     String::from_utf8_lossy(&bytes).into_owned()
@@ -62,11 +62,11 @@ async fn an_idle_connection_is_closed_after_its_answer() {
 
 #[tokio::test]
 async fn a_slow_head_does_not_hurry_the_body() {
-    // The limit of a head must not run on while a body is read.
+    // The time limit of a head must not continue while a body is read.
     let (_app, served) = served(Limits { first_bytes: SHORT, header: SHORT, ..Limits::default() }).await;
     let (head, body) = post("/auth/login", "", &json!({ "email": "a@b.example", "password": "s3cur3pass" }));
     let mut slow = Raw::saying(served.address, head).await;
-    // Hung up on after the limit: so that much has passed.
+    // The server disconnects this client after the limit, so at least that time has passed.
     Raw::connect(served.address).await.until_closed(SOON).await;
     slow.send(body).await;
     assert_eq!(slow.answer().await.status, StatusCode::BAD_REQUEST);
@@ -74,13 +74,13 @@ async fn a_slow_head_does_not_hurry_the_body() {
 
 #[tokio::test]
 async fn a_body_that_never_ends_is_answered_all_the_same() {
-    // On the runtime whose time is stopped below.
+    // The server uses the runtime of the test, whose time is paused below.
     let (_app, served) = served(Limits { threads: 0, ..Limits::default() }).await;
     let (head, _) = post("/auth/login", "expect: 100-continue\r\n", &json!({}));
     let mut stalled = Raw::saying(served.address, head).await;
     stalled.head().await.unwrap();
     stalled.send("{").await;
-    // The limit is a constant, and longer than a test should last: from here on, time flies when nobody does anything.
+    // The limit is a constant that is too long for a test. From here on, time advances whenever all tasks are idle.
     tokio::time::pause();
     let answer = stalled.until_closed(Duration::from_secs(30)).await;
     assert_eq!(status(&String::from_utf8_lossy(&answer)), "408");
@@ -95,7 +95,7 @@ async fn exactly_one_host_is_required_of_http_1_1() {
         let request = format!("GET /healthz HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
         assert_eq!(status(&said(served.address, request).await), expected, "{hosts:?}");
     }
-    // Before 1.1 nobody had to.
+    // HTTP/1.0 does not require a host.
     assert_eq!(status(&said(served.address, "GET /healthz HTTP/1.0\r\n\r\n").await), "200");
 }
 
@@ -107,7 +107,7 @@ async fn a_head_of_more_than_16_kib_is_refused() {
         let request = format!("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\nfiller: {filler}\r\n\r\n");
         let answer = Raw::connect(served.address).await.flood(request).await;
         let answer = String::from_utf8_lossy(&answer);
-        // A reset on what was never read may overtake the answer.
+        // The server resets a connection with unread bytes, and the reset may overtake the answer.
         assert!(status(&answer) == expected || (length == 100_000 && answer.is_empty()), "{length}: {answer}");
     }
     let many: String = (0..200).map(|number| format!("h{number}: x\r\n")).collect();
@@ -140,13 +140,13 @@ async fn a_chunked_body_is_a_body() {
     let good = "c\r\n{\"username\":\r\n20\r\n\"alice\",\"password\":\"s3cur3pass\"}\r\n0\r\n\r\n";
     assert_eq!(status(&said(served.address, format!("{head}{good}")).await), "200");
 
-    // What is no chunk: refused or hung up on, and nobody is registered.
+    // Malformed chunks are refused or the connection is closed, and no account is registered.
     for bad in ["zz\r\n{}", "-1\r\n{}\r\n", "ffffffffffffffff0\r\n{}\r\n", "2 \t;\n{}\r\n", "2\r\n{}x"] {
         let answer = Raw::connect(served.address).await.flood(format!("{head}{bad}")).await;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(["400", "none"].contains(&status(&answer)), "{bad:?}: {answer}");
     }
-    // Longer than any body may be, without saying so first.
+    // A body that exceeds every limit, without a declared length.
     let endless = format!("{head}{}", format!("400\r\n{}\r\n", "x".repeat(1_024)).repeat(1_000));
     let answer = Raw::connect(served.address).await.flood(endless).await;
     let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -270,7 +270,7 @@ async fn connections_that_are_aborted_before_they_are_served_do_no_harm() {
     let (_app, served) = served(Limits::default()).await;
     for _ in 0..200 {
         let stream = tokio::net::TcpStream::connect(served.address).await.unwrap();
-        // With a reset instead of a goodbye.
+        // The client resets the connection instead of closing it.
         stream.set_zero_linger().unwrap();
     }
     is_alive(served.address).await;
@@ -293,7 +293,7 @@ async fn a_server_that_ran_out_of_file_descriptors_recovers() {
     assert_eq!(one.answer().await.status, StatusCode::OK, "who is in is served");
     drop(crowd);
     is_alive(binary.address).await;
-    // What it has logged arrives here by a thread of its own.
+    // Another thread brings the log lines here.
     let said_so = async {
         while !binary.log.lock().unwrap().contains("\"event\":\"accept\"") {
             tokio::time::sleep(Duration::from_millis(10)).await;

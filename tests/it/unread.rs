@@ -1,5 +1,5 @@
-//! Peers that take nothing of what they are sent: each is dropped after a time, whatever it leaves unread, and nobody
-//! else is.
+//! Peers that do not read what they are sent. Each of them is dropped after a time, wherever it stops reading, and no
+//! other peer is.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use crate::support::tls::{Authority, Files, connect};
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Half a megabyte each.
+/// A request whose answer has half a megabyte.
 const LARGE: &str = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// Pings show that time passes, and do not count as reading.
+/// Limits that are reached soon. Pings show that time passes, and do not count as reading.
 fn impatient() -> Limits {
     Limits { unread: 2 * SHORT, ping: SHORT, pong: SOON, ..Limits::default() }
 }
@@ -30,7 +30,7 @@ async fn served(limits: Limits) -> (TestApp, Served) {
     (app, served)
 }
 
-/// A call of `path` over HTTP/2, by a peer whose streams have a window of so many bytes.
+/// A call of `path` over HTTP/2, by a peer whose streams have a window of `window` bytes.
 async fn call(served: &Served, path: &str, window: u32) -> Raw {
     let window = [&[0, 4][..], &window.to_be_bytes()].concat();
     let mut raw = Raw::saying(served.address, [PREFACE, &frame(SETTINGS, 0, 0, window)].concat()).await;
@@ -41,7 +41,7 @@ async fn call(served: &Served, path: &str, window: u32) -> Raw {
     raw
 }
 
-/// Whether the other end hangs up within reason; every ping is answered meanwhile.
+/// Whether the peer closes the connection in time. Every ping is answered meanwhile.
 async fn is_dropped(mut raw: Raw) -> bool {
     let until_the_end = async { while next(&mut raw, [DATA, HEADERS]).await.is_some() {} };
     timeout(SOON, until_the_end).await.is_ok()
@@ -68,7 +68,7 @@ async fn a_peer_that_takes_a_little_at_a_time_is_not_hurried() {
     assert_eq!(next(&mut raw, [HEADERS]).await.unwrap().stream, 1);
     let begun = Instant::now();
     let mut body = Vec::new();
-    // A few bytes at each ping, until it is all.
+    // Reads a few bytes at each ping, up to the end.
     loop {
         let update = frame(8, 0, 1, 8_u32.to_be_bytes());
         match next(&mut raw, [PING, DATA]).await.expect("it is not dropped") {
@@ -106,14 +106,14 @@ async fn a_stream_that_has_nothing_to_say_is_not_an_unread_one() {
     }
 }
 
-/// Asks for far more than any socket holds, and reads nothing.
+/// Asks for more than any socket buffer holds, and reads nothing.
 async fn ask_for_too_much(address: std::net::SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(LARGE.repeat(200).as_bytes()).await.unwrap();
     stream
 }
 
-/// Whether the connection is reset although nothing of it was read.
+/// Whether the connection is reset although the client has read nothing.
 async fn is_reset(stream: &TcpStream) -> bool {
     timeout(SOON, stream.ready(Interest::ERROR)).await.is_ok()
 }
@@ -146,7 +146,7 @@ async fn a_shutdown_does_not_wait_for_whoever_reads_nothing() {
     let (_app, served) = served(Limits { ping: SHORT, pong: SOON, ..Limits::default() }).await;
     let _window = call(&served, "/healthz", 0).await;
     let pipeline = ask_for_too_much(served.address).await;
-    // The first of it is there, so it is being sent.
+    // The first bytes have arrived, so the answer is being sent.
     pipeline.readable().await.unwrap();
     let begun = Instant::now();
     timeout(SOON, served.stop()).await.unwrap();

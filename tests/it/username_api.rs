@@ -1,4 +1,4 @@
-//! The first documented API, where it says yes: `/api/auth/…`. What it refuses is in `username_refusals`.
+//! Successful calls of the username API, `/api/auth/…`. Its refusals are in `username_refusals`.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::support::http::over_socket;
 use crate::support::token::{claims, header};
 use crate::support::{Answer, PASSWORD, TestApp};
 
-/// Asserts a 204 with a fresh token and nothing else; gives the token.
+/// Asserts a 204 with a fresh token and nothing else, and returns the token.
 #[track_caller]
 fn fresh(name: &str, me: &Answer) -> String {
     let token = me.token();

@@ -1,5 +1,5 @@
-//! `/api/auth/password`, by which an account of the first documented API gets another password: in the manner of that
-//! API, which has no such route.
+//! `/api/auth/password`, which changes the password of a username account. The route is our addition to the username
+//! API, in its style.
 
 use axum::body::Body;
 use http::Method;

@@ -1,4 +1,4 @@
-//! The first documented API, where it says no: `{"statusCode", "error", "message"}`, and never a token.
+//! Refusals of the username API: `{"statusCode", "error", "message"}`, and never a token.
 
 use http::StatusCode;
 use jsonwebtoken::Algorithm;
@@ -16,7 +16,7 @@ fn error(status: u16, message: &str) -> Value {
     json!({ "statusCode": status, "error": reason, "message": message })
 }
 
-/// "401, one identical body for all"; the challenge names an error only where a credential was presented.
+/// "401, one identical body for all". The challenge names an error only if the request had a credential.
 #[track_caller]
 fn assert_refused(name: &str, answer: &Answer, challenge: &str) {
     let body = error(401, "the token is missing, invalid or expired: log in again");

@@ -1,4 +1,5 @@
-//! `WatchRevocations`: what other services are told, when, and who may ask. The client's side is in `watcher`.
+//! `WatchRevocations`: which revocations a watching service gets, when, and which callers may watch. The client side is
+//! in `watcher`.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ const ANOTHER: &str = "the credential of another one that watches";
 
 type Watched = Streaming<WatchRevocationsResponse>;
 
-/// An app that lets [`CREDENTIAL`] watch; on a socket, so that its feed runs.
+/// An app on a socket, so that its revocation feed runs. [`CREDENTIAL`] may watch.
 async fn start(flags: &[&str]) -> (TestApp, crate::support::app::Served) {
     let credentials = format!("--watch-credentials={ANOTHER}, {CREDENTIAL}");
     let mut app = TestApp::with(&[&[credentials.as_str()], flags].concat()).await;
@@ -41,7 +42,7 @@ async fn watch_as(app: &TestApp, authorization: &str, cursor: &str) -> Result<Wa
     Ok(client.watch_revocations(request).await?.into_inner())
 }
 
-/// Reads to the next heartbeat, and gives what was told until then, and the cursor there.
+/// Reads up to the next heartbeat, and returns the revocations until then and the cursor there.
 async fn until_heartbeat(watched: &mut Watched) -> (Vec<Revocation>, String) {
     let mut told = Vec::new();
     loop {
@@ -53,19 +54,19 @@ async fn until_heartbeat(watched: &mut Watched) -> (Vec<Revocation>, String) {
     }
 }
 
-/// The session of a token, as a watcher is told of its end.
+/// The session of a token, as a watch names it.
 fn session(token: &str) -> Option<Target> {
     Some(Target::SessionId(forge::claims(token)["sid"].as_str().unwrap().to_owned()))
 }
 
-/// A snapshot and what follows it may have something in common.
+/// The targets of these revocations. A snapshot and the messages after it may repeat some.
 fn targets(told: &[Revocation]) -> Vec<Option<Target>> {
     let mut targets: Vec<_> = told.iter().map(|revocation| revocation.target.clone()).collect();
     targets.dedup();
     targets
 }
 
-/// A cursor after everything: one after which there is nothing.
+/// A cursor after all revocations: nothing comes after it.
 async fn settled(app: &TestApp) -> String {
     let mut cursor = String::new();
     loop {
@@ -100,7 +101,7 @@ async fn a_watch_begins_with_all_that_is_live_and_goes_on_with_each_new_one_as_i
 
     log_out(&app, &second).await;
     let acknowledged = Instant::now();
-    // Something may be said twice, so the first one may come again.
+    // The first revocation may come again, because a watch may repeat some.
     while !targets(&watched.message().await.unwrap().unwrap().revocations).contains(&session(&second)) {}
     assert!(acknowledged.elapsed() < Duration::from_secs(1), "{:?}", acknowledged.elapsed());
 }
@@ -138,7 +139,7 @@ async fn a_heartbeat_comes_at_once_and_then_every_second_and_never_claims_the_fu
         assert!(waited < Duration::from_millis(1_500 * beat + 700), "{beat}: {waited:?}");
         assert!(response.revocations.is_empty());
         let claimed = response.complete_until.unwrap();
-        // The app's clock stands still, so all of its beats are from the moment of the call.
+        // The app's clock stands still, so all of its heartbeats have the time of the call.
         assert_eq!((claimed.seconds, claimed.nanos), (0, 0));
     }
     app.clock.elapse(3);
@@ -178,7 +179,7 @@ async fn a_cursor_of_a_database_that_was_restored_begins_anew() {
         log_out(&app, token).await;
     }
     let cursor = settled(&app).await;
-    // Another history: the same number, of another revocation.
+    // The database was restored: the same number belongs to another revocation.
     behind(&app, "update revocations set session_id = randomblob(16) where seq = 2").await;
     let mut resumed = watch(&app, &cursor).await.unwrap();
     let (told, _) = until_heartbeat(&mut resumed).await;
@@ -221,7 +222,7 @@ async fn only_a_service_credential_opens_a_watch() {
     }
     let status = watch_as(&app, "Basic YTpi", "").await.unwrap_err();
     assert_eq!(status.get_details_error_info().unwrap().reason, "TOKEN_MISSING", "that one is for somebody else");
-    // A credential is no token either.
+    // A service credential is no token.
     let answer = app.get("/api/auth/me", &[("authorization", &format!("Bearer {CREDENTIAL}"))]).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }
@@ -241,7 +242,7 @@ async fn a_reader_that_falls_behind_is_dropped_and_may_resume() {
     let (app, _served) = start(&[]).await;
     let mut watched = watch(&app, "").await.unwrap();
     let (_, cursor) = until_heartbeat(&mut watched).await;
-    // More than the ring holds, behind the server's back; expiring in the year 2100.
+    // More revocations than the ring holds, written directly into the database. They expire in the year 2100.
     let many = 300_000;
     behind(
         &app,
@@ -253,12 +254,12 @@ async fn a_reader_that_falls_behind_is_dropped_and_may_resume() {
     )
     .await;
     let mut told = 0;
-    // It does not read until the feed has read everything, as a watch that begins now can tell.
+    // The slow watch does not read until the feed has read everything. A second watch shows when that is.
     let mut other = watch(&app, "").await.unwrap();
     while told < many {
         match other.message().await {
             Ok(response) => told += response.unwrap().revocations.len(),
-            // Too slow itself, on a machine that is busy.
+            // On a busy machine, the second watch may be too slow itself.
             Err(_) => (other, told) = (watch(&app, "").await.unwrap(), 0),
         }
     }
@@ -338,7 +339,7 @@ async fn a_reader_that_does_not_read_is_dropped_after_a_while() {
     tokio::time::pause();
     let mut watched = watch(&app, "").await.unwrap();
     until_heartbeat(&mut watched).await;
-    // Time passes by itself when nobody has anything to do.
+    // Paused time advances when all tasks are idle.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let status = loop {
         if let Err(status) = watched.message().await {
@@ -370,7 +371,7 @@ async fn one_whose_snapshot_was_overtaken_by_news_goes_on_from_its_cursor() {
     log_out(&app, &app.sign_in_username("alice").await).await;
     settled(&app).await;
     let mut watched = watch(&app, "").await.unwrap();
-    // It is told of the snapshot and where that ends, whatever has happened since.
+    // The watch sends the snapshot and its cursor, even if more has happened since.
     let mut cursor = String::new();
     while cursor.is_empty() {
         let response = watched.message().await.unwrap().unwrap();

@@ -1,5 +1,5 @@
-//! The client's side of `WatchRevocations`: a set that another service asks, kept up to date over a real socket, and
-//! what it believes of a server that is late, silent, or gone.
+//! The client side of `WatchRevocations`: another service keeps a set of revocations up to date over a real socket, and
+//! the set is careful with a server that is late, silent or gone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn channel(address: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
 }
 
-/// A set that is fed from `address`.
+/// A set that watches the server at `address`.
 fn follow(address: SocketAddr, credential: &str) -> (Arc<Revocations>, JoinHandle<std::convert::Infallible>) {
     let set = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
     let credential = Secret::parse(credential.to_owned()).unwrap();
@@ -63,7 +63,7 @@ async fn log_out(address: SocketAddr, token: &str) {
     pb::auth_service_client::AuthServiceClient::new(channel(address)).logout(request).await.unwrap();
 }
 
-/// The real binary, at an address that it can be started at again.
+/// The real binary, which can be started again at the same address.
 fn server(dir: &std::path::Path, address: Option<SocketAddr>) -> Binary {
     let mut command = binary::command(dir);
     command.env("ALLOW_REGISTRATION", "true").env("WATCH_CREDENTIALS", CREDENTIAL);
@@ -90,7 +90,7 @@ async fn a_logout_is_known_to_another_service_within_a_second_and_also_one_that_
     assert!(eventually(SOON, async || is_dead(&set, &first)).await);
     assert!(acknowledged.elapsed() < Duration::from_secs(1), "{:?}", acknowledged.elapsed());
 
-    // It is cut off; what ends meanwhile, on a server that it has not seen, it hears when it is back.
+    // The watcher is disconnected. When it is back, it gets the revocation that another server stored meanwhile.
     running.child.kill().unwrap();
     running.child.wait().unwrap();
     let elsewhere = server(dir.path(), None);
@@ -120,7 +120,7 @@ async fn with_a_wrong_credential_the_set_stays_stale_however_often_it_asks() {
     following.abort();
 }
 
-/// A server that says what the test has it say.
+/// A server that sends what the test tells it to.
 struct Scripted(mpsc::UnboundedSender<(String, mpsc::Sender<Result<WatchRevocationsResponse, Status>>)>);
 
 #[tonic::async_trait]
@@ -179,16 +179,16 @@ async fn a_heartbeat_is_believed_for_when_it_was_said_and_a_lost_watch_is_resume
     assert_eq!(cursor, "");
     say.send(heartbeat("one", 0)).await.unwrap();
     assert!(eventually(SOON, async || !set.is_stale()).await);
-    // What comes now was said three seconds into the call, and was seven seconds on its way.
+    // The next heartbeat was sent three seconds into the call, and took seven seconds.
     clock.elapse(10);
     assert!(set.is_stale());
     say.send(heartbeat("two", 3)).await.unwrap();
     assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(103))).await);
     assert!(set.is_stale(), "what it says is too old to judge by");
-    // A server whose steady clock is the faster one claims what cannot be known yet.
+    // A server with a faster monotonic clock claims a time that has not come yet.
     say.send(heartbeat("", 1_000)).await.unwrap();
     assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(110))).await);
-    // One that had lost its database long before the call, and before this clock began, says nothing about now.
+    // A server that had lost its database before the call, and before this clock began, proves nothing about now.
     say.send(heartbeat("", -200)).await.unwrap();
     say.send(heartbeat("", -50)).await.unwrap();
     assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(50))).await);
@@ -200,7 +200,7 @@ async fn a_heartbeat_is_believed_for_when_it_was_said_and_a_lost_watch_is_resume
     clock.elapse(10);
     say.send(heartbeat("three", 1)).await.unwrap();
     assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(111))).await);
-    // An end without a status is an end, too.
+    // A stream that ends without a status ends the call, too.
     drop(say);
     assert_eq!(called.recv().await.unwrap().0, "three");
     following.abort();
@@ -221,7 +221,7 @@ async fn a_service_whose_clock_differs_from_its_servers_by_more_than_is_tolerate
         let server_time = Some(prost_types::Timestamp { seconds, nanos: 0 });
         say.send(heartbeat("", 0).map(|response| WatchRevocationsResponse { server_time, ..response })).await.unwrap();
     };
-    // A server of a version that does not tell.
+    // A server of a version without this field.
     say.send(heartbeat("", 0)).await.unwrap();
     assert!(eventually(SOON, async || standing() == Standing::Live).await);
     for (time, expected) in [
@@ -247,7 +247,7 @@ async fn a_server_that_falls_silent_is_left() {
     let service = SessionServiceServer::new(Scripted(calls));
     let following = tokio::spawn(Watcher::new(move || service.clone(), &credential, set).unwrap().follow());
     let (_, _kept_open) = called.recv().await.unwrap();
-    // Time passes by itself when nobody has anything to do.
+    // Paused time advances when all tasks are idle.
     let (_, _again) = called.recv().await.unwrap();
     following.abort();
 }
@@ -261,7 +261,7 @@ async fn a_server_whose_host_has_vanished_is_left_and_found_again() {
     assert!(eventually(SOON, async || !set.is_stale()).await);
     network.swallow();
     network.connect_anew();
-    // The old connection stays open, and nothing comes by it any more.
+    // The old connection stays open but silent.
     let then = SystemClock.elapsed();
     assert!(eventually(SOON, async || set.complete_until() > Some(then)).await);
     following.abort();
@@ -274,7 +274,7 @@ async fn a_first_call_that_was_slow_to_connect_is_made_again_so_that_its_age_doe
     let set = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
     let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
     let service = SessionServiceServer::new(Scripted(calls));
-    // Connecting takes four seconds, and is done once.
+    // Connecting takes four seconds, and happens once.
     let connecting = clock.clone();
     let once = std::sync::Once::new();
     let slow = tower::util::MapRequest::new(service, move |request| {

@@ -1,5 +1,5 @@
-//! gRPC taken apart: calls over the app in process as no generated client would make them, and their answers whole. And
-//! waiting, for what another task does.
+//! gRPC at the level of HTTP/2: calls to the app in process that no generated client makes, with their whole answers.
+//! Also a helper that waits for other tasks.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ pub const ME: &str = "/countersign.v1.AuthService/Me";
 pub const LOGIN: &str = "/countersign.v1.AuthService/Login";
 pub const LOGOUT: &str = "/countersign.v1.AuthService/Logout";
 
-/// Headers of a request, in order.
+/// The headers of a request, in order.
 pub type Headers<'a> = &'a [(&'a str, &'a str)];
 
-/// A whole answer to a gRPC call.
+/// The whole answer to a gRPC call.
 #[derive(Debug)]
 pub struct Reply {
-    /// The initial metadata.
+    /// The initial metadata of the answer.
     pub headers: HeaderMap,
-    /// From the headers when it failed at once, otherwise from the trailers.
+    /// From the headers if the call failed at once, otherwise from the trailers.
     pub status: Status,
-    /// The message, when there is one.
+    /// The message, if there is one.
     pub message: Option<Bytes>,
 }
 
@@ -36,12 +36,12 @@ impl Reply {
         self.status.code()
     }
 
-    /// The reason of the `ErrorInfo`; empty when there is none.
+    /// The reason of the `ErrorInfo`, or an empty text without one.
     pub fn reason(&self) -> String {
         self.status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
     }
 
-    /// The fresh token.
+    /// The fresh token of the answer.
     pub fn token(&self) -> Option<&str> {
         self.headers.get("token").map(|token| token.to_str().unwrap())
     }
@@ -55,18 +55,18 @@ pub fn request(path: &str, headers: &[(&str, &str)], message: &[u8]) -> Request<
     request
 }
 
-/// A message behind its five bytes: not compressed, and its length.
+/// A message with its prefix of five bytes: the flag for no compression, and the length.
 pub fn frame(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap();
     [&[0][..], &length.to_be_bytes(), message].concat()
 }
 
-/// Makes a call and reads the whole answer, which must be a unary one.
+/// Makes a unary call and reads the whole answer.
 pub async fn call(app: &TestApp, path: &str, headers: &[(&str, &str)], message: &[u8]) -> Reply {
     send(app, request(path, headers, message)).await
 }
 
-/// As [`call`], of a request with whatever body.
+/// As [`call`], with a request of any body.
 pub async fn send(app: &TestApp, request: Request<Body>) -> Reply {
     let response = app.service.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200, "of a gRPC answer, whatever came of the call");
@@ -80,12 +80,12 @@ pub async fn send(app: &TestApp, request: Request<Body>) -> Reply {
     Reply { headers: parts.headers, status, message }
 }
 
-/// `Me` with headers.
+/// Calls `Me` with these headers.
 pub async fn me(app: &TestApp, headers: &[(&str, &str)]) -> Reply {
     call(app, ME, headers, &[]).await
 }
 
-/// Asks again until it is so, for `limit` at most. Tells whether it came to be.
+/// Asks until `is_so` is true, for `limit` at most. Returns whether it became true.
 pub async fn eventually(limit: Duration, mut is_so: impl AsyncFnMut() -> bool) -> bool {
     let asking = async {
         while !is_so().await {

@@ -1,5 +1,5 @@
-//! Readiness while nothing can be stored: a disk that is full, a file that may not grow, a PostgreSQL server that has
-//! become read-only. Tokens go on being checked, and it is over by itself.
+//! Readiness while nothing can be stored: a full disk, a file that may not grow, and a PostgreSQL server that has
+//! become read-only. Tokens are still checked, and the server recovers by itself.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::support::postgres::Database;
 use crate::support::{Answer, Binary, PASSWORD, SECRET};
 use crate::wire::eventually;
 
-/// Twice what it takes when nobody has called for a while.
+/// Twice the time that an idle server takes to notice.
 const SOON: Duration = Duration::from_secs(15);
 
 async fn get(binary: &Binary, path: &str, token: &str) -> StatusCode {
@@ -31,7 +31,7 @@ async fn becomes(binary: &Binary, ready: bool) -> bool {
     eventually(SOON, async || get(binary, "/readyz", "").await == status).await
 }
 
-/// Alive, and tokens are good; but nothing new.
+/// Asserts that the server is alive and accepts tokens, but stores nothing.
 async fn only_reads(binary: &Binary, token: &str) {
     assert_eq!(get(binary, "/healthz", "").await, StatusCode::OK);
     assert_eq!(get(binary, "/api/auth/me", token).await, StatusCode::NO_CONTENT);
@@ -65,7 +65,7 @@ async fn a_server_whose_file_may_not_grow_is_not_ready() {
     let dir = tempfile::tempdir().unwrap();
     let plain = command(dir.path());
     let mut limited = Command::new("sh");
-    // No file may become larger than a MiB, or two: shells differ in the unit.
+    // No file may become larger than one or two MiB: the unit differs between shells.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\""]).arg(plain.get_program()).current_dir(dir.path());
     limited.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let binary = Binary::spawn(limited.env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true"));

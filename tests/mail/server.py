@@ -1,6 +1,6 @@
 """A real mail server on loopback for the tests in tests/it/mail: aiosmtpd, with arguments that make it misbehave.
 
-It writes a JSON object a line: first its port, then each event. It ends when its standard input does."""
+It writes one JSON object a line: first its port, then each event. It ends when its standard input ends."""
 
 import argparse
 import asyncio
@@ -20,7 +20,7 @@ def say(**what):
 
 
 class Handler:
-    """Takes mail, or does with the first `times` of them what `mode` says."""
+    """Takes mail. The first `times` mails are treated as `mode` says."""
 
     def __init__(self, mode, times):
         self.mode, self.left = mode, times
@@ -50,7 +50,7 @@ class Handler:
     async def handle_DATA(self, server, session, envelope):
         mode = self.misbehave(server) if self.mode in ("slow", "close", "quote") else None
         if mode == "slow":
-            # Until the other end has given up.
+            # Waits until the client has given up.
             while not server.transport.is_closing():
                 await asyncio.sleep(0.01)
             return "250 OK, too late"
@@ -77,7 +77,7 @@ def authenticator(wanted):
 
 
 class Server(SMTP):
-    """One that also says what it is greeted with."""
+    """A server that also reports the name in each client's greeting."""
 
     async def smtp_EHLO(self, hostname):
         say(event="ehlo", name=hostname, tls=encrypted(self))
@@ -106,7 +106,7 @@ async def main():
             tls_context=context if args.tls == "starttls" else None,
             require_starttls=args.tls == "starttls",
             auth_required=bool(args.login),
-            # It offers passwords without TLS as well, so that a test sees a client that sends one in the clear.
+            # Offers passwords without TLS as well, so that a test notices a client that sends one in the clear.
             auth_require_tls=False,
             authenticator=authenticator(args.login) if args.login else None,
         )

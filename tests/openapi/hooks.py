@@ -1,7 +1,7 @@
-"""What schemathesis cannot know of the API: how a caller signs in, which accounts, sessions and invitations exist,
-which tokens were mailed, how much of a stream to read, and the few cases in which the document says less than the
-server does. Only `filter_failure` forgives a failure, for a reason that it checks on the request and the answer of
-that failure."""
+"""Tells schemathesis facts about the API that are not in the document: how a caller signs in, which accounts, sessions
+and invitations exist, which tokens were mailed, how much of a stream to read, and the few cases in which the document
+is less exact than the server. Only `filter_failure` ignores a failure, for a reason that it checks on the request and
+the answer of that failure."""
 
 import atexit
 import collections
@@ -21,11 +21,11 @@ from schemathesis.openapi.checks import AllowHeaderMismatch, RejectedPositiveDat
 
 BASE = os.environ["COUNTERSIGN_URL"]
 WATCH_CREDENTIAL = os.environ["COUNTERSIGN_WATCH_CREDENTIAL"]
-# The server sends no mail here: it writes the links to its log.
+# The server sends no mail here, and writes the links to its log.
 LOG = os.environ["COUNTERSIGN_LOG"]
 WATCH = "SessionService_WatchRevocations"
 PASSWORD = "s3cur3pass"
-# The first was made a platform administrator by the command line; the second is the administrator of its firm.
+# The first account is a platform administrator, made by the command line. The second administers its firm.
 ACCOUNTS = {
     "username": {"username": "schemer", "password": PASSWORD},
     "email": {"email": "schemer@example.com", "password": PASSWORD, "name": "Sam", "firmName": "Schemes"},
@@ -51,7 +51,7 @@ class Account:
         return post("/v1/sessions:login", self.login).json()
 
     def token(self):
-        """The last token, or a new one where something has ended its session."""
+        """The last token, or a new one if its session has ended."""
         if self.kept is None or get("/v1/me", self.kept).status_code != 200:
             self.kept = self.sign_in()["token"]
         return self.kept
@@ -72,14 +72,14 @@ def get(path, token):
 
 KINDS = {kind: Account(kind) for kind in ACCOUNTS}
 CALLS = 0
-# The account of each token that was put into a case.
+# The account of each token that was used in a case.
 OWNERS = {}
 
 
 @schemathesis.auth(refresh_interval=None)
 class Caller:
-    """Signs a call in as the account of its dialect. Calls of `/v1`, which both kinds of account may make, take turns
-    between the two; all calls take turns between the two headers."""
+    """Signs a call in as the account of its dialect. Calls of `/v1`, which both kinds of account may make, alternate
+    between the two accounts. All calls alternate between the two headers."""
 
     def get(self, case, context):
         global CALLS
@@ -174,12 +174,12 @@ GOOD = collections.Counter()
 
 
 def make_true(case):
-    """Puts ids, tokens and passwords that exist into a good case; leaves some cases as they are, to be refused."""
+    """Puts existing ids, tokens and passwords into a good case. Some cases are left unchanged, to be refused."""
     id = operation_id(case)
     GOOD[id] += 1
     if not isinstance(case.body, dict):
         return
-    # Each of these costs a mail.
+    # Each of these tokens costs a mail.
     if id in LINKS and GOOD[id] <= 20:
         name, made = LINKS[id]
         case.body[name] = made()
@@ -196,13 +196,13 @@ def caller(case):
 def before_call(context, case, kwargs):
     if operation_id(case) == WATCH:
         kwargs["hooks"] = {"response": first_lines}
-    # Most code points are unassigned, so the server would refuse most names: in a good case, assigned ones replace
+    # Most code points are unassigned, so the server would refuse most names. In a good case, assigned ones replace
     # them.
     if is_good(case) and isinstance(case.body, dict):
         for name in NAMES:
             if isinstance(text := case.body.get(name), str) and is_beyond_patterns(text):
                 case.body[name] = "".join(map(assigned, text))
-        # Most usernames would mix scripts: letters of one script that may stand beside ASCII replace the others.
+        # Most usernames would mix scripts. Letters of one script that may stand beside ASCII replace the others.
         if isinstance(text := case.body.get("username"), str):
             case.body["username"] = "".join(c if c.isascii() else letter(c) for c in text)
     if operation_id(case) in REGISTER and isinstance(case.body, dict):
@@ -215,7 +215,7 @@ def before_call(context, case, kwargs):
         fresh = account.token()
         case.headers[name] = fresh if name == "token" else f"Bearer {fresh}"
         OWNERS[case.headers[name]] = account
-        # An invented id names nothing. Every second good case gets an id that exists.
+        # An invented id does not exist. Every second good case gets an id that exists.
         if is_good(case) and CALLS % 4 < 2:
             if "account_id" in case.path_parameters:
                 is_admins = operation_id(case).startswith("AdminService_")
@@ -231,14 +231,14 @@ def before_call(context, case, kwargs):
 
 REGISTER = ("AuthService_Register", "AdminService_CreateAccount", "username.register", "email.register")
 TAKEN = set()
-# Sets the names of this run apart from those of another run on the same database.
+# The prefix of this run's names, which differ from those of other runs on the same database.
 RUN = secrets.token_hex(4)
 CALLS_TO_REGISTER = collections.Counter()
 
 
 def free_handle(body):
-    """Replaces a name that is taken, for which the server would refuse the request whatever else is right or wrong with
-    it. Every eighth is left, so that this refusal is seen, too."""
+    """Replaces a name that is taken, because the server would refuse the request for it and hide all other errors.
+    Every eighth name is left, so that this refusal is tested, too."""
     for name, form in (("username", "{}"), ("email", "{}@example.com")):
         if isinstance(handle := body.get(name), str) and handle in TAKEN and CALLS_TO_REGISTER[name] % 8:
             body[name] = form.format(f"{RUN}{len(TAKEN)}")
@@ -271,8 +271,8 @@ ENOUGH = itertools.chain([3] * 5, itertools.repeat(1))
 
 
 def first_lines(response, *_, **__):
-    """Reads a stream without end: three lines of each of the first five, which have a heartbeat by then, and one line
-    of each later one. Then the client hangs up."""
+    """Reads the beginning of an endless stream, and then closes it: three lines of each of the first five streams,
+    which include a heartbeat, and one line of each later stream."""
     if "ndjson" in response.headers.get("content-type", ""):
         lines, enough = b"", next(ENOUGH)
         while lines.count(b"\n") < enough:
@@ -283,7 +283,7 @@ def first_lines(response, *_, **__):
 
 @schemathesis.deserializer("application/x-ndjson")
 def last_line(context, response):
-    """Reads the last line, as the document describes one line."""
+    """Reads the last line, because the document describes one line."""
     return json.loads(response.content.splitlines()[-1])
 
 
@@ -308,7 +308,7 @@ def filter_failure(context, failure, case, response):
 
 
 def contract(response):
-    """The email API answers a wrong password, and an email that is taken, with 400: its contract."""
+    """The contract of the email API requires 400 for a wrong password and for an email that is taken."""
     codes = ("invalid_credentials", "email_already_exists")
     if response.status_code == 400 and response.json().get("error_code") in codes:
         return "400 is the contract's answer"
@@ -325,7 +325,7 @@ def used(response):
 
 
 def violations(response):
-    """Every bad field with the text about it, in any dialect."""
+    """Every bad field of an answer with its message, in any dialect."""
     body = response.json()
     details = body.get("details", [])
     bad = {bad["field"]: bad["description"] for detail in details for bad in detail.get("fieldViolations", [])}
@@ -368,7 +368,7 @@ def overlapping(case):
 
 
 def sealed(response):
-    """A page token and a cursor are sealed: no pattern tells which ones the server has made."""
+    """A page token and a cursor are sealed, so no pattern can describe those that the server accepts."""
     if response.status_code not in (400, 422):
         return None
     if (bad := set(violations(response))) and bad <= {"page_token", "cursor"}:

@@ -1,25 +1,25 @@
-//! What the longer runs share: their two forms, their parts one after the other (they measure, so nothing may run
-//! beside them), and figures. Not the usual test harness, which keeps to itself what a test that passes prints.
+//! Shared code of the longer runs: their two forms, their parts in sequence (they measure, so nothing may run beside
+//! them), and figures. They do not use the usual test harness, which hides the output of a test that passes.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Parts that were run.
+/// The number of parts that were run.
 static PASSED: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether this is the full form (`FULL=1`), and not the short one.
+/// Whether this is the full form (`FULL=1`) and not the short one.
 #[expect(clippy::disallowed_methods, reason = "how long a test runs is no setting of the product")]
 pub fn full() -> bool {
     std::env::var("FULL").is_ok_and(|value| value == "1")
 }
 
-/// `short` or `full`, as the form is.
+/// `short` or `full`, by the form of the run.
 pub fn either<T>(short: T, full: T) -> T {
     if self::full() { full } else { short }
 }
 
-/// Runs the parts of a longer run; a panic ends it, and the process with code 101.
+/// Runs the parts of a longer run. A panic ends the process with code 101.
 pub fn run(name: &str, parts: impl Future<Output = ()>) {
     println!("{name}, the {} form", either("short", "full"));
     let begun = Instant::now();
@@ -29,7 +29,7 @@ pub fn run(name: &str, parts: impl Future<Output = ()>) {
     println!("\n{name}: {passed} passed, {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// One part, unless the command line names others: `cargo test --test cluster -- rolling`.
+/// Runs one part, unless the command line names others: `cargo test --test cluster -- rolling`.
 pub async fn part(name: &str, work: impl Future<Output = ()>) {
     let mut names = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
     if names.peek().is_some() && !names.any(|part| name.contains(&part)) {
@@ -42,14 +42,14 @@ pub async fn part(name: &str, work: impl Future<Output = ()>) {
     println!("-- ok, {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// A whole number below `bound`, at random.
+/// A random whole number below `bound`.
 pub fn random(bound: usize) -> usize {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).unwrap();
     (u64::from_ne_bytes(bytes) % bound as u64) as usize
 }
 
-/// Times, and how they are spread.
+/// A set of times, with its quantiles.
 #[derive(Default, Clone)]
 pub struct Times(Vec<Duration>);
 
@@ -85,7 +85,7 @@ impl fmt::Display for Times {
     }
 }
 
-/// `12.3 ms`
+/// A time in milliseconds, such as `12.3 ms`.
 pub fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
 }

@@ -1,4 +1,4 @@
-//! gRPC of the shipped program by the generated clients, and one call as a browser's gRPC-Web makes it.
+//! gRPC of the shipped program by the generated clients, and one call in gRPC-Web as a browser makes it.
 
 use axum::body::Body;
 use countersign::pb::account::Identity;
@@ -57,7 +57,7 @@ fn token_of(metadata: &MetadataMap) -> Option<&str> {
     metadata.get("token").map(|token| token.to_str().unwrap())
 }
 
-/// Asserts that a call was refused for want of a good token, and that its answer carries none.
+/// Asserts that a call was refused for its token, and that the answer has no fresh one.
 #[track_caller]
 fn assert_unauthenticated<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) {
     let status = answer.unwrap_err();

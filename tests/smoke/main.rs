@@ -1,5 +1,5 @@
-//! The program that is shipped, started as the README starts it and called from outside by every protocol that it
-//! speaks. `COUNTERSIGN_BIN=target/release/countersign cargo test --test smoke` tries a release build. Apart from `it`,
+//! The shipped program, started as the README starts it, and called from outside by every protocol.
+//! `COUNTERSIGN_BIN=target/release/countersign cargo test --test smoke` tests a release build. Separate from `it`,
 //! which starts debug builds.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -23,31 +23,31 @@ use support::binary::program;
 use support::token::header;
 use support::{Answer, Binary};
 
-/// The README's command in `dir`: one setting, and nothing else of this process's environment.
+/// The README's command in `dir`: one setting, and no environment variables of this process.
 fn documented(dir: &Path) -> Command {
     let mut command = Command::new(program());
     command.current_dir(dir).env_clear().env("ALLOW_REGISTRATION", "true");
     command
 }
 
-/// A server on a free port, with a folder of its own that it was started in.
+/// A server on a free port, with a working folder of its own.
 fn serve() -> (TempDir, Binary) {
     let dir = tempfile::tempdir().unwrap();
     let server = Binary::spawn(documented(dir.path()).env("LISTEN_ADDR", "127.0.0.1:0"));
     (dir, server)
 }
 
-/// A call without a body.
+/// Makes a call without a body.
 async fn ask(server: &Binary, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     support::http::call(server.address, method, path, headers, &Value::Null).await.unwrap()
 }
 
-/// `POST` of a JSON value.
+/// Sends a `POST` with a JSON value.
 async fn post(server: &Binary, path: &str, body: &Value) -> Answer {
     support::http::call(server.address, Method::POST, path, &[], body).await.unwrap()
 }
 
-/// A field of a JSON body that holds a token: three segments in base64url, of which the first is a JSON object.
+/// The token in a field of a JSON body: three segments in base64url, the first of which is a JSON object.
 #[track_caller]
 fn token_in(answer: &Answer, field: &str) -> String {
     let body = answer.json();
@@ -72,7 +72,7 @@ async fn a_path_that_nothing_serves_is_404_with_a_json_object() {
     }
 }
 
-/// An account of the first dialect, as its client sends it.
+/// An account of the username API, as its client sends it.
 fn username_account(username: &str, password: &str) -> Value {
     json!({ "username": username, "password": password })
 }

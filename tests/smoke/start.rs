@@ -1,4 +1,4 @@
-//! The README's command in an empty folder: what it makes there, when it is ready, and how it ends.
+//! The README's command in an empty folder: the files that it makes, its readiness, and its end.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -11,13 +11,13 @@ use http::Method;
 use crate::support::Binary;
 use crate::{ask, documented};
 
-/// The address that the README names.
+/// The address in the README.
 const DEFAULT: &str = "127.0.0.1:3008";
 
-/// From SIGTERM to the end of the process, whatever its clients do.
+/// The longest time from SIGTERM to the end of the process, whatever its clients do.
 const DRAIN: Duration = Duration::from_secs(11);
 
-/// The processes that run in a folder, where only the server has a reason to be.
+/// The processes that run in a folder, where only the server should.
 fn running_in(dir: &Path) -> Vec<String> {
     let dir = dir.canonicalize().unwrap();
     let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
@@ -29,7 +29,7 @@ fn running_in(dir: &Path) -> Vec<String> {
 async fn the_documented_command_serves_from_an_empty_folder_and_ends_cleanly() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = documented(dir.path());
-    // The default is tried wherever no other server has it.
+    // The default address is tested wherever no other server uses it.
     let is_free = TcpListener::bind(DEFAULT).is_ok();
     if !is_free {
         command.env("LISTEN_ADDR", "127.0.0.1:0");
@@ -50,7 +50,7 @@ async fn the_documented_command_serves_from_an_empty_folder_and_ends_cleanly() {
     }
 
     let silent = TcpStream::connect(server.address).unwrap();
-    // Connections are accepted in order: with this answer, the silent one has been, too.
+    // Connections are accepted in order, so the silent one was accepted before this answer.
     assert_eq!(ask(&server, Method::GET, "/healthz", &[]).await.status, 200);
     let begun = Instant::now();
     server.terminate();

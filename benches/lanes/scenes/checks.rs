@@ -1,11 +1,11 @@
-//! Token checks by themselves: how much of what the transport can do is left when a token is verified, its session is
+//! Token checks alone: the share of the transport's capacity that is left when a token is verified, its session is
 //! looked up, the account is read and a fresh token is signed.
 
 use super::{Ours, two_cores};
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, yardsticks};
 
-/// What is driven: ours and others, in turn.
+/// A driven server: ours or a yardstick.
 pub struct Runner<'a> {
     name: &'static str,
     process: &'a Process,
@@ -69,7 +69,7 @@ pub fn get(bench: &mut Bench) {
     costs(bench, get, bare);
 }
 
-/// All in turn, round by round; every second round the other way around.
+/// Drives all in turn, round by round. Every second round has the reverse order.
 pub fn drive(bench: &mut Bench, runners: &mut [Runner<'_>]) {
     let (_, core) = two_cores();
     let (warm, spell) = (bench.warm(), bench.spell());
@@ -89,7 +89,7 @@ pub fn drive(bench: &mut Bench, runners: &mut [Runner<'_>]) {
     }
 }
 
-/// What limits it: the server's CPU time for a call, and whether the load had any left.
+/// The bottleneck: the server's CPU time for a call, and whether the load had CPU time left.
 fn costs(bench: &mut Bench, ours: &Runner<'_>, yardstick: &Runner<'_>) {
     for (what, unit, of) in [
         ("  server CPU a call", "µs", Outcome::server_us as fn(&Outcome) -> f64),

@@ -1,6 +1,6 @@
-//! Ten thousand connections that say nothing: what each costs, and what others feel of them. The server drops one over
-//! HTTP/1.1 after 20 seconds, and one over HTTP/2 that answers no ping after 30; each round is over before that, and
-//! checks that none was dropped.
+//! Ten thousand idle connections: the cost of each, and their effect on other clients. The server drops an idle
+//! connection over HTTP/1.1 after 20 seconds, and one over HTTP/2 that answers no ping after 30. Each round ends
+//! earlier, and checks that no connection was dropped.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use crate::harness::connection::{Connection, End};
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Outcome, Row, data};
 
-/// Opened together, so that the queue of those that wait to be accepted does not overflow.
+/// Connections that are opened together, few enough for the accept queue.
 const AT_ONCE: usize = 100;
 
-/// Token checks a second beside them.
+/// Token checks a second beside the idle connections.
 const CHECKS: f64 = 500.0;
 
-/// Until a hundred of them must have been answered.
+/// The longest time until a hundred of them were answered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn connections(bench: &mut Bench) {
@@ -27,7 +27,7 @@ pub fn connections(bench: &mut Bench) {
     let [mut http2, mut http1, mut total, mut opening] = [const { Vec::new() }; 4];
     let (mut without, mut with, mut dropped) = (Vec::new(), Vec::new(), 0);
     bench.each_round(|_| {
-        // A new server each time: one that has had them may keep some of their memory.
+        // A new server for each round, because a used one may keep some of its memory.
         let ours = Ours::start(None);
         let checks = ours.me(bench, &me, CHECKS, bench.spell());
         without.push(checks.run());
@@ -59,7 +59,7 @@ pub fn connections(bench: &mut Bench) {
     bench.row(row.goal(Goal::AtMost(2.0)));
 }
 
-/// So many connections, each with one call that was answered.
+/// Opens connections, each with one answered call.
 fn open(address: SocketAddr, count: usize, call: &Call) -> Vec<Connection> {
     let mut all = Vec::with_capacity(count);
     while all.len() < count {

@@ -1,6 +1,6 @@
-//! Many callers sign in at once, all with the right password. The scenes measure how many sign-ins from elsewhere are
-//! served beside a crowd of a few networks, and whether a thousand callers of one address are taken for guessers. The
-//! load comes from loopback, as from a trusted proxy that names the address of each caller.
+//! Many callers sign in at the same time, all with the right password. The scenes measure how many sign-ins from
+//! elsewhere are served beside a crowd of a few networks, and whether a thousand callers of one address are mistaken
+//! for guessers. The load comes from loopback, as from a trusted proxy that names the address of each caller.
 
 use std::thread;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use argon2::Params;
 use super::{ACCOUNTS, Ours};
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data};
 
-/// As they are without a setting; the benchmark's other servers have none.
+/// The default settings. The other servers of the benchmark have no limits.
 const BUDGETS: [(&str, &str); 3] =
     [("LOGIN_FAILURES_PER_ADDRESS", "100"), ("REGISTRATIONS_PER_ADDRESS", "60"), ("MAIL_REQUESTS_PER_ADDRESS", "20")];
 
-/// Sign-ins from elsewhere a second: few beside what the machine can do.
+/// Sign-ins from elsewhere a second, far below the machine's capacity.
 const ELSEWHERE: f64 = 10.0;
 
-/// Long enough for each of the crowd to sign in once, while there is room for all of them.
+/// Long enough for each caller of the crowd to sign in once while the queue has room.
 const ACQUAINTED: Duration = Duration::from_secs(3);
 
-/// How long the queue is full before anything is measured.
+/// How long the queue is full before the measurement begins.
 const AHEAD: Duration = Duration::from_secs(1);
 
-/// Where the caller of a number is.
+/// The address of the caller with this number.
 type Address = fn(u64) -> String;
 
-/// How many call, and from where.
+/// A crowd: its name, its number of callers, their addresses, and a goal.
 type Crowd = (&'static str, u64, Address, Option<Goal>);
 
 const CROWDS: [Crowd; 3] = [
@@ -35,7 +35,7 @@ const CROWDS: [Crowd; 3] = [
     ("400 unrelated networks", 400, |n| format!("2001:db8:{:x}::1", 0x1000 + n), None),
 ];
 
-/// Where else somebody signs in: each time in another network, or always at the same place.
+/// The other callers: each in another network, or all at the same address.
 const PLACES: [(&str, Address); 2] = [
     ("each from a network of its own", |n| format!("2001:db8:{:x}::1", 0x8000 + n)),
     ("all from one address", |_| "198.51.100.1".to_owned()),

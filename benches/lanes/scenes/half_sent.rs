@@ -1,5 +1,5 @@
-//! Half-sent bodies: sign-ins of 64 KiB from one address, all but the end of each, and what the server holds of them,
-//! and what a client of another address feels.
+//! Half-sent bodies: sign-ins of 64 KiB from one address, each without the end of its body. The scene measures the
+//! memory of the server, and the effect on a client of another address.
 
 use std::io::{ErrorKind, Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,23 +11,23 @@ use tokio::net::TcpSocket;
 use super::Ours;
 use crate::harness::{Bench, Goal, Outcome, Row, data, wire};
 
-/// Of this machine, and not the one that all other load comes from.
+/// An address of this machine that the other load does not use.
 const SOURCE: &str = "127.0.0.2:0";
 
-/// Sign-ins of each connection.
+/// Sign-ins on each connection.
 const CALLS: u32 = 100;
 
-/// What each says it has, and what it sends of that.
+/// The declared length of each body, and the number of bytes that are sent.
 const LENGTH: usize = 65_000;
 const SENT: usize = LENGTH - 1;
 
-/// Bytes a frame.
+/// The bytes in each frame.
 const PIECE: usize = 16_000;
 
-/// Threads that send.
+/// The number of threads that send.
 const SENDERS: usize = 4;
 
-/// Token checks a second beside them.
+/// Token checks a second beside the half-sent bodies.
 const CHECKS: f64 = 500.0;
 
 pub fn half_sent(bench: &mut Bench) {
@@ -52,7 +52,7 @@ pub fn half_sent(bench: &mut Bench) {
         });
         beside.push(outcome);
         held.push(ours.process.memory().peak);
-        // All of them are still there, and nothing more comes.
+        // All bodies are still held, and no more bytes arrive.
         let then = checks.run();
         after.push(then);
         drop(kept);
@@ -68,7 +68,7 @@ pub fn half_sent(bench: &mut Bench) {
     bench.row(row.goal(Goal::AtMost(3.0)));
 }
 
-/// A connection by which that was sent; unless the server has hung up, which it may.
+/// A connection on which the bodies were sent. Returns `None` if the server closed the connection, which it may do.
 fn send_halves(address: SocketAddr) -> Result<Option<TcpStream>> {
     let connected = data::block_on(async {
         let socket = TcpSocket::new_v4()?;
@@ -89,9 +89,9 @@ fn send_halves(address: SocketAddr) -> Result<Option<TcpStream>> {
 struct Halves {
     stream: TcpStream,
     heard: Vec<u8>,
-    /// Of the connection: what may be sent.
+    /// The window of the connection.
     window: usize,
-    /// Whether the call under way was answered.
+    /// Whether the call in progress was answered.
     is_over: bool,
 }
 
@@ -118,7 +118,7 @@ impl Halves {
         Ok(())
     }
 
-    /// What the server says next of the window, and of this call.
+    /// Reads frames of the server: changes of the window, and the end of this call.
     fn hear(&mut self, id: u32) -> Result<()> {
         let mut scratch = [0; 16_384];
         match self.stream.read(&mut scratch)? {

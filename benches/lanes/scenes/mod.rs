@@ -1,4 +1,4 @@
-//! The scenes, one a question, and what more than one of them needs.
+//! The scenes, one for each question, and their shared code.
 
 pub mod checks;
 pub mod connections;
@@ -21,13 +21,13 @@ use crate::harness::process::kernel_setting;
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Load, Pace, Process, data, machine, yardsticks};
 
-/// Accounts in the database of every scene.
+/// The number of accounts in the database of every scene.
 pub const ACCOUNTS: u64 = 1_000;
 
-/// What one hash takes with the default parameters, in MiB.
+/// The memory of one hash with the default parameters, in MiB.
 const HASH_MIB: f64 = 19.0;
 
-/// Callers that sign in without pause: more than there will be threads to hash.
+/// Callers that sign in without pause, more than there are hashing threads.
 const CALLERS: Pace = Pace::Turns { at_once: 64 };
 const CALLERS_CONNECTIONS: usize = 4;
 
@@ -43,13 +43,13 @@ impl Ours {
         Self { process: Process::server(folder.path(), &database, core), folder }
     }
 
-    /// On all cores, hashing with this kernel and these parameters.
+    /// A server on all cores, with this kernel and these parameters.
     pub fn hashing(kernel: Kernel, params: &Params) -> Self {
         let cost = cost::to_text(params);
         Self::with(params, &[("HASH_KERNEL", kernel.name()), ("HASH_PARAMS", cost.as_str())])
     }
 
-    /// On all cores, with accounts whose hashes have these parameters, and these settings.
+    /// A server on all cores, with accounts whose hashes have these parameters, and with these settings.
     pub fn with(params: &Params, settings: &[(&str, &str)]) -> Self {
         let (folder, database) = Self::database(params);
         Self { process: Process::server_with(folder.path(), &database, settings), folder }
@@ -62,29 +62,29 @@ impl Ours {
         (folder, database)
     }
 
-    /// Calls to it, as fast and as long as the command line says.
+    /// A load of these calls, with the warm-up and the length of the command line.
     pub fn load<'a>(&self, bench: &Bench, calls: &'a [Call], connections: usize, pace: Pace) -> Load<'a> {
         let load = Load::new(self.process.address, calls, connections, pace, bench.spell());
         Load { warm: bench.warm(), server: Some(self.process.id()), ..load }
     }
 
-    /// 64 callers that sign in without pause.
+    /// A load of 64 callers that sign in without pause.
     pub fn sign_ins<'a>(&self, bench: &Bench, calls: &'a [Call]) -> Load<'a> {
         self.load(bench, calls, CALLERS_CONNECTIONS, CALLERS)
     }
 
-    /// `Me` at a fixed rate.
+    /// A load of `Me` at a fixed rate.
     pub fn me<'a>(&self, bench: &Bench, calls: &'a [Call], per_second: f64, spell: Duration) -> Load<'a> {
         Load { spell, ..self.load(bench, calls, 8, Pace::Open { per_second }) }
     }
 }
 
-/// Hashes a second on all cores, as the server makes them.
+/// The hashes a second on all cores, made as the server makes them.
 pub fn raw_hashes(bench: &Bench) -> f64 {
     yardsticks::hashes(kernel(), &Params::default(), bench.spell())
 }
 
-/// What the server hashes with: what `HASH_KERNEL` names, or else the fastest.
+/// The kernel of the server: the one that `HASH_KERNEL` names, or the fastest.
 fn kernel() -> Kernel {
     let named = kernel_setting().and_then(|name| Kernel::available().find(|it| it.name() == name));
     named.unwrap_or_else(|| Kernel::choose().unwrap().kernel)
@@ -96,7 +96,7 @@ pub fn two_cores() -> (Option<usize>, Option<usize>) {
     (cores.first().copied(), cores.last().copied())
 }
 
-/// What all threads of the lane take when each hashes, in MiB. There are as many as cores.
+/// The memory of all threads of the lane while each hashes, in MiB. There is one thread per core.
 pub fn lane_mib() -> f64 {
     machine::cores().len() as f64 * HASH_MIB
 }

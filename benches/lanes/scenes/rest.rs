@@ -1,6 +1,6 @@
-//! REST beside gRPC: what the same call costs the server by the one and by the other, in CPU time. Both over HTTP/2,
-//! with the same calls at a time on the same connections, so that what differs is the transcoder; and over HTTP/1.1,
-//! which has one call on each connection, beside gRPC that has no more.
+//! REST compared with gRPC: the CPU time of the same call by either protocol. Both use HTTP/2, with the same number of
+//! concurrent calls on the same connections, so the difference is the transcoder. HTTP/1.1 has one call on each
+//! connection, and is compared with gRPC at one call per connection.
 
 use super::checks::{Runner, drive};
 use super::{ACCOUNTS, Ours, two_cores};

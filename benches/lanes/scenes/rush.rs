@@ -1,5 +1,5 @@
-//! More sign-ins than the machine can hash: a thousand at once, and fifty times its capacity for a minute. What it
-//! costs in memory, how long served and refused callers wait, and how soon the server has recovered.
+//! More sign-ins than the machine can hash: a thousand at once, and fifty times its capacity for a minute. The scenes
+//! measure the memory, the waiting time of served and refused callers, and the time until the server has recovered.
 
 use std::sync::mpsc;
 use std::thread;
@@ -12,26 +12,26 @@ use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data};
 
 const CONNECTIONS: usize = 1_000;
 
-/// How many times its capacity the storm offers.
+/// The offered load of the storm, in multiples of the capacity.
 const TIMES: f64 = 50.0;
 
-/// Token checks a second beside it.
+/// Token checks a second beside the storm.
 const CHECKS: f64 = 100.0;
 
-/// Calls of each kind of which the median says how quick it is in quiet.
+/// Calls of each kind that are made without load. Their median is the quick time.
 const PROBES: usize = 9;
 
-/// How long the server is left alone before each.
+/// The pause before each of these calls.
 const BETWEEN_PROBES: Duration = Duration::from_millis(20);
 
-/// How long the end of a storm is waited for.
+/// The longest time until the storm is over.
 const LONGEST: Duration = Duration::from_secs(60);
 
 pub fn burst(bench: &mut Bench) {
     let (me, logins) = (data::me(1..=1), data::sign_ins(1..=ACCOUNTS));
     let (mut above, mut found, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     bench.each_round(|_| {
-        // A new server each time: one that has had a burst may keep some of its memory.
+        // A new server for each round, because a used one may keep some of its memory.
         let ours = Ours::start(None);
         Load::one(ours.process.address, &me[0]).unwrap();
         let before = ours.process.memory().resident;
@@ -51,14 +51,14 @@ pub fn burst(bench: &mut Bench) {
     bench.row(Row::plain("  until the last was signed in", "ms", each(|outcome| outcome.ms(1.0))));
 }
 
-/// What one storm was like.
+/// The measurements of one storm.
 struct Storm {
     capacity: Outcome,
     storm: Outcome,
     quiet: Outcome,
     checks: Outcome,
     above_idle: f64,
-    /// `None`: not within [`LONGEST`]; on a machine that others use, that may be theirs.
+    /// `None` if it took longer than [`LONGEST`], possibly because others use the machine.
     over_after: Option<Duration>,
     serves_again: bool,
 }
@@ -103,7 +103,7 @@ fn one_storm(bench: &Bench, me: &[Call], logins: &[Call]) -> Storm {
     let capacity = ours.sign_ins(bench, logins).run();
     let quiet = ours.me(bench, me, CHECKS, bench.spell().max(bench.storm() / 4)).run();
     let probe = |call: &Call| {
-        // As after the storm: a machine that has just rested is slower than one that has not.
+        // The same pause as after the storm: a machine that has just rested is slower than one that has not.
         thread::sleep(BETWEEN_PROBES);
         Load::one(address, call)
     };
@@ -122,7 +122,7 @@ fn one_storm(bench: &Bench, me: &[Call], logins: &[Call]) -> Storm {
     thread::scope(|scope| {
         let checking = scope.spawn(move || checks.run());
         let storming = scope.spawn(move || storm.run());
-        // The end of the last call that is sent: what the storm left waiting is part of what must be got over.
+        // The storm ends when its last call is sent. The recovery includes the calls that are still waiting then.
         let end = when_over.recv_timeout(bench.storm() + LONGEST).unwrap();
         let over_after = loop {
             let begun = end.elapsed();

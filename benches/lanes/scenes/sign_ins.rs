@@ -1,5 +1,5 @@
-//! Sign-ins by themselves: how much of what the machine can hash is left when each hash is a sign-in, and how much of
-//! what a kernel gains.
+//! Sign-ins alone: the share of the machine's hash rate that is left when each hash is a sign-in, and how much of a
+//! faster kernel's gain sign-ins keep.
 
 use argon2::Params;
 use argon2_kernel::Kernel;
@@ -30,13 +30,13 @@ pub fn sign_ins(bench: &mut Bench) {
     bench.row(Row::plain("  p99", "ms", each(|outcome| outcome.ms(0.99))));
 }
 
-/// With the default parameters, and with some that take as long as many operators can bear.
+/// Compares the kernels with the default parameters, and with the slowest that many operators can accept.
 pub fn kernels(bench: &mut Bench) {
     gain(bench, &Params::default());
     gain(bench, &Params::new(65_536, 2, 1, None).unwrap());
 }
 
-/// After `HASH_PARAMS` was lowered, which leaves the hashes of accounts as they are.
+/// Measures after a lower `HASH_PARAMS`, which leaves the hashes of accounts unchanged.
 pub fn lowered(bench: &mut Bench) {
     let calls = data::sign_ins(1..=ACCOUNTS);
     let servers =
@@ -59,7 +59,7 @@ fn gain(bench: &mut Bench, params: &Params) {
     let servers = kernels.map(|kernel| Ours::hashing(kernel, params));
     let (mut outcomes, mut raw) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     bench.each_round(|round| {
-        // Whichever of the two comes first, its hashes and its sign-ins are next to each other.
+        // The order alternates, but the hashes and the sign-ins of a kernel stay next to each other.
         for at in [round % 2, 1 - round % 2] {
             raw[at].push(yardsticks::hashes(kernels[at], params, bench.spell()));
             outcomes[at].push(servers[at].sign_ins(bench, &calls).run());

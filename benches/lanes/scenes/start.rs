@@ -1,4 +1,4 @@
-//! A fresh server: how soon it answers, and what it keeps in memory when it has nothing to do.
+//! A fresh server: its time until the first answer, and its memory when idle.
 
 use std::net::TcpStream;
 use std::thread::sleep;
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use super::Ours;
 use crate::harness::{Bench, Goal, Load, Process, Row, data};
 
-/// Starts in each round.
+/// The number of starts in each round.
 const STARTS: usize = 2;
 
-/// After the last call, until it counts as idle: by then the lane has given its memory back.
+/// The time from the last call until the server counts as idle. By then the lane has released its memory.
 const REST: Duration = Duration::from_secs(6);
 
 pub fn start(bench: &mut Bench) {
     let (me, logins) = (data::me(1..=1), data::sign_ins(1..=1));
-    // Makes the database, and stops.
+    // Makes the database and stops the server.
     let Ours { process, folder } = Ours::start(None);
     drop(process);
     let database = format!("sqlite:{}", folder.path().join("countersign.db").display());

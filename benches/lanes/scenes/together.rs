@@ -1,5 +1,5 @@
-//! Both lanes at once, on cores that they share with the load: what token checks feel of sign-ins, and what is left for
-//! sign-ins when there are many checks.
+//! Both lanes at the same time, on cores that they share with the load: the effect of sign-ins on token checks, and the
+//! sign-ins that remain beside many checks.
 
 use std::thread;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use super::{ACCOUNTS, Ours};
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data, machine};
 
-/// Token checks a second, in the first scene: far from what the server can do.
+/// Token checks a second in the first scene, far below the server's capacity.
 const CHECKS: f64 = 500.0;
 
-/// How long the sign-ins are under way before anything is measured.
+/// The time that sign-ins run before the measurement begins.
 const AHEAD: Duration = Duration::from_millis(500);
 
 pub fn together(bench: &mut Bench) {
     let ours = Ours::start(None);
     let (me, logins) = (data::me(1..=64), data::sign_ins(1..=ACCOUNTS));
-    // Twice as long as others: a thousandth of all calls must be more than a few.
+    // Twice as long as other scenes, so that a thousandth of all calls is more than a few.
     let checks = ours.me(bench, &me, CHECKS, bench.spell() * 2);
     let (mut quiet, mut loaded, mut sign_ins, mut raw) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     bench.each_round(|round| {
@@ -85,7 +85,7 @@ pub fn share(bench: &mut Bench) {
     bench.row(row.goal(Goal::AtLeast(0.5)));
 }
 
-/// Token checks while 64 callers sign in: both outcomes.
+/// Measures token checks while 64 callers sign in. Returns both outcomes.
 fn beside(ours: &Ours, bench: &Bench, checks: Load<'_>, logins: &[Call]) -> (Outcome, Outcome) {
     let sign_ins = ours.sign_ins(bench, logins);
     let sign_ins = Load { warm: checks.warm + AHEAD, spell: checks.spell, ..sign_ins };

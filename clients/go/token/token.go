@@ -9,10 +9,10 @@
 // Only unary calls are given a token. Streams are left alone: WatchRevocations takes a credential of its own, and the
 // streams of AdminService must be given a token by their caller.
 //
-// A Keeper stands for one signed-in user and is safe for concurrent use. Calls that overlap may store their tokens in any
-// order: each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an earlier session
-// must not replace the token of a newer one, or bring a token back after a logout. So each call remembers the session
-// that it began in, and Set begins a new session.
+// A Keeper stands for one signed-in user and is safe for concurrent use. Calls that overlap may store their tokens in
+// any order: each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an
+// earlier session must not replace the token of a newer one, or bring a token back after a logout. So each call
+// remembers the session that it began in, and Set begins a new session.
 package token
 
 import (
@@ -38,8 +38,8 @@ type Keeper struct {
 // NewKeeper returns a Keeper that begins with the token saved by an earlier run, or "".
 //
 // Whenever the token changes, changed is called with the new token, to save it. It is called with "" when the user has
-// logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It is called with one
-// change after another, in order, so it must neither take long nor call the Keeper. It may be nil.
+// logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It is called with
+// one change after another, in order, so it must neither take long nor call the Keeper. It may be nil.
 func NewKeeper(saved string, changed func(token string)) *Keeper {
 	if changed == nil {
 		changed = func(string) {}
@@ -62,8 +62,8 @@ func (k *Keeper) Set(token string) {
 	k.store(token)
 }
 
-// Intercept is a grpc.UnaryClientInterceptor. Use it only on connections to services that accept these tokens, because it
-// sends the token to every service. A call that has a credential of its own is left alone, because a call with two
+// Intercept is a grpc.UnaryClientInterceptor. Use it only on connections to services that accept these tokens, because
+// it sends the token to every service. A call that has a credential of its own is left alone, because a call with two
 // different credentials is refused. Intercept does not see grpc.PerRPCCredentials, so do not combine it with them.
 func (k *Keeper) Intercept(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn,
 	invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {

@@ -16,7 +16,7 @@ const (
 	logout = "/countersign.v1.AuthService/Logout"
 )
 
-// Tests what the example cannot arrange with a real server: that something happens before an answer arrives.
+// TestKeeper tests events before an answer arrives, which the example cannot arrange with a real server.
 func TestKeeper(t *testing.T) {
 	unauthenticated := status.Error(codes.Unauthenticated, "")
 	for _, test := range []struct {
@@ -75,7 +75,7 @@ func TestKeeper(t *testing.T) {
 	}
 }
 
-// answer makes a whole call, and its answer has a fresh token.
+// answer makes a whole call whose answer has a fresh token.
 func answer(k *Keeper, fresh string) {
 	_ = k.Intercept(context.Background(), me, nil, nil, nil,
 		func(_ context.Context, _ string, _, _ any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {

@@ -1,4 +1,4 @@
-/** A client for a page: gRPC-Web, signed in across reloads and tabs. The page's origin is in `CORS_ALLOWED_ORIGINS`. */
+/** A client for a page: gRPC-Web, signed in across reloads and tabs. `CORS_ALLOWED_ORIGINS` must name its origin. */
 import { createClient, type Client } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 

@@ -2,7 +2,8 @@
  * The life of a sign-in, over gRPC from Node: `COUNTERSIGN_URL=http://127.0.0.1:3008 node build/example.js`.
  *
  * It shows that a session outlives its tokens, so it waits for two lifetimes of a token. Start the server with
- * `ALLOW_REGISTRATION=true USERNAME_TOKEN_LIFETIME=2s`. Each step prints its result; a step with another result ends the process.
+ * `ALLOW_REGISTRATION=true USERNAME_TOKEN_LIFETIME=2s`. Each step prints its result; a step with another result ends
+ * the process.
  */
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";

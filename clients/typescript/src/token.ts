@@ -3,15 +3,17 @@
  *
  * Give `keepSignedIn()` to a transport as its first interceptor. The transport then stands for one signed-in user:
  *
- * - The token of the answer to `login` and `register` is stored. `logout` removes it, once the server has ended the session.
- * - Every other call sends the stored token, and stores the fresh token of its answer, also if the answer is an error. A
- *   client that calls more often than a token's lifetime stays signed in.
- * - A call that fails with `Code.Unauthenticated` removes the token that was refused. The call is not repeated: the page shows
- *   the sign-in form. After any other error, including `Code.Unavailable`, the token is as valid as before.
+ * - The token of the answer to `login` and `register` is stored. `logout` removes it, once the server has ended the
+ *   session.
+ * - Every other call sends the stored token, and stores the fresh token of its answer, also if the answer is an error.
+ *   A client that calls more often than a token's lifetime stays signed in.
+ * - A call that fails with `Code.Unauthenticated` removes the token that was refused. The call is not repeated: the
+ *   page shows the sign-in form. After any other error, including `Code.Unavailable`, the token is as valid as before.
  *
- * Calls may overlap, also those of several tabs. A fresh token leaves earlier ones valid until they expire, so no call has to
- * wait for another. But an answer may arrive late, so a fresh token replaces a stored one only if it is of the same sign-in
- * (the claim `sid`) and does not expire earlier. So a call that began before a sign-out, or as another user, signs nobody in.
+ * Calls may overlap, also those of several tabs. A fresh token leaves earlier ones valid until they expire, so no call
+ * has to wait for another. But an answer may arrive late, so a fresh token replaces a stored one only if it is of the
+ * same sign-in (the claim `sid`) and does not expire earlier. So a call that began before a sign-out, or as another
+ * user, cannot sign a user in.
  *
  * A call that has a `token` or an `authorization` header of its own is left alone.
  */

@@ -1,5 +1,5 @@
-//! A tonic service behind the tokens of Countersign, and a client that proves it. The service verifies tokens by
-//! itself, without a database and without a call to Countersign. It watches revocations, so it refuses a token within
+//! A tonic service behind the tokens of Countersign, and a client that tests it. The service verifies tokens by itself,
+//! without a database and without a call to Countersign. It watches revocations, so it refuses a token within
 //! milliseconds after its session was revoked.
 //!
 //! ```sh
@@ -52,7 +52,7 @@ async fn main() -> Result<(), BoxError> {
     let url = env::var("COUNTERSIGN_URL").unwrap_or_else(|_| "http://127.0.0.1:3008".to_owned());
     let countersign = Endpoint::from_shared(url)?;
     let address = service::serve(countersign.clone()).await?;
-    // Both connect when a call needs it.
+    // Both clients connect when a call needs it.
     let mut auth = AuthServiceClient::new(countersign.connect_lazy());
     let mut greeter = GreeterClient::new(Endpoint::from_shared(format!("http://{address}"))?.connect_lazy());
 

@@ -1,5 +1,5 @@
 //! The service: a `Greeter` behind the layer of `countersign-guard`, and a watcher that keeps its set of revocations.
-//! Separate from `main`, the proof, because this is what a service of your own needs.
+//! Separate from `main`, the test client, because a service of your own needs only this.
 
 use std::env;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ struct PoliteGreeter;
 #[tonic::async_trait]
 impl Greeter for PoliteGreeter {
     async fn greet(&self, request: Request<GreetRequest>) -> Result<Response<GreetResponse>, Status> {
-        // Only the layer inserts it, and only for a token that it has verified.
+        // The layer inserts the caller, and only for a token that it has verified.
         let caller = request.extensions().get::<Caller>().ok_or_else(|| Status::internal("no layer"))?;
         Ok(Response::new(GreetResponse { greeting: format!("Hello, {}", caller.account_id()) }))
     }

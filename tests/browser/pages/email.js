@@ -1,5 +1,5 @@
 // The documented client of the email API: fetch, a stored access token, and a timer that refreshes it before it
-// expires. With `?credentials` every call asks for cookies to go along, as some set-ups do by default.
+// expires. With `?credentials` every call includes cookies, as some applications do by default.
 
 const asked = new URLSearchParams(location.search);
 const EARLY = 4_000; // milliseconds before a token expires: half of its lifetime here

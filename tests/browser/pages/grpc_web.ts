@@ -1,4 +1,4 @@
-// gRPC-Web by the TypeScript client as it is documented: nothing here knows about tokens.
+// gRPC-Web by the TypeScript client as the documents show it. The page itself does not handle tokens.
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
@@ -7,7 +7,7 @@ import { BadRequestSchema, ErrorInfoSchema } from "../../../clients/typescript/s
 
 const { auth, sessions } = countersign(new URLSearchParams(location.search).get("api")!);
 
-/** What page code can see of an answer. */
+/** The parts of an answer that page code can see. */
 async function seen(call: Promise<unknown>) {
   try {
     return { answer: JSON.stringify(await call, (_, value) => (typeof value === "bigint" ? `${value}` : value)) };

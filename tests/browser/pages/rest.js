@@ -1,8 +1,8 @@
-// The paths of `google.api.http`, by fetch: the same calls as gRPC, for a page that has no gRPC.
+// The paths of `google.api.http` by fetch: the same calls as gRPC, for a page without gRPC.
 
 const api = new URLSearchParams(location.search).get("api");
 
-// What libraries that trace and report add to every call of a page.
+// The headers that tracing and error-reporting libraries add to every call of a page.
 const tracing = {
   traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
   baggage: "release=1",

@@ -1,4 +1,4 @@
-// The documented client of the username API, with its interceptors; `?bearer` is the official client's header.
+// The documented client of the username API with its interceptors. `?bearer` uses the header of the official client.
 
 const asked = new URLSearchParams(location.search);
 const api = axios.create({ baseURL: asked.get("api") });
@@ -13,7 +13,7 @@ api.interceptors.response.use((response) => {
   return response;
 });
 
-/** What page code can see of an answer. */
+/** The parts of an answer that page code can see. */
 async function seen(call) {
   try {
     const { status, data, headers } = await call;

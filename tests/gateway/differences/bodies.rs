@@ -1,4 +1,4 @@
-//! What a body becomes, and what becomes a body.
+//! Differences about request bodies and answer bodies.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use super::Difference;
 use crate::differ::equal;
 use crate::evidence::depth;
 
-/// Levels of JSON that ours reads at least. protobuf's own limit for messages within messages is 100, and a level of a
-/// Value is three of those.
+/// The least depth of JSON that ours reads. protobuf limits messages within messages to 100, and a level of a Value
+/// takes three of those.
 const DEPTH: usize = 30;
 
 pub const LIST: &[Difference] = &[
@@ -120,18 +120,18 @@ pub const LIST: &[Difference] = &[
     },
 ];
 
-/// Whether the gateway's answer is ours and one field more.
+/// Whether the gateway's answer is ours with one more field.
 fn lacks_one_field(ours: &Option<Value>, gateway: &Option<Value>) -> bool {
     let (Some(Value::Object(ours)), Some(Value::Object(gateway))) = (ours, gateway) else { return false };
     gateway.len() == ours.len() + 1 && ours.iter().all(|(name, value)| gateway.get(name) == Some(value))
 }
 
-/// Whether the gateway's answer is ours as Go's JSON has it.
+/// Whether the gateway's answer is ours as Go writes JSON.
 fn is_as_go((ours, gateway): (Value, Value)) -> bool {
     equal(&as_go(&ours), &gateway)
 }
 
-/// The JSON of the JSON mapping as Go's would be, where they differ.
+/// Our JSON as Go would write it, where the two differ.
 fn as_go(value: &Value) -> Value {
     match value {
         Value::Array(list) if list.is_empty() => Value::Null,

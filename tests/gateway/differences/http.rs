@@ -1,4 +1,4 @@
-//! Where HTTP ends and the rules begin: content types, methods, request lines.
+//! Differences of HTTP, before any rule applies: content types, methods, request lines.
 
 use super::Difference;
 use crate::differ::{equal, same_values};
@@ -57,7 +57,7 @@ pub const LIST: &[Difference] = &[
         name: "a stream is declared as lines of JSON",
         because: "application/json is one JSON value; the bytes are the same",
         applies: |case| {
-            // Of no lines at all, the gateway declares nothing.
+            // The gateway declares no content type for an answer without lines.
             case.ours.content_type() == "application/x-ndjson"
                 && (case.gateway.content_type() == "application/json" || case.gateway.body.is_empty())
                 && case.ours.status == case.gateway.status

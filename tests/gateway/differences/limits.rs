@@ -1,6 +1,6 @@
-//! Where ours is not right, and it is known: what prost-reflect, which reads and writes messages as JSON, does
-//! otherwise than the JSON mapping says. No message of Countersign's has such a field: no float, no wrapper, no mask,
-//! no Any in a request. To be taken out one by one: an entry that nothing needs fails the run.
+//! Known faults of ours: prost-reflect, which reads and writes messages as JSON, breaks the JSON mapping here. No
+//! message of Countersign has such a field: no float, no wrapper, no mask, and no Any in a request. An entry that is no
+//! longer needed fails the run, and is then removed.
 
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ pub const LIST: &[Difference] = &[
     },
 ];
 
-/// Whether there is one that prost-reflect writes differently.
+/// Whether a value has a float that prost-reflect writes differently.
 fn has_such_float(value: &Value) -> bool {
     match value {
         Value::Array(list) => list.iter().any(has_such_float),
@@ -67,7 +67,7 @@ fn has_such_float(value: &Value) -> bool {
     }
 }
 
-/// The gateway's JSON with prost-reflect's floats.
+/// The gateway's JSON with floats as prost-reflect writes them.
 fn as_prost_reflect(value: &Value) -> Value {
     match value {
         Value::Array(list) => list.iter().map(as_prost_reflect).collect(),

@@ -1,6 +1,6 @@
-//! Every difference to the other transcoder that is meant, or is the other's defect: when it applies, and why it is
-//! right. As narrow as can be, for what is listed here is not looked at any further. By where it shows: `http`,
-//! `routes`, `values`, `bodies`; and `limits`, which are ours.
+//! Every difference from the other transcoder that is intended or is the other's fault: when it applies, and why ours
+//! is right. Entries are as narrow as possible, because what they cover is not compared further. They are sorted by
+//! place: `http`, `routes`, `values`, `bodies`. Our own faults are in `limits`.
 
 mod bodies;
 mod http;
@@ -10,16 +10,16 @@ mod values;
 
 use crate::differ::Case;
 
-/// One of them.
+/// A known difference between the two transcoders.
 pub struct Difference {
     pub name: &'static str,
-    /// Which source says that our answer is the right one; or whose choice it is.
+    /// The source that requires our answer, or the reason for our choice.
     #[expect(dead_code, reason = "for the reader of the list")]
     pub because: &'static str,
     pub applies: fn(&Case<'_>) -> bool,
 }
 
-/// The list.
+/// All known differences, in order.
 pub fn all() -> Vec<&'static Difference> {
     [http::LIST, routes::LIST, values::LIST, bodies::LIST, limits::LIST].into_iter().flatten().collect()
 }

@@ -1,4 +1,4 @@
-//! Which rule a request is of, and which of its parts become fields.
+//! Differences about the rule of a request, and about the parts of a URL that become fields.
 
 use prost_reflect::Kind;
 
@@ -24,7 +24,7 @@ pub const LIST: &[Difference] = &[
             (path.contains("//") || path.ends_with('/') || path.contains("/:"))
                 && case.ours.status == 404
                 && case.ours.message().starts_with("there is nothing")
-                // Either it is another status, or the RPC's.
+                // The status is another one, or the RPC itself returned it.
                 && (case.gateway.status != 404 || case.gateway.value().is_some_and(|it| it.get("details").is_some()))
         },
     },
@@ -69,7 +69,7 @@ pub const LIST: &[Difference] = &[
         because: "as an unknown field in JSON is: a typing error must not change what a call does without a word. The gateway \
                   ignores it",
         applies: |case| {
-            // Whatever the RPC says to it at the gateway.
+            // The gateway ignores the parameter and calls the RPC, with any result.
             case.we_refuse("is unknown")
                 && case.parameters().iter().any(|(name, _)| case.fields(name).is_none() && !name.contains('['))
         },

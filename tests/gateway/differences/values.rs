@@ -1,12 +1,12 @@
-//! How a value is written, in a path, in a query and in JSON. Ours is read by the JSON mapping wherever it stands; the
-//! gateway reads paths and queries by Go's conversions.
+//! Differences about values in a path, in a query and in JSON. Ours reads all of them by the JSON mapping. The gateway
+//! reads paths and queries by Go's conversions.
 
 use prost_reflect::Kind;
 
 use super::Difference;
 use crate::evidence::is_of;
 
-/// What Go takes for a boolean, and JSON does not.
+/// Texts that Go reads as a boolean and JSON does not.
 const GO_BOOLEANS: [&str; 10] = ["1", "t", "T", "TRUE", "True", "0", "f", "F", "FALSE", "False"];
 
 pub const LIST: &[Difference] = &[
@@ -94,12 +94,12 @@ pub const LIST: &[Difference] = &[
     },
 ];
 
-/// RFC 8259 section 6.
+/// Whether a text is a number by RFC 8259 section 6.
 fn is_json_number(text: &str) -> bool {
     serde_json::from_str::<serde_json::Number>(text).is_ok() && text.trim() == text
 }
 
-/// `1h30m`, `1ms`, `0`
+/// Whether a text is a duration in Go's form, such as `1h30m`, `1ms` or `0`.
 fn is_go_duration(text: &str) -> bool {
     let unit = |text: &str| ["ns", "us", "µs", "ms", "s", "m", "h"].iter().any(|unit| text.ends_with(unit));
     text == "0" || (unit(text) && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)))

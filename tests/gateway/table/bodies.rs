@@ -1,4 +1,4 @@
-//! Bodies that are one field, answers that are one field, streams, failures; and `Any`, which knows types by name.
+//! Bodies that are one field, answers that are one field, streams, failures, and `Any`, which names its type.
 
 use super::{ask, json};
 use crate::raw::Asked;
@@ -101,7 +101,7 @@ const ANSWER_FIELDS: [&str; 18] = [
     "value",
 ];
 
-/// Everything set, nothing set, and some of it in forms that JSON writes in a way of its own.
+/// A message with every field set, one with none, and one with special forms of JSON.
 const WHOLES: [&str; 3] = [
     "{\"nested\": {\"name\": \"a\", \"deeper\": {\"count\": 5}}, \"nesteds\": [{\"name\": \"b\"}, {}], \"texts\": [\"a\", \"b\"], \
      \"longs\": [1, 2], \"stringValue\": \"a\", \"int32Value\": 1, \"int64Value\": 2, \"doubleValue\": 1.5, \"boolValue\": true, \

@@ -1,4 +1,4 @@
-//! What is HTTP's rather than the rules': content types, lengths, metadata, methods nobody has a rule for.
+//! Requests about HTTP itself: content types, lengths, metadata, and methods without a rule.
 
 use super::{ask, json};
 use crate::raw::Asked;
@@ -11,7 +11,7 @@ pub fn rows() -> Vec<Asked> {
         rows.push(json("").with_header("content-type", kind));
         rows.push(ask("GET /v1/texts/a").with_header("content-type", kind));
     }
-    // A body and nothing said about it; nothing said about a body that is none.
+    // A body without a content type, and a content type without a body.
     let mut untyped = json("{\"int32Value\": 1}");
     untyped.headers.clear();
     rows.push(untyped);
@@ -32,7 +32,7 @@ pub fn rows() -> Vec<Asked> {
         rows.push(ask(&format!("GET /v1/everything?stringValue={}", "a".repeat(length))));
     }
 
-    // Metadata: what passes, and what does not.
+    // Metadata that is passed on, and metadata that is not.
     let me = || ask("GET /v1/texts/a");
     rows.push(me().with_header("token", "abc"));
     rows.push(me().with_header("authorization", "Bearer abc"));
@@ -51,7 +51,7 @@ pub fn rows() -> Vec<Asked> {
         rows.push(me().with_header("grpc-timeout", timeout));
     }
 
-    // A method by another name.
+    // Headers that override the method.
     for override_ in ["GET", "DELETE", "PUT", "x"] {
         rows.push(ask("POST /v1/everything/1").with_header("x-http-method-override", override_));
         rows.push(ask("POST /v1/texts/a").with_header("x-http-method-override", override_));
@@ -64,7 +64,7 @@ pub fn rows() -> Vec<Asked> {
     for target in ["/v1/everything?stringValue=a", "/v1/texts/%zz", "/v1/texts/a?int32Value=x", "/v1/heads/a"] {
         rows.push(ask(&format!("HEAD {target}")));
     }
-    // The absolute form, which a proxy is sent, and what is no path.
+    // The absolute form, which clients send to proxies, and targets that are no path.
     rows.push(ask("GET http://example.com/v1/texts/a"));
     rows.push(ask("GET http://example.com/v1/texts/a?int32Value=1"));
     rows.push(ask("GET v1/texts/a"));

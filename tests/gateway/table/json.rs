@@ -1,4 +1,4 @@
-//! JSON for a whole message: what the proto3 JSON mapping allows, and what it does not.
+//! JSON for a whole message: valid and invalid forms of the proto3 JSON mapping.
 
 use super::json;
 use crate::raw::Asked;
@@ -6,7 +6,7 @@ use crate::raw::Asked;
 pub fn rows() -> Vec<Asked> {
     let mut rows: Vec<_> = TEXTS.iter().map(|text| json(text)).collect();
     rows.extend(BYTES.iter().map(|bytes| super::ask("POST /v1/everything").with_body(*bytes)));
-    // Too deep for somebody.
+    // Nested deeper than one of the two transcoders accepts.
     for depth in [10, 30, 60, 98, 200, 2_000] {
         let nested = format!("{}{{}}{}", "{\"inner\": ".repeat(depth), "}".repeat(depth));
         rows.push(json(&format!("{{\"nested\": {nested}}}")));
@@ -160,7 +160,7 @@ const TEXTS: [&str; 179] = [
     "{\"colorsByLong\":{\"18446744073709551615\":\"COLOR_RED\"}}",
     "{\"colorsByLong\":{\"-1\":\"COLOR_RED\"}}",
     "{\"colorsByLong\":{\"1\":\"NO_COLOR\"}}",
-    // One of several.
+    // Several fields of a oneof.
     "{\"choiceText\":\"\"}",
     "{\"choiceNumber\":0}",
     "{\"choiceText\":null}",
@@ -203,7 +203,7 @@ const TEXTS: [&str; 179] = [
     "{\"any\":{}}",
 ];
 
-/// No text, or a text with something before it.
+/// Bodies that are no valid text, or that have extra bytes beside the JSON.
 const BYTES: [&[u8]; 9] = [
     b"{\"stringValue\":\"\xff\"}",
     b"{\"stringValue\":\"\xc3\"}",

@@ -1,4 +1,4 @@
-//! Every scalar kind with values at and beyond its limits, and spelled in every way: in a path, in a query, as a JSON
+//! Every scalar kind with values at and beyond its limits, and in every spelling: in a path, in a query, as a JSON
 //! number and as a JSON string.
 
 use super::{ask, escaped, json, query};
@@ -21,7 +21,7 @@ pub fn rows() -> Vec<Asked> {
     rows
 }
 
-/// Where a field stands in a path, if anywhere, and its name in a query and in JSON.
+/// The place of a field in a path, if it has one, and its name in a query and in JSON.
 type Place = (Option<&'static str>, &'static str);
 
 const NUMBERS: [Place; 20] = [
@@ -122,7 +122,7 @@ const OTHERS: [Place; 15] = [
     (None, "value"),
 ];
 
-/// Each of them a good text for some of the fields above, or nearly.
+/// Texts that are valid, or nearly so, for some of the fields above.
 const OTHER_TEXTS: [&str; 101] = [
     "true",
     "false",
@@ -135,7 +135,7 @@ const OTHER_TEXTS: [&str; 101] = [
     "",
     "null",
     "\"true\"",
-    // Base64: padded, not padded, of either alphabet, of both, with bits left over.
+    // Base64: with and without padding, of either alphabet and of both, with spare bits.
     "aGk=",
     "aGk",
     "aGk==",
@@ -151,7 +151,7 @@ const OTHER_TEXTS: [&str; 101] = [
     "YWJj",
     "YQ==",
     "YQ=",
-    // Names of values.
+    // Names of enum values.
     "COLOR_RED",
     "color_red",
     "RED",
@@ -162,7 +162,7 @@ const OTHER_TEXTS: [&str; 101] = [
     "-99",
     "COLOR_UNSPECIFIED",
     "NULL_VALUE",
-    // Moments.
+    // Timestamps.
     "2026-11-22T12:34:56Z",
     "2026-11-22T12:34:56.5Z",
     "2026-11-22T12:34:56.123456789Z",
@@ -193,7 +193,7 @@ const OTHER_TEXTS: [&str; 101] = [
     "2026-11-22T12:34:56,5Z",
     "12:34",
     "1700000000",
-    // Spans.
+    // Durations.
     "1s",
     "1.5s",
     "-1.5s",
@@ -219,7 +219,7 @@ const OTHER_TEXTS: [&str; 101] = [
     "9223372036s",
     "9223372037s",
     "01s",
-    // Masks.
+    // Field masks.
     "a,b",
     "stringValue",
     "string_value",

@@ -1,5 +1,5 @@
-//! The requests that are written down: every rule, with inputs that are good and inputs that are bad in every way that
-//! somebody thought of. What is expected of them is what the other transcoder answers, so only the requests are here.
+//! The requests of the table: every rule, with valid input and with every kind of invalid input that we know. The other
+//! transcoder gives the expected answers, so the table has only requests.
 
 mod bodies;
 mod http;
@@ -10,27 +10,27 @@ mod queries;
 
 use crate::raw::Asked;
 
-/// All of them.
+/// All requests of the table.
 pub fn rows() -> Vec<Asked> {
     [paths::rows(), kinds::rows(), queries::rows(), json::rows(), bodies::rows(), http::rows()].concat()
 }
 
-/// `METHOD /target` of the echo API.
+/// A request to the echo API, given as `METHOD /target`.
 fn ask(line: &str) -> Asked {
     Asked::new("echo", line)
 }
 
-/// `GET` of the echo API with a query, which may hold anything but what ends a request line.
+/// A `GET` of the echo API with this query, which must not end the request line.
 fn query(text: &str) -> Asked {
     ask(&format!("GET /v1/everything?{text}"))
 }
 
-/// `POST` of the echo API with JSON for the whole message.
+/// A `POST` to the echo API with JSON for the whole message.
 fn json(text: &str) -> Asked {
     ask("POST /v1/everything").with_body(text)
 }
 
-/// What would end a request line, escaped.
+/// The text with escapes for characters that would end a request line.
 fn escaped(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()

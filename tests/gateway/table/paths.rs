@@ -1,11 +1,11 @@
-//! Which rule a path belongs to, and what its variables become.
+//! The rule of a path, and the values of its variables.
 
 use super::ask;
 use crate::raw::Asked;
 
 pub fn rows() -> Vec<Asked> {
     let gets = GETS.iter().map(|target| ask(&format!("GET {target}")));
-    // Any text in a variable of one segment, of several, and before a verb.
+    // Each text in a variable of one segment, in one of several segments, and before a verb.
     let texts = SEGMENTS.iter().flat_map(|text| {
         [
             ask(&format!("GET /v1/texts/{text}")),
@@ -25,7 +25,7 @@ pub fn rows() -> Vec<Asked> {
     gets.chain(texts).chain(verbs).collect()
 }
 
-/// Whole paths: each template hit, and missed by little.
+/// Whole paths: each template is matched, and nearly matched.
 const GETS: [&str; 122] = [
     "/v1/everything",
     "/v1/everything/",
@@ -151,7 +151,7 @@ const GETS: [&str; 122] = [
     "/v1/trees/oak/leaves/green/x",
 ];
 
-/// Texts as they stand in a path.
+/// Texts in the form in which they stand in a path.
 const SEGMENTS: [&str; 52] = [
     "plain",
     "123456",
@@ -207,7 +207,7 @@ const SEGMENTS: [&str; 52] = [
     "**",
 ];
 
-/// Paths that differ in the methods they take.
+/// Paths that differ in their methods.
 const METHODS_OF: [&str; 9] = [
     "/v1/everything",
     "/v1/everything/1",

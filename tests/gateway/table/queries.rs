@@ -1,4 +1,4 @@
-//! What stands behind the question mark.
+//! Query parameters of every kind and form.
 
 use super::{ask, query};
 use crate::raw::Asked;
@@ -8,7 +8,7 @@ pub fn rows() -> Vec<Asked> {
     everything.chain(OTHERS.iter().map(|line| ask(line))).collect()
 }
 
-/// Of an RPC that takes everything from its query.
+/// Queries for an RPC that takes everything from its query.
 const QUERIES: [&str; 136] = [
     "",
     "&",
@@ -122,7 +122,7 @@ const QUERIES: [&str; 136] = [
     "stringValue.=a",
     "numbers.name=1",
     "nested[name]=a",
-    // What cannot be in a query.
+    // Fields that cannot be in a query.
     "nesteds=a",
     "nesteds.name=a",
     "nesteds.name=a&nesteds.name=b",
@@ -141,7 +141,7 @@ const QUERIES: [&str; 136] = [
     "any=%7B%7D",
     "any.typeUrl=a",
     "any.value=aGk=",
-    // One of several.
+    // Several fields of a oneof.
     "choiceText=a",
     "choiceNumber=0",
     "choiceText=",
@@ -152,7 +152,7 @@ const QUERIES: [&str; 136] = [
     "choiceText=a&choiceNested.name=b",
 ];
 
-/// Queries of RPCs that have a body or a path, too, and fields of well-known types by their own fields.
+/// Queries for RPCs that also have a body or a path, and queries for fields of well-known types.
 const OTHERS: [&str; 33] = [
     "GET /v1/texts/a?stringValue=b",
     "GET /v1/texts/a?string_value=b",

@@ -1,5 +1,5 @@
-//! Bodies, messages, credentials and paths that nobody thought of. Apart from the tables because it asserts less of
-//! each answer: that it is a documented one, in the dialect's shape, and that no account is left half made.
+//! Random bodies, messages, credentials and paths. Separate from the tables because it asserts less of each answer:
+//! that the answer is a documented one, in the shape of its dialect, and that no account is left incomplete.
 
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Method, Uri};
@@ -18,13 +18,13 @@ use countersign::store::AccountPage;
 use crate::support::app::request;
 use crate::support::{Answer, TestApp};
 
-/// Runs `case` on one app with as many values as take a second or two; then every acknowledged account is there, whole,
-/// and no other. `case` tells how many it registered.
+/// Runs `case` on one app with as many values as take a second or two. Afterwards every acknowledged account must exist
+/// and be complete, and no other may exist. `case` returns how many accounts it registered.
 fn throw<S: Strategy>(cases: u32, strategy: &S, case: impl AsyncFn(&TestApp, S::Value) -> usize) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let app = runtime.block_on(TestApp::start());
     let registered = std::cell::Cell::new(0);
-    // A smaller input meets the accounts of the larger one, so looking for it long is of little use.
+    // A smaller input meets the accounts of the larger one, so a long search for it is of little use.
     let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 32, ..ProptestConfig::default() };
     let run = TestRunner::new(config).run(strategy, |value| {
         registered.set(registered.get() + runtime.block_on(case(&app, value)));
@@ -41,7 +41,7 @@ fn throw<S: Strategy>(cases: u32, strategy: &S, case: impl AsyncFn(&TestApp, S::
     stored
 }
 
-/// Asserts an answer below 500; an error must be JSON of the dialect's shape.
+/// Asserts that the status is below 500, and that an error is JSON of the dialect's shape.
 #[track_caller]
 fn assert_documented(path: &str, answer: &Answer) {
     let status = answer.status.as_u16();
@@ -64,7 +64,7 @@ fn assert_documented(path: &str, answer: &Answer) {
     }
 }
 
-/// Texts: likely ones, unlikely ones, and those that have broken a server somewhere.
+/// Texts: likely ones, unlikely ones, and those that are known to break servers.
 fn text() -> impl Strategy<Value = String> {
     let notorious = [
         "",
@@ -106,7 +106,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// JSON values of every kind.
+/// Random JSON values of every kind.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -123,7 +123,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// JSON, or nearly, as written.
+/// Text that is JSON or nearly so.
 fn written() -> impl Strategy<Value = String> {
     let raw = [
         r#""\ud800""#,
@@ -148,7 +148,7 @@ fn written() -> impl Strategy<Value = String> {
     ]
 }
 
-/// An object as written, with these keys or others, some of them twice.
+/// The text of an object with these keys or others, some of them twice.
 fn object() -> impl Strategy<Value = String> {
     let known = || select(vec!["username", "password", "email", "name", "firm_name"]).prop_map(str::to_owned);
     let key = prop_oneof![9 => known(), 1 => text()];
@@ -168,7 +168,7 @@ fn object() -> impl Strategy<Value = String> {
     .prop_map(entries)
 }
 
-/// Bodies: objects, objects that were cut or spoilt on the way, other JSON, and no JSON at all.
+/// Bodies: objects, damaged objects, other JSON, and bytes that are no JSON.
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let spoilt = (object(), any::<prop::sample::Index>(), any::<Option<u8>>()).prop_map(|(object, index, byte)| {
         let mut bytes = object.into_bytes();
@@ -220,7 +220,7 @@ fn no_message_is_too_strange_and_who_was_registered_can_log_in() {
             Some(false) => (Some(Register::Email(handle.clone())), Some(Login::Email(handle))),
             None => (None, None),
         };
-        // A username account has neither; so that some are good.
+        // A username account has no name and no firm. Half of the cases leave both out, so that some succeed.
         let (name, firm_name) = if by_name && name.len() % 2 == 0 { Default::default() } else { (name, firm_name) };
         let login = LoginRequest { handle: login, password: password.clone(), device: String::new() };
         let code = app.grpc().login(login.clone()).await.map_or_else(|status| status.code(), |_| Code::Ok);
@@ -267,10 +267,10 @@ fn no_bytes_in_place_of_a_message_are_too_strange() {
         let code = answer.header("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
         let message = answer.header("grpc-message").unwrap_or_default();
         match code {
-            // A good one, by chance: its status is in the trailers.
+            // The call succeeded by chance: its status is in the trailers.
             None => return usize::from(method == "Register"),
             Some(Code::InvalidArgument | Code::AlreadyExists | Code::Unauthenticated | Code::OutOfRange) => {}
-            // What gRPC says of bytes that are no message; a defect of ours would say "internal error".
+            // gRPC answers INTERNAL to bytes that are no message. The text of a defect of ours begins with "internal".
             Some(Code::Internal) => assert!(!message.starts_with("internal"), "{method}: {message}"),
             Some(code) => panic!("{method}: {code:?} {message}"),
         }

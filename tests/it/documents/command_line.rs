@@ -50,7 +50,7 @@ fn write_command(page: &mut String, parent: &str, command: &Command, level: usiz
     }
 }
 
-/// `HANDLE`, `[FILE]`, `--limit LIMIT`, `--all`.
+/// A parameter as the page shows it: `HANDLE`, `[FILE]`, `--limit LIMIT`, `--all`.
 fn argument(arg: &Arg) -> String {
     let value = arg.get_value_names().and_then(|names| names.first()).map_or_else(String::new, ToString::to_string);
     match arg.get_long() {

@@ -1,11 +1,11 @@
-//! Every relative link of every Markdown file leads to a file, and to a heading of it if it names one; and every page
-//! of `docs/` is in its table of contents.
+//! Every relative link in every Markdown file leads to an existing file, and to an existing heading if it names one.
+//! Every page of `docs/` is in its table of contents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders that people read. Others hold what tools install.
+/// The folders of documents. The other folders hold what tools install.
 const FOLDERS: [&str; 7] = ["docs", "crates", "examples", "clients", "findings", "argon2-kernel", ".github"];
 
 fn markdown_files() -> Vec<PathBuf> {
@@ -29,7 +29,7 @@ fn collect(folder: &Path, is_deep: bool, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The text without code, in which brackets are no links and `#` is no heading.
+/// The text without code: in code, brackets are no links and `#` is no heading.
 fn prose(text: &str) -> String {
     let mut is_code = false;
     let mut prose = String::new();
@@ -44,7 +44,7 @@ fn prose(text: &str) -> String {
     prose
 }
 
-/// Everything outside backticks of a paragraph or a line.
+/// The text of a paragraph or a line outside backticks.
 fn without_code_spans(text: &str) -> String {
     text.split("\n\n").flat_map(|paragraph| paragraph.split('`').step_by(2).chain(["\n\n"])).collect()
 }
@@ -57,8 +57,8 @@ fn links(prose: &str) -> Vec<String> {
     inline.chain(named).collect()
 }
 
-/// The anchors that a page's headings have: letters, digits, hyphens and underscores, in lower case, spaces as hyphens;
-/// the second of two equal ones ends with `-1`.
+/// The anchors of a page's headings: letters, digits, hyphens and underscores, in lower case, with spaces as hyphens.
+/// The second of two equal anchors ends with `-1`.
 fn anchors(prose: &str) -> BTreeSet<String> {
     let mut seen = BTreeMap::<String, usize>::new();
     let headings = prose

@@ -1,5 +1,5 @@
-//! The tables of `docs/settings.md` agree with the settings that the command line parser knows. The marker of each
-//! table names its settings, so that a person decides on the groups.
+//! The tables of `docs/settings.md` agree with the settings of the command line parser. The marker of each table names
+//! its settings, so the author of the page decides on the groups.
 
 use std::collections::BTreeSet;
 use std::fs;

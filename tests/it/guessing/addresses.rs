@@ -1,5 +1,5 @@
-//! Budgets of addresses: failed sign-ins, registrations and requests for mail, each its own; and whose address it is,
-//! where a proxy stands between.
+//! The separate budgets of an address for failed sign-ins, registrations and requests for mail. Behind a trusted proxy,
+//! the address is the client's and not the proxy's.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,7 +14,7 @@ use crate::support::app::request;
 use crate::support::http::call;
 use crate::wire;
 
-/// A request of the JSON APIs from an address.
+/// A call of the JSON APIs from an address.
 async fn post(app: &TestApp, from: &str, path: &str, body: &Value) -> Answer {
     let headers = [("content-type", "application/json"), ("host", "a")];
     let mut request = request(Method::POST, path, &headers, body.to_string().into());
@@ -37,7 +37,7 @@ async fn an_address_may_fail_so_often_an_hour_at_however_many_names() {
     for name in ["alice", "nobody", "nobody else"] {
         assert_eq!(login(&app, home, name, WRONG).await.status, StatusCode::UNAUTHORIZED);
     }
-    // By gRPC it is the same address.
+    // A gRPC call from the same address uses the same budget.
     let mut fourth = wire::request(wire::LOGIN, &[], &message("yet another", WRONG));
     fourth.extensions_mut().insert(ClientAddress(home.parse().unwrap()));
     assert_eq!(wire::send(&app, fourth).await.reason(), "INVALID_CREDENTIALS");
@@ -80,7 +80,7 @@ async fn of_many_guesses_at_once_from_an_address_or_its_network_no_more_are_trie
         assert_eq!(count(StatusCode::UNAUTHORIZED), tried, "{answers:?}");
         assert_eq!(count(StatusCode::TOO_MANY_REQUESTS), 200 - tried, "{answers:?}");
         assert_eq!(app.hasher.runs() - before, tried as u64);
-        // Of an address that has not failed yet, too, and of no other network.
+        // The network is refused at an address without failures, too. Other networks are not.
         let refused = login(&app, &from(201), "alice", PASSWORD).await;
         assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(login(&app, "198.51.100.1", "alice", PASSWORD).await.status, StatusCode::OK);
@@ -137,7 +137,7 @@ async fn an_address_may_register_so_often_an_hour_whatever_comes_of_it() {
     let body = json!({ "detail": text, "error_code": "too_many_requests", "error": "too_many_requests" });
     answer.assert("the email API", 429, &[("retry-after", "1200")], &body);
     assert_eq!(app.hasher.runs(), before);
-    // Signing in has a budget of its own, and other addresses have theirs.
+    // Signing in has a separate budget, and so has each other address.
     assert_eq!(login(&app, home, "alice", PASSWORD).await.status, StatusCode::OK);
     assert_eq!(register(away, "bobby").await.status, StatusCode::OK);
 }
@@ -185,7 +185,7 @@ async fn an_address_may_ask_for_mail_so_often_an_hour_known_or_unknown() {
     }
 }
 
-/// A login over a socket, with a claim of where it comes from.
+/// A login over a socket, with a header that claims a client address.
 async fn claiming(address: SocketAddr, claim: &str, name: &str, password: &str) -> Answer {
     let body = json!({ "username": name, "password": password });
     call(address, Method::POST, "/api/auth/login", &[("x-forwarded-for", claim)], &body).await.unwrap()
@@ -207,7 +207,7 @@ async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
         let elsewhere = claiming(served.address, "192.0.2.1, 192.0.2.2", "alice", PASSWORD).await;
         assert_eq!(elsewhere.status == StatusCode::OK, is_believed, "{}", elsewhere.json());
         if is_believed {
-            // What its owner is told of a session is the client's address, too.
+            // The account's list of sessions also shows the client's address.
             let token = elsewhere.json()["token"].as_str().unwrap().to_owned();
             let sessions = app.get("/v1/sessions", &[("token", &token)]).await.json();
             let addresses: Vec<_> =

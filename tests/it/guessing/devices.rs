@@ -1,6 +1,6 @@
-//! Strangers who guess do not keep the owner out: a device that has signed in before has its own count of failures. And
-//! that gains nothing to strangers: what they have not is ignored, and whoever holds everything that an account ever
-//! gave out has the guesses of five devices.
+//! Guesses by strangers do not lock out the owner, because a device that has signed in before has a count of failures
+//! of its own. Strangers gain nothing by this: device values that the server did not issue are ignored, and an attacker
+//! with every value that the account was ever given has the guesses of five devices.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::support::postgres::Database;
 use crate::support::{Answer, PASSWORD, TestApp};
 use crate::wire;
 
-/// One of each engine, with the database that it is on.
+/// An app on each engine, with its database.
 async fn apps() -> Vec<(TestApp, Option<Database>)> {
     let mut apps = vec![(TestApp::start().await, None)];
     if let Some(database) = Database::create().await {
@@ -26,31 +26,31 @@ async fn apps() -> Vec<(TestApp, Option<Database>)> {
     apps
 }
 
-/// Lets so many seconds pass, by both hands of the clock.
+/// Advances both the time of day and the monotonic clock.
 fn pass(app: &TestApp, seconds: u32) {
     app.clock.advance(seconds.into());
     app.clock.elapse(seconds.into());
 }
 
-/// A login by username that sends these headers along.
+/// A login over the username API with these headers.
 async fn login_with(app: &TestApp, headers: &[(&str, &str)], name: &str, password: &str) -> Answer {
     app.post_with("/api/auth/login", headers, &json!({ "username": name, "password": password })).await
 }
 
-/// Signs in, and gives what the device keeps.
+/// Signs in, and returns the device value of the answer.
 async fn device(app: &TestApp, name: &str) -> String {
     let answer = login(app, name, PASSWORD).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
     answer.header("device").expect("what a device keeps").to_owned()
 }
 
-/// Uses up the failures that anybody may make at a name.
+/// Uses up the free failures of a name.
 async fn lock_out(app: &TestApp, name: &str) {
     fail(app, name, 10).await;
     refused(app, name).await;
 }
 
-/// That these headers let nobody past the wait that strangers have caused.
+/// Asserts that these headers do not lift the delay that strangers have caused.
 async fn is_no_device(app: &TestApp, headers: &[(&str, &str)], name: &str, what: &str) {
     let before = app.hasher.runs();
     let answer = login_with(app, headers, name, PASSWORD).await;
@@ -69,7 +69,7 @@ async fn strangers_who_guess_do_not_keep_a_device_out_that_has_signed_in_before(
         let me = app.get("/api/auth/me", &[("token", &token)]).await;
         assert!(me.header("device").is_none(), "it is an answer to sign-ins only");
         let fresh = answer.header("device").unwrap().to_owned();
-        // The strangers' count is as it was, and grows on to the lock.
+        // The strangers' count is unchanged, and can still grow until the account is locked.
         assert!(refused(&app, "alice").await <= 30);
         for _ in 10..100 {
             pass(&app, 3_600);
@@ -116,7 +116,7 @@ async fn every_protocol_takes_the_device_as_a_field_or_a_header_and_gives_it() {
     assert!(of_email.header("device").is_some());
     let keys: Vec<_> = of_email.json().as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["access_token", "expires_in", "token_type", "user"], "as the contract has it");
-    // Without it, the wait is there still.
+    // Without the device value, the delay still applies.
     assert_eq!(app.post("/auth/login", &body).await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
@@ -142,10 +142,10 @@ async fn what_is_no_device_of_this_account_is_ignored() {
         ] {
             is_no_device(&app, &[("device", &sent)], "alice", what).await;
         }
-        // Nor does it hinder a sign-in that is right.
+        // A bad device value does not prevent a sign-in with the right password.
         let answer = login_with(&app, &[("device", "no device at all")], "mallory", PASSWORD).await;
         assert_eq!(answer.status, StatusCode::OK);
-        // The field counts, and not the header beside it.
+        // The field of the body takes precedence over the header.
         let body = json!({ "username": "alice", "password": PASSWORD, "device": of_mallory });
         let answer = app.post_with("/v1/sessions:login", &[("device", &known)], &body).await;
         assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
@@ -211,14 +211,14 @@ async fn a_token_of_a_session_that_has_not_ended_shows_the_device_too_also_an_ex
         ] {
             is_no_device(&app, &[("token", sent)], "alice", what).await;
         }
-        // As old as a session may be, and no older.
+        // The session has reached its greatest age, so its token no longer counts as a device.
         pass(&app, 40 * 86_400);
         lock_out_again(&app, "alice").await;
         is_no_device(&app, &[("token", &token)], "alice", "of a session that is over").await;
     }
 }
 
-/// Fails until the wait is there again.
+/// Fails until the name is delayed again.
 async fn lock_out_again(app: &TestApp, name: &str) {
     fail(app, name, 1).await;
     refused(app, name).await;
@@ -237,10 +237,10 @@ async fn a_device_that_guesses_has_a_schedule_of_its_own_and_no_count_of_others_
         assert_eq!((answer.status, app.hasher.runs() - before), (StatusCode::UNAUTHORIZED, 1), "failure {failure}");
     }
     is_no_device(&app, &headers, "alice", "it has to wait, as anybody who guesses").await;
-    // For others the name has seven left, and none of them is taken by the device.
+    // For other callers the name has seven free failures left. The device's failures have taken none of them.
     fail(&app, "alice", 7).await;
     assert_eq!(refused(&app, "alice").await, 30);
-    // An administrator sees it, and opens all of it.
+    // An administrator sees both counts, and clears both.
     let (operator, handle) = (app.operator().await, Handle::parse("alice").unwrap());
     let tried: Vec<_> =
         operator.list_attempts(None, 10).await.unwrap().found.iter().map(|spent| spent.tried()).collect();
@@ -264,11 +264,10 @@ async fn whoever_holds_a_hundred_devices_of_an_account_has_the_guesses_of_five()
             login_with(&app, &[("device", device)], "alice", WRONG).await;
         }
     }
-    // A hundred sign-ins without a device miss one of the five once in a thousand million runs.
+    // A hundred sign-ins without a device value miss one of the five devices once in a thousand million runs.
     assert_eq!(app.hasher.runs() - before, 50, "ten a device");
-    // At the end of all waits each is locked: a hundred failures. An hour is enough for one more guess of each of the
-    // five; the first hour shows that no other is tried, so most of the others are not asked for again until all are
-    // locked.
+    // After a hundred failures each device is locked. An hour allows one more guess of each of the five. The first hour
+    // shows that no other value is tried. Later hours stop after five tries, until all five are locked.
     for hour in 0..100 {
         app.clock.advance(3_600);
         let tried = app.hasher.runs();

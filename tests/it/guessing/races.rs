@@ -1,5 +1,5 @@
-//! Many guesses at one moment: never more are tried than may fail, whatever the order they arrive in, on however many
-//! replicas; who knows the password gets in. And guesses whose callers do not stay for the answer.
+//! Concurrent guesses: never more are tried than may fail, in whatever order they arrive and on however many replicas.
+//! A caller with the right password gets in. A caller that hangs up early does not save its guess.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ use crate::wire;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// How a login over a connection of its own is answered.
+/// The status of a login over a connection of its own.
 async fn over_socket(address: SocketAddr, name: String, password: &'static str) -> StatusCode {
     let body = json!({ "username": name, "password": password });
     call(address, Method::POST, "/api/auth/login", &[], &body).await.unwrap().status
@@ -32,7 +32,7 @@ fn count(answers: &[StatusCode], status: StatusCode) -> usize {
     answers.iter().filter(|answer| **answer == status).count()
 }
 
-/// How many failures are stored.
+/// The number of stored failures.
 async fn failures(app: &TestApp, name: &str) -> u32 {
     app.operator().await.attempt_state(&Handle::parse(name).unwrap()).await.unwrap().failures
 }
@@ -49,7 +49,7 @@ async fn of_a_hundred_guesses_at_once_ten_are_tried_and_the_right_one_after_them
         for _ in 0..10 {
             calls.spawn(over_socket(served.address, name.clone(), WRONG));
         }
-        // All ten have been let through.
+        // All ten are in the queue or have been hashed.
         let admitted = async || app.hasher.runs() - before + app.hasher.stats().waiting as u64 >= 10;
         assert!(wire::eventually(SOON, admitted).await);
         for guess in 10..100 {
@@ -60,7 +60,7 @@ async fn of_a_hundred_guesses_at_once_ten_are_tried_and_the_right_one_after_them
         assert_eq!(count(&answers, StatusCode::UNAUTHORIZED), 10, "{answers:?}");
         assert_eq!(count(&answers, StatusCode::TOO_MANY_REQUESTS), 90, "{answers:?}");
         assert_eq!((app.hasher.runs() - before, failures(&app, &name).await), (10, 10));
-        // When a wait is over, one is tried, and then there is another wait.
+        // When the delay is over, one guess is tried, and then the next delay begins.
         app.clock.advance(30);
         let before = app.hasher.runs();
         let mut calls = JoinSet::new();
@@ -128,7 +128,7 @@ async fn replicas_share_one_budget_also_at_the_same_moment() {
         assert_eq!(count(&answers, StatusCode::UNAUTHORIZED), 10, "{answers:?}");
         assert_eq!(count(&answers, StatusCode::TOO_MANY_REQUESTS), 90, "{answers:?}");
         for app in [&here, &there] {
-            // Each asked the database for the time when it was started, a moment after the other.
+            // Each replica read the database's time when it was started, so the two differ by a moment.
             let wait = refused(app, name).await;
             assert!((25..=30).contains(&wait), "{wait}");
         }
@@ -143,7 +143,7 @@ async fn replicas_share_one_budget_also_at_the_same_moment() {
     }
 }
 
-/// Makes an account's password as costly to check as one may be: seconds.
+/// Gives an account the most costly hash that is allowed, which takes seconds to check.
 async fn make_costly(app: &TestApp) {
     let hash = format!("$argon2id$v=19${COSTLIEST}$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ");
     let file = SqliteConnectOptions::new().filename(app.database());
@@ -160,7 +160,7 @@ async fn a_guess_whose_hash_has_begun_counts_whoever_stays_to_hear_and_another_d
     let [begun, waiting] = [(); 2].map(|()| tokio::spawn(over_socket(served.address, "alice".to_owned(), PASSWORD)));
     let both = async || app.hasher.stats().running == 1 && app.hasher.stats().waiting == 1;
     assert!(wire::eventually(SOON, both).await);
-    // Both hang up.
+    // Both callers hang up.
     begun.abort();
     waiting.abort();
     let left = async || app.hasher.stats().dropped[Dropped::Gone as usize] == 1;
@@ -168,7 +168,7 @@ async fn a_guess_whose_hash_has_begun_counts_whoever_stays_to_hear_and_another_d
     assert!(wire::eventually(Duration::from_secs(60), async || failures(&app, "alice").await == 1).await);
     assert_eq!(app.hasher.runs(), 2, "the registration's, and one");
 
-    // Neither does a short patience save a guess.
+    // A guess with a short deadline is counted, too.
     let reply = wire::call(&app, wire::LOGIN, &[("grpc-timeout", "500m")], &message("alice", WRONG)).await;
     assert_eq!(reply.code(), Code::DeadlineExceeded);
     assert!(wire::eventually(Duration::from_secs(60), async || failures(&app, "alice").await == 2).await);

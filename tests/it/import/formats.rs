@@ -1,4 +1,4 @@
-//! The formats of other systems, each with what is wrong in it.
+//! The formats of other systems, each with lines that are refused.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -111,7 +111,7 @@ async fn rows_of_the_hosted_identity_service_get_a_firm_each() {
         format!("0,11111111-1111-4111-8111-111111111111,Ada@Example.com,{BCRYPT},2024-03-04 10:26:26.5+00,2024-03-04 10:26:26.089123+00,,,\"{{\"\"name\"\":\"\"Ada Lovelace\"\",\"\"firm_name\"\":\"\"Engines\"\"}}\""),
         format!("0,11111111-1111-4111-8111-111111111112,grace@example.com,{BCRYPT},,2024-03-04 10:26:26+00,2999-01-01 00:00:00+00,,\"{{\n\"\"full_name\"\":\"\"Grace Hopper\"\"}}\""),
         "0,11111111-1111-4111-8111-111111111113,joan@example.com,,,2024-03-04 10:26:26+00,2020-01-01 00:00:00+00,,\"{}\"".to_owned(),
-        // Two lines, of which the first breaks the second unless it is read again.
+        // Two lines. The first one would spoil the second if the second were not read again by itself.
         format!("0,11111111-1111-4111-8111-111111111114,\"open@example.com,{BCRYPT},,,,,{{}}"),
         format!("0,11111111-1111-4111-8111-111111111115,mary@example.com,{BCRYPT},,,,2024-03-04 10:26:26+00,\"{{\"\"name\"\":\"\"Mary\"\"}}\""),
         "too,few".to_owned(),

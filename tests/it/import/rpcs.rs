@@ -1,4 +1,4 @@
-//! `ImportAccounts` and `ExportAccounts`: the same use case as streams, for administrators of the whole service only.
+//! `ImportAccounts` and `ExportAccounts`: the same use case as streams, for platform administrators only.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ async fn only_an_administrator_of_the_whole_service_imports_and_exports() {
 #[tokio::test]
 async fn each_message_is_stored_and_answered_with_what_became_of_it() {
     let mut app = TestApp::start().await;
-    // Which writes the trail.
+    // The served app writes the audit trail.
     let served = app.serve().await;
     let token = app.sign_in_username("alice").await;
     make_platform_admin(&app, true).await;
@@ -142,7 +142,7 @@ async fn each_message_is_stored_and_answered_with_what_became_of_it() {
     assert_eq!(*found, PortableAccount { handle: Some(Handle::Email("ada@example.com".to_owned())), ..ada });
     assert!(format!("{found:?}").starts_with("PortableAccount"), "no hash is printed");
 
-    // What was done is in the trail: two at once, and that somebody looked.
+    // The audit trail has the import of two accounts, and the export.
     let mut client = AdminServiceClient::new(app.service.clone());
     for (action, detail) in [("import", "accounts 2"), ("export", "")] {
         let mut event = None;
@@ -157,7 +157,7 @@ async fn each_message_is_stored_and_answered_with_what_became_of_it() {
         assert_eq!((event.result.as_str(), event.detail.as_str()), ("ok", detail));
     }
 
-    // What is exported is imported: here it is all there.
+    // An export can be imported again. Here, all accounts exist already.
     let responses = import(&app, &token, vec![request(&exported, false)]).await.unwrap();
     assert_eq!((responses[0].unchanged_count, &responses[0].problems[..]), (3, &[][..]));
     served.stop().await;

@@ -1,4 +1,4 @@
-//! How the streams of `ImportAccounts` and `ExportAccounts` end when they are not done: never with OK.
+//! `ImportAccounts` and `ExportAccounts` streams that end early have a status other than OK.
 
 use std::time::Duration;
 
@@ -23,17 +23,17 @@ use crate::session_service::with;
 use crate::support::app;
 use crate::support::{Answer, TestApp};
 
-/// Lets more time pass than a reader or a writer may take, once everybody waits.
+/// Waits until all tasks are idle, then advances time by more than a reader or a writer may take.
 async fn too_long() {
     yield_now().await;
     pause();
     advance(Duration::from_secs(31)).await;
     resume();
-    // Those whose time has passed have their turn before the test goes on.
+    // Tasks whose time has passed run before the test goes on.
     yield_now().await;
 }
 
-/// An app with more accounts than a few messages hold, and the token of one who may have them.
+/// An app with more accounts than fit into a few messages, and the token of a platform administrator.
 async fn start() -> (TestApp, String) {
     let app = TestApp::start().await;
     let token = app.sign_in_username("alice").await;
@@ -49,7 +49,7 @@ async fn begin_export(app: &TestApp, token: &str) -> Streaming<ExportAccountsRes
     client.export_accounts(with(token, ExportAccountsRequest {})).await.unwrap().into_inner()
 }
 
-/// An import, and where its requests go.
+/// A running import, and the sender of its requests.
 async fn begin_import(
     app: &TestApp,
     token: &str,
@@ -60,7 +60,7 @@ async fn begin_import(
     (sender, client.import_accounts(with(token, requests)).await.unwrap().into_inner())
 }
 
-/// How many messages came, and how it ended.
+/// The number of messages, and how the stream ended.
 async fn read<T>(mut responses: Streaming<T>) -> (usize, Result<(), Status>) {
     let mut count = 0;
     loop {
@@ -76,7 +76,7 @@ async fn log_out(app: &TestApp, token: &str) {
     AuthServiceClient::new(app.service.clone()).logout(with(token, pb::LogoutRequest {})).await.unwrap();
 }
 
-/// As a session ends.
+/// Ends the session in this way.
 async fn end(how: &str, app: &TestApp, token: &str) {
     match how {
         "logout" => log_out(app, token).await,
@@ -145,7 +145,7 @@ async fn who_stops_reading_an_export_is_told_that_it_had_not_all() {
     let (app, token) = start().await;
     let mut responses = begin_export(&app, &token).await;
     responses.message().await.unwrap().unwrap();
-    // All of the first page is in memory, so that by now its sender waits.
+    // The first page has been read from the database, so the sender waits for its reader.
     too_long().await;
     let (count, ended) = read(responses).await;
     let status = ended.unwrap_err();
@@ -159,7 +159,7 @@ async fn who_sends_an_import_and_does_not_read_is_told_that_not_all_was_stored()
     let token = app.sign_in_username("alice").await;
     make_platform_admin(&app, true).await;
     let (tell, mut asked) = watch::channel(0);
-    // One at a time, so that it is known which one was asked for.
+    // Requests are made one at a time, so the test knows which one was asked for.
     let requests = stream::unfold((0, tell), async |(number, tell)| {
         yield_now().await;
         tell.send_replace(number);
@@ -167,7 +167,7 @@ async fn who_sends_an_import_and_does_not_read_is_told_that_not_all_was_stored()
     });
     let mut client = AdminServiceClient::new(app.service.clone());
     let responses = client.import_accounts(with(&token, requests)).await.unwrap().into_inner();
-    // The first one is stored then, and its answer waits to be read.
+    // At this point the first request is stored, and its answer has not been read.
     asked.wait_for(|number| *number == 1).await.unwrap();
     too_long().await;
     let (count, ended) = read(responses).await;

@@ -1,5 +1,5 @@
-//! Columns that have a type, of every format: NULL in each spelling is nothing, a value is what it says, and anything
-//! else is a problem of that line. On both engines, to the sign-in that follows.
+//! Typed columns of every format. NULL in each spelling means no value, a valid value is stored, and anything else is a
+//! problem of that line. Tested on both engines, up to the sign-in afterwards.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +29,7 @@ const TRUE: [&str; 5] = ["t", "true", "TRUE", "1", "yes"];
 const FALSE: [&str; 5] = ["f", "false", "False", "0", "no"];
 const NO_BOOLEANS: [&str; 5] = ["2", "-1", "x", "on/off", "2024-03-04 10:26:26+00"];
 
-/// A confirmed account without anything else, as each row of the table below is but for one column.
+/// A confirmed account without anything else. Each row of the table below differs from it in one column.
 const ROW: [(&str, &str); 12] = [
     ("id", ""),
     ("email", ""),
@@ -45,16 +45,16 @@ const ROW: [(&str, &str); 12] = [
     ("is_anonymous", "f"),
 ];
 
-/// What a row becomes.
+/// The result of importing a row.
 #[derive(Clone, Copy)]
 enum Becomes {
-    /// As [`ROW`].
+    /// The same account as [`ROW`].
     Same,
-    /// As that, but for a field of the export.
+    /// The same account except for a field of the export.
     With(&'static str, fn() -> Value),
-    /// As [`Self::With`], and the report says why.
+    /// As [`Self::With`], with a reason in the report.
     Noted(&'static str, fn() -> Value, &'static str),
-    /// No account, for a reason that begins so.
+    /// No account, with a reason that begins with this text.
     Refused(&'static str),
 }
 
@@ -75,7 +75,7 @@ fn table() -> Vec<(&'static str, &'static [&'static str], Becomes)> {
         ("email_confirmed_at", &NO_TIMES, Refused(A_TIME)),
         ("email_confirmed_at", &["infinity", "-infinity"], Refused(A_TIME)),
         ("email_confirmed_at", &["2999-01-01 00:00:00+00"], Refused("email_confirmed_at must not be in the future")),
-        // It may be that of a telephone.
+        // `confirmed_at` may be about a telephone number.
         ("confirmed_at", &NULLS, Same),
         ("confirmed_at", &TIMES, Same),
         ("confirmed_at", &NO_TIMES, Refused(A_TIME)),
@@ -101,7 +101,7 @@ fn table() -> Vec<(&'static str, &'static [&'static str], Becomes)> {
         ("deleted_at", &TIMES, Noted("status", INACTIVE, "deleted_at is a time: the account is inactive")),
         ("deleted_at", &NO_TIMES, Refused(A_TIME)),
         ("deleted_at", &["infinity"], Refused(A_TIME)),
-        // Called as mail is addressed, and whoever is called Null keeps the name.
+        // Without a name, the account is called by its address. A person with the name Null keeps it.
         ("raw_user_meta_data", &NULLS, With("name", || Value::Null)),
         ("raw_user_meta_data", &["{}", "\"{\"\"name\"\":null}\""], With("name", || Value::Null)),
         ("raw_user_meta_data", &["\"{\"\"name\"\":\"\"Null\"\"}\""], With("name", || json!("Null"))),
@@ -125,7 +125,7 @@ fn table() -> Vec<(&'static str, &'static [&'static str], Becomes)> {
     ]
 }
 
-/// Imports into the database of `url` and gives the lines of the report and of the export.
+/// Imports into the database of `url`, and returns the lines of the report and of the export.
 fn import_into(dir: &Path, url: &str, format: &str, file: &str) -> [Vec<Value>; 2] {
     let url = format!("--database-url={url}");
     let (_, said, complaint) = countersign(dir, &[&url, "import", file, "--format", format, "--report", "report"]);
@@ -136,7 +136,7 @@ fn import_into(dir: &Path, url: &str, format: &str, file: &str) -> [Vec<Value>; 
     [lines(&fs::read_to_string(dir.join("report")).unwrap()), lines(&exported)]
 }
 
-/// Every column of a row with every value, in one file.
+/// Writes every column with every value into one file.
 fn auth_users(url: &str, dir: &Path) {
     let cases: Vec<_> = table()
         .into_iter()
@@ -197,7 +197,7 @@ async fn every_column_of_the_hosted_service_is_read_as_its_type_on_postgresql_to
     auth_users(&database.url(), dir.path());
 }
 
-/// An address of which nothing says that it was confirmed does not sign in where that is asked for.
+/// An unconfirmed address cannot sign in where verified addresses are required.
 async fn sign_ins(url: &str, dir: &Path) {
     let confirmed = "2024-03-04 10:26:26+00";
     let mut text = "id,email,encrypted_password,email_confirmed_at,deleted_at,banned_until".to_owned();
@@ -242,7 +242,7 @@ async fn who_never_confirmed_an_address_does_not_sign_in_on_postgresql_either() 
     sign_ins(&database.url(), dir.path()).await;
 }
 
-/// A field of the account, or why there is none.
+/// A field of the account, or the reason why it was refused.
 type Expected = Result<(&'static str, Value), &'static str>;
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn the_second_store_s_columns_are_what_was_put_into_them() {
         let row = format!("insert into users values ('{n}', 'user{n}', '{BCRYPT}', {is_active}, {created_at})");
         users.execute(AssertSqlSafe(row)).await.unwrap();
     }
-    // Texts are what they are.
+    // A text column takes the text as it is.
     let names = format!("insert into users values ('n', 'Null', '{BCRYPT}', 1, 0)");
     users.execute(AssertSqlSafe(names)).await.unwrap();
     users.close().await.unwrap();

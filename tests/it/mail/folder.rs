@@ -1,4 +1,4 @@
-//! Mail into a folder, which shows what is sent to whom, and what is not; and by several workers at once.
+//! Mail into a folder, which shows the mails that are sent, the requests that cause none, and several workers at once.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::*;
 use crate::support::postgres::Database;
 
-/// The finished mails of a folder, by their ids.
+/// The finished mails of a folder, with their ids.
 fn mails(folder: &Path) -> Vec<(String, String)> {
     let mut mails: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -28,14 +28,14 @@ fn mails(folder: &Path) -> Vec<(String, String)> {
 }
 
 impl Office {
-    /// A folder that is not that of the database.
+    /// A folder for mail, separate from that of the database.
     fn folder(&self) -> std::path::PathBuf {
         let folder = self.dir.path().join("mail");
         fs::create_dir_all(&folder).unwrap();
         folder
     }
 
-    /// Waits until nothing is queued any more, all of which is due.
+    /// Waits until the outbox is empty. Everything in it must be due.
     async fn until_idle(&self, folder: &Path, worker: MailWorker) -> Vec<(String, String)> {
         let last = self.verify("last@example.com").await.to_string();
         let began = Instant::now();
@@ -43,7 +43,7 @@ impl Office {
             assert!(began.elapsed() < PATIENCE, "{:?}", mails(folder).len());
             tokio::task::yield_now().await;
         }
-        // What was begun before it is finished.
+        // Waits for deliveries that are still in progress.
         worker.finish(PATIENCE).await;
         mails(folder).into_iter().filter(|(id, _)| *id != last).collect()
     }
@@ -134,7 +134,8 @@ async fn nothing_is_sent_to_strangers_nor_about_what_is_over_and_nobody_is_told(
     office.store.set_status(Uuid::from_u128(4), AccountStatus::Inactive, office.clock.now()).await.unwrap();
     let url = format!("file:{}", folder.display());
     assert!(office.until_idle(&folder, office.start(&url, |_| {})).await.is_empty());
-    // To whoever looks at the queue, a mail that went and one that did not are the same.
+    // A second mail is refused within the minute, whether or not the first one was really sent. The outbox thus reveals
+    // no account.
     let next = |id, to: &str| {
         NewMail::to_address(Uuid::from_u128(id), MailKind::ResetPassword, Email::parse(to).unwrap(), office.clock.now())
     };
@@ -142,7 +143,7 @@ async fn nothing_is_sent_to_strangers_nor_about_what_is_over_and_nobody_is_told(
         assert!(office.store.queue_mail(&next(id, to)).await.unwrap());
         assert!(!office.store.queue_mail(&next(id + 10, to)).await.unwrap());
     }
-    // And who is verified already needs no proof.
+    // An address that is verified meanwhile gets no verification mail.
     office.clock.advance(60);
     let worker = office.start(&url, |_| {});
     office.verify("ada@example.com").await;

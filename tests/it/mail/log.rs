@@ -1,5 +1,5 @@
-//! Without `MAIL_URL`, as most people try it out: the link is in the log, and it is said that no mail was sent. With
-//! it, no log line has a link or an address. The real binary.
+//! Without `MAIL_URL`, the log has the link and says that no mail was sent. With it, no log line has a link or an
+//! address. Tested with the real binary.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::binary::command;
 use crate::support::http::call;
 use crate::support::{Binary, PASSWORD, SECRET};
 
-/// Registers Ada, and gives the first log line about a mail to her.
+/// Registers Ada, and returns the first log line about a mail to her.
 async fn registered(binary: &Binary, results: &[&str]) -> Value {
     let ada = json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada", "firm_name": "F" });
     assert_eq!(call(binary.address, Method::POST, "/auth/register", &[], &ada).await.unwrap().status, 201);

@@ -1,5 +1,5 @@
-//! A real mail server (`.ci/run mail` installs it): private or not at all, and whatever it does, no mail is lost or
-//! told of to the wrong people.
+//! A real mail server, which `.ci/run mail` installs. Mail is sent privately or not at all. No failure of the server
+//! loses mail, or reveals it to the wrong recipients.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::*;
 use crate::support::mail_server::MailServer;
 use crate::support::tls::{Authority, Files};
 
-/// The certificate of a server, and who signed it.
+/// The certificate of a server, and the authority that signed it.
 struct Trust {
     dir: TempDir,
     files: Files,
@@ -166,7 +166,7 @@ async fn a_mail_that_is_not_taken_now_goes_later_and_holds_up_no_other() {
         office.verify("bo@example.com").await;
         let other = server.until("taken").await;
         assert_eq!(other["to"][0], "bo@example.com", "{mode}");
-        // Ten seconds later, and no sooner.
+        // Mail is tried again after ten seconds, and no sooner.
         office.clock.advance(9);
         let taken = loop {
             if let Ok(taken) = tokio::time::timeout(Duration::from_millis(100), server.until("taken")).await {
@@ -193,7 +193,7 @@ async fn a_wrong_password_is_a_setting_and_no_reason_to_give_mail_up_at_once() {
     assert_eq!(server.until("auth").await["good"], false);
     worker.finish(PATIENCE).await;
     assert!(office.store.list_dead_mail(None, 1).await.unwrap().found.is_empty());
-    // Corrected, and started again.
+    // The operator corrects the setting and starts the server again.
     let url = format!("smtp://ada:right@127.0.0.1:{}", server.port);
     let _worker = office.start(&url, |options| options.authorities = trust.authorities());
     office.clock.advance(10);

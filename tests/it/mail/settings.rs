@@ -1,4 +1,4 @@
-//! Settings of mail, as an operator meets them: a wrong one stops the real binary and is named, and no password is
+//! The settings of mail as the operator sees them: a wrong one stops the real binary and is named, and no password is
 //! shown.
 
 use std::fs;
@@ -42,7 +42,7 @@ fn a_wrong_setting_of_mail_stops_the_start_and_is_named() {
         let mut command = good(dir.path());
         command.envs(vars.iter().copied());
         refuses(name, &mut command, &[part]);
-        // `refuses` shows what it found; the password is in none of it.
+        // `refuses` shows the whole output when it fails. The password must not be in it.
         let said = command.output().unwrap().stderr;
         assert!(!String::from_utf8(said).unwrap().contains("canary"), "{name}");
     }

@@ -1,5 +1,5 @@
-//! A mail server that takes connections and says nothing: no call waits for it, nor does the end of the process for
-//! long; and what was not sent is sent by the next one. The real binary.
+//! A mail server that accepts connections and never answers. No call waits for it, the process still ends soon, and the
+//! next process sends what was not sent. Tested with the real binary.
 
 use std::path::Path;
 
@@ -36,12 +36,12 @@ async fn a_silent_mail_server_holds_up_neither_calls_nor_the_end() {
     assert_eq!(call(binary.address, Method::POST, "/auth/login", &[], &ada).await.unwrap().status, 200);
     binary.terminate();
     assert!(binary.ended().success());
-    // The longest that mail may take, and what a debug build needs for a login.
+    // The longest time that mail may take, plus the time of a login in a debug build.
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     let log = binary.log.lock().unwrap().clone();
     assert!(!log.contains("ada@example.com") && !log.contains("#token="), "{log}");
 
-    // As if its lease were over.
+    // Ends the lease of the mail by hand.
     let mut database = crate::moving::behind(&crate::support::binary::database(dir.path())).await;
     let waiting = sqlx::query("update outbox set due_at = 0 where state = 'queued'").execute(&mut database).await;
     assert_eq!(waiting.unwrap().rows_affected(), 1);

@@ -1,5 +1,5 @@
-//! What a move refuses, and a move that does not come to its end: the target is as empty as before, and nothing is made
-//! or changed that was not asked for.
+//! Refused moves, and moves that fail half-way: the target stays as empty as before, and nothing else is created or
+//! changed.
 
 use std::fs;
 use std::process::Child;
@@ -22,7 +22,7 @@ pub const FEW: [&str; 3] = [
     "insert into revocations (session_id, expires_at) values (x'00000000000000000000000000000003', 0)",
 ];
 
-/// What a move says that is refused.
+/// The error message of a move that is refused.
 pub fn refused(dir: &Path, from: &str, to: &str) -> String {
     let Output { status, stdout, stderr } = run(&mut copying(dir, from, to), "");
     let complaint = String::from_utf8(stderr).unwrap();
@@ -39,7 +39,7 @@ pub fn files(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Tables and columns of a PostgreSQL database.
+/// The tables and columns of a PostgreSQL database.
 pub async fn schema(database: &Database) -> Vec<(String, String)> {
     let columns = "select table_name::text, column_name::text from information_schema.columns
                    where table_schema = current_schema() order by 1, 2";
@@ -50,14 +50,14 @@ async fn is_empty(path: &Path) -> bool {
     dump(path).await.iter().all(|(_, _, values)| values.is_empty())
 }
 
-/// How many rows there are in all tables of a PostgreSQL database.
+/// The number of rows in all tables of a PostgreSQL database.
 async fn rows(database: &Database) -> i64 {
     let counts = TABLES.map(|table| format!("(select count(*) from {})", table.name)).join(" + ");
     let select = AssertSqlSafe(format!("select {counts}"));
     sqlx::query_scalar(select).fetch_one(&mut database.connect().await).await.unwrap()
 }
 
-/// A database of this version on a server, with what a superuser adds to it.
+/// A database of this version on a server, with these additions by a superuser.
 async fn with_a_trap(database: &Database, traps: &[&'static str]) {
     PostgresStore::open(&database.url()).await.unwrap().close().await;
     for trap in traps {
@@ -65,7 +65,7 @@ async fn with_a_trap(database: &Database, traps: &[&'static str]) {
     }
 }
 
-/// Killed when dropped.
+/// A running move, which is killed when dropped.
 struct Copying(Child);
 
 impl Copying {
@@ -78,7 +78,7 @@ impl Copying {
         let _ = self.0.wait();
     }
 
-    /// Waits until it waits for a lock that somebody else holds.
+    /// Waits until the move waits for a lock of another connection.
     async fn waits(&mut self, watcher: &mut PgConnection) {
         let waiting = "select exists (select from pg_locks where not granted
                        and database = (select oid from pg_database where datname = current_database()))";
@@ -197,9 +197,9 @@ async fn a_disk_that_is_full_is_told_and_the_target_can_be_filled_once_there_is_
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    // Not so much that SQLite writes some of it before all of it is there.
+    // So few rows that SQLite writes none of them before the end.
     let source = filled(dir.path(), "source.db", &MANY[..4]).await;
-    // Enough for an empty one.
+    // The rest of the disk has room for an empty database.
     fs::write(disk.path().join("filler"), vec![0; 350_000]).unwrap();
     let target = disk.path().join("target.db");
     let fails = || {
@@ -281,7 +281,7 @@ async fn a_kill_half_way_leaves_a_server_empty_and_who_writes_there_meanwhile_wa
     holder.execute("select pg_advisory_unlock(7)").await.unwrap();
     assert_eq!(rows(&database).await, 0);
 
-    // Again; and for longer than a statement of a call may take.
+    // The second move waits for longer than a statement of a call may take.
     holder.execute("select pg_advisory_lock(7)").await.unwrap();
     let mut copying = Copying::start(dir.path(), &from, &database.url());
     copying.waits(&mut database.connect().await).await;

@@ -1,5 +1,5 @@
-//! A target of an older version, most likely named by mistake: the old server must still start on it after the refusal.
-//! Apart from the other refusals because such a database has to be made first.
+//! A target of an older version, most likely named by mistake. The old server must still start on it after the refusal.
+//! Separate from the other refusals because such a database has to be made first.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::failing::{FEW, files, refused, schema};
 use super::*;
 use crate::support::migrations;
 
-/// As the first version left it.
+/// Leaves the database as the first version made it.
 async fn first_version<C: Migrate>(engine: &str, connection: &mut C) {
     let dir = tempfile::tempdir().unwrap();
     let first = "0001_accounts.sql";
@@ -85,7 +85,7 @@ async fn an_older_database_of_a_server_is_refused_unless_it_is_empty_and_stays_o
     connection.execute("rollback").await.unwrap();
     assert_eq!(state().await, before);
 
-    // Whatever goes wrong later does not change it either.
+    // A later failure does not change the target either.
     connection.execute("alter table accounts add constraint nobody check (created_at > 0)").await.unwrap();
     let said = refused(dir.path(), &from, &database.url());
     assert!(said.contains("nobody") && said.ends_with("; nothing was moved"), "{said}");

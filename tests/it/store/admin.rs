@@ -1,4 +1,4 @@
-//! What every store promises of what administrators ask for and change.
+//! The promises of every store about the queries and changes of administrators.
 
 use countersign::store::{AccountChange, AccountOrder, AccountPage, AccountRecord, Outline};
 
@@ -9,7 +9,7 @@ async fn found(store: &Store, page: AccountPage) -> Vec<u128> {
     store.list_records(&page).await.unwrap().found.iter().map(|record| record.account.id.as_u128()).collect()
 }
 
-/// Two firms, and usernames. In the order of registration, which is not that of ids.
+/// A store with two firms, and username accounts. The order of registration is not the order of ids.
 async fn filled(store: &Store) {
     let joining = |id, to, firm, role| {
         let mut new = NewAccount { joins: true, ..email(id, to, firm) };
@@ -44,7 +44,7 @@ pub async fn accounts_are_asked_for_by_firm_role_status_and_the_beginning_of_the
         ("with a role", AccountPage { role: Some(Role::Admin), ..all.clone() }, &[3, 2]),
         ("inactive", AccountPage { status: Some(AccountStatus::Inactive), ..all.clone() }, &[8]),
         ("active", AccountPage { status: Some(AccountStatus::Active), ..all.clone() }, &[9, 3, 2, 7, 1]),
-        // By bytes, whatever the database's collation makes of `-` and `@`.
+        // Names are ordered by bytes, whatever the database's collation makes of `-` and `@`.
         ("by name", AccountPage { order: by("ad"), ..all.clone() }, &[7, 3, 9, 8]),
         ("by name, beyond ASCII", AccountPage { order: by("mañ"), ..all.clone() }, &[1]),
         ("a whole name", AccountPage { order: by("zoe@example.com"), ..all.clone() }, &[2]),
@@ -105,12 +105,12 @@ pub async fn what_changes_of_an_account_changes_at_once_and_is_told(store: Store
     assert_eq!(heard().await[1..], [Revocation::Account { id: ada, epoch: 1 }]);
     assert_eq!(store.find_record(ada).await.unwrap(), Some(record));
 
-    // Neither a name nor a role is of a username account.
+    // A username account has neither a name nor a role.
     let adam = Uuid::from_u128(9);
     let name_and_role = AccountChange { status: None, ..all };
     let unchanged = store.update_account(adam, &name_and_role, at(100), at(100)).await.unwrap().unwrap();
     assert!(!unchanged.is_change());
-    // A username is of it alone, and of one account only; another one ends nothing.
+    // A username account can be renamed, to a name that no other account has. A rename ends no session.
     let another = |name| AccountChange { username: Some(Username::parse(name).unwrap()), ..AccountChange::default() };
     let eve = store.update_account(adam, &another("Eve"), at(100), at(100)).await.unwrap().unwrap();
     assert_eq!((eve.renamed, eve.record.unwrap().account.identity.handle().as_str()), (true, "eve"));

@@ -1,5 +1,5 @@
-//! What every store promises of failed attempts: that they are counted one by one, and that nothing comes of a guess
-//! which others have overtaken, right or wrong.
+//! The promises of every store about failed attempts: each one is counted, and a guess that concurrent guesses have
+//! overtaken has no outcome, right or wrong.
 
 use std::sync::Arc;
 
@@ -136,7 +136,7 @@ pub async fn counts_that_are_idle_are_forgotten_but_for_accounts_that_have_reach
             store.count_failure(&budget(name, 0, 100), id, at(last)).await.unwrap();
         }
     }
-    // More than are deleted at once.
+    // More rows than are deleted at once.
     for n in 0..1_100 {
         store.count_failure(&budget(&format!("name {n}"), 0, 100), None, at(1)).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! What every store promises of the audit trail.
+//! The promises of every store about the audit trail.
 
 use countersign::domain::{Action, AuditEvent, Detail, Note, Origin};
 use countersign::store::AuditPage;

@@ -1,4 +1,5 @@
-//! Accounts taken in and given out in bulk: nothing that is there changes, and everything that comes in goes out again.
+//! Bulk import and export of accounts. An import changes no existing account, and an export has everything that was
+//! imported.
 
 use std::collections::HashMap;
 
@@ -50,7 +51,7 @@ async fn import(store: &Store, accounts: &[PortableAccount]) -> Vec<Imported> {
     imported
 }
 
-/// What can be told of an account.
+/// The facts of an account that an import and an export must keep.
 fn facts(account: &PortableAccount) -> (Uuid, Identity, Option<String>, AccountStatus, OffsetDateTime) {
     let hash = account.password_hash.as_ref().map(|hash| hash.to_phc());
     (account.id, account.identity.clone(), hash, account.status, account.created_at)
@@ -79,7 +80,7 @@ async fn what_is_imported_is_exported_as_it_was(store: Store) {
     for limit in [1, 3, 100] {
         assert_eq!(all(&store, limit).await, accounts.iter().map(facts).collect::<Vec<_>>());
     }
-    // And signs in.
+    // The imported account can sign in.
     let found = store.find_credentials(&accounts[0].handle()).await.unwrap().unwrap();
     assert_eq!((found.account.epoch, found.password_hash.unwrap().to_phc().as_str()), (0, OTHER));
     let found = store.find_credentials(&accounts[1].handle()).await.unwrap().unwrap();
@@ -104,7 +105,7 @@ async fn an_import_changes_nothing_that_is_there(store: Store) {
         assert_eq!(import(&store, &[account]).await, [expected]);
         assert_eq!(all(&store, 10).await, before);
     }
-    // The firms of those that were not taken are not there: a new account with one of them brings its own name.
+    // The firms of refused accounts were not stored. A new account with such a firm id sets the firm's name.
     for firm in [21_u128, 22, 23] {
         let mut account = by_email(firm + 100, &format!("{firm}@x.org"), firm);
         if let Identity::Email { firm, .. } = &mut account.identity {
@@ -113,7 +114,7 @@ async fn an_import_changes_nothing_that_is_there(store: Store) {
         assert_eq!(import(&store, std::slice::from_ref(&account)).await, [Imported::New]);
         assert_eq!(store.find_account(account.id).await.unwrap().unwrap().identity, account.identity);
     }
-    // One that is there keeps its name.
+    // An existing firm keeps its name.
     let joins = by_email(50, "joan@x.org", 20);
     assert_eq!(import(&store, std::slice::from_ref(&joins)).await, [Imported::New]);
     let Identity::Email { firm, .. } = store.find_account(joins.id).await.unwrap().unwrap().identity else { panic!() };

@@ -1,4 +1,4 @@
-//! What every store promises of invitations.
+//! The promises of every store about invitations.
 
 use countersign::domain::MailKind;
 use countersign::store::{Invitation, InvitationPage, NewInvitation};
@@ -59,7 +59,7 @@ pub async fn an_invitation_is_listed_accepted_once_and_as_it_was_made(store: Sto
     assert_eq!(found, Invitation { id, firm, email, role, invited_by, created_at, expires_at });
     assert_eq!(store.find_invitation(id, at(3_999)).await.unwrap(), Some(found));
     assert_eq!(store.find_invitation(id, at(4_000)).await.unwrap(), None);
-    // A newer one takes the place of the one before, whose link is void.
+    // A newer invitation replaces the previous one, and voids its link.
     assert!(create(&invitation(33, "bo@example.com", Role::Admin, 2), 104).await.unwrap());
     assert!(store.find_invitation_by_ticket(&old.digest(), at(2)).await.unwrap().is_none());
     assert_eq!(list(None, 10, 2).await, [33, 30]);
@@ -98,7 +98,7 @@ pub async fn an_invitation_whose_address_was_taken_meanwhile_stays(store: Store)
     let accepted = store.accept_invitation(&ticket.digest(), &joining(4, "grace@example.com", Role::User), at(1)).await;
     assert!(matches!(accepted, Err(StoreError::HandleTaken)));
     assert!(store.find_invitation_by_ticket(&ticket.digest(), at(1)).await.unwrap().is_some());
-    // It goes with its firm, and its ticket with it; so does everything of an account.
+    // Deleting the account deletes its firm, the firm's invitation with its ticket, and the account's other tickets.
     let reset = send(&store, MailKind::ResetPassword, "ada@example.com", 0, 9).await;
     store.delete_account(Uuid::from_u128(2), at(9_000)).await.unwrap();
     assert!(store.find_invitation_by_ticket(&ticket.digest(), at(1)).await.unwrap().is_none());

@@ -1,4 +1,4 @@
-//! What every store promises of mail that waits, of one-time tokens and of invitations.
+//! The promises of every store about the outbox, one-time tokens and invitations.
 
 use countersign::domain::{AttemptKey, MailKind, NewMail, Ticket, TicketPurpose};
 use countersign::store::{Budget, ClaimedMail, EmailChange, MailFate, NewTicket, PasswordReset};
@@ -36,7 +36,7 @@ pub fn ids(mails: &[ClaimedMail]) -> Vec<u128> {
     ids
 }
 
-/// Ada, whose account has the id 2, unverified.
+/// Stores the account of Ada, id 2, unverified.
 pub async fn ada(store: &Store) -> NewAccount {
     let mut ada = email(2, "ada@example.com", FIRM);
     if let Identity::Email { verified, .. } = &mut ada.identity {
@@ -46,7 +46,7 @@ pub async fn ada(store: &Store) -> NewAccount {
     ada
 }
 
-/// Sends a mail of this kind, as far as the store is concerned, and gives its ticket.
+/// Sends a mail of this kind as far as the store is concerned, and returns its ticket.
 pub async fn send(store: &Store, kind: MailKind, to: &str, subject: u128, number: u8) -> Ticket {
     let new = mail(1_000 + u128::from(number), kind, to, subject, i64::from(number) * 100);
     assert!(store.queue_mail(&new).await.unwrap());
@@ -83,13 +83,13 @@ pub async fn mail_is_queued_once_and_goes_once_a_minute_to_a_recipient(store: St
         assert!(settle(&store, mail, MailFate::Settled, 3).await);
         assert!(!settle(&store, mail, MailFate::Settled, 3).await, "twice");
     }
-    // The next one is queued, for when the minute is over.
+    // The next mail is queued for the end of the minute.
     assert!(store.queue_mail(&reset(6, 4)).await.unwrap());
     assert!(!store.queue_mail(&reset(7, 4)).await.unwrap());
     assert!(claim(&store, 62).await.is_empty());
     assert_eq!(ids(&claim(&store, 63).await), [6]);
 
-    // About different matters, all of it goes, a minute apart.
+    // Mails about different matters are all sent, a minute apart.
     for subject in [1, 2, 3] {
         let notice = mail(10 + subject, MailKind::Invitation, "ada@example.com", subject, 100);
         assert!(store.queue_mail(&notice).await.unwrap());
@@ -128,7 +128,7 @@ pub async fn mail_is_somebody_elses_when_its_lease_is_over(store: Store) {
     assert!(!store.retry_dead_mail(dead.id, at(200)).await.unwrap());
     assert_eq!(claim(&store, 200).await.pop().unwrap().attempt, 1);
 
-    // Also by whoever asks for it again.
+    // A new request for the mail also revives it.
     let again = claim(&store, 300).await.pop().unwrap();
     settle(&store, &again, MailFate::Dead { cause: "550 no".to_owned() }, 300).await;
     assert!(store.queue_mail(&mail(2, MailKind::VerifyEmail, "ada@example.com", 0, 400)).await.unwrap());
@@ -159,7 +159,7 @@ pub async fn many_take_mail_at_once_and_each_goes_to_one(store: Store) {
     for taker in takers {
         all.extend(taker.await.unwrap());
     }
-    // Who finds everything locked by others goes away, and nothing is taken twice.
+    // A worker that finds all mails locked by others takes none, and no mail is taken twice.
     all.extend(claim(&store, 0).await);
     assert_eq!(ids(&all), (1..=40).collect::<Vec<_>>());
 }
@@ -190,7 +190,7 @@ pub async fn an_address_is_verified_by_the_link_that_was_sent_there_and_once(sto
     assert!(!is_verified(&store, 2).await);
     assert_eq!(store.verify_email(&digest, at(10), until).await.unwrap(), Some(Uuid::from_u128(2)));
     assert!(is_verified(&store, 2).await);
-    // All hear of it, and no session ends.
+    // All replicas are told, and no session ends.
     assert_eq!(revocations(&store, 0, 0).await, [Revocation::Account { id: Uuid::from_u128(2), epoch: 0 }]);
     assert!(store.find_session(Uuid::from_u128(10)).await.unwrap().is_some());
     for used in [ticket, other, self::ticket(77)] {
@@ -207,7 +207,7 @@ pub async fn a_reset_sets_the_password_verifies_and_ends_everything_else(store: 
         send(&store, MailKind::ResetPassword, "ada@example.com", 0, 3).await,
         send(&store, MailKind::ResetPassword, "ada@example.com", 0, 5).await,
     ];
-    // Asked for by whoever has just been shut out.
+    // The intruder that this reset shuts out has asked for this mail.
     store.queue_mail(&mail(50, MailKind::ChangeEmail, "evil@example.com", 2, 700)).await.unwrap();
     let under_way = claim(&store, 700).await.pop().unwrap();
     let guessed =
@@ -235,7 +235,7 @@ pub async fn a_reset_sets_the_password_verifies_and_ends_everything_else(store: 
     let late = new_ticket(&ticket(66), MailKind::ChangeEmail, Some(Uuid::from_u128(2)));
     assert!(!store.issue_ticket(&under_way, &late).await.unwrap(), "it was taken back while it was under way");
 
-    // Nobody comes back in who was shut out.
+    // A disabled account cannot be reset, and a link from before stays void after the account is enabled again.
     let reset = send(&store, MailKind::ResetPassword, "ada@example.com", 0, 9).await;
     store.set_status(Uuid::from_u128(2), AccountStatus::Inactive, at(9_000)).await.unwrap();
     assert!(store.reset_password(&reset.digest(), &hash(HASH), at(960), at(9_000)).await.unwrap().is_none());
@@ -268,7 +268,7 @@ pub async fn a_changed_address_was_proven_and_the_old_one_is_told(store: Store) 
     let notice = claim(&store, 600).await.pop().unwrap();
     assert_eq!((notice.id.as_u128(), notice.kind, &notice.recipient), (99, MailKind::EmailChanged, &from));
     assert_eq!(notice.subject, account_id);
-    // What was sent to the old address is good for nothing.
+    // Tickets that were sent to the old address are void.
     for old in [&reset, &verify] {
         assert!(store.find_ticket(&old.digest(), at(600)).await.unwrap().is_none());
     }
@@ -276,7 +276,7 @@ pub async fn a_changed_address_was_proven_and_the_old_one_is_told(store: Store) 
     assert_eq!(store.verify_email(&verify.digest(), at(600), at(9_000)).await.unwrap(), None);
 }
 
-/// Uses a ticket 32 times at once, and tells how many succeeded.
+/// Uses a ticket 32 times concurrently, and returns how many uses succeeded.
 async fn winners<F: Future<Output = bool> + Send + 'static>(using: impl Fn(u128) -> F) -> usize {
     let users: Vec<_> = (0..32).map(|number| tokio::spawn(using(number))).collect();
     let mut winners = 0;
@@ -299,7 +299,7 @@ pub async fn of_32_who_use_one_ticket_at_once_exactly_one_wins(store: Store) {
         async move { store.verify_email(&digest, at(10), at(9_000)).await.unwrap().is_some() }
     });
     assert_eq!(verified.await, 1);
-    // Two links of one account at once, too: one use ends both.
+    // Two links of one account are used concurrently. One use voids both.
     let reset = winners(|number| {
         let (store, digest) = (shared(), resets[number as usize % 2].clone());
         async move { store.reset_password(&digest, &hash(OTHER), at(10), at(9_000)).await.unwrap().is_some() }
@@ -335,7 +335,7 @@ pub async fn purging_forgets_mail_that_went_and_links_that_expired(store: Store)
     store.create_invitation(&invitation(30, "grace@example.com", Role::User, 0), Uuid::from_u128(100)).await.unwrap();
     let dead = claim(&store, 160).await.pop().unwrap();
     settle(&store, &dead, MailFate::Dead { cause: "550".to_owned() }, 160).await;
-    // Until a minute after it went, it keeps the next one back.
+    // A sent mail delays the next one for a minute.
     store.purge(at(219)).await.unwrap();
     store.queue_mail(&mail(1, MailKind::VerifyEmail, "ada@example.com", 0, 219)).await.unwrap();
     assert!(claim(&store, 219).await.is_empty());

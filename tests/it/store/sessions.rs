@@ -1,5 +1,5 @@
-//! What every store promises of sessions: listing, ending several, when each was last given a token; and of roles,
-//! whose change ends them.
+//! The promises of every store about sessions: listing, ending several, and the time of the last token. Also about
+//! roles, because a change of role ends sessions.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Store, at, email, opening, revocations, username};
 
-/// A session that began at `created`, lives until 1,000 and whose tokens live for 100.
+/// A session from `created` to 1,000. Each of its tokens lives for 100.
 fn session(id: u128, account: &NewAccount, created: i64) -> Session {
     Session {
         created_at: at(created),
@@ -21,7 +21,7 @@ fn session(id: u128, account: &NewAccount, created: i64) -> Session {
     }
 }
 
-/// The first page at that moment, without a margin.
+/// The first page at that time, without a margin.
 fn page(now: i64) -> SessionPage {
     SessionPage { after: None, limit: 100, now: at(now), tokens_since: at(now) }
 }
@@ -46,7 +46,7 @@ pub async fn a_session_is_found_and_listed_as_it_was_stored(store: Store) {
     store.insert_account(&new, Some(&first), None).await.unwrap();
     let mut all = vec![first];
     for (id, client) in (11..).zip(&clients[1..]) {
-        // To the millisecond.
+        // Times are stored to the millisecond.
         let created_at = at(0) + Duration::from_millis(1);
         all.push(Session { client: client.clone(), created_at, ..session(id, &new, 0) });
         assert!(store.open_session(&opening(all.last().unwrap().clone())).await.unwrap().is_open());
@@ -65,7 +65,7 @@ pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Sto
     let (alice, bobby) = (username(1, "alice"), username(2, "bobby"));
     store.insert_account(&alice, None, None).await.unwrap();
     store.insert_account(&bobby, Some(&session(50, &bobby, 3)), None).await.unwrap();
-    // Neither in the order of ids nor in that of times; three in the same moment.
+    // The order is neither that of ids nor that of insertion. Three sessions begin at the same time.
     for (id, created) in [(30, 5), (12, 5), (40, 1), (11, 9), (20, 5)] {
         assert!(store.open_session(&opening(session(id, &alice, created))).await.unwrap().is_open());
     }
@@ -82,7 +82,7 @@ pub async fn sessions_are_listed_newest_first_from_where_a_page_ended(store: Sto
         }
         assert_eq!(walked, expected, "{limit} at a time");
     }
-    // From a place where none is any more.
+    // The session at this place has ended.
     let after = Some((at(5), Uuid::from_u128(25)));
     assert_eq!(listed(&store, &alice, &SessionPage { after, ..page(10) }).await, [20, 12, 40]);
 }
@@ -108,7 +108,7 @@ pub async fn the_time_of_a_last_token_only_moves_on(store: Store) {
     assert!(store.open_session(&opening(session(11, &new, 0))).await.unwrap().is_open());
     let ids = [10, 11, 99].map(Uuid::from_u128);
     store.note_last_tokens(&[]).await.unwrap();
-    // The last one has ended meanwhile.
+    // The last session has ended meanwhile.
     store.note_last_tokens(&ids.map(|id| (id, at(50)))).await.unwrap();
     store.note_last_tokens(&[(ids[0], at(40)), (ids[1], at(60))]).await.unwrap();
     assert_eq!(last_token_at(&store, 10).await, Some(at(50)));
@@ -130,8 +130,8 @@ pub async fn all_sessions_of_an_account_but_one_end_together(store: Store) {
         let last_token_at = session.created_at;
         EndedSession { stored: StoredSession { session, last_token_at }, until: at(until) }
     };
-    // A token lifetime after the moment that was given, whatever the ceiling was at sign-in: a setting may have raised
-    // it.
+    // A revocation expires one token lifetime after the given time. The ceiling at sign-in does not matter, because a
+    // setting may have raised it since.
     assert_eq!(ended, [expected(session(10, &alice, 0), 130), expected(late, 130)]);
     assert_eq!(listed(&store, &alice, &page(9)).await, [12]);
     assert_eq!(listed(&store, &bobby, &page(9)).await, [50]);
@@ -163,7 +163,7 @@ pub async fn a_thousand_sessions_end_together(store: Store) {
     let mut ended = revocations(&store, 0, 0).await;
     ended.sort_by_key(|revocation| if let Revocation::Session(id) = revocation { id.as_u128() } else { 0 });
     assert_eq!(ended, (1..=1_001).map(|id| Revocation::Session(Uuid::from_u128(id))).collect::<Vec<_>>());
-    // More than are deleted at once.
+    // More rows than are deleted at once.
     store.purge(at(100)).await.unwrap();
     assert_eq!(revocations(&store, 0, 0).await, []);
 }

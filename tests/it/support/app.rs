@@ -1,4 +1,4 @@
-//! The whole app, built as the binary builds it, but for the clock and the cost of a hash.
+//! The whole app as the binary builds it, with another clock and cheaper hashes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,38 +24,38 @@ use tower::ServiceExt as _;
 
 use super::{Answer, SECRET, clock};
 
-/// When every test on SQLite begins: 2027-01-15T08:00:00Z.
+/// The time at which every test on SQLite begins: 2027-01-15T08:00:00Z.
 pub const START: i64 = 1_800_000_000;
 
-/// Every test comes from one address. Those of the limits themselves set them.
+/// All tests come from one address. The tests of the limits set them again.
 const WITHOUT_LIMITS: [&str; 3] =
     ["--login-failures-per-address=0", "--registrations-per-address=0", "--mail-requests-per-address=0"];
 
-/// Until an app's database is free for another.
+/// How long to wait until another app has released the database.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The password of every account of the tests.
+/// The password of every account in the tests.
 pub const PASSWORD: &str = "s3cur3pass";
 
-/// An app with a database of its own and registration open.
+/// An app with a database of its own and open registration.
 pub struct TestApp {
     pub service: RequestRouter,
     pub clock: ManualClock,
     pub hasher: PasswordHasher,
     pub settings: Settings,
-    /// Everything behind `service`, to be served on a socket.
+    /// The app behind `service`, to be served on a socket.
     app: Option<App>,
     dir: Arc<TempDir>,
 }
 
-/// An app on a real socket.
+/// An app that is served on a real socket.
 pub struct Served {
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
-/// What costs least to hash.
+/// The cheapest parameters that a hash may have.
 fn cheapest() -> Params {
     Params::new(8, 1, 1, None).unwrap()
 }
@@ -65,17 +65,17 @@ impl TestApp {
         Self::with(&[]).await
     }
 
-    /// With flags of the command line, which may say again what [`Self::start`] says.
+    /// Starts an app with these flags, which replace those of [`Self::start`].
     pub async fn with(flags: &[&str]) -> Self {
         Self::build(Arc::new(tempfile::tempdir().unwrap()), clock::of_app(flags), flags, &cheapest()).await
     }
 
-    /// Ends this app and starts another on the same database, at the same moment.
+    /// Ends this app, and starts another one on the same database at the same time.
     pub async fn restart(self, flags: &[&str]) -> Self {
         self.restart_hashing(&cheapest(), flags).await
     }
 
-    /// The same, and it hashes with these parameters.
+    /// As [`Self::restart`], with these parameters for hashes.
     pub async fn restart_hashing(self, params: &Params, flags: &[&str]) -> Self {
         let (dir, clock) = (Arc::clone(&self.dir), self.clock.clone());
         drop(self);
@@ -87,14 +87,14 @@ impl TestApp {
         let secret = format!("--jwt-secret={SECRET}");
         let ours = ["countersign", &database, &secret, "--allow-registration=true"];
         let ours = ours.into_iter().chain(WITHOUT_LIMITS);
-        // A flag that is given again replaces ours.
+        // A flag of the test replaces the default one.
         let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
         let kept = ours.filter(|our| !flags.iter().any(|flag| name(flag) == name(our)));
         let settings = Cli::try_parse_from(kept.chain(flags.iter().copied())).unwrap().settings;
         let begun = std::time::Instant::now();
         let app = loop {
             match App::build(&settings, Arc::new(clock.clone()), params.clone()).await {
-                // Of an app before this one on the same database, which a task of an answered call may still hold.
+                // A task of an answered call may still hold the previous app on this database.
                 Err(ServeError::Open(OpenError::Served(_))) if begun.elapsed() < PATIENCE => {
                     tokio::task::yield_now().await
                 }
@@ -117,29 +117,29 @@ impl TestApp {
         self.send(request(Method::GET, path, headers, Body::empty())).await
     }
 
-    /// `POST` of a JSON value.
+    /// Sends a `POST` with a JSON value.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_with(path, &[], body).await
     }
 
-    /// `POST` of a JSON value with headers.
+    /// Sends a `POST` with headers and a JSON value.
     pub async fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         self.send(request(Method::POST, path, &headers, Body::from(body.to_string()))).await
     }
 
-    /// `POST` without a body.
+    /// Sends a `POST` without a body.
     pub async fn post_empty(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(request(Method::POST, path, headers, Body::empty())).await
     }
 
-    /// Registers a username account and gives its first token.
+    /// Registers a username account and returns its first token.
     pub async fn sign_in_username(&self, name: &str) -> String {
         let answer = self.post("/api/auth/register", &json!({ "username": name, "password": PASSWORD })).await;
         answer.json()["token"].as_str().expect("registered").to_owned()
     }
 
-    /// Registers an email account, logs it in and gives its first token.
+    /// Registers an email account, logs in and returns the first token.
     pub async fn sign_in_email(&self, email: &str) -> String {
         let new = json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace", "firm_name": "Engines" });
         assert_eq!(self.post("/auth/register", &new).await.status, StatusCode::CREATED);
@@ -147,7 +147,7 @@ impl TestApp {
         answer.json()["access_token"].as_str().expect("logged in").to_owned()
     }
 
-    /// What the operator does from the command line, on this app's database.
+    /// The commands of the operator on this app's database.
     pub async fn operator(&self) -> Operator {
         let store = store::open(&self.settings.database_url, Purpose::Operate).await.unwrap();
         Operator::new(store, Arc::new(self.clock.clone()))
@@ -186,14 +186,14 @@ impl TestApp {
 }
 
 impl Served {
-    /// Asks the server to stop and waits until it has.
+    /// Asks the server to stop, and waits until it has.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         self.task.await.unwrap();
     }
 }
 
-/// Every path of REST that no proto has a rule for.
+/// Every REST path that has no rule in a proto.
 pub fn rest_paths() -> Vec<&'static str> {
     Rest::new(Rpc::new(|_| unreachable!("nothing is called")), true).unwrap().paths().to_vec()
 }

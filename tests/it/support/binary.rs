@@ -1,4 +1,4 @@
-//! The real binary, as a process.
+//! The real binary as a process.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -9,11 +9,11 @@ use std::thread::JoinHandle;
 
 use super::SECRET;
 
-/// A running server. Killed when dropped.
+/// A running server, which is killed when dropped.
 pub struct Binary {
     pub address: SocketAddr,
     pub child: Child,
-    /// Everything that it has logged so far.
+    /// Everything that the server has logged so far.
     pub log: Arc<Mutex<String>>,
     /// The thread that reads the log.
     reader: Option<JoinHandle<()>>,
@@ -26,7 +26,7 @@ pub fn program() -> PathBuf {
     PathBuf::from(&given).canonicalize().unwrap_or_else(|error| panic!("{}: {error}", given.display()))
 }
 
-/// The program with a database in `dir`, and nothing of this process's environment that it could take for a setting.
+/// The program with a database in `dir`, and without environment variables of this process that could be settings.
 pub fn command(dir: &Path) -> Command {
     let mut command = Command::new(program());
     command
@@ -39,11 +39,11 @@ pub fn command(dir: &Path) -> Command {
     command
 }
 
-/// Every test calls from one address. The tests of these limits remove them.
+/// All tests call from one address. The tests of these limits remove the variables.
 pub const WITHOUT_LIMITS: [(&str, &str); 3] =
     [("LOGIN_FAILURES_PER_ADDRESS", "0"), ("REGISTRATIONS_PER_ADDRESS", "0"), ("MAIL_REQUESTS_PER_ADDRESS", "0")];
 
-/// Where [`command`] puts the database.
+/// The database file of [`command`].
 pub fn database(dir: &Path) -> PathBuf {
     dir.join("countersign.db")
 }
@@ -51,18 +51,18 @@ pub fn database(dir: &Path) -> PathBuf {
 /// Runs a command to its end with `input` on its standard input.
 pub fn run(command: &mut Command, input: &str) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A command that does not read it may have ended already.
+    // A command that does not read its input may have ended already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
 impl Binary {
-    /// With registration open and the tests' secret.
+    /// Starts a server with open registration and the tests' secret.
     pub fn start(dir: &Path) -> Self {
         Self::spawn(command(dir).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true"))
     }
 
-    /// Starts it and waits until its log says where it listens.
+    /// Starts the command and waits until its log names the address.
     pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
@@ -93,7 +93,7 @@ impl Binary {
         assert!(status.success());
     }
 
-    /// Waits until it has ended and everything that it logged is in the log.
+    /// Waits until the server has ended and its whole log was read.
     pub fn ended(&mut self) -> ExitStatus {
         let status = self.child.wait().unwrap();
         if let Some(reader) = self.reader.take() {
@@ -102,7 +102,7 @@ impl Binary {
         status
     }
 
-    /// What it wrote to standard output, once it has ended.
+    /// The standard output of a server that has ended.
     pub fn stdout(&mut self) -> String {
         let mut text = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
@@ -110,7 +110,7 @@ impl Binary {
     }
 }
 
-/// The address that a line of the log names, in either format, when it is the line that says that the server listens.
+/// The address in a log line, in either format, if it is the line that names it.
 fn listening_at(line: &str) -> Option<SocketAddr> {
     let starts = ["\"event\":\"start\"", "event=\"start\""].into_iter().any(|event| line.contains(event));
     let (_, url) = line.split_once("://").filter(|_| starts)?;

@@ -1,7 +1,8 @@
-//! Clocks that are not right: the clock of an app in process is moved by hand; that of the real binary is libfaketime,
-//! which answers in place of the system when a process asks for the time of day. The monotonic clock stays as it is.
+//! Wrong clocks. The clock of an app in process is moved by hand. The real binary runs under libfaketime, which answers
+//! in place of the system when a process asks for the time of day. The monotonic clock is unchanged.
 //!
-//! With `COUNTERSIGN_TEST_CLOCK_AHEAD=30`, one replica of every test that has several has a clock that is 30 s ahead.
+//! With `COUNTERSIGN_TEST_CLOCK_AHEAD=30`, one replica of every test with several replicas has a clock that is 30 s
+//! ahead.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,7 +18,7 @@ use super::app::START;
 /// The databases on which an app has been started.
 static USED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// The seconds that `COUNTERSIGN_TEST_CLOCK_AHEAD` says, or none.
+/// The seconds of `COUNTERSIGN_TEST_CLOCK_AHEAD`, or 0.
 pub fn ahead() -> i64 {
     var("COUNTERSIGN_TEST_CLOCK_AHEAD").map_or(0, |seconds| seconds.parse().unwrap())
 }
@@ -25,8 +26,8 @@ pub fn ahead() -> i64 {
 /// The clock of an app with these flags. It stands still on SQLite, and runs on PostgreSQL, which has a clock of its
 /// own.
 ///
-/// [`ahead`] changes only a test that starts a second app on a database. Such a test must have `replica` in its name,
-/// by which `.ci/run clock-ahead` finds it. (The thread `main` is that of the longer runs, which run whole.)
+/// [`ahead`] changes only tests that start a second app on a database. Such a test must have `replica` in its name, by
+/// which `.ci/run clock-ahead` finds it. (The thread `main` belongs to the longer runs, which always run whole.)
 pub fn of_app(flags: &[&str]) -> ManualClock {
     let Some(url) = flags.iter().find_map(|flag| flag.strip_prefix("--database-url=postgres")) else {
         return ManualClock::at(START);
@@ -51,7 +52,8 @@ pub struct FakeClock {
 }
 
 impl FakeClock {
-    /// A right one, at first. `None` without libfaketime: the test has been skipped, and says so.
+    /// A clock that is right at first. Returns `None` without libfaketime, after it has reported that the test is
+    /// skipped.
     pub fn new(dir: &Path) -> Option<Self> {
         let Some(library) = library() else {
             assert!(var("CI").is_none(), "tests of clocks must not be skipped in CI: install faketime");
@@ -64,14 +66,14 @@ impl FakeClock {
         Some(clock)
     }
 
-    /// Sets it so many seconds ahead, at once.
+    /// Sets the clock this many seconds ahead, at once.
     pub fn set(&self, ahead: i64) {
         let new = self.file.with_extension("new");
         fs::write(&new, format!("{ahead:+}")).unwrap();
         fs::rename(new, &self.file).unwrap();
     }
 
-    /// Gives it to a process.
+    /// Makes a process use this clock.
     pub fn give(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", &self.library)
@@ -81,7 +83,7 @@ impl FakeClock {
     }
 }
 
-/// Where the package `faketime` puts it.
+/// The path of the library in the package `faketime`.
 fn library() -> Option<PathBuf> {
     let folders =
         ["/usr/lib", "/usr/lib64", "/usr/local/lib"].into_iter().filter_map(|folder| fs::read_dir(folder).ok());

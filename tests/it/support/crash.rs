@@ -1,5 +1,5 @@
-//! What a crash must not lose: accounts that are being registered while the real binary is killed, its next start, and
-//! what the database then says of itself.
+//! Checks of a crash: accounts that are being registered when the real binary is killed, its next start, and the
+//! integrity of the database.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::binary::database;
 use super::http::call;
 use super::{Answer, Binary, PASSWORD};
 
-/// An account to be, of the one dialect or the other.
+/// An account to be registered, of either dialect.
 #[derive(Clone)]
 pub struct Registrant(usize, String);
 
@@ -37,12 +37,12 @@ impl Registrant {
             .clone()
     }
 
-    /// What an attempt to register is answered with, if it is.
+    /// Registers the account. Returns `None` if no answer comes.
     pub async fn register(&self, address: SocketAddr) -> Option<Answer> {
         call(address, Method::POST, &self.path("register"), &[], &self.registration()).await.ok()
     }
 
-    /// Signs in, asks `me`, and gives the token.
+    /// Signs in, calls `me`, and returns the token.
     pub async fn signs_in(&self, address: SocketAddr) -> String {
         let mut login = self.registration();
         login.as_object_mut().unwrap().retain(|key, _| key != "name" && key != "firm_name");
@@ -56,7 +56,7 @@ impl Registrant {
     }
 }
 
-/// Starts again, is ready in time, and tells in which.
+/// Starts the server again. Returns how long it took, which must be within the limit.
 pub async fn restarted(dir: &Path) -> (Binary, Duration) {
     let begun = Instant::now();
     let binary = Binary::start(dir);
@@ -67,7 +67,7 @@ pub async fn restarted(dir: &Path) -> (Binary, Duration) {
     (binary, took)
 }
 
-/// What the database says of itself.
+/// Asserts that the database finds no damage in itself.
 pub async fn is_sound(dir: &Path) {
     let options = SqliteConnectOptions::new().filename(database(dir)).read_only(true);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();

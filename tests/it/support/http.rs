@@ -1,4 +1,4 @@
-//! Answers, whole; and HTTP/1.1 over a real socket.
+//! Whole answers, and HTTP/1.1 over a real socket.
 
 use std::net::SocketAddr;
 
@@ -29,7 +29,7 @@ impl Answer {
         Self { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
     }
 
-    /// The body as JSON; `null` when there is none.
+    /// The body as JSON, or `null` if it is empty.
     pub fn json(&self) -> Value {
         if self.body.is_empty() { Value::Null } else { serde_json::from_slice(&self.body).expect("a JSON body") }
     }
@@ -38,8 +38,8 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Asserts the status, the whole body (`null` is an empty one), and every header of the answer: these, and those of
-    /// any JSON answer. A token that is not named here is one too many.
+    /// Asserts the status, the whole body (`null` for an empty one), and every header: exactly these, and those of any
+    /// JSON answer. An unexpected token fails the assertion.
     #[track_caller]
     pub fn assert(&self, name: &str, status: u16, headers: &[(&str, &str)], body: &Value) {
         assert_eq!((self.status.as_u16(), self.json()), (status, body.clone()), "{name}");
@@ -52,8 +52,8 @@ impl Answer {
         assert_eq!(self.telling_headers(), expected, "{name}");
     }
 
-    /// The headers, sorted, but for those that HTTP itself and every answer need, and for `device`, of which no two are
-    /// alike.
+    /// The headers, sorted, without those that HTTP and every answer have, and without `device`, which is always
+    /// different.
     pub fn telling_headers(&self) -> Vec<(&str, &str)> {
         let told =
             |name: &str| !["request-id", "date", "connection", "content-length", "vary", "device"].contains(&name);
@@ -64,13 +64,13 @@ impl Answer {
         headers
     }
 
-    /// The `Token` header, which must be there.
+    /// The `Token` header, which must be present.
     pub fn token(&self) -> String {
         self.header("token").expect("a fresh token").to_owned()
     }
 }
 
-/// One HTTP/1.1 request over a connection of its own.
+/// One HTTP/1.1 request over a new connection.
 pub async fn over_socket(address: SocketAddr, mut request: Request<Body>) -> Answer {
     request.headers_mut().insert("host", address.to_string().parse().unwrap());
     let stream = TcpStream::connect(address).await.unwrap();
@@ -81,7 +81,7 @@ pub async fn over_socket(address: SocketAddr, mut request: Request<Body>) -> Ans
     answer
 }
 
-/// One HTTP/1.1 call over a connection of its own; an error when the connection ends before its answer does.
+/// One HTTP/1.1 call over a new connection. Returns an error if the connection ends before the answer does.
 pub async fn call(
     address: SocketAddr,
     method: Method,

@@ -1,6 +1,6 @@
-//! A real mail server: aiosmtpd, from `TEST_AIOSMTPD` (the folder that pip has installed it to) or the machine's own
-//! Python. Where there is none, the tests that need it say loudly that they were skipped; `.ci/run mail` installs it
-//! and runs them.
+//! A real mail server: aiosmtpd, from `TEST_AIOSMTPD` (the folder to which pip has installed it) or from the machine's
+//! own Python. Without it, the tests that need it report on standard error that they are skipped. `.ci/run mail`
+//! installs it and runs them.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 /// How long to wait for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running server. Ended when dropped.
+/// A running server, which is killed when dropped.
 pub struct MailServer {
     pub port: u16,
     child: Child,
@@ -22,8 +22,8 @@ pub struct MailServer {
 }
 
 impl MailServer {
-    /// Starts one with these arguments of `tests/mail/server.py`; `None` where there is no aiosmtpd: the test has been
-    /// skipped, and says so.
+    /// Starts `tests/mail/server.py` with these arguments. Returns `None` without aiosmtpd, after it has reported that
+    /// the test is skipped.
     #[expect(clippy::disallowed_methods, reason = "tells the tests where their tools are")]
     pub async fn start(args: &[&str]) -> Option<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail/server.py");
@@ -41,7 +41,7 @@ impl MailServer {
         if !has {
             assert!(given.is_none(), "TEST_AIOSMTPD has no aiosmtpd");
             let test = std::thread::current().name().unwrap_or_default().to_owned();
-            // Past the test harness, which hides what is printed.
+            // Written to standard error directly, because the test harness hides what is printed.
             let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no aiosmtpd (bash .ci/run mail): {test}");
             return None;
         }
@@ -64,7 +64,7 @@ impl MailServer {
         timeout(PATIENCE, self.events.recv()).await.expect("nothing happened").expect("the server has ended")
     }
 
-    /// Waits for an event of this name.
+    /// Waits for an event with this name.
     pub async fn until(&mut self, event: &str) -> Value {
         loop {
             let next = self.next().await;
@@ -74,7 +74,7 @@ impl MailServer {
         }
     }
 
-    /// Everything that has happened meanwhile.
+    /// All events that have happened meanwhile.
     pub fn so_far(&mut self) -> Vec<Value> {
         std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }

@@ -1,7 +1,7 @@
-//! What the tests share: the app in process with a clock that is moved by hand ([`app`]), the real binary ([`binary`]),
-//! what it must survive ([`crash`]) and clocks that are not right ([`clock`]), plain HTTP ([`http`]), a real mail
-//! server ([`mail_server`]), a network that swallows ([`network`]), a PostgreSQL server ([`postgres`]), links
-//! ([`ticket`]), authorities and their certificates ([`tls`]), and tokens, read and forged ([`token`]).
+//! Shared code of the tests: the app in process with a clock that is moved by hand ([`app`]), the real binary
+//! ([`binary`]), checks after a crash ([`crash`]), wrong clocks ([`clock`]), plain HTTP ([`http`]), a real mail server
+//! ([`mail_server`]), a network that drops everything ([`network`]), a PostgreSQL server ([`postgres`]), links
+//! ([`ticket`]), authorities and certificates ([`tls`]), and read and forged tokens ([`token`]).
 
 pub mod app;
 pub mod binary;
@@ -20,10 +20,10 @@ pub use app::{PASSWORD, TestApp};
 pub use binary::Binary;
 pub use http::Answer;
 
-/// How many migrations there are.
+/// The number of migrations of an engine.
 pub fn migrations() -> usize {
     std::fs::read_dir("migrations/sqlite").unwrap().count()
 }
 
-/// The secret that tests sign with, so that they can forge.
+/// The secret that the tests sign with, so that they can forge tokens.
 pub const SECRET: &str = "a secret of the tests, and of nothing else";

@@ -1,5 +1,5 @@
-//! A network between a client and a server: it passes everything on until it is told to swallow everything, as a host
-//! does that vanishes.
+//! A network between a client and a server. It forwards everything until it is told to drop everything, as with a host
+//! that disappears.
 
 use std::net::SocketAddr;
 
@@ -8,15 +8,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 pub struct Network {
-    /// Where the server seems to be.
+    /// The address that the client connects to.
     pub address: SocketAddr,
-    /// How many times it has changed. What was connected before a change is never passed on again; in an odd state,
-    /// nothing is.
+    /// The number of changes. Connections from before a change are never forwarded again. In an odd state, no
+    /// connection is.
     state: watch::Sender<u32>,
 }
 
 impl Network {
-    /// Before the server at `server`.
+    /// A network in front of the server at `server`.
     pub async fn before(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -34,7 +34,7 @@ impl Network {
                             _ = seen.changed() => {}
                         }
                     }
-                    // Open and deaf.
+                    // The connection stays open and forwards nothing.
                     std::future::pending::<()>().await;
                 });
             }
@@ -42,12 +42,12 @@ impl Network {
         Self { address, state }
     }
 
-    /// From now on, nothing arrives.
+    /// From now on, nothing is forwarded.
     pub fn swallow(&self) {
         self.state.send_modify(|state| *state += 1);
     }
 
-    /// The end of [`Self::swallow`], for new connections.
+    /// Forwards new connections after [`Self::swallow`].
     pub fn connect_anew(&self) {
         self.state.send_modify(|state| *state += 1);
     }

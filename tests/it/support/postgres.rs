@@ -1,6 +1,7 @@
-//! A PostgreSQL server for the tests, and a database on it for each: the server of `TEST_POSTGRES_URL` (which must name
-//! a superuser, and ask for passwords), else a throw-away one, made once a test process with the machine's own
-//! `initdb`. Where there is neither, the tests that need one say loudly that they were skipped; in CI they fail.
+//! A PostgreSQL server for the tests, with a database for each test. The server is that of `TEST_POSTGRES_URL`, which
+//! must name a superuser and ask for passwords, or else a throw-away one, made once a test process with the machine's
+//! own `initdb`. Without either, the tests that need a server report on standard error that they are skipped; in CI
+//! they fail.
 
 use std::env;
 use std::fs;
@@ -18,44 +19,44 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
 use uuid::Uuid;
 
-/// The superuser of a throw-away server. It listens on this machine only, but other users may be on it.
+/// The superuser of a throw-away server. The server listens on this machine only, but the machine may have other users.
 const USER: &str = "countersign";
 
-/// Of the users that [`Database::url_as`] makes.
+/// The password of the users that [`Database::url_as`] makes.
 pub const PASSWORD: &str = "hunter2hunter2";
 
 static SERVER: OnceLock<Option<Arc<Server>>> = OnceLock::new();
 
 struct Server {
-    /// Of a database that is there already, and may not be written to.
+    /// The URL of an existing database, which tests must not write to.
     url: String,
-    /// `None` for a server that is not ours.
+    /// The watcher of a throw-away server, and `None` for the server of the environment.
     watcher: Option<Mutex<Watcher>>,
     certificate: Option<PathBuf>,
 }
 
-/// Restarts the server for every line that it is given. Stops it and removes its files when its standard input ends, as
-/// it does with the last who uses it, or with this process.
+/// A process that restarts the server for every line that it reads. It stops the server and removes its files when its
+/// standard input ends: when the last user drops it, or when this process ends.
 struct Watcher {
     child: Child,
     says: BufReader<ChildStdout>,
 }
 
-/// An empty database of its own, dropped at the end.
+/// An empty database, which is dropped at the end.
 pub struct Database {
     pub name: String,
     server: Arc<Server>,
 }
 
 impl Database {
-    /// `None` when there is no server: the test has been skipped, and says so.
+    /// Creates a database. Returns `None` without a server, after it has reported that the test is skipped.
     pub async fn create() -> Option<Self> {
-        // In a thread that may wait.
+        // Starting a server blocks, so it runs on a thread that may wait.
         let find = || SERVER.get_or_init(|| Server::find().map(Arc::new)).clone();
         Self::on(tokio::task::spawn_blocking(find).await.unwrap()).await
     }
 
-    /// As [`Self::create`], on a throw-away server that nobody else uses, so that it can be [restarted](Self::crash).
+    /// As [`Self::create`], on a throw-away server for this test alone, which can be [restarted](Self::crash).
     pub async fn create_alone() -> Option<Self> {
         let start = || Some(Arc::new(Server::start_one(&bin()?)));
         Self::on(tokio::task::spawn_blocking(start).await.unwrap()).await
@@ -65,7 +66,7 @@ impl Database {
         let Some(server) = server else {
             assert!(var("CI").is_none(), "PostgreSQL tests must not be skipped in CI: install initdb");
             let test = std::thread::current().name().unwrap_or_default().to_owned();
-            // Past the test harness, which would keep it to itself.
+            // Written to standard error directly, because the test harness hides what is printed.
             let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no PostgreSQL server and no initdb: {test}");
             return None;
         };
@@ -82,7 +83,7 @@ impl Database {
         Some(database)
     }
 
-    /// As `DATABASE_URL` has it.
+    /// The URL for `DATABASE_URL`.
     pub fn url(&self) -> String {
         let (server, query) = self.server.url.split_once('?').unwrap_or((&self.server.url, ""));
         let (address, _) = server.rsplit_once('/').unwrap();
@@ -90,7 +91,7 @@ impl Database {
         format!("{address}/{}{separator}{query}", self.name)
     }
 
-    /// The same, as another user, who is made for it and may do what `attributes` say: `superuser`, or nothing much.
+    /// The URL for a new user with these `attributes`, such as `superuser`.
     pub async fn url_as(&self, user: &str, attributes: &str) -> String {
         let user = self.user(user);
         self.admin(&format!("create role {user} login password '{PASSWORD}' {attributes}")).await;
@@ -98,38 +99,38 @@ impl Database {
         format!("postgres://{user}:{PASSWORD}@{rest}")
     }
 
-    /// The full name of a user, of which a server has one list for all databases.
+    /// The full name of a user. A server has one list of users for all databases.
     pub fn user(&self, user: &str) -> String {
         format!("{}_{user}", self.name)
     }
 
-    /// The same, with a parameter more.
+    /// The URL with one more parameter.
     pub fn with(url: &str, parameter: &str) -> String {
         let separator = if url.contains('?') { '&' } else { '?' };
         format!("{url}{separator}{parameter}")
     }
 
-    /// The certificate of a throw-away server, which signed itself; `None` when it has none.
+    /// The self-signed certificate of a throw-away server, or `None` if it has none.
     pub fn certificate(&self) -> Option<PathBuf> {
         Some(self.server.certificate.clone()?).filter(|file| file.exists())
     }
 
-    /// Behind the store's back.
+    /// A direct connection to the database.
     pub async fn connect(&self) -> PgConnection {
         self.try_connect().await.unwrap()
     }
 
-    /// As [`Self::connect`], of a server that may be away.
+    /// As [`Self::connect`], for a server that may be unavailable.
     pub async fn try_connect(&self) -> Result<PgConnection, sqlx::Error> {
         PgConnectOptions::from_str(&self.url()).unwrap().connect().await
     }
 
-    /// A connection of the server's superuser to a database that is not this one.
+    /// A connection of the superuser to another database.
     async fn administer(&self) -> PgConnection {
         PgConnectOptions::from_str(&self.server.url).unwrap().connect().await.unwrap()
     }
 
-    /// Runs a statement of the server's superuser, connected to a database that is not this one.
+    /// Runs a statement as the superuser, connected to another database.
     pub async fn admin(&self, statement: &str) {
         let mut connection = self.administer().await;
         connection.execute(AssertSqlSafe(statement)).await.unwrap();
@@ -143,13 +144,13 @@ impl Database {
         self.admin(&format!("select pg_terminate_backend(pid) from pg_stat_activity where usename = '{user}'")).await;
     }
 
-    /// The end of [`Self::cut_off`].
+    /// Ends [`Self::cut_off`] for a user.
     pub async fn let_in(&self, user: &str) {
         self.admin(&format!("alter role {} login", self.user(user))).await;
     }
 
-    /// Crashes the server and starts it again: no connection outlives it, and it recovers from its log. Only of a
-    /// server that is used alone.
+    /// Crashes the server and starts it again. All connections end, and the server recovers from its log. Only for a
+    /// server that no other test uses.
     pub async fn crash(&self) {
         let server = Arc::clone(&self.server);
         let restarted = tokio::task::spawn_blocking(move || {
@@ -163,7 +164,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // Even of a test that failed; and `drop` is not async.
+        // The database of a failed test is dropped, too. A thread does it, because `drop` is not async.
         let (server, name) = (Arc::clone(&self.server), self.name.clone());
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -208,7 +209,7 @@ impl Server {
         fs::write(dir.join("password"), &password).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
 
-        // The server refuses to run as root, whose files it could not read anyway.
+        // The server refuses to run as root.
         let postgres = (fs::metadata(&dir).unwrap().uid() == 0).then(|| user_id("postgres"));
         let mut script = match postgres {
             Some((uid, gid)) => {
@@ -221,7 +222,8 @@ impl Server {
             }
             None => Command::new("sh"),
         };
-        // Standard input ends when this process does, however it ends. `process_group`: Ctrl-C is for the tests.
+        // Standard input ends when this process ends, whatever the cause. A separate process group keeps Ctrl-C from
+        // the server.
         let mut child = script
             .args(["-c", SCRIPT, "sh"])
             .arg(bin)
@@ -244,7 +246,7 @@ impl Server {
 }
 
 impl Watcher {
-    /// Waits until it says so. `false` when it ended instead.
+    /// Waits until the server is ready. Returns `false` if it ended instead.
     fn is_ready(&mut self) -> bool {
         let mut said = String::new();
         self.says.read_line(&mut said).unwrap();
@@ -254,14 +256,14 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        // Waits until everything is removed. Not of the server that all share: statics are not dropped.
+        // Waits until everything is removed. Does not run for the shared server, because statics are not dropped.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// Makes the server, says when it is ready, restarts it as often as it is told to, and removes it at the end of
-/// standard input. `fsync` is about machines that lose power.
+/// Makes the server, reports when it is ready, restarts it for every line of input, and removes it at the end of input.
+/// `fsync` only helps when the machine loses power.
 const SCRIPT: &str = r#"
 bin=$1 dir=$2 port=$3 user=$4
 trap 'rm -rf "$dir"' EXIT
@@ -286,7 +288,7 @@ done
 "$bin/pg_ctl" --pgdata="$dir/data" --mode=immediate stop >"$dir/made" 2>&1
 "#;
 
-/// Where the server's programs are: the newest of Debian's, or whatever is on the path.
+/// The folder of the server's programs: the newest of Debian's, or one of the path.
 fn bin() -> Option<PathBuf> {
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()

@@ -1,15 +1,15 @@
-//! The project's own Rust files, as text and as tokens, for the tests that judge the sources themselves.
+//! The project's own Rust files, as text and as tokens, for tests of the sources themselves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Punct, Spacing, TokenStream, TokenTree};
 
-/// Every package of the workspace that is built into a product, by the folder of its sources.
+/// Every package of the workspace that is part of a product, by the folder of its sources.
 pub const PACKAGES: [&str; 5] =
     ["src", "crates/guard/src", "crates/http-rule/src", "crates/proto/src", "argon2-kernel/src"];
 
-/// What the checked-in messages of the guard are called. Their generator decides how they look.
+/// The generated messages of the guard, which are checked in. Their generator decides on their style.
 const GENERATED: &str = "crates/guard/src/watch/pb.rs";
 
 /// A Rust file, with its path relative to the project.
@@ -18,7 +18,7 @@ pub struct Source {
     pub text: String,
 }
 
-/// All Rust files of [`PACKAGES`] that people write.
+/// All Rust files of [`PACKAGES`] that are not generated.
 pub fn of_products() -> impl Iterator<Item = Source> {
     PACKAGES.into_iter().flat_map(below).filter(|source| source.path != Path::new(GENERATED))
 }
@@ -45,7 +45,7 @@ pub fn below(folder: &str) -> Vec<Source> {
 }
 
 impl Source {
-    /// `src/layer/service.rs` → `layer`, `service`; `src/layer/mod.rs` → `layer`.
+    /// The path of the module: `src/layer/service.rs` → `layer`, `service`; `src/layer/mod.rs` → `layer`.
     pub fn module(&self) -> Vec<String> {
         let file = self.path.strip_prefix("src").unwrap().with_extension("");
         file.iter().map(|name| name.to_str().unwrap().to_owned()).filter(|name| name != "mod").collect()
@@ -66,7 +66,7 @@ impl Source {
     }
 }
 
-/// A source as words, `::`, brackets and single other characters. Comments are left out; strings are one token each.
+/// The words, `::`, brackets and other characters of a source. A string is one token, and comments are left out.
 pub fn tokens(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     flatten(source.parse().unwrap(), &mut found);
@@ -101,7 +101,7 @@ fn is_colon(punctuation: &Punct) -> bool {
     punctuation.as_char() == ':'
 }
 
-/// Leaves out every item under `#[cfg(test)]`.
+/// The tokens outside items under `#[cfg(test)]`.
 pub fn without_tests(tokens: &[String]) -> Vec<String> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let (mut kept, mut at) = (Vec::new(), 0);

@@ -1,5 +1,5 @@
-//! Links without their mail: one-time tokens as the worker would have made them, put into an app's database. So these
-//! tests need no mail, and see what becomes of a token of any age.
+//! One-time tokens without their mail, stored in an app's database as the worker would store them. These tests thus
+//! send no mail, and can use tokens of any age.
 
 use countersign::domain::{Ticket, TicketPurpose};
 use sqlx::Connection as _;
@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::TestApp;
 use super::app::START;
 
-/// A token that was sent to `email` and is good for half an hour from the begin of the test: an account's, or, of
-/// [`TicketPurpose::Invitation`], that of the invitation of this address.
+/// A token that was sent to `email` and is valid for half an hour from the beginning of the test. It belongs to an
+/// account or, for [`TicketPurpose::Invitation`], to the invitation of this address.
 pub async fn sent(app: &TestApp, purpose: TicketPurpose, account: &str, email: &str) -> String {
     let ticket = Ticket::new(&[Uuid::now_v7().into_bytes(), Uuid::now_v7().into_bytes()].concat().try_into().unwrap());
     let of_account = if purpose == TicketPurpose::Invitation { "null" } else { "accounts.id" };
@@ -35,7 +35,7 @@ pub async fn sent(app: &TestApp, purpose: TicketPurpose, account: &str, email: &
     ticket.expose().to_owned()
 }
 
-/// An invitation of `email` as a user to the firm of the account `by`; gives its id.
+/// Invites `email` as a user to the firm of the account `by`, and returns the id of the invitation.
 pub async fn invited(app: &TestApp, by: &str, email: &str) -> Uuid {
     let id = Uuid::now_v7();
     let done = sqlx::query(
@@ -54,7 +54,7 @@ pub async fn invited(app: &TestApp, by: &str, email: &str) -> Uuid {
     id
 }
 
-/// The kinds of mail that were asked for, each with its recipient, sorted.
+/// The kinds of queued mail with their recipients, sorted.
 pub async fn queued(app: &TestApp) -> Vec<(String, String)> {
     sqlx::query_as("select kind, recipient from outbox order by kind, recipient")
         .fetch_all(&mut open(app).await)

@@ -1,4 +1,4 @@
-//! Authorities made for one test, what they sign, the files that the settings name, and clients that trust them.
+//! Authorities for one test, the certificates they sign, the files of the settings, and clients that trust them.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct Authority {
     pub pem: String,
 }
 
-/// A certificate and its key.
+/// A certificate and its private key.
 pub struct Pair {
     pub cert: String,
     pub key: String,
@@ -35,7 +35,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// For `localhost`, whatever is done with it.
+    /// Signs a certificate for `localhost`, for servers and clients.
     pub fn sign(&self) -> Pair {
         let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();
@@ -43,7 +43,7 @@ impl Authority {
         Pair { cert, key: key.serialize_pem() }
     }
 
-    /// A client that trusts this authority and says nothing of protocols.
+    /// A client that trusts this authority and offers no protocols.
     pub fn client(&self) -> ClientConfig {
         self.client_with(rustls::DEFAULT_VERSIONS, None)
     }
@@ -67,7 +67,7 @@ impl Authority {
     }
 }
 
-/// The files of the settings, in a folder.
+/// The files that the settings name.
 pub struct Files {
     pub cert: PathBuf,
     pub key: PathBuf,
@@ -88,14 +88,14 @@ impl Files {
     }
 }
 
-/// A connection, after the handshake.
+/// A connection after its handshake.
 pub async fn connect(address: SocketAddr, config: &ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config.clone())).connect(name, stream).await
 }
 
-/// The certificate that the other end of a connection has shown.
+/// The certificate of the peer of a connection.
 pub fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }

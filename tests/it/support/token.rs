@@ -1,4 +1,4 @@
-//! Tokens: what they say, and forged ones.
+//! Reading and forging tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,12 +19,12 @@ pub fn claims(token: &str) -> Value {
     segment(token, 1)
 }
 
-/// A token as a server with `secret` would sign it.
+/// A token with these claims, signed with `secret`.
 pub fn sign(claims: &Value, secret: &str) -> String {
     forge("HS256", claims, Some((secret, Algorithm::HS256)))
 }
 
-/// A token that names `alg` in its header and is signed with whatever is given, or not at all.
+/// A token with `alg` in its header, signed as given or unsigned.
 pub fn forge(alg: &str, claims: &Value, signed: Option<(&str, Algorithm)>) -> String {
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", encode(&json!({ "alg": alg, "typ": "JWT" })), encode(claims));
@@ -34,7 +34,7 @@ pub fn forge(alg: &str, claims: &Value, signed: Option<(&str, Algorithm)>) -> St
     format!("{message}.{}", signature.unwrap_or_default())
 }
 
-/// `claims` with one of them changed, or taken out when `value` is null.
+/// `claims` with one claim changed, or removed if `value` is null.
 pub fn with(claims: &Value, name: &str, value: Value) -> Value {
     let mut changed = claims.clone();
     match value {

@@ -91,7 +91,8 @@ public final class Example {
     refused(Status.Code.NOT_FOUND, "NOT_FOUND", () -> sessions.revokeSession(unknown));
     check(!saved.get().equals(login.getToken()), "the failed call brought a fresh token");
 
-    // A client that keeps calling stays signed in, with several calls at once: the first token expires, the session goes on.
+    // A client that keeps calling stays signed in, with several calls at once: the first token expires, the session
+    // goes on.
     ExecutorService threads = Executors.newFixedThreadPool(4);
     try {
       for (Future<Void> end :

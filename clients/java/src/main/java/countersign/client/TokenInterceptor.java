@@ -13,8 +13,8 @@ import java.util.Set;
 import java.util.function.Consumer;
 
 /**
- * Keeps a client of Countersign signed in. It sends the newest token with every call, and keeps the fresh token of every
- * answer. Copy this file; it needs no generated code.
+ * Keeps a client of Countersign signed in. It sends the newest token with every call, and keeps the fresh token of
+ * every answer. Copy this file; it needs no generated code.
  *
  * <pre>{@code
  * TokenInterceptor tokens = new TokenInterceptor(saved, this::save);
@@ -27,10 +27,10 @@ import java.util.function.Consumer;
  * that has a credential of its own is left alone, because a call with two different credentials is refused. The
  * interceptor does not see CallCredentials, so do not combine it with them.
  *
- * <p>A TokenInterceptor stands for one signed-in user; threads may share it. Calls that overlap may store their tokens in
- * any order: each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an earlier
- * session must not replace the token of a newer one, or bring a token back after a logout. So each call remembers the
- * session that it began in, and {@link #set} begins a new session.
+ * <p>A TokenInterceptor stands for one signed-in user; threads may share it. Calls that overlap may store their tokens
+ * in any order: each is valid until it expires, so the last one to arrive is kept. But an answer that belongs to an
+ * earlier session must not replace the token of a newer one, or bring a token back after a logout. So each call
+ * remembers the session that it began in, and {@link #set} begins a new session.
  */
 public final class TokenInterceptor implements ClientInterceptor {
   private static final Metadata.Key<String> TOKEN = Metadata.Key.of("token", Metadata.ASCII_STRING_MARSHALLER);
@@ -49,9 +49,9 @@ public final class TokenInterceptor implements ClientInterceptor {
   /**
    * Begins with the token saved by an earlier run, or "".
    *
-   * @param changed is called with the new token whenever the token changes, to save it. It is called with "" when the user
-   *     has logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It is called
-   *     with one change after another, in order, so it must not take long.
+   * @param changed is called with the new token whenever the token changes, to save it. It is called with "" when the
+   *     user has logged out, or when the server refused the token (UNAUTHENTICATED) and the user must log in again. It
+   *     is called with one change after another, in order, so it must not take long.
    */
   public TokenInterceptor(String saved, Consumer<String> changed) {
     this.token = saved;

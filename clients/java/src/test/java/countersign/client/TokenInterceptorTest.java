@@ -14,7 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** Tests what the example cannot arrange with a real server: that something happens before an answer arrives. */
+/** Tests events before an answer arrives, which the example cannot arrange with a real server. */
 class TokenInterceptorTest {
   private static final Metadata.Key<String> TOKEN = Metadata.Key.of("token", Metadata.ASCII_STRING_MARSHALLER);
 

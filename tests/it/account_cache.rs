@@ -1,6 +1,6 @@
-//! The account cache: it answers without the database, is as fresh as promised, and is emptied when the database may be
-//! another one. These tests change rows by hand and leave the epoch as it is, which the service never does: so an
-//! answer shows whether it came from the cache or from the database.
+//! The account cache: it answers without the database, its entries are fresh within the promised time, and it is
+//! emptied when the database may have been replaced. These tests change rows by hand without a new epoch, which the
+//! service never does. An answer thus shows whether it came from the cache or from the database.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::wire;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// What `/auth/me` says of a field.
+/// A field of the answer of `/auth/me`.
 async fn shown(app: &TestApp, token: &str, field: &str) -> String {
     let bearer = format!("Bearer {token}");
     let me = app.get("/auth/me", &[("authorization", &bearer)]).await;
@@ -57,7 +57,7 @@ async fn a_new_role_shows_at_once_in_whatever_is_signed_in_after_it_and_what_was
     let account = operator.find(&Handle::parse("ada@example.com").unwrap()).await.unwrap().unwrap();
     assert!(operator.set_role(account.id, Role::Viewer).await.unwrap());
 
-    // Whether or not this server has heard of it yet.
+    // This server may not have heard of the change yet.
     let login = json!({ "email": "ada@example.com", "password": PASSWORD });
     let after = app.post("/auth/login", &login).await.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(shown(&app, &after, "role").await, "viewer");
