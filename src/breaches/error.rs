@@ -17,6 +17,7 @@ pub enum BreachesError {
     /// The file is of another kind, or was cut off.
     #[error("{}, line {line}: must be a SHA-1 in hexadecimal (40 digits), with or without :COUNT behind it", .path.display())]
     Malformed {
+        /// The file with the malformed line.
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
@@ -24,6 +25,7 @@ pub enum BreachesError {
     /// A part of the file that was not checked at its opening is malformed.
     #[error("{}, after byte {byte}: there is no SHA-1 in hexadecimal (40 digits) where one must be", .path.display())]
     Broken {
+        /// The file with the malformed part.
         path: PathBuf,
         /// The place in the file, in bytes from 0.
         byte: u64,
@@ -31,6 +33,7 @@ pub enum BreachesError {
     /// The lines are not in ascending order, so nothing can be found.
     #[error("{}, line {line}: comes before the line above it: sort the file, as with `LC_ALL=C sort`", .path.display())]
     Unsorted {
+        /// The file that must be sorted.
         path: PathBuf,
         /// The line, counted from 1; in a large file, the first one that was noticed.
         line: u64,
@@ -41,6 +44,7 @@ pub enum BreachesError {
          build-filter`", .path.display(), format::VERSION
     )]
     OtherVersion {
+        /// The file with the filter.
         path: PathBuf,
         /// The version of the filter's format.
         version: u32,

@@ -7,6 +7,7 @@ use crate::config::{AttemptsCommand, Printed, Settings};
 /// The number of counters in one page.
 const PAGE: u32 = 500;
 
+/// Lists, shows or forgets failed sign-ins. The database must exist.
 pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {

@@ -12,6 +12,7 @@ use crate::store::AuditPage;
 /// The number of events in one page.
 const PAGE: usize = 500;
 
+/// Prints the events of the audit trail that match all filters, the newest first. The database must exist.
 pub async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {

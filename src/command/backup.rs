@@ -9,6 +9,7 @@ use super::{CommandError, say};
 use crate::config::Settings;
 use crate::store::{self, Backup};
 
+/// Copies the SQLite database of the settings to `file`, which must not exist. A signal stops the copy.
 pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError> {
     // A signal stops the copy, and the unfinished file is removed.
     let stopped = async {

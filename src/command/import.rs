@@ -21,6 +21,7 @@ use crate::store::{self, Purpose};
 /// How many problems are printed; the report holds all of them.
 const SHOWN: u64 = 100;
 
+/// Imports the accounts of a file, batch by batch. Returns an error at the end if an account was not imported.
 pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), CommandError> {
     let mut stop = Stop::new()?;
     let source = AccountFile::open(format(args.format), &args.file, SystemClock.now()).await?;

@@ -14,6 +14,7 @@ use crate::accounts::PasswordRules;
 use crate::breaches::{self, Breaches, Built, Fingerprint};
 use crate::config::{PasswordsCommand, Settings};
 
+/// Makes files of breached passwords. It needs neither settings nor a database.
 pub async fn passwords(command: PasswordsCommand) -> Result<(), CommandError> {
     match command {
         PasswordsCommand::BuildFilter { input, output, bits } => {

@@ -279,6 +279,7 @@ pub enum SettingsError {
     /// Hashing that needs more memory than there is.
     #[error(transparent)]
     Memory(#[from] cost::MemoryError),
+    /// Limits that contradict each other, or that allow more memory than there is.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
 }

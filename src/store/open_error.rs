@@ -19,7 +19,9 @@ pub enum OpenError {
     Missing(PathBuf),
     /// The database is gone or empty, but files beside it show that it was there.
     Lost {
+        /// The path of the database.
         path: PathBuf,
+        /// What is left of the database's own file.
         state: LostState,
         /// The file beside it that is still there.
         remains: PathBuf,
@@ -32,6 +34,7 @@ pub enum OpenError {
     CannotWrite {
         /// The path of the database, or of the file of its lock.
         path: PathBuf,
+        /// The error of the system.
         cause: io::Error,
     },
     /// Another server is serving the database.
@@ -44,13 +47,16 @@ pub enum OpenError {
     Unreachable {
         /// The database with its host and port.
         database: String,
+        /// The error of the last attempt to connect.
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The server refused the user or the password.
     Refused {
         /// The database with its host and port.
         database: String,
+        /// The user that tried to sign in.
         user: String,
+        /// The error that the database server answered.
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The server has no such database.
@@ -59,7 +65,9 @@ pub enum OpenError {
     NotOwner {
         /// The database with its host and port.
         database: String,
+        /// The user that tried to sign in.
         user: String,
+        /// The error that the database server answered.
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The server is read-only, as a standby is.
@@ -77,12 +85,18 @@ pub enum OpenError {
     Newer(String),
     /// A migration that was applied differs from this version's.
     Changed {
+        /// The path of the database, or its name with host and port.
         database: String,
         /// The number of the migration.
         version: i64,
     },
     /// The engine refused for another reason.
-    Failed { database: String, cause: Box<dyn Error + Send + Sync> },
+    Failed {
+        /// The path of the database, or its name with host and port.
+        database: String,
+        /// The error of the engine or of a migration.
+        cause: Box<dyn Error + Send + Sync>,
+    },
 }
 
 /// The state of a database that was lost.

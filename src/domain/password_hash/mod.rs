@@ -34,6 +34,7 @@ pub struct PasswordHash {
 pub enum Scheme {
     /// argon2id, the scheme of new hashes, and argon2i.
     Argon2(argon2::Argon2Hash),
+    /// bcrypt, of a password as typed or of a trimmed one.
     Bcrypt(bcrypt::BcryptHash),
     /// scrypt as in RFC 7914.
     Scrypt(scrypt::ScryptHash),

@@ -22,15 +22,15 @@ use crate::store::{OpenError, beside};
 /// A copy of a database.
 #[derive(Debug)]
 pub struct Backup {
-    pub source: PathBuf,
-    pub counts: Counts,
+    pub(crate) source: PathBuf,
+    pub(crate) counts: Counts,
     /// The length of the copy.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The number of rows in a database.
 #[derive(Debug, Clone, Copy)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub accounts: u64,
     pub sessions: u64,
     pub revocations: u64,
