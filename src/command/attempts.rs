@@ -27,9 +27,9 @@ pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) ->
         AttemptsCommand::Clear { handle } => {
             let handle = parse(&handle)?;
             let changed = operator.clear_attempts(&handle).await?;
-            let what = if changed { "are forgotten" } else { "were none" };
+            let line = if changed { "forgot the failed sign-ins as" } else { "there were no failed sign-ins as" };
             output.print(
-                || format!("failed sign-ins as {handle} {what}"),
+                || format!("{line} {handle}"),
                 || serde_json::json!({ "handle": handle.as_str(), "changed": changed }),
             )
         }

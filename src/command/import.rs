@@ -136,7 +136,7 @@ impl Run<'_> {
         let reason = problem["reason"].as_str().unwrap_or_default();
         let line = match self.told {
             0..=SHOWN => format!("{}:{place}: {reason}", self.file.display()),
-            told if told == SHOWN + 1 => "… and more, of which --report FILE tells".to_owned(),
+            told if told == SHOWN + 1 => "… and more; --report FILE writes all of them".to_owned(),
             _ => String::new(),
         };
         if !line.is_empty() {
