@@ -91,12 +91,16 @@ pub enum CommandError {
         "{0} rows could not be read and were left out; for accounts, `countersign account list --problems` shows the reasons"
     )]
     LeftOut(usize),
+    /// No session that is live has this id.
     #[error("there is no session {0}, or it has ended")]
     NoSession(Uuid),
+    /// No firm has this id.
     #[error("there is no firm {0}")]
     NoFirm(Uuid),
+    /// No invitation that can be accepted has this id.
     #[error("there is no open invitation {0}: it does not exist, was accepted or revoked, or has expired")]
     NoInvitation(Uuid),
+    /// No mail that was given up has this id.
     #[error("there is no undelivered mail {0}: `countersign mail list` shows the ids")]
     NoMail(Uuid),
     /// The terminal or standard input cannot be read.
@@ -111,8 +115,10 @@ pub enum CommandError {
     /// The server's file of breached passwords cannot be used.
     #[error("BREACHED_PASSWORDS_FILE: {0}")]
     BreachedPasswordsFile(BreachesError),
+    /// The settings contradict each other.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The database was not copied.
     #[error(transparent)]
     Backup(#[from] BackupError),
     /// The file to import cannot be read.
@@ -133,7 +139,12 @@ pub enum CommandError {
     Report(io::Error),
     /// The file of an export cannot be written.
     #[error("cannot write {}: {cause}", file.display())]
-    Export { file: PathBuf, cause: io::Error },
+    Export {
+        /// The file that the export was to create.
+        file: PathBuf,
+        /// The error of the system.
+        cause: io::Error,
+    },
     /// Hashes would be shown on a terminal.
     #[error("the output is a terminal, which would show password hashes: name a file, or `-` to show them")]
     ToTerminal,
