@@ -25,7 +25,7 @@
 //! | [`server`] | the composition: makes these parts and connects them |
 //! | [`command`] | the command line |
 
-#![deny(unreachable_pub)]
+#![deny(missing_docs, unreachable_pub)]
 
 pub mod accounts;
 mod activity;

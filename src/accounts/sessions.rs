@@ -40,7 +40,7 @@ pub enum SessionEnd {
     #[error("the token has expired")]
     Expired,
     /// Recent revocations could not be read from the database.
-    #[error("whether the session has ended is not known")]
+    #[error("revocations cannot be read at the moment, so the session cannot be checked: try again")]
     Unknown,
 }
 

@@ -78,7 +78,7 @@ pub enum WatchEnd {
     #[error("this watch was interrupted: watch again from its last cursor")]
     Interrupted,
     /// This replica has the largest allowed number of watches.
-    #[error("too many services watch here: try again, at another replica")]
+    #[error("too many services watch this replica: try again, or watch another replica")]
     TooMany,
     /// The database is out of reach, so no new revocations could be sent.
     #[error("revocations cannot be read at the moment: try again")]

@@ -12,18 +12,20 @@ pub enum BreachesError {
     #[error("cannot read {}: {}", .0.display(), .1)]
     Unreadable(PathBuf, #[source] io::Error),
     /// The file is empty, most likely after a failed download.
-    #[error("{} is empty: it must have a SHA-1 in hexadecimal a line", .0.display())]
+    #[error("{} is empty: it must have one SHA-1 in hexadecimal on each line", .0.display())]
     Empty(PathBuf),
     /// The file is of another kind, or was cut off.
-    #[error("{}, line {line}: must be a SHA-1 in hexadecimal (40 digits), with or without :COUNT behind it", .path.display())]
+    #[error("{}, line {line}: must be a SHA-1 in hexadecimal (40 digits), with or without :COUNT after it", .path.display())]
     Malformed {
+        /// The file with the malformed line.
         path: PathBuf,
         /// The line, counted from 1.
         line: u64,
     },
     /// A part of the file that was not checked at its opening is malformed.
-    #[error("{}, after byte {byte}: there is no SHA-1 in hexadecimal (40 digits) where one must be", .path.display())]
+    #[error("{}, after byte {byte}: a SHA-1 in hexadecimal (40 digits) must begin here", .path.display())]
     Broken {
+        /// The file with the malformed part.
         path: PathBuf,
         /// The place in the file, in bytes from 0.
         byte: u64,
@@ -31,6 +33,7 @@ pub enum BreachesError {
     /// The lines are not in ascending order, so nothing can be found.
     #[error("{}, line {line}: comes before the line above it: sort the file, as with `LC_ALL=C sort`", .path.display())]
     Unsorted {
+        /// The file that must be sorted.
         path: PathBuf,
         /// The line, counted from 1; in a large file, the first one that was noticed.
         line: u64,
@@ -41,6 +44,7 @@ pub enum BreachesError {
          build-filter`", .path.display(), format::VERSION
     )]
     OtherVersion {
+        /// The file with the filter.
         path: PathBuf,
         /// The version of the filter's format.
         version: u32,
@@ -49,7 +53,7 @@ pub enum BreachesError {
     #[error("{} is a filter that is cut off or damaged: build it again with `countersign passwords build-filter`", .0.display())]
     Damaged(PathBuf),
     /// The caller of [`build`](super::build()) asked it to stop.
-    #[error("stopped before it was done; nothing was kept")]
+    #[error("a signal stopped the command before its end; no unfinished file was kept")]
     Stopped,
     /// The output file of the filter exists.
     #[error("{} exists already: remove it, or name another file", .0.display())]

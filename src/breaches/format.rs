@@ -47,6 +47,7 @@ pub enum Fingerprint {
 }
 
 impl Fingerprint {
+    /// Returns the size in bits, as the header of the file stores it.
     pub fn bits(self) -> u32 {
         match self {
             Self::Bits8 => 8,

@@ -29,6 +29,7 @@ struct New {
     verified: bool,
 }
 
+/// Works with accounts. Only `create` makes a database that does not exist; every other command fails without one.
 pub async fn account(settings: &Settings, printed: Printed<AccountCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     // A database that does not exist has no accounts to change; most likely its address is wrong.
@@ -78,7 +79,7 @@ async fn run(
             if !operator.set_password(&hasher, target.id, password).await? {
                 return Err(CommandError::Unknown(target.name));
             }
-            output.changed(&format!("{target} has another password"), shown(operator, &target).await?, true)
+            output.changed(&format!("{target} has a new password"), shown(operator, &target).await?, true)
         }
         AccountCommand::PlatformAdmin(command) => {
             let (handle, is_one) = match command {
@@ -87,9 +88,13 @@ async fn run(
             };
             let target = find(operator, &handle).await?;
             let changed = operator.set_platform_admin(target.id, is_one).await?;
-            let already = if changed { "" } else { "already " };
-            let what = if is_one { "administers the whole service" } else { "does not administer the whole service" };
-            output.changed(&format!("{target} {already}{what}"), shown(operator, &target).await?, changed)
+            let line = match (is_one, changed) {
+                (true, true) => "is now a platform administrator",
+                (true, false) => "is already a platform administrator",
+                (false, true) => "is no longer a platform administrator",
+                (false, false) => "is not a platform administrator",
+            };
+            output.changed(&format!("{target} {line}"), shown(operator, &target).await?, changed)
         }
         AccountCommand::Delete { handle } => {
             let target = find(operator, &handle).await?;
@@ -283,6 +288,6 @@ fn read_password() -> io::Result<String> {
     if rpassword::prompt_password("Again: ")? == password {
         Ok(password)
     } else {
-        Err(io::Error::other("the two are not the same"))
+        Err(io::Error::other("the two passwords are not the same"))
     }
 }

@@ -7,6 +7,7 @@ use crate::config::{AttemptsCommand, Printed, Settings};
 /// The number of counters in one page.
 const PAGE: u32 = 500;
 
+/// Lists, shows or forgets failed sign-ins. The database must exist.
 pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
@@ -26,9 +27,9 @@ pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) ->
         AttemptsCommand::Clear { handle } => {
             let handle = parse(&handle)?;
             let changed = operator.clear_attempts(&handle).await?;
-            let what = if changed { "are forgotten" } else { "were none" };
+            let line = if changed { "forgot the failed sign-ins as" } else { "there were no failed sign-ins as" };
             output.print(
-                || format!("failed sign-ins as {handle} {what}"),
+                || format!("{line} {handle}"),
                 || serde_json::json!({ "handle": handle.as_str(), "changed": changed }),
             )
         }

@@ -12,6 +12,9 @@ use crate::store::AuditPage;
 /// The number of events in one page.
 const PAGE: usize = 500;
 
+const ACTION: &str = "must be the name of an action, such as login, as `countersign audit list` shows it";
+
+/// Prints the events of the audit trail that match all filters, the newest first. The database must exist.
 pub async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
@@ -24,9 +27,8 @@ pub async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Resul
                 }),
                 None => None,
             };
-            let action = action
-                .map(|name| Action::parse(&name).ok_or(CommandError::Invalid("--action", "is none: see the manual")))
-                .transpose()?;
+            let action =
+                action.map(|name| Action::parse(&name).ok_or(CommandError::Invalid("--action", ACTION))).transpose()?;
             let from = since.map(|since| SystemClock.now() - since);
             let mut left = limit;
             all(

@@ -9,6 +9,7 @@ use super::{CommandError, say};
 use crate::config::Settings;
 use crate::store::{self, Backup};
 
+/// Copies the SQLite database of the settings to `file`, which must not exist. A signal stops the copy.
 pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError> {
     // A signal stops the copy, and the unfinished file is removed.
     let stopped = async {
@@ -32,7 +33,7 @@ pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError
     say(&format!("bytes        {bytes}"))?;
     let secret = store::beside(&source, "-secret");
     if secret.exists() {
-        say(&format!("The secret that tokens are signed with is not in it: keep {} too.", secret.display()))?;
+        say(&format!("The backup does not contain the secret that signs tokens: keep {} too.", secret.display()))?;
     }
     Ok(())
 }

@@ -107,9 +107,14 @@ fn recommended(rows: &[Measurement], target: Duration) -> (Params, String) {
     {
         Some(params) => (
             params.clone(),
-            format!("The costliest with two passes or more that takes at most {ms} ms while every thread is hashing."),
+            format!(
+                "This is the highest cost with two passes or more that takes at most {ms} ms while every thread is hashing."
+            ),
         ),
-        None => (default, format!("The least to be recommended, though it takes more than {ms} ms here.")),
+        None => (
+            default,
+            format!("This is the lowest recommended cost, although it takes more than {ms} ms on this machine."),
+        ),
     }
 }
 

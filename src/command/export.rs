@@ -52,7 +52,7 @@ async fn to_file(operator: &Operator, file: &Path, stop: &mut Stop) -> Result<()
     }
     let Written { accounts, left_out } = written?;
     say(&format!("exported {accounts} accounts to {}", file.display()))?;
-    say("It holds their password hashes: keep it as you keep the database.")?;
+    say("The file contains password hashes: protect it as you protect the database.")?;
     require_all(left_out)
 }
 

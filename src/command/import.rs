@@ -21,6 +21,7 @@ use crate::store::{self, Purpose};
 /// How many problems are printed; the report holds all of them.
 const SHOWN: u64 = 100;
 
+/// Imports the accounts of a file, batch by batch. Returns an error at the end if an account was not imported.
 pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), CommandError> {
     let mut stop = Stop::new()?;
     let source = AccountFile::open(format(args.format), &args.file, SystemClock.now()).await?;
@@ -135,7 +136,7 @@ impl Run<'_> {
         let reason = problem["reason"].as_str().unwrap_or_default();
         let line = match self.told {
             0..=SHOWN => format!("{}:{place}: {reason}", self.file.display()),
-            told if told == SHOWN + 1 => "… and more, of which --report FILE tells".to_owned(),
+            told if told == SHOWN + 1 => "… and more; --report FILE writes all of them".to_owned(),
             _ => String::new(),
         };
         if !line.is_empty() {

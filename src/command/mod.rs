@@ -76,28 +76,32 @@ pub enum CommandError {
     Unknown(String),
     /// The name is the stored name of one account and the sign-in name of another.
     #[error(
-        "{0} is the name that an earlier version stored for the account {1}, and leads to the account {2} now: name the one \
-         that is meant by its id"
+        "{0} names two accounts: an earlier version stored it as the username of {1}, and now {2} signs in with it; give the \
+         id of the account in place of the name"
     )]
     Ambiguous(String, Uuid, Uuid),
     /// The account exists, but a column that the command needs cannot be read.
     #[error(
-        "the account {0} cannot be read: see `countersign account list --problems`; by its id it can be disabled, renamed \
-         and deleted"
+        "a column of the account {0} cannot be read: `countersign account list --problems` shows which; with its id the \
+         account can still be disabled, renamed and deleted"
     )]
     Unreadable(String),
     /// Some rows could not be read; each was printed already.
     #[error(
-        "{0} rows could not be read and are left out; of accounts, `countersign account list --problems` tells more"
+        "{0} rows could not be read and were left out; for accounts, `countersign account list --problems` shows the reasons"
     )]
     LeftOut(usize),
+    /// No session that is live has this id.
     #[error("there is no session {0}, or it has ended")]
     NoSession(Uuid),
+    /// No firm has this id.
     #[error("there is no firm {0}")]
     NoFirm(Uuid),
-    #[error("there is no invitation {0}, or it can be accepted no more")]
+    /// No invitation that can be accepted has this id.
+    #[error("there is no open invitation {0}: it does not exist, was accepted or revoked, or has expired")]
     NoInvitation(Uuid),
-    #[error("there is no mail {0} that was given up")]
+    /// No mail that was given up has this id.
+    #[error("there is no undelivered mail {0}: `countersign mail list` shows the ids")]
     NoMail(Uuid),
     /// The terminal or standard input cannot be read.
     #[error("cannot read the password: {0}")]
@@ -111,15 +115,19 @@ pub enum CommandError {
     /// The server's file of breached passwords cannot be used.
     #[error("BREACHED_PASSWORDS_FILE: {0}")]
     BreachedPasswordsFile(BreachesError),
+    /// The settings contradict each other.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The database was not copied.
     #[error(transparent)]
     Backup(#[from] BackupError),
     /// The file to import cannot be read.
     #[error(transparent)]
     AccountFile(#[from] AccountFileError),
     /// Some accounts were not imported; each was printed already.
-    #[error("{not} of {of} accounts were not imported; to repeat it with what was corrected is safe")]
+    #[error(
+        "{not} of {of} accounts were not imported: correct them and import the file again, which changes no stored account"
+    )]
     NotAllImported {
         /// The number of collisions and refusals.
         not: u64,
@@ -131,18 +139,23 @@ pub enum CommandError {
     Report(io::Error),
     /// The file of an export cannot be written.
     #[error("cannot write {}: {cause}", file.display())]
-    Export { file: PathBuf, cause: io::Error },
+    Export {
+        /// The file that the export was to create.
+        file: PathBuf,
+        /// The error of the system.
+        cause: io::Error,
+    },
     /// Hashes would be shown on a terminal.
-    #[error("password hashes are not for a screen: name a file, or - if you mean it")]
+    #[error("the output is a terminal, which would show password hashes: name a file, or `-` to show them")]
     ToTerminal,
     /// A signal stopped an import.
-    #[error("stopped before the end; what was imported stays, and to begin again goes on from there")]
+    #[error("a signal stopped the import; the imported accounts stay, and the same command imports the rest")]
     ImportStopped,
     /// A signal stopped the command.
-    #[error("stopped before it was done; nothing was kept")]
+    #[error("a signal stopped the command before its end; no unfinished file was kept")]
     Stopped,
     /// Standard output cannot be written.
-    #[error("cannot write: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
 }
 

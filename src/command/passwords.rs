@@ -14,6 +14,7 @@ use crate::accounts::PasswordRules;
 use crate::breaches::{self, Breaches, Built, Fingerprint};
 use crate::config::{PasswordsCommand, Settings};
 
+/// Makes files of breached passwords. It needs neither settings nor a database.
 pub async fn passwords(command: PasswordsCommand) -> Result<(), CommandError> {
     match command {
         PasswordsCommand::BuildFilter { input, output, bits } => {
@@ -56,8 +57,8 @@ async fn build_filter(input: PathBuf, output: PathBuf, fingerprint: Fingerprint)
     say(&format!("passwords  {passwords}"))?;
     say(&format!("bytes      {bytes}"))?;
     let others = 1_u64 << fingerprint.bits();
-    say(&format!("Of all other passwords, one in {others} is taken for one of them and refused."))?;
-    say("Set BREACHED_PASSWORDS_FILE to it.")
+    say(&format!("The filter also refuses one in {others} of all other passwords."))?;
+    say("Set BREACHED_PASSWORDS_FILE to the filter.")
 }
 
 /// Shows the progress on a terminal. Errors of writing there are ignored.

@@ -36,7 +36,7 @@ pub(crate) struct BoundSettings {
     #[arg(long, env, global = true, default_value = "64MiB", value_parser = bytes)]
     pub max_body_bytes: usize,
 
-    /// The part of that memory that one address may use [default: 16MiB, or MAX_BODY_BYTES if that is less]
+    /// The part of MAX_BODY_BYTES that one address may use [default: 16MiB, or MAX_BODY_BYTES if that is less]
     #[arg(long, env, global = true, value_parser = bytes)]
     pub max_body_bytes_per_address: Option<usize>,
 }
@@ -48,7 +48,7 @@ pub enum BoundsError {
     #[error("{0}_PER_ADDRESS must not be more than {0}")]
     MoreThanAll(&'static str),
     /// The limits allow more memory than there is.
-    #[error("{setting} lets clients take {need} MiB of memory, and there are {have}: lower it")]
+    #[error("{setting} lets clients take {need} MiB of memory, but there are only {have} MiB: lower {setting}")]
     Memory {
         /// The name of the setting.
         setting: &'static str,

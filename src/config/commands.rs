@@ -93,7 +93,7 @@ pub enum AccountCommand {
     Role {
         /// An email address, or an id
         handle: String,
-        /// The role that it gets
+        /// The new role in the firm
         #[arg(value_parser = ["admin", "user", "viewer"])]
         role: String,
     },
@@ -101,7 +101,7 @@ pub enum AccountCommand {
     Rename {
         /// A username, an email address, or an id
         handle: String,
-        /// The name that it gets
+        /// The new username or name
         name: String,
     },
     /// Set the password of an account and end all its sessions

@@ -68,7 +68,7 @@ pub struct Cli {
 /// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve gRPC, gRPC-Web and both JSON APIs (the default)
+    /// Serve gRPC, gRPC-Web, REST and both JSON APIs (the default)
     Serve(ServeArgs),
     /// Work with accounts, beside a running server or without one
     Account(Printed<AccountCommand>),
@@ -200,7 +200,7 @@ pub struct Settings {
     pub(crate) passwords: PolicySettings,
 
     /// The cost of hashing a password with argon2id: KiB of memory, passes, lanes. `countersign calibrate` recommends
-    /// one; a value below the OWASP recommendation is refused
+    /// a value; a value below the OWASP recommendation is refused
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub(crate) hash_params: Params,
 
@@ -213,8 +213,8 @@ pub struct Settings {
     #[arg(long, env, global = true, value_parser = number::<1_024>)]
     pub(crate) hash_threads: Option<usize>,
 
-    /// How many sign-ins may wait for such a thread; a quarter of the queue is reserved for networks without a recent
-    /// one
+    /// How many sign-ins may wait for a hashing thread; a quarter of the queue is reserved for networks without a
+    /// recent sign-in
     #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
     pub(crate) hash_queue: usize,
 
@@ -279,6 +279,7 @@ pub enum SettingsError {
     /// Hashing that needs more memory than there is.
     #[error(transparent)]
     Memory(#[from] cost::MemoryError),
+    /// Limits that contradict each other, or that allow more memory than there is.
     #[error(transparent)]
     Bounds(#[from] BoundsError),
 }

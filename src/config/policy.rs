@@ -34,8 +34,8 @@ pub(crate) struct PolicySettings {
 /// The commands for lists of passwords.
 #[derive(Debug, Subcommand)]
 pub enum PasswordsCommand {
-    /// Make a filter of a sorted file of breached passwords, a twentieth of its size; BREACHED_PASSWORDS_FILE takes
-    /// either
+    /// Make a filter from a sorted file of breached passwords, a twentieth of its size; BREACHED_PASSWORDS_FILE accepts
+    /// both files
     BuildFilter {
         /// The file: SHA-1 digests in hexadecimal, one on each line, in ascending order, with or without :COUNT after
         /// them

@@ -29,7 +29,7 @@ fn network(text: &str) -> Result<IpNet, &'static str> {
         _ => network,
     };
     if network.prefix_len() == 0 {
-        return Err("a network of all addresses would let anyone say anything: name the proxies");
+        return Err("a network of all addresses would trust every client: name the addresses of the proxies");
     }
     Ok(network.trunc())
 }

@@ -119,6 +119,7 @@ impl AccountStatus {
 /// An account that is about to be stored. Callers give its ids and times; the store makes none.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
+    /// The id, which no other account may have.
     pub id: Uuid,
     /// How the account will sign in.
     pub identity: Identity,

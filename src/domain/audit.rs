@@ -25,6 +25,7 @@ pub struct AuditEvent {
 /// An event as the code that acts reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
+    /// What was done, or attempted without success.
     pub action: Action,
     /// The result: `ok`, or the reason of a failure; a fixed text.
     pub result: Cow<'static, str>,
@@ -207,11 +208,13 @@ impl fmt::Display for Origin {
 /// Further details of an event. No variant can hold a secret, or text that a person typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
+    /// The action has no further details.
     None,
     /// The session that began or ended.
     Session(Uuid),
     /// The number of live sessions that ended.
     Sessions(u64),
+    /// The role that the account has from now on.
     Role(Role),
     /// The id of the invitation.
     Invitation(Uuid),

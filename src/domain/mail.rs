@@ -66,8 +66,11 @@ impl MailKind {
 /// A mail that is about to be queued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMail {
+    /// The id of the mail in the queue, the audit trail and the log.
     pub id: Uuid,
+    /// The kind, which decides the template and the purpose of its link.
     pub kind: MailKind,
+    /// The address that the mail is sent to.
     pub recipient: Email,
     /// The id of what the mail is about when the address alone does not tell: the account for a change of email and for
     /// notices, the invitation for an invitation. It is nil for the two kinds that strangers can ask for, so that

@@ -99,10 +99,10 @@ impl fmt::Display for DraftError {
 
 impl std::error::Error for DraftError {}
 
-const NAME_CLEANED: &str = "name was kept without what cannot be seen, and at most 100 characters of it";
-const NAME_MADE_UP: &str = "name is missing: what stands before the @ of the address was taken";
-const FIRM_NAME_CLEANED: &str = "firm.name was kept without what cannot be seen, and at most 100 characters of it";
-const FIRM_NAME_MADE_UP: &str = "firm.name is missing: the person's name was taken";
+const NAME_CLEANED: &str = "name was stored without invisible characters, and with at most 100 characters";
+const NAME_MADE_UP: &str = "name is missing: the part of the email before the @ was stored";
+const FIRM_NAME_CLEANED: &str = "firm.name was stored without invisible characters, and with at most 100 characters";
+const FIRM_NAME_MADE_UP: &str = "firm.name is missing: the person's name was stored";
 
 /// Derives an id from `text`, the same one every time; `kind` keeps texts of different meaning apart.
 pub(crate) fn derived_id(kind: &str, text: &str) -> Uuid {
@@ -116,7 +116,7 @@ impl PortableDraft<'_> {
             ("", "") => return Err(bad("username")("or email is required")),
             (username, "") => Handle::Username(Username::imported(username).map_err(bad("username"))?),
             ("", email) => Handle::Email(Email::parse(email).map_err(bad("email"))?),
-            _ => return Err(bad("username")("and email are both there: an account has one of them")),
+            _ => return Err(bad("username")("and email are both given: an account has one of them")),
         };
         let id = match self.id {
             "" => derived_id("handle", handle.as_str()),
@@ -184,7 +184,7 @@ impl PortableDraft<'_> {
             ("email_verified", if self.email_verified { "true" } else { "" }),
         ];
         let given = fields.into_iter().find(|(_, value)| !value.is_empty());
-        given.map_or(Ok(()), |(field, _)| Err(bad(field)("goes with an email, not with a username")))
+        given.map_or(Ok(()), |(field, _)| Err(bad(field)("is only for accounts with an email")))
     }
 }
 
@@ -246,15 +246,18 @@ mod tests {
         let ada = PortableDraft { email: "ada@x.org", name: "Ada", firm_name: "Engines", ..PortableDraft::default() };
         for (draft, problem) in [
             (PortableDraft::default(), "username or email is required"),
-            (PortableDraft { email: "ada@x.org", ..alice.clone() }, "username and email are both there"),
+            (PortableDraft { email: "ada@x.org", ..alice.clone() }, "username and email are both given"),
             (PortableDraft { username: "al", ..alice.clone() }, "username must have at least 3 characters"),
-            (PortableDraft { username: "jeßica", ..alice.clone() }, "username has a letter that is kept as two"),
+            (PortableDraft { username: "jeßica", ..alice.clone() }, "username has a letter that is stored as two"),
             (PortableDraft { id: "7", ..alice.clone() }, "id must be a UUID"),
             (PortableDraft { id: "00000000-0000-0000-0000-000000000000", ..alice.clone() }, "id must be a UUID"),
-            (PortableDraft { role: "admin", ..alice.clone() }, "role goes with an email, not with a username"),
-            (PortableDraft { email_verified: true, ..alice.clone() }, "email_verified goes with an email"),
+            (PortableDraft { role: "admin", ..alice.clone() }, "role is only for accounts with an email"),
+            (
+                PortableDraft { email_verified: true, ..alice.clone() },
+                "email_verified is only for accounts with an email",
+            ),
             (PortableDraft { status: "gone", ..alice.clone() }, "status must be active or inactive"),
-            (PortableDraft { password_hash: "secret", ..alice }, "password_hash: no password hash of a known scheme"),
+            (PortableDraft { password_hash: "secret", ..alice }, "password_hash: the scheme of the hash is unknown"),
             (PortableDraft { email: "ada", ..ada.clone() }, "email "),
             (PortableDraft { firm_id: "7", ..ada.clone() }, "firm.id must be a UUID"),
             (PortableDraft { role: "owner", ..ada }, "role must be admin, user or viewer"),

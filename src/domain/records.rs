@@ -11,6 +11,7 @@ use super::{Account, AccountStatus, Email, Firm, Identity, MailKind, PersonName,
 /// An account as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRecord {
+    /// The account without its password hash.
     pub account: Account,
     /// Whether the account has a password.
     pub has_password: bool,
@@ -21,6 +22,7 @@ pub struct AccountRecord {
 pub struct AccountChange {
     /// The new name of the person.
     pub name: Option<PersonName>,
+    /// The new username of a username account.
     pub username: Option<Username>,
     /// The new role in the firm.
     pub role: Option<Role>,
@@ -87,6 +89,7 @@ pub struct FirmRecord {
 /// A session as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSession {
+    /// The session as its sign-in stored it.
     pub session: Session,
     /// When its latest token was minted, as far as that has been written.
     pub last_token_at: OffsetDateTime,

@@ -38,7 +38,9 @@ impl Username {
         if text::small(input).chars().count() == username.0.chars().count() {
             Ok(username)
         } else {
-            Err("has a letter that is kept as two, as ß is kept as ss: rename the account where it comes from")
+            Err(
+                "has a letter that is stored as two letters, as ß is stored as ss: rename the account in the old system",
+            )
         }
     }
 

@@ -11,7 +11,7 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) enum UnreadResponse {
     /// The client did not read in time. It may still be there, so the text tells it that responses are missing.
     #[error(
-        "a response was not read for {} s, so the responses are not complete: call again, and read on",
+        "the client did not read a response for {} s, so responses are missing: call again, and read without such a pause",
         READ_TIMEOUT.as_secs()
     )]
     Late,

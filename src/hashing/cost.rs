@@ -37,8 +37,8 @@ pub fn parse(text: &str) -> Result<Params, &'static str> {
 /// The threads need more memory than the machine has.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "HASH_THREADS={threads} and HASH_PARAMS={params} need {need} MiB of memory, and there are {have}: lower the threads or \
-     the m="
+    "HASH_THREADS={threads} and HASH_PARAMS={params} need {need} MiB of memory, but there are only {have} MiB: lower \
+     HASH_THREADS or the m= of HASH_PARAMS"
 )]
 pub struct MemoryError {
     threads: usize,

@@ -73,13 +73,13 @@ pub enum HashError {
     #[error("too many passwords are waiting to be hashed")]
     Overloaded,
     /// The limit of failed sign-ins was reached before the turn came.
-    #[error("its sender has no guess left")]
+    #[error("the limit of failed sign-ins was reached while the password waited to be hashed")]
     Spent {
         /// The time until the next sign-in is allowed.
         retry_after: Duration,
     },
     /// The deadline passed before a thread was free.
-    #[error("no thread was free in time")]
+    #[error("no hashing thread was free before the deadline of the call")]
     Late,
     /// The memory could not be allocated, or the kernel has a defect.
     #[error("hashing failed: {0}")]
@@ -94,7 +94,7 @@ impl PasswordHasher {
     pub fn start(params: Params, kernel: Kernel, threads: usize, queue: usize) -> Result<Self, HashError> {
         let salt = random_salt()?;
         let mut output = [0; OUTPUT_BYTES];
-        getrandom::fill(&mut output).map_err(|_| HashError::Failed("the system gives no random bytes"))?;
+        getrandom::fill(&mut output).map_err(|_| HashError::Failed("the operating system returned no random bytes"))?;
         // Random bytes are the output of no password, so no password matches.
         let dummy = PasswordHash::new(&params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))?;
         let lane = Lane::start(threads.max(1), queue, params.block_count())
@@ -193,7 +193,7 @@ impl PasswordHasher {
 
 fn random_salt() -> Result<[u8; SALT_BYTES], HashError> {
     let mut salt = [0; SALT_BYTES];
-    getrandom::fill(&mut salt).map_err(|_| HashError::Failed("the system gives no random bytes"))?;
+    getrandom::fill(&mut salt).map_err(|_| HashError::Failed("the operating system returned no random bytes"))?;
     Ok(salt)
 }
 

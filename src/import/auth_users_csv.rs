@@ -114,16 +114,18 @@ impl AuthUsers {
                 }
                 end => {
                     further.extend(end);
-                    problem = Some("a quotation is not closed".to_owned());
+                    problem = Some("a quotation mark is not closed".to_owned());
                     break;
                 }
             }
         }
         let problem = match (problem, fields(&text)) {
             (Some(problem), _) => problem,
-            (None, None) => "not UTF-8, or no CSV".to_owned(),
+            (None, None) => "the row is not UTF-8, or not CSV".to_owned(),
             (None, Some(fields)) if fields.len() == self.width => return Ok(Ok(fields)),
-            (None, Some(fields)) => format!("has {} fields, and the first line {}", fields.len(), self.width),
+            (None, Some(fields)) => {
+                format!("the row has {} fields, and the first line has {}", fields.len(), self.width)
+            }
         };
         for line in further.into_iter().rev() {
             self.pending.push_front(line);
@@ -177,7 +179,7 @@ impl<'a> CsvRow<'a> {
             return Err(RecordError::field("is_anonymous", "is true: such a user has nothing to sign in with"));
         }
         if self.is_true("is_sso_user")? {
-            const WHY: &str = "is true: such a user signs in at an identity provider, which this service has not";
+            const WHY: &str = "is true: such a user signs in at an identity provider, which is not supported";
             return Err(RecordError::field("is_sso_user", WHY));
         }
         let email = required("email")?;

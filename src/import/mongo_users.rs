@@ -35,11 +35,11 @@ fn object(line: &[u8]) -> Result<Map<String, Value>, RecordError> {
     let line = line.trim_ascii();
     let problem = match serde_json::from_slice(line) {
         Ok(Value::Object(user)) => return Ok(user),
-        Ok(_) => "no JSON object".to_owned(),
-        Err(_) if line.starts_with(b"[") => "an array: export without --jsonArray".to_owned(),
+        Ok(_) => "the line is no JSON object".to_owned(),
+        Err(_) if line.starts_with(b"[") => "the line is a JSON array: export without --jsonArray".to_owned(),
         Err(error) => match shell_mode(line).map(|line| serde_json::from_slice(&line)) {
             Some(Ok(user)) => return Ok(user),
-            _ => format!("no JSON object: it breaks off or goes wrong at column {}", error.column()),
+            _ => format!("the line is no JSON object: it is invalid from column {}", error.column()),
         },
     };
     Err(RecordError::malformed(problem))

@@ -56,7 +56,7 @@ pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount,
     let line = line.trim_ascii();
     // serde would read a list as the fields in their order.
     if !line.starts_with(b"{") {
-        return Err(RecordError::malformed("no JSON object"));
+        return Err(RecordError::malformed("the line is no JSON object"));
     }
     let line: NdjsonLine = serde_json::from_slice(line).map_err(|error| unreadable(line, &error))?;
     let created_at = match &line.created_at {
@@ -110,17 +110,17 @@ pub(crate) fn write(account: &PortableAccount, to: &mut impl Write) -> io::Resul
 fn unreadable(line: &[u8], error: &serde_json::Error) -> RecordError {
     if !error.is_data() {
         return RecordError::malformed(format!(
-            "no JSON object: it breaks off or goes wrong at column {}",
+            "the line is no JSON object: it is invalid from column {}",
             error.column()
         ));
     }
     let mut reader = serde_json::Deserializer::from_slice(line);
     let Err(error) = serde_path_to_error::deserialize::<_, NdjsonLine>(&mut reader) else {
-        return RecordError::malformed("no JSON object");
+        return RecordError::malformed("the line is no JSON object");
     };
     let (field, said) = (error.path().to_string(), error.inner().to_string());
     RecordError::malformed(if let Some(name) = said.strip_prefix("duplicate field `") {
-        format!("the field `{}` is there twice", name.split('`').next().unwrap_or_default())
+        format!("the field `{}` occurs twice", name.split('`').next().unwrap_or_default())
     } else if said.starts_with("unknown field") {
         format!("the field `{field}` is unknown")
     } else {

@@ -69,7 +69,7 @@ impl Users {
 fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
     let text = |column: usize, field| {
         let text = row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
-        text.map_err(|_| RecordError::field(field, "is no text"))
+        text.map_err(|_| RecordError::field(field, "is not text"))
     };
     let (id, username, password) = (text(1, "id")?, text(2, "username")?, text(3, "password")?);
     let (is_active, created_at) = (text(4, "is_active")?, text(5, "created_at")?);

@@ -45,7 +45,7 @@ impl Placeholder {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// The placeholder is unknown, or not allowed in mail of this kind.
-    #[error("line {line}: there is no {{{{{name}}}}} in this mail")]
+    #[error("line {line}: {{{{{name}}}}} is not a placeholder of this mail")]
     Unknown {
         /// The number of the line.
         line: usize,
@@ -53,7 +53,7 @@ pub enum PatternError {
         name: String,
     },
     /// A `{{` has no `}}`.
-    #[error("line {line}: {{{{ without }}}}")]
+    #[error("line {line}: a {{{{ is not closed by }}}}")]
     Open {
         /// The number of the line.
         line: usize,
@@ -165,7 +165,7 @@ mod tests {
         ] {
             assert_eq!(Pattern::parse(text, 3, &ALLOWED).unwrap_err(), error, "{text}");
         }
-        assert_eq!(unknown(3, "firm").to_string(), "line 3: there is no {{firm}} in this mail");
-        assert_eq!(PatternError::Open { line: 5 }.to_string(), "line 5: {{ without }}");
+        assert_eq!(unknown(3, "firm").to_string(), "line 3: {{firm}} is not a placeholder of this mail");
+        assert_eq!(PatternError::Open { line: 5 }.to_string(), "line 5: a {{ is not closed by }}");
     }
 }

@@ -54,7 +54,7 @@ pub enum RestError {
     #[error(transparent)]
     Rules(#[from] RuleError),
     /// The rule of this RPC matches this path, which belongs to a dialect, a page or a probe.
-    #[error("the google.api.http rule of {0} takes the path {1}, which is not for rules")]
+    #[error("the google.api.http rule of {0} matches the path {1}, which is reserved for other routes")]
     PathTaken(String, &'static str),
 }
 

@@ -27,12 +27,13 @@ pub enum SecretSourceError {
     },
     /// A credential of a watching service is the signing secret, which would then travel.
     #[error(
-        "one of WATCH_CREDENTIALS is a JWT_SECRET, which must never travel: make another with `openssl rand -base64 48`"
+        "WATCH_CREDENTIALS contains a secret that signs tokens, which must never be sent: make another with `openssl rand \
+         -base64 48`"
     )]
     Signs,
     /// A credential of a watching service has characters that no header can carry.
     #[error(
-        "one of WATCH_CREDENTIALS has other characters than visible ASCII: make one with `openssl rand -base64 48`"
+        "WATCH_CREDENTIALS contains characters other than visible ASCII: make a credential with `openssl rand -base64 48`"
     )]
     Odd,
     /// The file that a setting names cannot be read.
@@ -55,8 +56,8 @@ pub enum SecretSourceError {
     },
     /// A database server has no folder to keep a secret in.
     #[error(
-        "JWT_SECRET is not set: a database server has no folder to keep a generated one in; set JWT_SECRET or \
-         JWT_SECRET_FILE, the same on every replica, as from `openssl rand -base64 48`"
+        "JWT_SECRET is not set, and with PostgreSQL the server generates none: set JWT_SECRET or JWT_SECRET_FILE, the same \
+         on every replica, for example to the output of `openssl rand -base64 48`"
     )]
     NowhereToKeep,
     /// The address of the database is invalid.

@@ -58,10 +58,15 @@ pub trait AdminStore: Send + Sync + 'static {
 /// Selects a page of accounts. An account must match every filter that is set.
 #[derive(Debug, Clone, Default)]
 pub struct AccountPage {
+    /// The firm of the accounts; `None` for accounts of every firm and of none.
     pub firm: Option<Uuid>,
+    /// The role of the accounts; `None` for every role and for username accounts.
     pub role: Option<Role>,
+    /// The status of the accounts; `None` for either.
     pub status: Option<AccountStatus>,
+    /// The order of the accounts, with the place where the page begins.
     pub order: AccountOrder,
+    /// The largest number of accounts in the page.
     pub limit: u32,
 }
 

@@ -60,6 +60,7 @@ pub trait AttemptStore: Send + Sync + 'static {
 /// The budget of failures that a guess was admitted with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
+    /// The key that a failure of the guess counts under.
     pub key: AttemptKey,
     /// The failures when the guess was admitted.
     pub seen: u32,
@@ -70,8 +71,10 @@ pub struct Budget {
 /// The failures of a key as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredAttempts {
+    /// The key that the failures count under.
     pub key: AttemptKey,
     /// The account with the name that was tried last, if there was one.
     pub account_id: Option<Uuid>,
+    /// The failures since the last success.
     pub attempts: Attempts,
 }

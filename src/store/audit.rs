@@ -27,7 +27,9 @@ pub trait AuditStore: Send + Sync + 'static {
 pub struct AuditPage {
     /// The account that acted or was acted on.
     pub account: Option<Uuid>,
+    /// The firm that the events concern; `None` for all events.
     pub firm: Option<Uuid>,
+    /// The action of the events; `None` for every action.
     pub action: Option<Action>,
     /// The earliest time, inclusive.
     pub from: Option<OffsetDateTime>,
@@ -35,5 +37,6 @@ pub struct AuditPage {
     pub until: Option<OffsetDateTime>,
     /// The time and id of the event before the page; `None` for the first page.
     pub after: Option<(OffsetDateTime, Uuid)>,
+    /// The largest number of events in the page.
     pub limit: u32,
 }

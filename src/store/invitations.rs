@@ -46,13 +46,19 @@ pub trait InvitationStore: Send + Sync + 'static {
 /// An invitation that is about to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewInvitation {
+    /// The id, which no other invitation may have.
     pub id: Uuid,
+    /// The firm that the person is invited to.
     pub firm_id: Uuid,
+    /// The address of the invited person.
     pub email: Email,
+    /// The role that the account will have in the firm.
     pub role: Role,
     /// The account that invites; `None` from the command line.
     pub invited_by: Option<Uuid>,
+    /// The time of the request, and of queueing the mail.
     pub created_at: OffsetDateTime,
+    /// Until when the invitation can be accepted.
     pub expires_at: OffsetDateTime,
 }
 
@@ -69,6 +75,7 @@ impl NewInvitation {
 pub struct InvitationPage {
     /// The time and id of the invitation before the page; `None` for the first page.
     pub after: Option<(OffsetDateTime, Uuid)>,
+    /// The largest number of invitations in the page.
     pub limit: u32,
     /// Leaves out invitations that have expired by then.
     pub now: OffsetDateTime,

@@ -11,6 +11,7 @@ use crate::domain::UnreadableRow;
 /// A page of a list. It holds fewer entries than were asked for only if there are no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
+    /// The entries that can be read, in the order of the list.
     pub found: Vec<T>,
     /// The rows between and after the found ones that cannot be read.
     pub unreadable: Vec<UnreadableRow>,

@@ -20,7 +20,7 @@ pub enum MoveError {
     #[error("--from and --to are the same database: name another one as --to")]
     Same,
     /// The target has rows, with which those of the source would be mixed.
-    #[error("--to: the database is not empty, its table `{0}` has rows; name one that holds nothing yet")]
+    #[error("--to: the database is not empty, its table `{0}` has rows; name an empty one")]
     NotEmpty(&'static str),
     /// Reading from the source failed.
     #[error("--from: {}; nothing was moved", with_cause(.0))]
@@ -29,12 +29,15 @@ pub enum MoveError {
     #[error("--to: {}; nothing was moved", with_cause(.0))]
     Writing(#[source] StoreError),
     /// The commit failed; perhaps only its answer was lost.
-    #[error("--to: {}; either all was moved or nothing: try again, which is refused if all was", with_cause(.0))]
+    #[error(
+        "--to: {}; either everything was moved or nothing: run the command again, which refuses if everything was",
+        with_cause(.0)
+    )]
     Committing(#[source] StoreError),
     /// What was read back from the target is not what was written.
     #[error(
-        "--to: what arrived is not what was sent; nothing was moved: look for triggers or rules of the target that change \
-         or skip rows"
+        "--to: the target has other rows than were written; nothing was moved: look for triggers or rules of the target \
+         that change or skip rows"
     )]
     Differs,
 }

@@ -19,7 +19,9 @@ pub enum OpenError {
     Missing(PathBuf),
     /// The database is gone or empty, but files beside it show that it was there.
     Lost {
+        /// The path of the database.
         path: PathBuf,
+        /// What is left of the database's own file.
         state: LostState,
         /// The file beside it that is still there.
         remains: PathBuf,
@@ -32,6 +34,7 @@ pub enum OpenError {
     CannotWrite {
         /// The path of the database, or of the file of its lock.
         path: PathBuf,
+        /// The error of the system.
         cause: io::Error,
     },
     /// Another server is serving the database.
@@ -44,13 +47,16 @@ pub enum OpenError {
     Unreachable {
         /// The database with its host and port.
         database: String,
+        /// The error of the last attempt to connect.
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The server refused the user or the password.
     Refused {
         /// The database with its host and port.
         database: String,
+        /// The user that tried to sign in.
         user: String,
+        /// The error that the database server answered.
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The server has no such database.
@@ -59,7 +65,9 @@ pub enum OpenError {
     NotOwner {
         /// The database with its host and port.
         database: String,
+        /// The user that tried to sign in.
         user: String,
+        /// The error that the database server answered.
         cause: Box<dyn Error + Send + Sync>,
     },
     /// The server is read-only, as a standby is.
@@ -77,12 +85,18 @@ pub enum OpenError {
     Newer(String),
     /// A migration that was applied differs from this version's.
     Changed {
+        /// The path of the database, or its name with host and port.
         database: String,
         /// The number of the migration.
         version: i64,
     },
     /// The engine refused for another reason.
-    Failed { database: String, cause: Box<dyn Error + Send + Sync> },
+    Failed {
+        /// The path of the database, or its name with host and port.
+        database: String,
+        /// The error of the engine or of a migration.
+        cause: Box<dyn Error + Send + Sync>,
+    },
 }
 
 /// The state of a database that was lost.
@@ -131,11 +145,11 @@ impl OpenError {
                 remains.display()
             ),
             Self::Outdated(database) => format!(
-                "the database {database} is not of this version: start this version's server on it once, which brings \
-                 it up to date"
+                "the schema of the database {database} is older than this version: start this version's server on it \
+                 once, which migrates the schema"
             ),
             Self::InUse(database) => {
-                format!("somebody else is writing to the database {database}; stop them first, or try again")
+                format!("another process is writing to the database {database}; stop it first, or try again")
             }
             Self::CannotWrite { path, cause } => format!(
                 "cannot write the database {}: {cause}; check that its folder exists and that this user may write there",
@@ -146,8 +160,8 @@ impl OpenError {
                 path.display()
             ),
             Self::BadServerUrl => format!(
-                "{url} must be `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; write the special characters of a \
-                 password as %40 and the like"
+                "{url} must be `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; percent-encode special characters of the \
+                 password, for example @ as %40"
             ),
             Self::UnknownParameter(name) => {
                 format!("{url} has a parameter `{name}` that is unknown; did you mean `sslmode` or `sslrootcert`?")
@@ -156,13 +170,15 @@ impl OpenError {
                 "cannot reach the database {database}: {cause}; check {url}, and that PostgreSQL is running there"
             ),
             Self::Refused { database, user, cause } => {
-                format!("the database {database} does not let {user} in: {cause}; check user and password in {url}")
+                format!(
+                    "the database {database} refused the user {user}: {cause}; check the user and the password in {url}"
+                )
             }
             Self::NoDatabase(database) => {
                 format!("there is no database {database}; create it (`createdb`), or correct {url}")
             }
             Self::NotOwner { database, user, cause } => {
-                format!("{user} may not write in the database {database}: {cause}; make it the owner of the database")
+                format!("the user {user} may not write to the database {database}: {cause}; make that user its owner")
             }
             Self::ReadOnly(database) => {
                 format!("the database {database} is read-only; {url} must name the primary server")
@@ -171,8 +187,8 @@ impl OpenError {
                 format!("the database {database} runs PostgreSQL {version}; version 13 or later is needed")
             }
             Self::NoLocks(database) => format!(
-                "the database {database} takes advisory locks and does not hold them, so revocations could be missed; \
-                 {url} must name a PostgreSQL server, or one that is as strict"
+                "the database {database} gave the same advisory lock to two sessions, so revocations could be missed; \
+                 {url} must name a PostgreSQL server, or another one that keeps advisory locks"
             ),
             Self::Newer(database) => format!(
                 "the database {database} was written by a newer version of countersign; start that version or a later one"
@@ -182,7 +198,7 @@ impl OpenError {
                  build: restore that build or a backup"
             ),
             Self::Failed { database, cause } => format!(
-                "cannot open the database {database}: {cause}; check that it is one and that this user may write it"
+                "cannot open the database {database}: {cause}; check that it is a database and that this user may write to it"
             ),
         }
     }

@@ -47,8 +47,11 @@ pub trait OutboxStore: Send + Sync + 'static {
 /// A mail that is leased to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedMail {
+    /// The id, as in [`NewMail::id`].
     pub id: Uuid,
+    /// The kind, which decides the template and the purpose of its link.
     pub kind: MailKind,
+    /// The address that the mail is sent to.
     pub recipient: Email,
     /// The account or invitation, as in [`NewMail::subject`].
     pub subject: Uuid,
@@ -63,6 +66,7 @@ pub enum MailFate {
     Settled,
     /// Sending failed and will be tried again.
     Postponed {
+        /// The earliest time of the next attempt.
         until: OffsetDateTime,
         /// The reason, for an operator. It never contains the secret of a link.
         cause: String,

@@ -42,6 +42,7 @@ pub trait SessionStore: Send + Sync + 'static {
 /// A sign-in that is to become a session.
 #[derive(Debug, Clone)]
 pub struct Opening {
+    /// The session to store, with the epoch that its account had when the password was verified.
     pub session: Session,
     /// The count of the credentials that were verified ([`Credentials`](super::Credentials)).
     pub password_changes: i64,
@@ -72,6 +73,7 @@ impl Opened {
 pub struct SessionPage {
     /// The time and id of the session before the page; `None` for the first page.
     pub after: Option<(OffsetDateTime, Uuid)>,
+    /// The largest number of sessions in the page.
     pub limit: u32,
     /// Leaves out sessions that have reached their longest time by then.
     pub now: OffsetDateTime,

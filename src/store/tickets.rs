@@ -60,11 +60,15 @@ pub trait TicketStore: Send + Sync + 'static {
 /// A ticket that is about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTicket {
+    /// The digest of the token in the link; the token itself is not stored.
     pub digest: TicketDigest,
     /// The account of the ticket; `None` if it is an invitation's.
     pub account_id: Option<Uuid>,
+    /// The one thing that the ticket can be used for.
     pub purpose: TicketPurpose,
+    /// The time at which the ticket was made.
     pub created_at: OffsetDateTime,
+    /// Until when the ticket can be used.
     pub expires_at: OffsetDateTime,
 }
 
@@ -84,6 +88,7 @@ pub struct StoredTicket {
 /// A password that was just reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PasswordReset {
+    /// The account with the new password.
     pub account_id: Uuid,
     /// The new epoch of the account. The sessions of all earlier epochs are over.
     pub epoch: i64,
@@ -92,8 +97,11 @@ pub struct PasswordReset {
 /// An address that was just changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailChange {
+    /// The account with the new address.
     pub account_id: Uuid,
+    /// The address before the change, which gets the notice.
     pub from: Email,
+    /// The address after the change, which is verified.
     pub to: Email,
     /// The epoch of the account, which has not changed.
     pub epoch: i64,

@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 
 /// The error of a body with a sender that paused for too long.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing arrived for {} s", .0.as_secs())]
+#[error("no part of the request body arrived for {} s", .0.as_secs())]
 pub(super) struct BodyTimeout(Duration);
 
 pin_project! {

@@ -38,8 +38,8 @@ pub enum TlsError {
     Empty(&'static str, PathBuf, &'static str, &'static str),
     /// The key belongs to another certificate.
     #[error(
-        "TLS_KEY_FILE ({0}) is not the key of the first certificate in TLS_CERT_FILE: name the two that were made \
-         together, and put the server's own certificate first"
+        "TLS_KEY_FILE ({0}) is not the key of the first certificate in TLS_CERT_FILE: name the key that \
+         belongs to the certificate, and put the server's own certificate first"
     )]
     OtherKey(PathBuf),
     /// A file holds something that rustls does not accept.

@@ -153,7 +153,7 @@ async fn the_secret_beside_the_database_is_named_and_neither_copied_nor_told() {
     let secret = dir.path().join("countersign.db-secret");
     fs::write(&secret, "canary canary canary canary canary canary").unwrap();
     let said = backs_up(dir.path(), Path::new("file:odd?mode=memory"));
-    let advice = "The secret that tokens are signed with is not in it: keep ";
+    let advice = "The backup does not contain the secret that signs tokens: keep ";
     assert!(said.contains(advice) && said.contains("countersign.db-secret too") && !said.contains("canary"), "{said}");
     let copy = fs::read(dir.path().join("file:odd?mode=memory")).unwrap();
     assert!(!String::from_utf8_lossy(&copy).contains("canary"));

@@ -122,16 +122,16 @@ fn a_broken_line_is_named_and_the_others_are_imported() {
     assert_eq!((code, said), (1, summary(2, 0, 1, 9)));
     let complaints: Vec<_> = complaint.lines().collect();
     let expected = [
-        "accounts:2: password_hash: no password hash of a known scheme",
-        "accounts:3: no JSON object: it breaks off or goes wrong at column ",
+        "accounts:2: password_hash: the scheme of the hash is unknown",
+        "accounts:3: the line is no JSON object: it is invalid from column ",
         "accounts:4: the field `platform_admin` is unknown",
         "accounts:5: the field `username` must be a text in quotation marks",
         "accounts:6: username must have at least 3 characters",
-        "accounts:7: no JSON object",
+        "accounts:7: the line is no JSON object",
         "accounts:8: another account has this username or email",
         "accounts:9: the line is longer than 65536 bytes",
         "accounts:10: created_at must be a time",
-        "accounts:11: password_hash: asks for more than 256 MiB",
+        "accounts:11: password_hash: the hash costs more than the limit of 256 MiB",
         "countersign: 10 of 12 accounts were not imported",
     ];
     assert_eq!(complaints.len(), expected.len(), "{complaint}");
@@ -214,7 +214,7 @@ fn who_stops_an_import_is_told_how_far_it_came() {
     assert!((1_000..2_500).contains(&imported), "{imported}");
     assert_eq!((status.code(), String::from_utf8(stdout).unwrap()), (Some(1), summary(imported, 0, 0, 0)));
     let complaint =
-        "countersign: stopped before the end; what was imported stays, and to begin again goes on from there\n";
+        "countersign: a signal stopped the import; the imported accounts stay, and the same command imports the rest\n";
     assert_eq!(String::from_utf8(stderr).unwrap(), complaint);
     assert_eq!(import(dir.path(), "ndjson", &lines, &[]).1, summary(2_500 - imported, imported, 0, 0));
 }

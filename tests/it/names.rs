@@ -183,7 +183,7 @@ async fn a_name_that_an_earlier_version_stored_is_told_of_reached_and_mended() {
         let elsewhere = House { dir: tempfile::tempdir().unwrap(), server: None };
         let (code, _, complaint) = elsewhere.run(&["import", "--format", "ndjson", file.to_str().unwrap()], "");
         assert_eq!(code, 1);
-        assert!(complaint.contains("username has a letter that is kept as two"), "{complaint}");
+        assert!(complaint.contains("username has a letter that is stored as two"), "{complaint}");
         assert!(complaint.contains("2 of 3 accounts were not imported"), "{complaint}");
         assert_eq!(elsewhere.objects(&["account", "list"])[0]["id"], json!(jessica));
 
@@ -334,7 +334,7 @@ async fn what_people_and_firms_are_called_is_kept_and_an_import_never_refuses_fo
         let (code, said, complaint) = house.run(&["import", "--format", "ndjson", file.to_str().unwrap()], "");
         assert_eq!((code, said.contains("cleaned     2")), (0, true), "{said}{complaint}");
         assert!(
-            complaint.contains(":2: name was kept without") && complaint.contains(":3: name is missing"),
+            complaint.contains(":2: name was stored without") && complaint.contains(":3: name is missing"),
             "{complaint}"
         );
         for (email, name) in [("a@x.org", "Ann Lee"), ("b@x.org", "Bo"), ("c.d@x.org", "c.d")] {

@@ -184,7 +184,10 @@ async fn mail_that_was_given_up_is_listed_and_tried_again() {
 
     assert_eq!(object(dir, &["mail", "retry", id], ""), json!({ "id": id, "retried": 1 }));
     let (exit, _, complaint) = countersign(dir, &["mail", "retry", id], "");
-    assert_eq!((exit, complaint), (3, format!("countersign: there is no mail {id} that was given up\n")));
+    assert_eq!(
+        (exit, complaint),
+        (3, format!("countersign: there is no undelivered mail {id}: `countersign mail list` shows the ids\n"))
+    );
     assert_eq!(countersign(dir, &["mail", "retry", "--all"], "").1, "501 mails will be sent again\n");
     assert_eq!(objects(dir, &["mail", "list"], "").len(), 0);
     assert_eq!(store.claim_mail(1_000, SystemClock.now(), Duration::ZERO).await.unwrap().len(), 502);

@@ -207,7 +207,7 @@ async fn a_database_that_cannot_be_opened_stops_the_start_with_what_to_do_and_wi
     let read_only = database.url_as("reader", "superuser").await;
     database.admin(&format!("alter role {} set default_transaction_read_only = on", database.user("reader"))).await;
     for (url, parts) in [
-        (wrong.as_str(), ["does not let", "check user and password in DATABASE_URL"]),
+        (wrong.as_str(), ["refused the user", "check the user and the password in DATABASE_URL"]),
         (&elsewhere, ["there is no database nowhere at ", "create it"]),
         (&closed_port, ["cannot reach the database x at 127.0.0.1:1", "check DATABASE_URL"]),
         (&Database::with(&own, "sslmod=require"), ["`sslmod`", "did you mean `sslmode`"]),
@@ -221,7 +221,7 @@ async fn a_database_that_cannot_be_opened_stops_the_start_with_what_to_do_and_wi
         ("postgresql:/app:hunter2hunter2@127.0.0.1:1/c", ["DATABASE_URL must be", "postgres://USER"]),
         ("sqlite:postgres://app:hunter2hunter2@127.0.0.1:1/c", ["DATABASE_URL must be `sqlite:`", "path of a file"]),
         ("mysql://root@localhost/x", ["DATABASE_URL must begin with", "postgres://"]),
-        (&powerless, ["may not write in the database", "make it the owner"]),
+        (&powerless, ["may not write to the database", "make that user its owner"]),
         (&read_only, ["is read-only", "primary"]),
     ] {
         let said = sentence(url);

@@ -97,7 +97,11 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("MAX_BODY_BYTES", "0", "of at least 64KiB, which is one message"),
         ("MAX_BODY_BYTES", "63KiB", "max-body-bytes"),
         ("MAX_BODY_BYTES", "67108864", "write a whole number and a unit, as in 64KiB, 64MiB or 1GiB"),
-        ("MAX_BODY_BYTES", "1048576GiB", "MAX_BODY_BYTES lets clients take 1073741824 MiB of memory, and there are"),
+        (
+            "MAX_BODY_BYTES",
+            "1048576GiB",
+            "MAX_BODY_BYTES lets clients take 1073741824 MiB of memory, but there are only",
+        ),
         ("MAX_BODY_BYTES_PER_ADDRESS", "65MiB", "MAX_BODY_BYTES_PER_ADDRESS must not be more than MAX_BODY_BYTES"),
         ("CORS_ALLOWED_ORIGINS", "app.example.com", "cors-allowed-origins"),
         ("CORS_ALLOW_HEADERS", "traceparent,x-forwarded-for", "cors-allow-headers"),
@@ -116,7 +120,10 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     }
     let mut vast = good(dir.path());
     vast.env("HASH_THREADS", "1024").env("HASH_PARAMS", "m=262144,t=2,p=1");
-    let parts = ["HASH_THREADS=1024 and HASH_PARAMS=m=262144,t=2,p=1 need 262176 MiB", "lower the threads or the m="];
+    let parts = [
+        "HASH_THREADS=1024 and HASH_PARAMS=m=262144,t=2,p=1 need 262176 MiB",
+        "lower HASH_THREADS or the m= of HASH_PARAMS",
+    ];
     // A machine with 256 GiB has enough memory for these parameters.
     if countersign::hashing::cost::require_memory(&Params::new(262_144, 2, 1, None).unwrap(), 1_024).is_err() {
         refuses("more memory than there is", &mut vast, &parts);

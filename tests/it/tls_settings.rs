@@ -40,7 +40,12 @@ fn files_of_tls_that_cannot_work_stop_the_start_and_the_setting_is_named() {
         ("odd-cert", "key", "", ["TLS_CERT_FILE (odd-cert)", "make it anew"]),
         ("cert", "odd-key", "", ["TLS_KEY_FILE (odd-key)", "make it anew"]),
         ("cert", "locked", "", ["TLS_KEY_FILE (locked) holds no private key without a password", "-----BEGIN"]),
-        ("cert", "other-key", "", ["TLS_KEY_FILE (other-key) is not the key", "name the two that were made together"]),
+        (
+            "cert",
+            "other-key",
+            "",
+            ["TLS_KEY_FILE (other-key) is not the key", "name the key that belongs to the certificate"],
+        ),
         ("chain", "key", "", ["TLS_KEY_FILE (key) is not the key", "put the server's own certificate first"]),
         ("cert", "key", "key", ["TLS_CLIENT_CA_FILE (key) holds no certificate", "-----BEGIN CERTIFICATE-----"]),
         ("cert", "key", "odd-cert", ["TLS_CLIENT_CA_FILE (odd-cert)", "make it anew"]),

@@ -34,6 +34,7 @@ pub struct PasswordHash {
 pub enum Scheme {
     /// argon2id, the scheme of new hashes, and argon2i.
     Argon2(argon2::Argon2Hash),
+    /// bcrypt, of a password as typed or of a trimmed one.
     Bcrypt(bcrypt::BcryptHash),
     /// scrypt as in RFC 7914.
     Scrypt(scrypt::ScryptHash),
@@ -47,16 +48,18 @@ pub enum Scheme {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordHashError {
     /// The scheme is not one of those above.
-    #[error("no password hash of a known scheme: argon2id, argon2i, bcrypt, scrypt, pbkdf2-sha256 or pbkdf2-sha512")]
+    #[error(
+        "the scheme of the hash is unknown: it must be argon2id, argon2i, bcrypt, scrypt, pbkdf2-sha256 or pbkdf2-sha512"
+    )]
     UnknownScheme,
     /// The text begins like a scheme, and continues in another form.
-    #[error("not written as {0}")]
+    #[error("the hash must have the form {0}")]
     Malformed(&'static str),
     /// A salt, a key or an output is shorter or longer than any in use.
-    #[error("a part has another length than {0}")]
+    #[error("a part of the hash has a wrong length: allowed are {0}")]
     Length(&'static str),
     /// The hash asks for more work or memory than a sign-in may cost.
-    #[error("asks for more than {0}")]
+    #[error("the hash costs more than the limit of {0}")]
     TooCostly(&'static str),
 }
 

@@ -11,7 +11,7 @@ const MAX_ITERATIONS: u32 = 2_000_000;
 
 /// The hash function that is iterated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Digest {
+pub(crate) enum Digest {
     Sha256,
     Sha512,
 }
@@ -19,14 +19,14 @@ pub enum Digest {
 /// The parts of a PBKDF2 hash.
 #[derive(Clone)]
 pub struct Pbkdf2Hash {
-    pub digest: Digest,
+    pub(crate) digest: Digest,
     /// The iterations, at most 2,000,000.
-    pub iterations: NonZeroU32,
+    pub(crate) iterations: NonZeroU32,
     /// The salt, 8 to 64 bytes.
-    pub salt: Vec<u8>,
+    pub(crate) salt: Vec<u8>,
     /// The output, 16 to 64 bytes and at most one block of its digest: more would cost us a further run, and an
     /// attacker nothing.
-    pub output: Vec<u8>,
+    pub(crate) output: Vec<u8>,
 }
 
 impl Pbkdf2Hash {

@@ -10,11 +10,11 @@ const FORM: &str = "$scrypt$ln=LOG2N,r=BLOCK,p=LANES$salt$output";
 /// The parts of a scrypt hash.
 #[derive(Clone)]
 pub struct ScryptHash {
-    pub params: Params,
+    pub(crate) params: Params,
     /// The salt, 8 to 64 bytes.
-    pub salt: Vec<u8>,
+    pub(crate) salt: Vec<u8>,
     /// The output, 16 to 64 bytes.
-    pub output: Vec<u8>,
+    pub(crate) output: Vec<u8>,
 }
 
 impl ScryptHash {

@@ -60,9 +60,12 @@ fn a_stored_hash_cannot_ask_for_more_than_is_bearable() {
     ] {
         let parts = if beginning.contains("firebase") { 4 } else { 2 };
         let text = format!("{beginning}${SALT}{}", format!("${OUTPUT}").repeat(parts - 1));
-        assert_eq!(parse(&text), Err(format!("asks for more than {bound}")), "{text}");
+        assert_eq!(parse(&text), Err(format!("the hash costs more than the limit of {bound}")), "{text}");
     }
-    assert_eq!(parse(&format!("$2b$15${BCRYPT}")), Err("asks for more than a bcrypt cost of 14".to_owned()));
+    assert_eq!(
+        parse(&format!("$2b$15${BCRYPT}")),
+        Err("the hash costs more than the limit of a bcrypt cost of 14".to_owned())
+    );
     assert!(parse(&format!("$scrypt$ln=16,r=8,p=4${SALT}${OUTPUT}")).is_ok(), "64 MiB");
     assert!(parse(&format!("$scrypt$ln=14,r=32,p=4${SALT}${OUTPUT}")).is_ok(), "64 MiB");
 }
@@ -72,43 +75,55 @@ fn what_is_no_hash_says_so_and_not_what_it_is() {
     let long = format!("$2b$10${}", "x".repeat(600));
     let short = "c2FsdA";
     for (text, problem) in [
-        ("", "no password hash of a known scheme"),
-        ("s3cur3pass", "no password hash of a known scheme"),
-        (&format!("$argon2d$v=19$m=256,t=2,p=1${SALT}${OUTPUT}"), "no password hash of a known scheme"),
-        (&format!("$2x$10${BCRYPT}"), "no password hash of a known scheme"),
-        ("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "no password hash of a known scheme"),
-        ("$argon2id$v=19$m=19456,t=2,p=1", "not written as $argon2id$v=19$m="),
-        (&format!("$argon2id$v=18$m=256,t=2,p=1${SALT}${OUTPUT}"), "not written as $argon2id$"),
-        (&format!("$argon2id$v=19$m=256,t=2,p=1,keyid=AAAA${SALT}${OUTPUT}"), "not written as $argon2id$"),
-        (&format!("$argon2id$v=19$m=256,t=2,p=1,data=AAAA${SALT}${OUTPUT}"), "not written as $argon2id$"),
-        (&format!("$2b$03${BCRYPT}"), "not written as $2b$COST$"),
-        (&format!("$2b$32${BCRYPT}"), "not written as $2b$COST$"),
-        (&format!("$2b$5${BCRYPT}"), "not written as $2b$COST$"),
-        (&format!("$2b$10${}", &BCRYPT[2..]), "not written as $2b$COST$"),
-        (&format!("$2b$10${BCRYPT}$"), "not written as $2b$COST$"),
-        (&format!("x$2b$10${BCRYPT}"), "not written as $2b$COST$"),
-        (&format!("$bcrypt-trimmed$$2b$10${BCRYPT}"), "not written as $2b$COST$"),
-        (&format!("$2b$10${}é", &BCRYPT[2..]), "not written as $2b$COST$"),
-        (&long, "a part has another length than 512 characters at most"),
-        (&format!("$scrypt$r=8,ln=16,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
-        (&format!("$scrypt$ln=16,r=8,p=1,x=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
-        (&format!("$scrypt$ln=016,r=8,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
-        (&format!("$scrypt$ln=+16,r=8,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
-        (&format!("$scrypt$ln=0,r=8,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
-        (&format!("$scrypt$ln=16,r=0,p=1${SALT}${OUTPUT}"), "not written as $scrypt$"),
-        (&format!("$scrypt$ln=16,r=8,p=1${SALT}==${OUTPUT}"), "not written as $scrypt$"),
-        (&format!("$scrypt$ln=16,r=8,p=1${short}${OUTPUT}"), "a part has another length than 8 to 64 bytes of salt"),
-        (&format!("$scrypt$ln=16,r=8,p=1${SALT}${short}"), "a part has another length than 8 to 64 bytes of salt"),
+        ("", "the scheme of the hash is unknown"),
+        ("s3cur3pass", "the scheme of the hash is unknown"),
+        (&format!("$argon2d$v=19$m=256,t=2,p=1${SALT}${OUTPUT}"), "the scheme of the hash is unknown"),
+        (&format!("$2x$10${BCRYPT}"), "the scheme of the hash is unknown"),
+        ("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "the scheme of the hash is unknown"),
+        ("$argon2id$v=19$m=19456,t=2,p=1", "the hash must have the form $argon2id$v=19$m="),
+        (&format!("$argon2id$v=18$m=256,t=2,p=1${SALT}${OUTPUT}"), "the hash must have the form $argon2id$"),
+        (&format!("$argon2id$v=19$m=256,t=2,p=1,keyid=AAAA${SALT}${OUTPUT}"), "the hash must have the form $argon2id$"),
+        (&format!("$argon2id$v=19$m=256,t=2,p=1,data=AAAA${SALT}${OUTPUT}"), "the hash must have the form $argon2id$"),
+        (&format!("$2b$03${BCRYPT}"), "the hash must have the form $2b$COST$"),
+        (&format!("$2b$32${BCRYPT}"), "the hash must have the form $2b$COST$"),
+        (&format!("$2b$5${BCRYPT}"), "the hash must have the form $2b$COST$"),
+        (&format!("$2b$10${}", &BCRYPT[2..]), "the hash must have the form $2b$COST$"),
+        (&format!("$2b$10${BCRYPT}$"), "the hash must have the form $2b$COST$"),
+        (&format!("x$2b$10${BCRYPT}"), "the hash must have the form $2b$COST$"),
+        (&format!("$bcrypt-trimmed$$2b$10${BCRYPT}"), "the hash must have the form $2b$COST$"),
+        (&format!("$2b$10${}é", &BCRYPT[2..]), "the hash must have the form $2b$COST$"),
+        (&long, "a part of the hash has a wrong length: allowed are 512 characters at most"),
+        (&format!("$scrypt$r=8,ln=16,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (&format!("$scrypt$ln=16,r=8,p=1,x=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (&format!("$scrypt$ln=016,r=8,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (&format!("$scrypt$ln=+16,r=8,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (&format!("$scrypt$ln=0,r=8,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (&format!("$scrypt$ln=16,r=0,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (&format!("$scrypt$ln=16,r=8,p=1${SALT}==${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (
+            &format!("$scrypt$ln=16,r=8,p=1${short}${OUTPUT}"),
+            "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt",
+        ),
+        (
+            &format!("$scrypt$ln=16,r=8,p=1${SALT}${short}"),
+            "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt",
+        ),
         (
             &format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$Bw${OUTPUT}${SALT}"),
-            "a part has another length than 8 to 64",
+            "a part of the hash has a wrong length: allowed are 8 to 64",
         ),
-        (&format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}${OUTPUT}${OUTPUT}"), "not written as $firebase-scrypt$"),
-        (&format!("$pbkdf2-sha256$i=0${SALT}${OUTPUT}"), "not written as $pbkdf2-sha256$"),
-        (&format!("$pbkdf2-sha256$i=1000,l=64${SALT}${OUTPUT}"), "not written as $pbkdf2-sha256$"),
-        (&format!("$pbkdf2-sha256$1000${SALT}${OUTPUT}"), "not written as $pbkdf2-sha256$"),
-        (&format!("$pbkdf2-sha256$i=1000${SALT}${short}"), "a part has another length than 8 to 64 bytes of salt"),
-        (&format!("$pbkdf2-sha1$i=1000${SALT}${OUTPUT}"), "no password hash of a known scheme"),
+        (
+            &format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}${OUTPUT}${OUTPUT}"),
+            "the hash must have the form $firebase-scrypt$",
+        ),
+        (&format!("$pbkdf2-sha256$i=0${SALT}${OUTPUT}"), "the hash must have the form $pbkdf2-sha256$"),
+        (&format!("$pbkdf2-sha256$i=1000,l=64${SALT}${OUTPUT}"), "the hash must have the form $pbkdf2-sha256$"),
+        (&format!("$pbkdf2-sha256$1000${SALT}${OUTPUT}"), "the hash must have the form $pbkdf2-sha256$"),
+        (
+            &format!("$pbkdf2-sha256$i=1000${SALT}${short}"),
+            "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt",
+        ),
+        (&format!("$pbkdf2-sha1$i=1000${SALT}${OUTPUT}"), "the scheme of the hash is unknown"),
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.starts_with(problem), "{text}: {error}");
@@ -143,11 +158,14 @@ fn other_systems_spellings_become_ours() {
         assert!(parse(&theirs).is_err(), "nothing is stored like that: {theirs}");
     }
     for (theirs, problem) in [
-        (format!("$fbscrypt$v=2,n=14,r=8,p=1,sk={OUTPUT}=${SALT}==${OUTPUT}="), "not written as $fbscrypt$v=1"),
-        (format!("$fbscrypt$v=1,n=14,r=8,p=1${SALT}==${OUTPUT}="), "not written as $fbscrypt$v=1"),
-        (format!("pbkdf2_sha1$29000$saltsaltsaltsalt${plus}="), "not written as pbkdf2_sha256$"),
-        (format!("pbkdf2_sha256$9000000$saltsaltsaltsalt${plus}="), "asks for more than 2000000"),
-        (format!("bcrypt_sha256$$2b$12${BCRYPT}"), "no password hash of a known scheme"),
+        (
+            format!("$fbscrypt$v=2,n=14,r=8,p=1,sk={OUTPUT}=${SALT}==${OUTPUT}="),
+            "the hash must have the form $fbscrypt$v=1",
+        ),
+        (format!("$fbscrypt$v=1,n=14,r=8,p=1${SALT}==${OUTPUT}="), "the hash must have the form $fbscrypt$v=1"),
+        (format!("pbkdf2_sha1$29000$saltsaltsaltsalt${plus}="), "the hash must have the form pbkdf2_sha256$"),
+        (format!("pbkdf2_sha256$9000000$saltsaltsaltsalt${plus}="), "the hash costs more than the limit of 2000000"),
+        (format!("bcrypt_sha256$$2b$12${BCRYPT}"), "the scheme of the hash is unknown"),
     ] {
         let error = import(&theirs).expect_err(&theirs);
         assert!(error.starts_with(problem), "{theirs}: {error}");

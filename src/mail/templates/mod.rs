@@ -15,7 +15,7 @@ pub enum TemplateError {
     Unreadable(PathBuf, io::Error),
     /// A file in the folder has no name of a template.
     #[error(
-        "{path} replaces no template: their names are {names}, each with .txt and .html",
+        "{path} replaces no template: the names of the templates are {names}, each with .txt and .html",
         path = .0.display(),
         names = MailKind::ALL.map(MailKind::as_str).join(", ")
     )]
@@ -183,11 +183,19 @@ mod tests {
         assert_eq!((&*content.subject, &*content.text), ("Welcome to Service", "Go to Link\n"));
         assert!(content.html.contains("Link"), "the embedded one");
         for (name, text, part) in [
-            ("verify_email.txt", "Welcome\n\n{{link}} {{nmae}}", "verify_email.txt, line 3: there is no {{nmae}}"),
+            (
+                "verify_email.txt",
+                "Welcome\n\n{{link}} {{nmae}}",
+                "verify_email.txt, line 3: {{nmae}} is not a placeholder",
+            ),
             ("verify_email.txt", "\n{{link}}", "verify_email.txt: the first line is the subject"),
             ("verify_email.txt", "Welcome\nwithout", "verify_email.txt: mail of this kind needs a {{link}}"),
-            ("verify_email.txt", "Welcome\n{{link", "verify_email.txt, line 2: {{ without }}"),
-            ("email_changed.html", "{{link}}", "email_changed.html, line 1: there is no {{link}} in this mail"),
+            ("verify_email.txt", "Welcome\n{{link", "verify_email.txt, line 2: a {{ is not closed by }}"),
+            (
+                "email_changed.html",
+                "{{link}}",
+                "email_changed.html, line 1: {{link}} is not a placeholder of this mail",
+            ),
             ("verify-email.txt", "", "verify-email.txt replaces no template"),
         ] {
             write(name, text);

@@ -18,15 +18,20 @@ impl Collector for OfBounds {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let bounds = &self.0;
         for (name, help, unit, value) in [
-            ("connections", "Connections that are open", None, bounds.connections.now()),
-            ("calls", "Calls that are under way, streams aside", None, bounds.calls.now()),
-            ("streams", "Streams that are under way", None, bounds.streams.now() + bounds.open_streams.now()),
-            ("body", "What is held of bodies that are not whole", Some(&Unit::Bytes), bounds.bodies.bytes()),
+            ("connections", "Open connections", None, bounds.connections.now()),
+            ("calls", "Calls in progress, without streams", None, bounds.calls.now()),
+            ("streams", "Streams in progress", None, bounds.streams.now() + bounds.open_streams.now()),
+            (
+                "body",
+                "Memory of request bodies that have not arrived completely",
+                Some(&Unit::Bytes),
+                bounds.bodies.bytes(),
+            ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?)?;
         }
-        let (name, help) = ("refused", "What was refused because there was too much of it");
+        let (name, help) = ("refused", "Connections, calls, streams and bodies refused at a limit, by limit");
         let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (bound, count) in bounds.refused() {
             metric.encode_family(&[("bound", bound)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;

@@ -104,7 +104,7 @@ impl Collector for OfRevocations {
             let offset = ConstGauge::new(offset.as_seconds_f64());
             offset.encode(encoder.encode_descriptor(
                 "clock_offset",
-                "How far the clock of this machine is ahead of the database's; negative when behind",
+                "How far this machine's clock is ahead of the database's clock; negative when it is behind",
                 Some(&Unit::Seconds),
                 offset.metric_type(),
             )?)?;
@@ -126,7 +126,7 @@ struct OfCalls {
 
 impl Collector for OfCalls {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let (name, help) = (format!("{}_calls", self.what), "Calls, by how they ended");
+        let (name, help) = (format!("{}_calls", self.what), "Finished calls, by outcome");
         let mut calls = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
         for reading in self.meter.read() {
             for (outcome, count) in reading.by_outcome {
@@ -135,7 +135,8 @@ impl Collector for OfCalls {
                     .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }
-        let (name, help) = (format!("{}_duration", self.what), "How long calls took, until their answer began");
+        let (name, help) =
+            (format!("{}_duration", self.what), "Time from the beginning of a call to the beginning of its answer");
         let mut times = encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
         for reading in self.meter.read() {
             let count = reading.by_time.iter().map(|(_, count)| count).sum();

@@ -22,15 +22,15 @@ use crate::store::{OpenError, beside};
 /// A copy of a database.
 #[derive(Debug)]
 pub struct Backup {
-    pub source: PathBuf,
-    pub counts: Counts,
+    pub(crate) source: PathBuf,
+    pub(crate) counts: Counts,
     /// The length of the copy.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The number of rows in a database.
 #[derive(Debug, Clone, Copy)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub accounts: u64,
     pub sessions: u64,
     pub revocations: u64,
@@ -45,7 +45,7 @@ pub enum BackupError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The database is PostgreSQL's.
-    #[error("the database of DATABASE_URL is a server's, whose own tools back it up: use `pg_dump`")]
+    #[error("DATABASE_URL names a PostgreSQL database, and this command copies only SQLite: use `pg_dump`")]
     NoFile,
     /// The file exists, and would be overwritten.
     #[error("{0} exists already and was not touched; name a file that does not exist yet")]
@@ -61,8 +61,8 @@ pub enum BackupError {
     CannotWrite { path: PathBuf, cause: Box<dyn std::error::Error + Send + Sync> },
     /// The file system has neither hard links nor a rename that replaces nothing.
     #[error(
-        "the file system of {0} cannot name a file without overwriting another; make the backup on another one, and copy \
-         it from there"
+        "the file system of {0} supports neither hard links nor renaming without overwriting; make the backup on another \
+         file system, and copy it from there"
     )]
     CannotName(PathBuf),
     /// The copy is damaged, and so is the database.

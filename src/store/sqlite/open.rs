@@ -188,7 +188,10 @@ fn require_kept(path: &Path, lost: Option<LostState>, remains: Option<PathBuf>) 
 fn put_old_secret_aside(path: &Path, is_new: bool) -> Result<(), OpenError> {
     let database = path.display();
     if !is_new {
-        tracing::warn!(event = "database", result = "there", %database, "--new-database was not needed: leave it out");
+        tracing::warn!(
+            event = "database", result = "there", %database,
+            "the database exists, so --new-database was not needed: leave it out"
+        );
         return Ok(());
     }
     let secret = beside(path, "-secret");
@@ -202,8 +205,8 @@ fn put_old_secret_aside(path: &Path, is_new: bool) -> Result<(), OpenError> {
         event = "database",
         result = "new",
         %database,
-        "a new database was made. Change JWT_SECRET, if it is set: tokens of the database before it that were revoked \
-         there are not revoked here"
+        "a new database was made. Change JWT_SECRET, if it is set: the new database does not know which tokens were \
+         revoked in the old one"
     );
     Ok(())
 }

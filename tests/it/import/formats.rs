@@ -31,7 +31,7 @@ async fn a_mongoexport_comes_in_with_its_password_trimmed_as_there() {
         "accounts:4: _id must be an ObjectId\n",
         "accounts:5: password is required\n",
         "accounts:6: username must be a text in quotation marks\n",
-        "accounts:7: password_hash: no password hash of a known scheme",
+        "accounts:7: password_hash: the scheme of the hash is unknown",
     ] {
         assert!(complaint.contains(problem), "{complaint}");
     }
@@ -49,7 +49,10 @@ async fn a_mongoexport_comes_in_with_its_password_trimmed_as_there() {
         assert_eq!(login(&server, "/api/auth/login", &alice).await, StatusCode::OK);
     }
     let (code, _, complaint) = import(dir.path(), "mongo-users", &format!("[{text}]"), &[]);
-    assert!(code == 1 && complaint.contains("accounts:1: an array: export without --jsonArray"), "{complaint}");
+    assert!(
+        code == 1 && complaint.contains("accounts:1: the line is a JSON array: export without --jsonArray"),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]
@@ -125,8 +128,8 @@ async fn rows_of_the_hosted_identity_service_get_a_firm_each() {
     let (code, said, complaint) = import(dir.path(), "auth-users-csv", &text, &[]);
     assert_eq!((code, said.as_str()), (1, summary(4, 0, 1, 6).as_str()), "{complaint}");
     for problem in [
-        "accounts:6: a quotation is not closed\n",
-        "accounts:8: has 2 fields, and the first line 9\n",
+        "accounts:6: a quotation mark is not closed\n",
+        "accounts:8: the row has 2 fields, and the first line has 9\n",
         "accounts:9: id is required\n",
         "accounts:10: email is required\n",
         "accounts:11: created_at must be a time",

@@ -119,7 +119,7 @@ async fn each_message_is_stored_and_answered_with_what_became_of_it() {
     assert_eq!(responses[0], responses[1], "a dry run told it");
     let problems: Vec<_> =
         responses[1].problems.iter().map(|problem| (problem.index, problem.description.as_str())).collect();
-    assert!(problems[0].1.starts_with("password_hash: no password hash of a known scheme"));
+    assert!(problems[0].1.starts_with("password_hash: the scheme of the hash is unknown"));
     assert_eq!(
         (problems[0].0, &problems[1..]),
         (

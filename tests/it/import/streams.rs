@@ -150,7 +150,7 @@ async fn who_stops_reading_an_export_is_told_that_it_had_not_all() {
     let (count, ended) = read(responses).await;
     let status = ended.unwrap_err();
     assert_eq!((count, status.code(), reason(&status).as_str()), (1, Code::Unavailable, "UNAVAILABLE"));
-    assert!(status.message().starts_with("a response was not read for 30 s"), "{status}");
+    assert!(status.message().starts_with("the client did not read a response for 30 s"), "{status}");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ fn a_wrong_setting_of_mail_stops_the_start_and_is_named() {
         (
             "a placeholder",
             vec![("MAIL_TEMPLATES", &*path("templates"))],
-            "verify_email.txt, line 3: there is no {{lnik}}",
+            "verify_email.txt, line 3: {{lnik}} is not a placeholder",
         ),
         ("a stray file", vec![("MAIL_TEMPLATES", &*path("strays"))], "welcome.html replaces no template"),
         ("no templates", vec![("MAIL_TEMPLATES", &*path("nowhere"))], "MAIL_TEMPLATES: cannot read"),

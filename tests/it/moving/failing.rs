@@ -104,8 +104,7 @@ async fn a_target_that_holds_anything_is_refused_and_stays_as_it_is() {
     for (name, fill, table) in [("a.db", FEW[0], "accounts"), ("b.db", FEW[2], "revocations")] {
         let target = filled(dir.path(), name, &[fill]).await;
         let before = dump(&target).await;
-        let expected =
-            format!("--to: the database is not empty, its table `{table}` has rows; name one that holds nothing yet");
+        let expected = format!("--to: the database is not empty, its table `{table}` has rows; name an empty one");
         assert_eq!(refused(dir.path(), &from, &sqlite(&target)), expected);
         assert_eq!(dump(&target).await, before);
     }
@@ -132,8 +131,8 @@ async fn a_source_that_is_missing_or_of_another_version_is_refused_and_nothing_i
     let newer = filled(dir.path(), "newer.db", &["update _sqlx_migrations set version = 99 where version = 2"]).await;
     let other = filled(dir.path(), "other.db", &["update _sqlx_migrations set checksum = x'00'"]).await;
     for (path, part) in [
-        (dir.path().join("empty.db"), " is not of this version: start this version's server on it once"),
-        (older, " is not of this version: start this version's server on it once"),
+        (dir.path().join("empty.db"), " is older than this version: start this version's server on it once"),
+        (older, " is older than this version: start this version's server on it once"),
         (newer, " was written by a newer version"),
         (other, " differs from this version's"),
     ] {
@@ -149,7 +148,10 @@ async fn a_source_that_is_missing_or_of_another_version_is_refused_and_nothing_i
 
     let Some(database) = Database::create().await else { return };
     let said = refused(dir.path(), &database.url(), &sqlite(&target));
-    assert!(said.starts_with("--from: the database ") && said.contains(" is not of this version: "), "{said}");
+    assert!(
+        said.starts_with("--from: the schema of the database ") && said.contains(" is older than this version: "),
+        "{said}"
+    );
     assert!(!target.exists());
 }
 
@@ -181,11 +183,14 @@ async fn somebody_who_is_in_the_middle_of_writing_is_told_of() {
     let mut writing = other.begin().await.unwrap();
     writing.execute("insert into firms values ('00000000-0000-0000-0000-000000000001', 'F', 0)").await.unwrap();
     let said = refused(dir.path(), &sqlite(&idle), &database.url());
-    let advice = "; stop them first, or try again";
-    assert!(said.starts_with("--from: somebody else is writing to the database /") && said.ends_with(advice), "{said}");
+    let advice = "; stop it first, or try again";
+    assert!(
+        said.starts_with("--from: another process is writing to the database /") && said.ends_with(advice),
+        "{said}"
+    );
     writer.execute("rollback").await.unwrap();
     let said = refused(dir.path(), &sqlite(&idle), &database.url());
-    assert!(said.starts_with("--to: somebody else is writing to the database countersign_test_"), "{said}");
+    assert!(said.starts_with("--to: another process is writing to the database countersign_test_"), "{said}");
     writing.rollback().await.unwrap();
     moves(dir.path(), &sqlite(&idle), &database.url());
 }
@@ -254,7 +259,7 @@ async fn an_address_that_is_none_is_refused_by_the_name_of_its_flag_and_without_
     let wrong = database.url_as("owner", "").await.replace(postgres::PASSWORD, "another hunter2hunter2");
     let said = refused(dir.path(), &good, &wrong);
     assert!(
-        said.starts_with("--to: ") && said.contains("does not let") && said.contains("password in the address"),
+        said.starts_with("--to: ") && said.contains("refused the user") && said.contains("password in the address"),
         "{said}"
     );
 }
@@ -323,8 +328,8 @@ async fn a_kill_half_way_leaves_a_file_empty() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrives_otherwise_than_it_was_sent_is_not_kept() {
-    let expected = "--to: what arrived is not what was sent; nothing was moved: look for triggers or rules of the target \
-                    that change or skip rows";
+    let expected = "--to: the target has other rows than were written; nothing was moved: look for triggers or rules \
+                    of the target that change or skip rows";
     let dir = tempfile::tempdir().unwrap();
     let from = sqlite(&filled(dir.path(), "source.db", &FEW).await);
     let altering = "create trigger altering after insert on accounts begin update accounts set username = 'bob'; end";
@@ -363,7 +368,7 @@ async fn a_commit_that_fails_is_not_told_as_done() {
     )
     .await;
     let said = refused(dir.path(), &from, &database.url());
-    let advice = "; either all was moved or nothing: try again, which is refused if all was";
+    let advice = "; either everything was moved or nothing: run the command again, which refuses if everything was";
     assert!(said.contains("not today") && said.ends_with(advice), "{said}");
     assert_eq!(rows(&database).await, 0);
 }

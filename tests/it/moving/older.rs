@@ -81,7 +81,7 @@ async fn an_older_database_of_a_server_is_refused_unless_it_is_empty_and_stays_o
     connection.execute("delete from revocations").await.unwrap();
     connection.execute("begin; lock table firms").await.unwrap();
     let said = refused(dir.path(), &from, &database.url());
-    assert!(said.starts_with("--to: somebody else is writing to the database "), "{said}");
+    assert!(said.starts_with("--to: another process is writing to the database "), "{said}");
     connection.execute("rollback").await.unwrap();
     assert_eq!(state().await, before);
 
