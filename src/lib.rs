@@ -19,11 +19,12 @@
 //! | [`accounts`] | the use cases |
 //! | [`grpc`] | the gRPC services behind the one stack |
 //! | [`rest`] | REST for every RPC, and the two JSON APIs as projections of the RPCs |
-//! | [`config`], [`telemetry`] | the settings and the log |
+//! | [`config`], `telemetry` | the settings and the log |
 //! | `transport` | the port: listener, connections, TLS, limits, routing |
 //! | `jobs` | the background jobs |
 //! | [`server`] | the composition: makes these parts and connects them |
-//! | [`command`] | the command line |
+//! | `command` | the command line |
+//! | [`process`] | the start and the end of the process |
 
 #![deny(missing_docs, unreachable_pub)]
 
@@ -31,7 +32,7 @@ pub mod accounts;
 mod activity;
 pub mod breaches;
 pub mod budgets;
-pub mod command;
+mod command;
 pub mod config;
 pub mod domain;
 pub mod grpc;
@@ -40,10 +41,11 @@ mod import;
 mod jobs;
 pub mod mail;
 mod meter;
+pub mod process;
 pub mod rest;
 pub mod server;
 pub mod store;
-pub mod telemetry;
+mod telemetry;
 mod transport;
 
 pub use countersign_proto as pb;

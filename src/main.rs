@@ -1,88 +1,11 @@
-//! The process: parse the command line, start telemetry, run, map the result to an exit code.
+//! The program: the allocator, and the call of the library, which is everything else.
 
-use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
-
-use clap::Parser as _;
-use clap::error::ContextValue;
-use countersign::command::CommandError;
-use countersign::config::{Cli, Command, LogFormat, ServeArgs};
-use countersign::{command, server, telemetry};
 
 // glibc keeps the freed memory of finished connections in its arenas; this gives it back.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The exit code of a wrong setting or a failed start; clap ends with the same one.
-const CANNOT_START: u8 = 2;
-
 fn main() -> ExitCode {
-    // Ends the process on a wrong value, with a message that names it.
-    let cli = Cli::try_parse().unwrap_or_else(|error| without_addresses(error).exit());
-    let environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    if let Err(error) = cli.settings.check(environment) {
-        return fail(CANNOT_START, &error);
-    }
-    let command = cli.command.unwrap_or(Command::Serve(ServeArgs::default()));
-    // Only the server has a log. A command prints its result or one error, and lines that a driver logs would stand in
-    // between.
-    if let Command::Serve(_) = command {
-        telemetry::start(cli.settings.log_format == LogFormat::Json);
-    }
-    // Connections have threads of their own (`transport/workers.rs`).
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(CANNOT_START, &error),
-    };
-    let settings = &cli.settings;
-    let failed = |error: CommandError| fail(error.exit_code(), &error);
-    let result = match command {
-        Command::Serve(args) => {
-            runtime.block_on(server::run(settings, args.new_database)).map_err(|error| fail(CANNOT_START, &error))
-        }
-        Command::Account(what) => runtime.block_on(command::account(settings, what)).map_err(failed),
-        Command::Session(what) => runtime.block_on(command::session(settings, what)).map_err(failed),
-        Command::Firm(what) => runtime.block_on(command::firm(settings, what)).map_err(failed),
-        Command::Attempts(what) => runtime.block_on(command::attempts(settings, what)).map_err(failed),
-        Command::Mail(what) => runtime.block_on(command::mail(settings, what)).map_err(failed),
-        Command::Audit(what) => runtime.block_on(command::audit(settings, what)).map_err(failed),
-        Command::Completions { shell } => command::completions(shell).map_err(failed),
-        Command::MigrateStore { from, to } => runtime.block_on(command::migrate_store(&from, &to)).map_err(failed),
-        Command::Calibrate(args) => {
-            runtime.block_on(command::calibrate(settings, args.target, args.within)).map_err(failed)
-        }
-        Command::Import(args) => runtime.block_on(command::import(settings, &args)).map_err(failed),
-        Command::Export(args) => runtime.block_on(command::export(settings, &args)).map_err(failed),
-        Command::Passwords(command) => runtime.block_on(command::passwords(command)).map_err(failed),
-        Command::Backup { file } => runtime.block_on(command::backup(settings, &file)).map_err(failed),
-    };
-    // Tasks that are still running after the drain are not waited for.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(code) => code,
-    }
-}
-
-/// Returns the error with every URL that it quotes cut after the scheme, because a URL that was typed in the wrong
-/// place may hold a password.
-fn without_addresses(mut error: clap::Error) -> clap::Error {
-    let typed: Vec<_> =
-        error.context().filter(|(_, value)| value.to_string().contains("://")).map(|(kind, _)| kind).collect();
-    for kind in typed {
-        let hidden = match error.get(kind) {
-            Some(ContextValue::String(text)) => text.split_once("://").map(|(scheme, _)| format!("{scheme}://***")),
-            // clap's suggestion of a similar argument, which may quote the URL, too.
-            _ => None,
-        };
-        error.insert(kind, hidden.map_or(ContextValue::None, ContextValue::String));
-    }
-    error
-}
-
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    // A closed standard error is ignored; `eprintln!` would panic.
-    let _ = writeln!(std::io::stderr(), "countersign: {error}");
-    ExitCode::from(code)
+    countersign::process::run()
 }

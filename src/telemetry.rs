@@ -5,7 +5,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt;
 
 /// Starts the log at level `info`, as JSON objects or in a form for people.
-pub fn start(json: bool) {
+pub(crate) fn start(json: bool) {
     let lines = fmt()
         .with_max_level(LevelFilter::INFO)
         .with_writer(std::io::stderr)

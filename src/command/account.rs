@@ -30,7 +30,7 @@ struct New {
 }
 
 /// Works with accounts. Only `create` makes a database that does not exist; every other command fails without one.
-pub async fn account(settings: &Settings, printed: Printed<AccountCommand>) -> Result<(), CommandError> {
+pub(crate) async fn account(settings: &Settings, printed: Printed<AccountCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     // A database that does not exist has no accounts to change; most likely its address is wrong.
     let purpose = match command {

@@ -8,7 +8,7 @@ use crate::config::{AttemptsCommand, Printed, Settings};
 const PAGE: u32 = 500;
 
 /// Lists, shows or forgets failed sign-ins. The database must exist.
-pub async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) -> Result<(), CommandError> {
+pub(crate) async fn attempts(settings: &Settings, printed: Printed<AttemptsCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         AttemptsCommand::List => {

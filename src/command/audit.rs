@@ -15,7 +15,7 @@ const PAGE: usize = 500;
 const ACTION: &str = "must be the name of an action, such as login, as `countersign audit list` shows it";
 
 /// Prints the events of the audit trail that match all filters, the newest first. The database must exist.
-pub async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Result<(), CommandError> {
+pub(crate) async fn audit(settings: &Settings, printed: Printed<AuditCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         AuditCommand::List { account, firm, action, since, limit } => {

@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::store::{self, Backup};
 
 /// Copies the SQLite database of the settings to `file`, which must not exist. A signal stops the copy.
-pub async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError> {
+pub(crate) async fn backup(settings: &Settings, file: &Path) -> Result<(), CommandError> {
     // A signal stops the copy, and the unfinished file is removed.
     let stopped = async {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

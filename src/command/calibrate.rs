@@ -24,7 +24,7 @@ struct Measurement {
 }
 
 /// Prints a table, and the costliest parameters with a hash that takes no longer than `target`.
-pub async fn calibrate(settings: &Settings, target: Duration, within: Duration) -> Result<(), CommandError> {
+pub(crate) async fn calibrate(settings: &Settings, target: Duration, within: Duration) -> Result<(), CommandError> {
     let threads = settings.hash_threads();
     let until = Instant::now() + within;
     let mut costs: Vec<_> = cost::FLOORS.into_iter().chain(STRONGER).collect();

@@ -9,7 +9,7 @@ use super::CommandError;
 use crate::config::Cli;
 
 /// Prints a script that completes commands and flags in `shell`.
-pub fn completions(shell: Shell) -> Result<(), CommandError> {
+pub(crate) fn completions(shell: Shell) -> Result<(), CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);
     match io::stdout().write_all(&script) {

@@ -13,7 +13,7 @@ use crate::import::ndjson;
 use crate::store::{self, Purpose};
 
 /// Exports to a new file, or to standard output.
-pub async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), CommandError> {
+pub(crate) async fn export(settings: &Settings, args: &ExportArgs) -> Result<(), CommandError> {
     let mut stop = Stop::new()?;
     let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
     // A terminal keeps what it shows in its history. The argument `-` says that hashes may be shown there.

@@ -8,7 +8,7 @@ use crate::domain::{AuthError, Email, Role};
 const PAGE: u32 = 500;
 
 /// Lists and shows firms, and creates, lists and revokes invitations to them. The database must exist.
-pub async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> Result<(), CommandError> {
+pub(crate) async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         FirmCommand::List => {

@@ -22,7 +22,7 @@ use crate::store::{self, Purpose};
 const SHOWN: u64 = 100;
 
 /// Imports the accounts of a file, batch by batch. Returns an error at the end if an account was not imported.
-pub async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), CommandError> {
+pub(crate) async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), CommandError> {
     let mut stop = Stop::new()?;
     let source = AccountFile::open(format(args.format), &args.file, SystemClock.now()).await?;
     let report = args.report.as_deref().map(make_report).transpose()?;

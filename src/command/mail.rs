@@ -7,7 +7,7 @@ use crate::config::{MailCommand, Printed, Settings};
 const PAGE: u32 = 500;
 
 /// Lists mail that was given up, or queues it again. The database must exist.
-pub async fn mail(settings: &Settings, printed: Printed<MailCommand>) -> Result<(), CommandError> {
+pub(crate) async fn mail(settings: &Settings, printed: Printed<MailCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         MailCommand::List => {

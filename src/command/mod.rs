@@ -36,23 +36,23 @@ use crate::hashing::HashError;
 use crate::import::AccountFileError;
 use crate::store::{self, BackupError, Listed, MoveError, OpenError, Purpose, Store};
 
-pub use account::account;
-pub use attempts::attempts;
-pub use audit::audit;
-pub use backup::backup;
-pub use calibrate::calibrate;
-pub use completions::completions;
-pub use export::export;
-pub use firm::firm;
-pub use import::import;
-pub use mail::mail;
-pub use moving::migrate_store;
-pub use passwords::passwords;
-pub use session::session;
+pub(crate) use account::account;
+pub(crate) use attempts::attempts;
+pub(crate) use audit::audit;
+pub(crate) use backup::backup;
+pub(crate) use calibrate::calibrate;
+pub(crate) use completions::completions;
+pub(crate) use export::export;
+pub(crate) use firm::firm;
+pub(crate) use import::import;
+pub(crate) use mail::mail;
+pub(crate) use moving::migrate_store;
+pub(crate) use passwords::passwords;
+pub(crate) use session::session;
 
 /// Why a command failed. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -161,7 +161,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// Returns the exit code of the process: 3 when the named thing does not exist, else 1.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Unknown(_) | Self::NoSession(_) | Self::NoFirm(_) | Self::NoInvitation(_) | Self::NoMail(_) => 3,
             _ => 1,

@@ -6,7 +6,7 @@ use super::{CommandError, say};
 use crate::store;
 
 /// Copies everything from one database to another.
-pub async fn migrate_store(from: &SecretString, to: &SecretString) -> Result<(), CommandError> {
+pub(crate) async fn migrate_store(from: &SecretString, to: &SecretString) -> Result<(), CommandError> {
     let from = from.expose_secret();
     let content = store::migrate(from, to.expose_secret()).await?;
     say("table        rows")?;

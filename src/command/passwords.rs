@@ -15,7 +15,7 @@ use crate::breaches::{self, Breaches, Built, Fingerprint};
 use crate::config::{PasswordsCommand, Settings};
 
 /// Makes files of breached passwords. It needs neither settings nor a database.
-pub async fn passwords(command: PasswordsCommand) -> Result<(), CommandError> {
+pub(crate) async fn passwords(command: PasswordsCommand) -> Result<(), CommandError> {
     match command {
         PasswordsCommand::BuildFilter { input, output, bits } => {
             let fingerprint = if bits == "8" { Fingerprint::Bits8 } else { Fingerprint::Bits16 };

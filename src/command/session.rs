@@ -8,7 +8,7 @@ use crate::config::{Printed, SessionCommand, Settings};
 const PAGE: u32 = 500;
 
 /// Lists or ends sessions, of one account or by their id. The database must exist.
-pub async fn session(settings: &Settings, printed: Printed<SessionCommand>) -> Result<(), CommandError> {
+pub(crate) async fn session(settings: &Settings, printed: Printed<SessionCommand>) -> Result<(), CommandError> {
     let Printed { output, command } = printed;
     operator(settings, async |operator| match command {
         SessionCommand::List { handle } => {

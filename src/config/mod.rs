@@ -247,7 +247,7 @@ pub struct Settings {
 
     /// The format of log lines, which go to standard error
     #[arg(long, env, global = true, value_enum, default_value = "text")]
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
 }
 
 /// The form of log lines.

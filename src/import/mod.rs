@@ -73,7 +73,7 @@ impl RecordError {
 /// Why a file cannot be read, or cannot be read any further.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {problem}", file.display())]
-pub struct AccountFileError {
+pub(crate) struct AccountFileError {
     file: PathBuf,
     problem: String,
 }

@@ -7,7 +7,7 @@ use crate::support::sources::{self, tokens, without_tests};
 
 /// Every module of the server with the modules that it may use. A module stands after those that it depends on. `pb` is
 /// the package `crates/proto`; the guard is a package that every module may use.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("domain", &[]),
     ("import", &["domain"]),
     ("activity", &[]),
@@ -43,7 +43,8 @@ const ARROWS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("command", &["accounts", "breaches", "config", "domain", "hashing", "import", "store"]),
-    ("main", &["config", "command", "server", "telemetry"]),
+    ("process", &["config", "command", "server", "telemetry"]),
+    ("main", &["process"]),
     ("lib", &[]),
 ];
 
