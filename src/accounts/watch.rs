@@ -132,7 +132,7 @@ impl Accounts {
         let (mut missed, mut position) = (Vec::new(), Position { seq: from.seq - 1, ..from });
         for _ in 0..MAX_MISSED_PAGES {
             let page = self.store.missed_revocations(position.seq, now).await?;
-            missed.extend(page.iter().map(entry));
+            missed.extend(page.iter().map(StoredRevocation::entry));
             if position.seq < from.seq && page.first().map(stored_position) != Some(from) {
                 return Ok(None);
             }
@@ -214,12 +214,8 @@ impl Watch {
     }
 }
 
-fn entry(stored: &StoredRevocation) -> Entry {
-    Entry { revocation: stored.revocation, until: stored.until }
-}
-
 fn stored_position(stored: &StoredRevocation) -> Position {
-    Position::of(stored.seq, entry(stored))
+    Position::of(stored.seq, stored.entry())
 }
 
 fn in_batches(entries: Vec<Entry>) -> impl Iterator<Item = Vec<Entry>> + Send {

@@ -15,7 +15,7 @@ use crate::accounts::AccountCache;
 use crate::budgets::lockout;
 use crate::store::{REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
 use countersign_guard::clock::{Clock, Skew};
-use countersign_guard::revocations::{Batch, Entry, Position, Revocations};
+use countersign_guard::revocations::{Batch, Position, Revocations};
 
 /// The deadline of one query. A query takes milliseconds, unless the network drops packets; the next one then uses
 /// another connection. After two that fail in a row, the database is reported as away.
@@ -149,10 +149,10 @@ impl RevocationFeed {
             }
         }
         if let Some(last) = some.last() {
-            self.position = Position::of(last.seq, entry(last));
+            self.position = Position::of(last.seq, last.entry());
         }
         if !self.anew {
-            let entries = some.iter().map(entry).collect();
+            let entries = some.iter().map(StoredRevocation::entry).collect();
             self.revocations.publisher().publish(Batch { entries, position: self.position });
         }
     }
@@ -179,8 +179,4 @@ impl RevocationFeed {
 async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let too_late = || StoreError::Unavailable(format!("no answer within {} ms", QUERY_DEADLINE.as_millis()).into());
     timeout(QUERY_DEADLINE, query).await.unwrap_or_else(|_| Err(too_late()))
-}
-
-fn entry(stored: &StoredRevocation) -> Entry {
-    Entry { revocation: stored.revocation, until: stored.until }
 }

@@ -2,7 +2,7 @@
 //! those that other processes store; this is what it reads them with.
 
 use async_trait::async_trait;
-use countersign_guard::revocations::Revocation;
+use countersign_guard::revocations::{Entry, Revocation};
 use time::OffsetDateTime;
 
 use super::StoreError;
@@ -47,4 +47,11 @@ pub struct StoredRevocation {
     pub revocation: Revocation,
     /// When the last token that it refuses has expired.
     pub until: OffsetDateTime,
+}
+
+impl StoredRevocation {
+    /// What a process remembers of it.
+    pub(crate) fn entry(&self) -> Entry {
+        Entry { revocation: self.revocation, until: self.until }
+    }
 }
