@@ -1,7 +1,7 @@
-//! The promises of every store, as one suite for all engines. Each test gets an empty store and does not know its
-//! engine. There are no exceptions for an engine.
+//! The promises of every store, as one suite for all engines. Each test gets an empty store of an engine unknown to it.
 
 mod admin;
+mod administrators;
 mod attempts;
 mod audit;
 mod invitations;
@@ -19,8 +19,7 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
-
-use {admin::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*};
+use {admin::*, administrators::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*};
 
 type Store = Arc<dyn store::Store>;
 
@@ -81,6 +80,7 @@ on_every_engine!(
     counts_that_are_idle_are_forgotten_but_for_accounts_that_have_reached_so_many,
     a_change_of_address_is_queued_only_while_what_was_proved_holds,
     mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
+    mail_that_strangers_ask_for_holds_up_no_mail_of_an_account,
     mail_is_somebody_elses_when_its_lease_is_over,
     many_take_mail_at_once_and_each_goes_to_one,
     a_registration_queues_its_mail_or_nothing,
@@ -96,6 +96,8 @@ on_every_engine!(
     old_events_are_deleted_the_oldest_first_and_so_many_at_most,
     accounts_are_asked_for_by_firm_role_status_and_the_beginning_of_their_names,
     what_changes_of_an_account_changes_at_once_and_is_told,
+    the_last_administrator_of_a_firm_stays_unless_it_is_forced,
+    of_two_administrators_that_remove_each_other_at_once_one_stays,
     firms_are_listed_in_the_order_of_their_making_with_their_accounts,
 );
 
