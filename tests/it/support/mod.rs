@@ -1,8 +1,8 @@
 //! Shared code of the tests: the app in process with a clock that is moved by hand ([`app`]), the real binary
 //! ([`binary`]), checks after a crash ([`crash`]), wrong clocks ([`clock`]), plain HTTP ([`http`]), a real mail server
 //! ([`mail_server`]), a network that drops everything ([`network`]), a PostgreSQL server ([`postgres`]), tests that
-//! cannot run here ([`skip`]), links
-//! ([`ticket`]), authorities and certificates ([`tls`]), and read and forged tokens ([`token`]).
+//! cannot run here ([`skip`]), links ([`ticket`]), authorities and certificates ([`tls`]), and read and forged tokens
+//! ([`token`]).
 
 pub mod app;
 pub mod binary;
