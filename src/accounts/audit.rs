@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tracing::field::display;
 use uuid::{ContextV7, Timestamp, Uuid};
 
-use crate::domain::{Action, AuditEvent, Detail, Note, Origin};
+use crate::domain::{Action, AuditEvent, Detail, Email, Handle, Note, Origin};
+use crate::store::{Store, StoreError};
 use countersign_guard::clock::Clock;
 
 /// The most events that wait to be written, in some 4 MiB. While the database is reachable, they are written long
@@ -39,6 +40,8 @@ pub(crate) struct Audit {
 
 struct PendingEvents {
     events: VecDeque<AuditEvent>,
+    /// Requests for mail, with the address that was typed: events only if an account has the address.
+    mail_requests: VecDeque<(Email, AuditEvent)>,
     /// Makes ids that keep events of the same millisecond in their order.
     ids: ContextV7,
     /// Events that were dropped since this number was last read.
@@ -52,8 +55,9 @@ impl Audit {
     /// A queue without any events.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let refilled = clock.elapsed();
-        let (events, ids) = (VecDeque::new(), ContextV7::new());
-        let pending = Mutex::new(PendingEvents { events, ids, lost: 0, cheap: CHEAP_BURST, refilled });
+        let (events, mail_requests, ids) = (VecDeque::new(), VecDeque::new(), ContextV7::new());
+        let pending = PendingEvents { events, mail_requests, ids, lost: 0, cheap: CHEAP_BURST, refilled };
+        let pending = Mutex::new(pending);
         Self { clock, pending, added: Notify::new() }
     }
 
@@ -76,25 +80,56 @@ impl Audit {
         self.queue(Note::from(Action::Stop, "ok", Origin::Server));
     }
 
+    /// Logs a request for mail to an address that anybody may type. It is an event only if an account has the address,
+    /// which is looked up after the answer ([`Self::settle_mail_requests`]): the time of the answer must not tell it.
+    pub(crate) fn note_mail_request(&self, note: Note, recipient: Email) {
+        log(&note);
+        self.queue_by(note, |pending, event| pending.mail_requests.push_back((recipient, event)));
+    }
+
     fn queue(&self, note: Note) {
+        self.queue_by(note, |pending, event| pending.events.push_back(event));
+    }
+
+    fn queue_by(&self, note: Note, push: impl FnOnce(&mut PendingEvents, AuditEvent)) {
         let at = self.clock.now().truncate_to_millisecond();
         let mut pending = self.pending();
-        if pending.events.len() >= CAPACITY {
+        if pending.len() >= CAPACITY {
             pending.lost += 1;
             return;
         }
         let seconds = at.unix_timestamp().try_into().unwrap_or(0);
         let id = Uuid::new_v7(Timestamp::from_unix(&pending.ids, seconds, at.nanosecond()));
-        pending.events.push_back(AuditEvent { id, at, note });
+        push(&mut pending, AuditEvent { id, at, note });
         drop(pending);
         self.added.notify_one();
     }
 
     /// Waits until there are events to write.
     pub(crate) async fn wait(&self) {
-        while self.pending().events.is_empty() {
+        while self.is_empty() {
             self.added.notified().await;
         }
+    }
+
+    /// Makes events of the `limit` oldest requests for mail whose address has an account, and drops the others.
+    pub(crate) async fn settle_mail_requests(&self, store: &dyn Store, limit: usize) -> Result<(), StoreError> {
+        let requests: Vec<_> = self.pending().mail_requests.iter().take(limit).cloned().collect();
+        let (count, mut events) = (requests.len(), Vec::new());
+        for (recipient, AuditEvent { id, at, note }) in requests {
+            if let Some(found) = store.find_credentials(&Handle::Email(recipient)).await? {
+                events.push(AuditEvent { id, at, note: note.on(found.account.id) });
+            }
+        }
+        let mut pending = self.pending();
+        pending.mail_requests.drain(..count);
+        pending.events.extend(events);
+        Ok(())
+    }
+
+    /// Whether every event has been written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending().len() == 0
     }
 
     /// The oldest events to write. They stay in the queue until [`Self::written`].
@@ -157,9 +192,15 @@ fn log(note: &Note) {
     );
 }
 
+impl PendingEvents {
+    fn len(&self) -> usize {
+        self.events.len() + self.mail_requests.len()
+    }
+}
+
 impl fmt::Debug for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit").field("unwritten", &self.pending().events.len()).finish_non_exhaustive()
+        f.debug_struct("Audit").field("unwritten", &self.pending().len()).finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::account_cache::AccountCache;
+use super::actor::Actor;
 use super::audit::Audit;
 use super::new_rows::new_id;
 use super::passwords::PasswordRules;
@@ -138,11 +139,21 @@ impl Accounts {
 
     /// The account of an authenticated caller as the store has it now. `epoch` is the epoch of the caller's sign-in:
     /// another process may have disabled and enabled the account again before the feed has reported the first change.
-    pub(super) async fn find_active(&self, id: Uuid, epoch: i64) -> Result<Account, AuthError> {
+    async fn find_active(&self, id: Uuid, epoch: i64) -> Result<Account, AuthError> {
         match self.store.find_account(id).await? {
             Some(account) if account.status == AccountStatus::Active && account.epoch == epoch => Ok(account),
             _ => Err(AuthError::AccountGone),
         }
+    }
+
+    /// The account of an actor whose session the store has, for calls that can do harm to others. A signature alone
+    /// does not tell that there was a sign-in, because anybody with the key can make one.
+    pub(super) async fn find_actor(&self, actor: &Actor) -> Result<Account, AuthError> {
+        let session = self.store.find_session(actor.session_id).await?;
+        if session.is_none_or(|found| found.session.account_id != actor.account_id) {
+            return Err(AuthError::AccountGone);
+        }
+        self.find_active(actor.account_id, actor.epoch).await
     }
 
     /// Refuses while the clock of this machine is further off than is tolerated. No other replica would accept a token

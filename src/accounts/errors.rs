@@ -30,6 +30,7 @@ impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::HandleTaken => Self::HandleTaken,
+            StoreError::LastAdministrator => Self::LastAdministrator,
             StoreError::Unavailable(source) => Self::Unavailable(source),
             StoreError::Corrupt(source) => Self::Internal(source),
         }

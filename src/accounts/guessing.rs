@@ -103,6 +103,13 @@ impl Guess {
         Ok(verdict)
     }
 
+    /// Keeps the failure from being charged to the address, because the password was right and the account is not
+    /// active. People behind one address must not pay for a client that goes on with a disabled account. The name's
+    /// count stays as for a wrong password.
+    pub(super) fn spare_address(&mut self) {
+        self.address = GuessingAddress::default();
+    }
+
     /// Counts a wrong password and returns the answer to it. `account_id` is the account with that name, if there is
     /// one.
     pub(super) async fn was_wrong(self, account_id: Option<Uuid>) -> AuthError {

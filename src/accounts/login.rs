@@ -127,6 +127,7 @@ impl Accounts {
             return Err(self.refuse_sign_in("wrong password", guess, Some(account.id), &call).await);
         }
         if account.status != AccountStatus::Active {
+            guess.spare_address();
             return Err(self.refuse_sign_in("inactive account", guess, Some(account.id), &call).await);
         }
         if caller.is_disconnected() {
@@ -146,6 +147,7 @@ impl Accounts {
         match self.store.open_session(&opening).await? {
             Opened::Open => {}
             Opened::Ended => {
+                guess.spare_address();
                 return Err(self.refuse_sign_in("account ended meanwhile", guess, Some(account.id), &call).await);
             }
             Opened::Spent => {

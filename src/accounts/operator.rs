@@ -88,13 +88,13 @@ impl Operator {
     }
 
     /// Enables or disables an account; disabling ends all its sessions. Returns whether that changed anything.
-    pub async fn set_status(&self, id: Uuid, status: AccountStatus) -> Result<bool, AuthError> {
-        self.update(id, AccountChange { status: Some(status), ..AccountChange::default() }).await
+    pub async fn set_status(&self, id: Uuid, status: AccountStatus, forced: bool) -> Result<bool, AuthError> {
+        self.update(id, AccountChange { status: Some(status), forced, ..AccountChange::default() }).await
     }
 
     /// Gives an email account a role; a change ends all its sessions. Returns whether that changed anything.
-    pub async fn set_role(&self, id: Uuid, role: Role) -> Result<bool, AuthError> {
-        self.update(id, AccountChange { role: Some(role), ..AccountChange::default() }).await
+    pub async fn set_role(&self, id: Uuid, role: Role, forced: bool) -> Result<bool, AuthError> {
+        self.update(id, AccountChange { role: Some(role), forced, ..AccountChange::default() }).await
     }
 
     /// Renames the person of an email account. Returns whether that changed anything.
@@ -133,11 +133,11 @@ impl Operator {
     }
 
     /// Deletes an account for good and ends all its sessions. Returns whether the account existed.
-    pub async fn delete(&self, id: Uuid) -> Result<bool, AuthError> {
+    pub async fn delete(&self, id: Uuid, forced: bool) -> Result<bool, AuthError> {
         let Some(account) = self.store.find_outline(id).await? else {
             return Ok(false);
         };
-        let epoch = self.changes().delete(&By::Operator, &account).await?;
+        let epoch = self.changes().delete(&By::Operator, &account, forced).await?;
         self.settle().await?;
         Ok(epoch.is_some())
     }

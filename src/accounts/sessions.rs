@@ -139,7 +139,7 @@ impl Accounts {
     /// administers, as the store has it now. For every other account the answer is the same as for one that does not
     /// exist.
     async fn require_seen(&self, actor: &Actor, account_id: Uuid) -> Result<Uuid, AuthError> {
-        let own = self.find_active(actor.account_id, actor.epoch).await?;
+        let own = self.find_actor(actor).await?;
         if account_id == own.id {
             return Ok(account_id);
         }

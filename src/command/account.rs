@@ -65,9 +65,11 @@ async fn run(
             let shown = shown(operator, &find(operator, &handle).await?).await?;
             output.print(|| output::in_full(&shown), || shown.clone())
         }
-        AccountCommand::Disable { handle } => set_status(operator, output, &handle, AccountStatus::Inactive).await,
-        AccountCommand::Enable { handle } => set_status(operator, output, &handle, AccountStatus::Active).await,
-        AccountCommand::Role { handle, role } => set_role(operator, output, &handle, &role).await,
+        AccountCommand::Disable { handle, force } => {
+            set_status(operator, output, &handle, AccountStatus::Inactive, force).await
+        }
+        AccountCommand::Enable { handle } => set_status(operator, output, &handle, AccountStatus::Active, false).await,
+        AccountCommand::Role { handle, role, force } => set_role(operator, output, &handle, &role, force).await,
         AccountCommand::Rename { handle, name } => rename(operator, output, &handle, &name).await,
         AccountCommand::Password { handle } => {
             let target = find(operator, &handle).await?;
@@ -96,10 +98,10 @@ async fn run(
             };
             output.changed(&format!("{target} {line}"), shown(operator, &target).await?, changed)
         }
-        AccountCommand::Delete { handle } => {
+        AccountCommand::Delete { handle, force } => {
             let target = find(operator, &handle).await?;
             let last = shown(operator, &target).await?;
-            operator.delete(target.id).await?;
+            operator.delete(target.id, force).await?;
             output.changed(&format!("deleted {target}"), last, true)
         }
     }
@@ -175,20 +177,27 @@ async fn set_status(
     output: Output,
     handle: &str,
     status: AccountStatus,
+    force: bool,
 ) -> Result<(), CommandError> {
     let target = find(operator, handle).await?;
-    let changed = operator.set_status(target.id, status).await?;
+    let changed = operator.set_status(target.id, status, force).await?;
     let already = if changed { "" } else { "already " };
     output.changed(&format!("{target} is {already}{}", status.as_str()), shown(operator, &target).await?, changed)
 }
 
-async fn set_role(operator: &Operator, output: Output, handle: &str, role: &str) -> Result<(), CommandError> {
+async fn set_role(
+    operator: &Operator,
+    output: Output,
+    handle: &str,
+    role: &str,
+    force: bool,
+) -> Result<(), CommandError> {
     let role = Role::parse(role).ok_or(CommandError::Invalid("role", "must be admin, user or viewer"))?;
     let target = find(operator, handle).await?;
     if target.is_username {
         return Err(CommandError::NoRole(target.name));
     }
-    let changed = operator.set_role(target.id, role).await?;
+    let changed = operator.set_role(target.id, role, force).await?;
     let already = if changed { "" } else { " already" };
     let line = format!("{target}{already} has the role {}", role.as_str());
     output.changed(&line, shown(operator, &target).await?, changed)

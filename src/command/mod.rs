@@ -58,7 +58,13 @@ pub(crate) enum CommandError {
     Open(#[from] OpenError),
     /// A use case refused.
     #[error("{}", with_cause(.0))]
-    Auth(#[from] AuthError),
+    Auth(AuthError),
+    /// The firm of the account would be left without an administrator.
+    #[error(
+        "the account is the last active administrator of its firm, and nothing was changed: make another account an \
+         administrator first, or add --force"
+    )]
+    LastAdministrator,
     /// There is no thread or no memory to hash with.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -157,6 +163,15 @@ pub(crate) enum CommandError {
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<AuthError> for CommandError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::LastAdministrator => Self::LastAdministrator,
+            error => Self::Auth(error),
+        }
+    }
 }
 
 impl CommandError {

@@ -9,11 +9,11 @@ use crate::store;
 pub(crate) async fn migrate_store(from: &SecretString, to: &SecretString) -> Result<(), CommandError> {
     let from = from.expose_secret();
     let content = store::migrate(from, to.expose_secret()).await?;
-    say("table        rows")?;
+    say("table         rows")?;
     for (table, rows) in content.rows {
-        say(&format!("{table:<11}  {rows}"))?;
+        say(&format!("{table:<12}  {rows}"))?;
     }
-    say(&format!("sha256       {}", content.digest))?;
+    say(&format!("sha256        {}", content.digest))?;
     say("")?;
     say("All of it was read back from --to and is the same. Now set DATABASE_URL to that address.")?;
     let secret = store::file(from)?.map(|file| store::beside(&file, "-secret")).filter(|secret| secret.exists());

@@ -83,6 +83,9 @@ pub enum AccountCommand {
     Disable {
         /// A username, an email address, or an id
         handle: String,
+        /// Do it also if the firm of the account is left without an administrator
+        #[arg(long)]
+        force: bool,
     },
     /// Let a disabled account sign in again
     Enable {
@@ -96,6 +99,9 @@ pub enum AccountCommand {
         /// The new role in the firm
         #[arg(value_parser = ["admin", "user", "viewer"])]
         role: String,
+        /// Do it also if the firm of the account is left without an administrator
+        #[arg(long)]
+        force: bool,
     },
     /// Change the username of an account, or the person's name of an email account; ends no session
     Rename {
@@ -118,6 +124,9 @@ pub enum AccountCommand {
     Delete {
         /// A username, an email address, or an id
         handle: String,
+        /// Do it also if the firm of the account is left without an administrator
+        #[arg(long)]
+        force: bool,
     },
 }
 

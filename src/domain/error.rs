@@ -32,6 +32,9 @@ pub enum AuthError {
     /// There is no such account or session, or the caller may not see it. The client cannot tell these apart.
     #[error("there is no such session or account")]
     NotFound,
+    /// The firm of the account would be left with active accounts and no active administrator.
+    #[error("the account is the last active administrator of its firm")]
+    LastAdministrator,
     /// The password is right, and this service requires a verified email address first.
     #[error("the email address is not verified: use the link that was sent to it, or ask for another")]
     EmailNotVerified,

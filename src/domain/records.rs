@@ -28,6 +28,8 @@ pub struct AccountChange {
     pub role: Option<Role>,
     /// The new status, which decides whether the account may sign in.
     pub status: Option<AccountStatus>,
+    /// Whether the change may leave a firm with active accounts and without an active administrator.
+    pub forced: bool,
 }
 
 /// An account before and after a change.
@@ -63,6 +65,16 @@ pub struct Outline {
     pub epoch: i64,
     /// Whether the account is a platform administrator.
     pub platform_admin: bool,
+}
+
+impl Outline {
+    /// The firm that the account administers, if it may sign in.
+    pub fn administered_firm(&self) -> Option<Uuid> {
+        match self.member {
+            Some((firm, Role::Admin)) if self.status == AccountStatus::Active => Some(firm),
+            _ => None,
+        }
+    }
 }
 
 impl From<&Account> for Outline {

@@ -65,7 +65,11 @@ pub(super) fn change(request: &pb::UpdateAccountRequest) -> Result<AccountChange
     let role = bad.check("role", role(request.role)).flatten();
     let status = bad.check("status", status(request.status)).flatten();
     let username = request.username.as_deref().and_then(|name| bad.check("username", Username::parse(name)));
-    if bad.is_empty() { Ok(AccountChange { name, username, role, status }) } else { Err(AuthError::Validation(bad)) }
+    if bad.is_empty() {
+        Ok(AccountChange { name, username, role, status, forced: false })
+    } else {
+        Err(AuthError::Validation(bad))
+    }
 }
 
 /// Parses which accounts to list, and how many.

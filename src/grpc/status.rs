@@ -81,6 +81,12 @@ impl From<ToStatus<AuthError>> for Status {
         let message = error.to_string();
         let reason = match error {
             AuthError::Validation(violations) => return invalid(&violations),
+            AuthError::LastAdministrator => {
+                let mut bad = Violations::default();
+                let why = "is the last active administrator of its firm: make another account an administrator first";
+                bad.add("account_id", why);
+                return invalid(&bad);
+            }
             AuthError::HandleTaken => ErrorReason::HandleTaken,
             AuthError::RegistrationClosed => ErrorReason::RegistrationClosed,
             AuthError::InvalidCredentials => ErrorReason::InvalidCredentials,

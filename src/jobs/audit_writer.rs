@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::accounts::Audit;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use countersign_guard::revocations::Revocations;
 
 /// The longest time until an event is written, and thus the most that a crash loses.
@@ -84,18 +84,20 @@ async fn follow(store: Arc<dyn Store>, audit: Arc<Audit>, mut stopped: oneshot::
 
 /// Writes all queued events. Returns whether that succeeded.
 async fn write(store: &dyn Store, audit: &Audit) -> bool {
-    loop {
-        let batch = audit.unwritten(BATCH);
-        if batch.is_empty() {
-            return true;
+    let written = async {
+        while !audit.is_empty() {
+            audit.settle_mail_requests(store, BATCH).await?;
+            let batch = audit.unwritten(BATCH);
+            store.append_events(&batch).await?;
+            audit.written(batch.len());
         }
-        if let Err(error) = store.append_events(&batch).await {
-            // The events stay in the queue.
-            tracing::warn!(event = "audit", result = "put off", cause = error.cause());
-            return false;
-        }
-        audit.written(batch.len());
-    }
+        Ok::<(), StoreError>(())
+    };
+    // The events of a failed write stay in the queue.
+    written
+        .await
+        .inspect_err(|error| tracing::warn!(event = "audit", result = "put off", cause = error.cause()))
+        .is_ok()
 }
 
 /// Deletes old events for ever. By a wrong clock, no event counts as old.

@@ -2,14 +2,17 @@
 //! from its delivery (`transport`).
 
 use lettre::address::AddressError;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::templates::FilledTemplate;
 use crate::domain::Email;
+
+/// The most bytes of a line that is sent without an encoding (RFC 5322, 2.1.1).
+const MAX_LINE: usize = 998;
 
 /// The sender of mail (`MAIL_FROM`): an address, or a name and an address.
 #[derive(Debug, Clone)]
@@ -54,8 +57,26 @@ pub(super) fn letter(
         .message_id(Some(format!("<{id}@{}>", sender.domain())))
         // Prevents automatic answers and entries in lists of contacts (RFC 3834).
         .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
-        .multipart(MultiPart::alternative_plain_html(content.text, content.html))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(part(ContentType::TEXT_PLAIN, content.text))
+                .singlepart(part(ContentType::TEXT_HTML, content.html)),
+        )
         .ok()
+}
+
+/// One part of a mail. ASCII is sent as it is: lettre would encode every text with a line of more than 76 bytes, which
+/// breaks links into pieces for whoever reads the source of the mail.
+fn part(kind: ContentType, text: String) -> SinglePart {
+    let lines: Vec<&str> = text.lines().collect();
+    let can_be_sent =
+        |line: &&str| line.len() <= MAX_LINE && line.bytes().all(|b| b.is_ascii() && b != 0 && b != b'\r');
+    let body = if lines.iter().all(can_be_sent) {
+        Body::dangerous_pre_encoded((lines.join("\r\n") + "\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    };
+    SinglePart::builder().header(kind).body(body)
 }
 
 #[cfg(test)]
@@ -85,6 +106,26 @@ mod tests {
         assert!(head.contains("Message-ID: <00000000-0000-0000-0000-000000000007@example.com>"), "{head}");
         assert!(head.contains("Date: Thu, 01 Jan 1970 00:00:00 +0000"), "{head}");
         assert!(head.contains("From: Example <no-reply@example.com>") && head.is_ascii(), "{head}");
+    }
+
+    #[test]
+    fn a_link_in_ascii_is_not_wrapped_and_every_other_text_is_encoded() {
+        let sender = Sender::parse("no-reply@example.com").unwrap();
+        let ada = Email::parse("ada@example.org").unwrap();
+        let sent = |text: &str| {
+            let content = FilledTemplate { subject: "Hi".to_owned(), text: text.to_owned(), html: text.to_owned() };
+            let letter = letter(&sender, &ada, content, Uuid::from_u128(7), OffsetDateTime::UNIX_EPOCH).unwrap();
+            String::from_utf8(letter.formatted()).unwrap()
+        };
+        let link = format!("https://auth.example.com/auth/verify#token={}", "t".repeat(900));
+        let mail = sent(&format!("Go on:\r\n{link}\nBye"));
+        assert_eq!(mail.matches("Content-Transfer-Encoding: 7bit").count(), 2, "{mail}");
+        assert_eq!(mail.matches(&format!("\r\nGo on:\r\n{link}\r\nBye\r\n")).count(), 2, "{mail}");
+        for other in ["Grüße", "a\rb", "a\0b", &*"a".repeat(999)] {
+            let mail = sent(other);
+            assert!(!mail.contains("7bit") && mail.is_ascii(), "{mail}");
+            assert!(mail.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\0'])), "{mail}");
+        }
     }
 
     #[test]

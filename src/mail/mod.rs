@@ -3,6 +3,7 @@
 //! 1. A use case queues a mail in its own transaction (`store::OutboxStore`). The outbox holds the kind of the mail and
 //!    its recipient, but no secret.
 //! 2. A worker in each process (`worker`) takes a few due mails at a time, under a lease that expires by itself.
+//!    Before that, mail that strangers asked for and that no account has the address of is settled, many at a time.
 //! 3. The worker looks up the content at that moment (`content`). If there is no such account, or no need of the mail
 //!    any more, nothing is sent. A caller that requests mail for a stranger's address is thus answered before anything
 //!    is looked up.

@@ -21,6 +21,9 @@ use crate::store::{ClaimedMail, MailFate, NewTicket, StoreError};
 /// The most mails that are being sent at once: few enough for any mail server.
 const AT_ONCE: usize = 4;
 
+/// The due mails that one statement examines for addresses without an account, in a few milliseconds.
+const SETTLED_AT_ONCE: u32 = 500;
+
 /// The lease of a mail, longer than any attempt takes. The mail of a process that died is tried again after this.
 const LEASE: Duration = Duration::from_secs(90);
 
@@ -96,7 +99,7 @@ async fn run(post: Arc<Post>, public: Arc<PublicUrl>, stop: StopMail) {
     loop {
         let free = AT_ONCE - sending.len();
         if free > 0 {
-            match post.store.claim_mail(u32::try_from(free).unwrap_or(1), post.clock.now(), LEASE).await {
+            match claim(&post, free).await {
                 Ok(mails) => {
                     for mail in mails {
                         let (post, public) = (Arc::clone(&post), Arc::clone(&public));
@@ -115,6 +118,13 @@ async fn run(post: Arc<Post>, public: Arc<PublicUrl>, stop: StopMail) {
         }
     }
     while sending.join_next().await.is_some() {}
+}
+
+/// Leases up to `free` mails, after mail to addresses without an account was settled.
+async fn claim(post: &Post, free: usize) -> Result<Vec<ClaimedMail>, StoreError> {
+    let now = post.clock.now();
+    while post.store.settle_mail_to_nobody(now, SETTLED_AT_ONCE).await? == u64::from(SETTLED_AT_ONCE) {}
+    post.store.claim_mail(u32::try_from(free).unwrap_or(1), now, LEASE).await
 }
 
 /// Sends one mail and stores its fate.

@@ -151,7 +151,9 @@ impl App {
         let mail = mail::start(self.post, self.public_url, &listener, self.certificate.is_some());
         let stop_mail = mail.stopper();
         let tls = self.certificate.as_ref().map(|certificate| certificate.tls.clone());
-        let reloading = self.certificate.map(|certificate| tokio::spawn(certificate.follow(limits.reread)));
+        let times = Arc::clone(&self.revocations);
+        let follow = |certificate: Certificate| certificate.follow(limits.reread, move || times.time());
+        let reloading = self.certificate.map(|certificate| tokio::spawn(follow(certificate)));
         let (health, revocations) = (self.health, self.revocations);
         let (stopped, drain) = (Arc::new(OnceLock::new()), limits.drain);
         let stopping = Arc::clone(&stopped);

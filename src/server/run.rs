@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::app::App;
 use super::error::ServeError;
@@ -22,6 +23,8 @@ pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeErr
     let purpose = if new_database { Purpose::ServeNew } else { Purpose::Serve };
     let app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), purpose).await?;
     raise_descriptor_limit();
+    let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signal)?;
+    tokio::spawn(answer_hangups(hangups, app.certificate.as_ref().map(|certificate| Arc::clone(&certificate.reread))));
     let scheme = if app.certificate.is_some() { "https" } else { "http" };
     let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
@@ -42,6 +45,19 @@ pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeErr
     app.serve(listener, stop, Limits { connections, age, ..Limits::default() }).await?;
     tracing::info!(event = "stop");
     Ok(())
+}
+
+/// Answers SIGHUP, by which many tools ask a server to read its files again. Without this it would end the process.
+async fn answer_hangups(mut hangups: Signal, reread: Option<Arc<Notify>>) {
+    while hangups.recv().await.is_some() {
+        match &reread {
+            Some(reread) => {
+                tracing::info!(event = "hangup", "SIGHUP: the files of TLS are read again; settings need a restart");
+                reread.notify_one();
+            }
+            None => tracing::info!(event = "hangup", "SIGHUP: nothing is read again; settings need a restart"),
+        }
+    }
 }
 
 /// Serves `/metrics` on its own port until the process ends, so that the drain can be observed as well. It runs on this

@@ -47,8 +47,9 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn set_role(&self, id: Uuid, role: Role, until: OffsetDateTime) -> Result<Option<i64>, StoreError>;
 
     /// Deletes an account and its sessions, and its firm if no other account is in it. Returns the first epoch that was
-    /// never used, or `None` if there is no such account.
-    async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError>;
+    /// never used, or `None` if there is no such account. Unless it is `forced`, the last administrator of a firm stays
+    /// as in [`update_account`](super::AdminStore::update_account).
+    async fn delete_account(&self, id: Uuid, until: OffsetDateTime, forced: bool) -> Result<Option<i64>, StoreError>;
 }
 
 /// An account and what its password is checked against.

@@ -30,6 +30,10 @@ pub trait AdminStore: Send + Sync + 'static {
     /// Changes an account, in one transaction; `None` if there is no such account. A name or a role given for a
     /// username account is ignored, and so is a username given for an email account.
     ///
+    /// Unless the change is forced, the error is [`StoreError::LastAdministrator`] if the account is the last active
+    /// administrator of a firm that has other active accounts, or keeps this one. Of two administrators that demote
+    /// each other at once, one gets the error.
+    ///
     /// Another role and a change to inactive end all sessions; their tokens are refused until `until`. Any other change
     /// is announced to all processes by a revocation that ends nothing and is kept until `heard`.
     async fn update_account(

@@ -24,6 +24,10 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// Waits until this process has queued a mail by any method. Returns at once if it has since the last call.
     async fn mail_queued(&self);
 
+    /// Settles due mail that strangers asked for and that no account has the address of, among the `limit` mails that
+    /// are longest due. Returns how many. A flood of such requests would otherwise delay the mail of real accounts.
+    async fn settle_mail_to_nobody(&self, now: OffsetDateTime, limit: u32) -> Result<u64, StoreError>;
+
     /// Leases up to `limit` mails that are due, the longest due first. No other process gets them before `lease` is
     /// over.
     async fn claim_mail(

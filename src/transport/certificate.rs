@@ -11,10 +11,13 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::sync::watch;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::tls::Tls;
+use super::validity::{DailyReminder, Validity};
 use crate::config::{IncompleteTls, TlsSettings};
 
 const CERT: &str = "TLS_CERT_FILE";
@@ -52,6 +55,10 @@ pub(crate) struct Certificate {
     settings: TlsSettings,
     seen: StableRead<Result<TlsFiles, String>>,
     config: watch::Sender<Arc<ServerConfig>>,
+    /// The validity of the certificate in use, if it can be read.
+    validity: Option<Validity>,
+    /// Notified when the files are to be read at once.
+    pub reread: Arc<Notify>,
     /// Makes handshakes with the latest configuration.
     pub tls: Tls,
 }
@@ -77,15 +84,22 @@ impl Certificate {
     pub(crate) fn load(settings: &TlsSettings) -> Result<Option<Self>, TlsError> {
         let Some(files) = TlsFiles::read(settings)? else { return Ok(None) };
         let (config, current) = watch::channel(files.config(settings)?);
+        let (settings, validity, reread) = (settings.clone(), files.validity(), Arc::default());
         let seen = StableRead { accepted: Ok(files.clone()), last: Ok(files) };
-        Ok(Some(Self { settings: settings.clone(), seen, config, tls: Tls::new(current) }))
+        Ok(Some(Self { settings, seen, config, validity, reread, tls: Tls::new(current) }))
     }
 
     /// Reads the files again and again, until the task is aborted. It compares their content, so that neither times of
-    /// files nor changing links matter.
-    pub(crate) async fn follow(mut self, every: Duration) {
+    /// files nor changing links matter. A certificate that clients refuse, or soon will, is logged once a day.
+    pub(crate) async fn follow(mut self, every: Duration, now: impl Fn() -> OffsetDateTime) {
+        let mut reminder = DailyReminder::default();
         loop {
-            tokio::time::sleep(every).await;
+            if let Some(validity) = self.validity
+                && reminder.is_due(now())
+            {
+                validity.warn(now());
+            }
+            let asked = timeout(every, self.reread.notified()).await.is_ok();
             self.tls.log_failed();
             let settings = self.settings.clone();
             // On a thread that may wait for the disk.
@@ -93,7 +107,14 @@ impl Certificate {
                 tokio::task::spawn_blocking(move || TlsFiles::read(&settings).map_err(|error| error.to_string()));
             // Fails only when the runtime ends.
             let Ok(found) = read.await.map(|read| read.and_then(|files| files.ok_or_else(String::new))) else { return };
+            if asked {
+                // Whoever asks says that the files are whole.
+                self.seen.last = found.clone();
+            }
             if !self.seen.settles(found) {
+                if asked {
+                    tracing::info!(event = "tls", result = "unchanged");
+                }
                 continue;
             }
             let fit = self.seen.accepted.as_ref().map_err(Clone::clone);
@@ -102,6 +123,8 @@ impl Certificate {
                     // Open connections keep the old certificate. No session of it can be resumed, because the session
                     // cache is part of the configuration.
                     self.config.send_replace(config);
+                    self.validity = self.seen.accepted.as_ref().ok().and_then(TlsFiles::validity);
+                    reminder = DailyReminder::default();
                     tracing::info!(event = "tls", result = "reloaded");
                 }
                 Err(cause) => {
@@ -141,6 +164,12 @@ impl TlsFiles {
         };
         let client_ca = settings.tls_client_ca_file.as_deref().map(|path| read(CLIENT_CA, path)).transpose()?;
         Ok(Some(Self { cert: read(CERT, cert)?, key: Zeroizing::new(read(KEY, key)?), client_ca }))
+    }
+
+    /// The validity of the certificate and its intermediates.
+    fn validity(&self) -> Option<Validity> {
+        let chain = CertificateDer::pem_slice_iter(&self.cert).collect::<Result<Vec<_>, _>>();
+        chain.ok().and_then(|chain| Validity::of(&chain))
     }
 
     /// The configuration of rustls. `settings` name the files for errors.

@@ -6,7 +6,7 @@
 //! | `limits` | the deadlines and other limits of a connection |
 //! | `workers` | the threads that serve connections |
 //! | `connection` | one connection from its first bytes to its end |
-//! | `tls`, `certificate` | the TLS handshake, and the files that it is made with |
+//! | `tls`, `certificate`, `validity` | the TLS handshake, the files that it is made with, and when they expire |
 //! | `first_bytes` | the protocol of a connection, and the deadline for its first bytes |
 //! | `sending/` | closes connections to peers that read nothing |
 //! | `bounds/` | limits of connections, calls, streams and bytes of bodies, by address |
@@ -32,6 +32,7 @@ mod request_body;
 mod routing;
 mod sending;
 mod tls;
+mod validity;
 mod workers;
 
 pub(crate) use bounds::Bounds;

@@ -79,6 +79,7 @@ try {
   const played = [
     ["the username API, by axios with the header token", scenes.username("")],
     ["the username API, by axios with a bearer", scenes.username("&bearer")],
+    ["the snippet of docs/browsers.md, as it stands there", scenes.snippet],
     ["the email API, by fetch", scenes.email("")],
     ["the email API, by fetch with credentials", scenes.email("&credentials")],
     ["gRPC-Web, by the TypeScript client", scenes.grpcWeb],

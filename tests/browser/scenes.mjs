@@ -76,6 +76,41 @@ export const username = (option) => async (scene, world) => {
   await refusedElsewhere({ expect }, world, "username", (page) => page.call("login", name, PASSWORD), { error: "ERR_NETWORK" });
 };
 
+/** The snippet of docs/browsers.md signs in, keeps its token, replaces it by fresh ones, and signs out. */
+export const snippet = async (scene, { api, chromium, pages }) => {
+  const expect = scene.expect.bind(scene);
+  const name = newName();
+  const body = JSON.stringify({ username: name, password: PASSWORD });
+  const made = await fetch(`${api}/api/auth/register`, { method: "POST", headers: { "content-type": "application/json" }, body });
+  expect("an account is registered", 200, made.status);
+  const page = await chromium.page();
+  await page.open(url(pages.origin, "snippet", api));
+  const stored = () => page.stored("token");
+  const status = (call) => page.evaluate(`client.${call}.catch((error) => error.response.status)`);
+
+  expect("without a token, me is 401", 401, await status("me()"));
+  expect("a wrong password is 401", 401, await status(`signIn("${name}", "wr0ng-pass")`));
+  expect("... and no token is stored", null, await stored());
+  await page.call("signIn", name, PASSWORD);
+  const first = await stored();
+  expect("a sign-in stores a token of the account", name, claims(first).username);
+  await page.reload();
+  expect("after a reload the token is still there", first, await stored());
+  const good = await callUntilExpired(first, () => status("me()"), (answer) => answer === 204);
+  expect("calling on, every call is 204 until the first token has expired", true, good);
+  expect("... by fresh tokens of the same session", claims(first).sid, claims(await stored()).sid);
+  const last = await stored();
+  await page.call("signOut");
+  expect("a sign-out removes the token", null, await stored());
+  const me = await fetch(`${api}/api/auth/me`, { headers: { token: last } });
+  expect("... and ends the session", 401, me.status);
+
+  await page.call("signIn", name, PASSWORD);
+  await untilExpired(await stored());
+  expect("silent for longer than a lifetime, me is 401", 401, await status("me()"));
+  expect("... and the expired token is removed", null, await stored());
+};
+
 // --- the email API, by fetch -----------------------------------------------------------------------------------------
 
 export const email = (option) => async (scene, world) => {

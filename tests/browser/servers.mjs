@@ -67,9 +67,18 @@ const SCRIPTS = {
   "/username.js": "pages/username.js",
   "/email.js": "pages/email.js",
   "/rest.js": "pages/rest.js",
+  "/snippet.js": "../../docs/browsers.md",
   "/grpc_web.js": "build/grpc_web.js",
   "/react-sign-in/build/sign-in.js": "../../examples/react-sign-in/build/sign-in.js",
 };
+
+/** The JavaScript of a document as it stands there. Only the server's address is that of the test, which the URL of the
+ * page has. */
+function snippet(markdown, page) {
+  const [, code] = markdown.match(/^```js\n(.*?)^```$/ms);
+  const local = code.replace("http://localhost:3008", new URL(page).searchParams.get("api"));
+  return `${local}\nwindow.client = { signIn, signOut, me: () => api.get("/api/auth/me").then(({ status }) => status) };`;
+}
 
 /** Serves every page at `http://localhost:PORT/NAME?api=…`, an origin other than the server's. */
 export async function servePages() {
@@ -78,7 +87,8 @@ export async function servePages() {
     const script = SCRIPTS[pathname];
     if (script) {
       response.setHeader("content-type", "text/javascript");
-      response.end(await readFile(path.join(here, script)));
+      const text = await readFile(path.join(here, script), "utf8");
+      response.end(script.endsWith(".md") ? snippet(text, request.headers.referer) : text);
     } else if (pathname === "/react-sign-in/") {
       response.setHeader("content-type", "text/html");
       const page = await readFile(path.join(here, "../../examples/react-sign-in/index.html"), "utf8");

@@ -181,7 +181,7 @@ pub async fn login_and_disable() {
             let id = operator.find(&Handle::parse(&name).unwrap()).await.unwrap().unwrap().id;
             let (login, disabled) = {
                 let (here, operator) = (here.clone(), Arc::clone(&operator));
-                let disable = async move { operator.set_status(id, AccountStatus::Inactive).await };
+                let disable = async move { operator.set_status(id, AccountStatus::Inactive, false).await };
                 race.run(async move { here.login(&name, PASSWORD).await }, disable).await
             };
             let acknowledged = Instant::now();

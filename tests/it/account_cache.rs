@@ -55,7 +55,7 @@ async fn a_new_role_shows_at_once_in_whatever_is_signed_in_after_it_and_what_was
     assert_eq!(shown(&app, &before, "role").await, "admin");
     let operator = app.operator().await;
     let account = operator.find(&Handle::parse("ada@example.com").unwrap()).await.unwrap().unwrap();
-    assert!(operator.set_role(account.id, Role::Viewer).await.unwrap());
+    assert!(operator.set_role(account.id, Role::Viewer, true).await.unwrap());
 
     // This server may not have heard of the change yet.
     let login = json!({ "email": "ada@example.com", "password": PASSWORD });

@@ -5,6 +5,7 @@ use countersign::domain::Handle;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::forge;
 use crate::support::app::{PASSWORD, request};
 use crate::support::{Answer, TestApp};
 
@@ -206,6 +207,8 @@ async fn a_change_sets_what_it_says_and_nothing_else_and_ends_sessions_where_it_
 
     // An account that has lost the administrator role loses its rights at once, whatever its token says.
     let two = format!("accounts/{}", cast.id("two"));
+    let other = json!({ "email": "b@two.example", "password": PASSWORD, "name": "B", "role": "ROLE_ADMIN" });
+    assert_eq!(cast.ask("two", Method::POST, "accounts", &other).await.status, StatusCode::OK);
     assert_eq!(cast.ask("root", Method::PATCH, &two, &json!({ "role": "ROLE_USER" })).await.status, StatusCode::OK);
     assert_eq!(cast.ask("two", Method::GET, "accounts", &Value::Null).await.status, StatusCode::UNAUTHORIZED);
 }
@@ -303,4 +306,50 @@ async fn invitations_and_failed_sign_ins_are_of_the_own_firm() {
     assert_eq!(cast.ask("two", Method::POST, "attempts:clear", &clear).await.status, StatusCode::NOT_FOUND);
     assert_eq!(cast.ask("one", Method::POST, "attempts:clear", &clear).await.status, StatusCode::OK);
     assert!(attempts("one", "user@one.example").await.json()["blockedUntil"].is_null());
+}
+
+#[tokio::test]
+async fn the_last_administrator_of_a_firm_keeps_role_and_status_also_by_a_platform_administrator() {
+    let cast = Cast::assemble().await;
+    let boss = format!("accounts/{}", cast.id("boss"));
+    assert_eq!(cast.ask("root", Method::PATCH, &boss, &json!({ "role": "ROLE_USER" })).await.status, StatusCode::OK);
+    let one = format!("accounts/{}", cast.id("one"));
+    for (method, body) in [
+        (Method::PATCH, json!({ "role": "ROLE_USER" })),
+        (Method::PATCH, json!({ "status": "ACCOUNT_STATUS_INACTIVE" })),
+        (Method::DELETE, Value::Null),
+    ] {
+        let answer = cast.ask("root", method, &one, &body).await;
+        assert_eq!(reason(&answer), (400, "VALIDATION".to_owned()), "{body}");
+        let said =
+            "account_id is the last active administrator of its firm: make another account an administrator first";
+        assert_eq!(answer.json()["message"], said);
+    }
+    let user = format!("accounts/{}", cast.id("user"));
+    assert_eq!(cast.ask("root", Method::PATCH, &user, &json!({ "role": "ROLE_ADMIN" })).await.status, StatusCode::OK);
+    assert_eq!(cast.ask("root", Method::DELETE, &one, &Value::Null).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_of_a_session_that_never_was_neither_administers_nor_sees_sessions() {
+    let cast = Cast::assemble().await;
+    for who in ["root", "one"] {
+        let mut claims = forge::claims(cast.token(who));
+        claims["sid"] = json!(uuid::Uuid::now_v7());
+        let forged = forge::token(&claims);
+        for (method, path) in [
+            (Method::GET, "/v1/admin/accounts"),
+            (Method::GET, "/v1/admin/firms"),
+            (Method::GET, "/v1/sessions"),
+            (Method::POST, "/v1/sessions:revokeOthers"),
+        ] {
+            let answer = |token: &str| {
+                let headers = [("token", token), ("content-type", "application/json")];
+                let body = if method == Method::POST { "{}" } else { "" };
+                cast.app.send(request(method.clone(), path, &headers, body.into()))
+            };
+            assert_eq!(reason(&answer(&forged).await), (401, "TOKEN_INVALID".to_owned()), "{who}: {path}");
+            assert_eq!(answer(cast.token(who)).await.status, StatusCode::OK, "{who}: {path}");
+        }
+    }
 }

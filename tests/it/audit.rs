@@ -96,6 +96,34 @@ async fn each_thing_that_happens_is_one_row_and_one_line_and_survives_the_server
 }
 
 #[tokio::test]
+async fn a_request_for_mail_is_an_event_of_the_account_that_has_the_address_and_of_no_other_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut binary = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true"));
+    let post = async |path: &str, body: Value| call(binary.address, Method::POST, path, &[], &body).await.unwrap();
+    let ada = json!({ "email": "ada@example.com", "password": PASSWORD, "name": "Ada", "firm_name": "Engines" });
+    assert_eq!(post("/auth/register", ada).await.status, StatusCode::CREATED);
+    for email in ["nobody@example.com", "Ada@example.com", "noone@example.com"] {
+        assert_eq!(post("/auth/password/forgot", json!({ "email": email })).await.status, StatusCode::OK);
+        assert_eq!(post("/auth/verify/resend", json!({ "email": email })).await.status, StatusCode::OK);
+    }
+    binary.terminate();
+    assert!(binary.ended().success());
+    let rows = listed(dir.path(), &[]);
+    let id = &rows.iter().find(|row| row["action"] == "register").unwrap()["account_id"];
+    let asked: Vec<_> = rows.iter().filter(|row| row["action"].as_str().unwrap().ends_with("_requested")).collect();
+    let actions: Vec<_> = asked.iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["password_reset_requested", "verification_requested"]);
+    for row in asked {
+        assert_eq!((&row["account_id"], &row["origin"]), (id, &json!("127.0.0.1")));
+        assert!(row["firm_id"].is_string() && row["request_id"].is_string(), "{row}");
+    }
+    // The log has a line for each request, without the address that was typed.
+    let log = binary.log.lock().unwrap().clone();
+    assert_eq!(log.matches("\"event\":\"password_reset_requested\",\"result\":\"ok\"").count(), 3);
+    assert!(!log.contains("nobody@"), "{log}");
+}
+
+#[tokio::test]
 async fn what_was_written_cannot_be_changed() {
     let dir = tempfile::tempdir().unwrap();
     assert!(run(command(dir.path()).args(["account", "create", "alice"]), "s3cur3pass\n").status.success());

@@ -258,7 +258,7 @@ async fn a_folder_without_room_or_rights_is_told_and_nothing_is_left_there() {
         eprintln!("skipped: a read-only folder stops no superuser");
     }
     let Some(disk) = SmallDisk::mount() else {
-        eprintln!("SKIPPED: this user may not mount a file system");
+        crate::support::skip::skip_for_privileges("right of this user to mount a file system");
         return;
     };
     disk.fill();

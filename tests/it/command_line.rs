@@ -302,7 +302,7 @@ async fn a_changed_role_ends_the_sessions_of_an_email_account_within_a_second() 
     );
     assert_eq!(me(&binary, &old).await, StatusCode::NO_CONTENT, "nothing changed");
     assert_eq!(
-        succeeds(dir.path(), &["role", "ann@example.com", "viewer"], ""),
+        succeeds(dir.path(), &["role", "ann@example.com", "viewer", "--force"], ""),
         "ann@example.com has the role viewer\n"
     );
     dies(&binary, &old).await;

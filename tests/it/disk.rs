@@ -43,7 +43,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_disk_refuses_what_it_cannot_keep_and_is_over_once_there_is_room() {
     let Some(disk) = SmallDisk::mount() else {
-        eprintln!("SKIPPED: this user may not mount a file system");
+        crate::support::skip::skip_for_privileges("right of this user to mount a file system");
         return;
     };
     let app = TestApp::with(&[&format!("--database-url=sqlite:{}/test.db", disk.path().display())]).await;

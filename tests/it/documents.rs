@@ -70,6 +70,16 @@ fn help(arg: &clap::Arg) -> (String, Option<String>) {
     (text, default.filter(|default| default != "``"))
 }
 
+/// The command is not run here: its source and target are the operator's databases.
+#[test]
+fn the_sample_of_a_move_has_every_table() {
+    let page = fs::read_to_string("docs/backups.md").unwrap();
+    let (_, sample) = page.split_once("table         rows\n").expect("the table begins as the command prints it");
+    let (sample, _) = sample.split_once("\nsha256        ").expect("the sum follows");
+    let shown: Vec<_> = sample.lines().map(|line| line.split_at(14).0).collect();
+    assert_eq!(shown, countersign::store::TABLES.map(|table| format!("{:<12}  ", table.name)));
+}
+
 #[test]
 fn the_readme_fits_120_lines() {
     let lines = fs::read_to_string("README.md").unwrap().lines().count();

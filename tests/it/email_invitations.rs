@@ -196,7 +196,7 @@ async fn who_is_no_administrator_of_the_firm_invites_nobody_and_sees_no_invitati
 
     let operator = app.operator().await;
     let account = operator.find(&Handle::parse(ADA).unwrap()).await.unwrap().unwrap();
-    operator.set_role(account.id, Role::User).await.unwrap();
+    operator.set_role(account.id, Role::User, true).await.unwrap();
     let body = json!({ "email": ADA, "password": PASSWORD });
     let demoted = app.post("/auth/login", &body).await.json()["access_token"].as_str().unwrap().to_owned();
     assert_ne!(demoted, ada);
@@ -216,8 +216,8 @@ async fn an_invitation_ends_with_the_rights_of_whoever_invited() {
         let body = json!({ "token": token, "name": "Grace", "password": PASSWORD });
         app.post("/auth/invitations/accept", &body).await.status.as_u16()
     };
-    operator.set_role(ada.id, Role::Viewer).await.unwrap();
+    operator.set_role(ada.id, Role::Viewer, true).await.unwrap();
     assert_eq!(accept().await, 400, "whoever invited is no administrator any more");
-    operator.set_role(ada.id, Role::Admin).await.unwrap();
+    operator.set_role(ada.id, Role::Admin, false).await.unwrap();
     assert_eq!(accept().await, 201);
 }

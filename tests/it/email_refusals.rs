@@ -41,7 +41,7 @@ async fn a_wrong_password_and_an_unknown_email_cannot_be_told_apart() {
     app.sign_in_email("disabled@example.com").await;
     let operator = app.operator().await;
     let disabled = operator.find(&Handle::parse("disabled@example.com").unwrap()).await.unwrap().unwrap();
-    operator.set_status(disabled.id, AccountStatus::Inactive).await.unwrap();
+    operator.set_status(disabled.id, AccountStatus::Inactive, false).await.unwrap();
     for (name, email, password) in [
         ("wrong password", "ada@example.com", "n0t her pass"),
         ("shorter than any password may be", "ada@example.com", "x"),
@@ -214,9 +214,9 @@ async fn the_token_of_an_account_that_is_gone_is_invalid() {
         let token = app.sign_in_email(email).await;
         let account = operator.find(&Handle::parse(email).unwrap()).await.unwrap().unwrap();
         if deleted {
-            assert!(operator.delete(account.id).await.unwrap());
+            assert!(operator.delete(account.id, false).await.unwrap());
         } else {
-            assert!(operator.set_status(account.id, AccountStatus::Inactive).await.unwrap());
+            assert!(operator.set_status(account.id, AccountStatus::Inactive, false).await.unwrap());
         }
         for path in ["/auth/me", "/auth/refresh"] {
             let method = if path == "/auth/me" { Method::GET } else { Method::POST };

@@ -21,7 +21,7 @@ async fn app() -> TestApp {
     let operator = app.operator().await;
     for handle in ["disabled", "disabled@example.com"] {
         let account = operator.find(&Handle::parse(handle).unwrap()).await.unwrap().unwrap();
-        operator.set_status(account.id, AccountStatus::Inactive).await.unwrap();
+        operator.set_status(account.id, AccountStatus::Inactive, false).await.unwrap();
     }
     app
 }

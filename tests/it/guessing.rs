@@ -199,7 +199,7 @@ async fn a_refusal_is_the_same_whether_anybody_has_the_name_or_not_and_says_when
     let operator = app.operator().await;
     for domain in ["", "@example.com"] {
         let disabled = operator.find(&Handle::parse(&format!("disabled{domain}")).unwrap()).await.unwrap().unwrap();
-        operator.set_status(disabled.id, countersign::domain::AccountStatus::Inactive).await.unwrap();
+        operator.set_status(disabled.id, countersign::domain::AccountStatus::Inactive, false).await.unwrap();
     }
     for (path, field, domain) in [
         ("/api/auth/login", "username", ""),

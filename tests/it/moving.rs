@@ -221,7 +221,7 @@ impl Clients {
             let name = "Zoë 'the' \"first\"; --";
             let body = json!({ "email": email, "password": PASSWORD, "name": name, "firm_name": format!("{role} 🦄") });
             assert_eq!(post(binary, "/auth/register", "", &body).await.0, StatusCode::CREATED);
-            assert!(run(command(dir).args(["account", "role", email, role]), "").status.success());
+            assert!(run(command(dir).args(["account", "role", email, role, "--force"]), "").status.success());
             let (_, answer) = post(binary, "/auth/login", "", &json!({ "email": email, "password": PASSWORD })).await;
             tokens.push(answer["access_token"].as_str().unwrap().to_owned());
         }

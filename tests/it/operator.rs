@@ -111,6 +111,28 @@ fn each_command_says_in_json_what_became_of_an_account() {
 }
 
 #[test]
+fn the_last_administrator_of_a_firm_is_removed_only_by_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let firm = made(dir);
+    object(dir, &["account", "create", "bo@example.com", "--name", "Bo", "--firm", &firm], PASSWORD);
+    let said = "countersign: the account is the last active administrator of its firm, and nothing was changed: make \
+                another account an administrator first, or add --force\n";
+    let removals = [&["account", "role", "ada@example.com", "user"][..], &["account", "disable", "ada@example.com"]];
+    for removal in [removals[0], removals[1], &["account", "delete", "ada@example.com"]] {
+        assert_eq!(countersign(dir, removal, ""), (1, String::new(), said.to_owned()), "{removal:?}");
+    }
+    for removal in removals {
+        assert_eq!(object(dir, &[removal, &["--force"]].concat(), "")["changed"], true, "{removal:?}");
+        object(dir, &["account", "enable", "ada@example.com"], "");
+        object(dir, &["account", "role", "ada@example.com", "admin"], "");
+    }
+    object(dir, &["account", "role", "bo@example.com", "admin"], "");
+    object(dir, &["account", "role", "ada@example.com", "user"], "");
+    object(dir, &["account", "delete", "bo@example.com", "--force"], "");
+}
+
+#[test]
 fn exit_codes_tell_what_went_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

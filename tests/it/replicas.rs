@@ -73,7 +73,7 @@ async fn a_disable_on_the_command_line_ends_sessions_on_every_replica() {
     let token = here.sign_in_username("alice").await;
     let operator = here.operator().await;
     let account = operator.find(&countersign::domain::Handle::parse("alice").unwrap()).await.unwrap().unwrap();
-    assert!(operator.set_status(account.id, countersign::domain::AccountStatus::Inactive).await.unwrap());
+    assert!(operator.set_status(account.id, countersign::domain::AccountStatus::Inactive, false).await.unwrap());
     for replica in [&here, &there] {
         let took = until(replica, "/auth/me", &token, StatusCode::UNAUTHORIZED).await;
         assert!(took < Duration::from_secs(1), "{took:?}");

@@ -250,7 +250,7 @@ async fn who_is_an_administrator_is_what_the_store_says_at_that_moment_and_not_t
 
     // A change by the operator also ends the sessions, at once even without the revocation feed.
     let operator = app.operator().await;
-    let changed = operator.set_role(id(&operator, "user@example.com").await, Role::Viewer).await.unwrap();
+    let changed = operator.set_role(id(&operator, "user@example.com").await, Role::Viewer, true).await.unwrap();
     assert!(changed);
     assert_eq!(reach(&user, &boss).await, "TOKEN_INVALID");
     assert_eq!(reach(&user, &user).await, "TOKEN_INVALID", "nor its own");

@@ -87,9 +87,9 @@ async fn disabling_and_deleting_is_honoured_by_a_running_server_within_a_second(
         let tokens = family(&app, token).await;
         let id = id(&operator, handle).await;
         if delete {
-            assert!(operator.delete(id).await.unwrap());
+            assert!(operator.delete(id, false).await.unwrap());
         } else {
-            assert!(operator.set_status(id, AccountStatus::Inactive).await.unwrap());
+            assert!(operator.set_status(id, AccountStatus::Inactive, false).await.unwrap());
         }
         // The layer hears of the change through the database.
         let unknown = "/countersign.v1.AuthService/NoSuchMethod";
@@ -112,15 +112,15 @@ async fn what_was_disabled_or_deleted_stays_so_after_a_restart_and_a_new_start_i
     let app = TestApp::start().await;
     let (alice, bobby) = (app.sign_in_username("alice").await, app.sign_in_username("bobby").await);
     let operator = app.operator().await;
-    operator.set_status(id(&operator, "alice").await, AccountStatus::Inactive).await.unwrap();
-    operator.delete(id(&operator, "bobby").await).await.unwrap();
+    operator.set_status(id(&operator, "alice").await, AccountStatus::Inactive, false).await.unwrap();
+    operator.delete(id(&operator, "bobby").await, false).await.unwrap();
 
     let app = app.restart(&[]).await;
     assert_dead(&app, "disabled", std::slice::from_ref(&alice)).await;
     assert_dead(&app, "deleted", std::slice::from_ref(&bobby)).await;
 
     // The account is enabled and signs in again. Old tokens stay dead, and new ones live.
-    operator.set_status(id(&operator, "alice").await, AccountStatus::Active).await.unwrap();
+    operator.set_status(id(&operator, "alice").await, AccountStatus::Active, false).await.unwrap();
     let app = app.restart(&[]).await;
     let again = app.sign_in_username("bobby").await;
     assert_ne!(forge::claims(&again)["sub"], forge::claims(&bobby)["sub"]);
@@ -140,7 +140,7 @@ async fn being_enabled_again_revives_no_token_while_the_server_runs() {
     let before = family(&app, app.sign_in_username("alice").await).await;
     let id = id(&operator, "alice").await;
     for status in [AccountStatus::Inactive, AccountStatus::Active] {
-        assert!(operator.set_status(id, status).await.unwrap());
+        assert!(operator.set_status(id, status, false).await.unwrap());
     }
     let dead = wire::eventually(SECOND, async || Face::Grpc.slide(&app, &before[0]).await.is_err()).await;
     assert!(dead, "still accepted after a second");
@@ -201,7 +201,7 @@ async fn no_token_of_a_login_that_raced_a_disable_survives() {
                 tokio::spawn(async move { login(&app).await })
             })
             .collect();
-        assert!(operator.set_status(id, AccountStatus::Inactive).await.unwrap());
+        assert!(operator.set_status(id, AccountStatus::Inactive, false).await.unwrap());
         for racer in racers {
             tokens.extend(racer.await.unwrap());
         }
@@ -213,7 +213,7 @@ async fn no_token_of_a_login_that_raced_a_disable_survives() {
             assert!(refused.await, "round {round}: the layer still lets it through after a second");
         }
         assert_eq!(login(&app).await, None, "disabled");
-        assert!(operator.set_status(id, AccountStatus::Active).await.unwrap());
+        assert!(operator.set_status(id, AccountStatus::Active, false).await.unwrap());
     }
     served.stop().await;
 }

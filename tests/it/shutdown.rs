@@ -15,6 +15,7 @@ use crate::sockets::{Raw, SOON, post};
 use crate::support::binary::database;
 use crate::support::http::call;
 use crate::support::{Binary, TestApp};
+use crate::wire::eventually;
 
 /// The drain time of the product, plus the time of the exit itself.
 const DRAIN: Duration = Duration::from_millis(10_500);
@@ -62,6 +63,20 @@ async fn nobody_waits_for_those_who_say_nothing() {
     for raw in idle.iter_mut().chain([&mut silent, &mut half]) {
         raw.until_closed(SOON).await;
     }
+}
+
+#[tokio::test]
+async fn a_hangup_does_not_end_the_server_and_the_log_says_what_it_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::start(dir.path());
+    binary.signal("-HUP");
+    let said = "SIGHUP: nothing is read again; settings need a restart";
+    assert!(eventually(SOON, async || binary.log.lock().unwrap().contains(said)).await);
+    register(&binary).await;
+    let begun = Instant::now();
+    binary.terminate();
+    let (status, took, log) = ended(binary, begun).await;
+    assert!(clean(status) && took < PROMPT, "{status} after {took:?}: {log}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! The promises of every store, as one suite for all engines. Each test gets an empty store and does not know its
-//! engine. There are no exceptions for an engine.
+//! The promises of every store, as one suite for all engines. Each test gets an empty store of an engine unknown to it.
 
 mod admin;
+mod administrators;
 mod attempts;
 mod audit;
 mod invitations;
@@ -19,8 +19,7 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
-
-use {admin::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*};
+use {admin::*, administrators::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*};
 
 type Store = Arc<dyn store::Store>;
 
@@ -81,6 +80,7 @@ on_every_engine!(
     counts_that_are_idle_are_forgotten_but_for_accounts_that_have_reached_so_many,
     a_change_of_address_is_queued_only_while_what_was_proved_holds,
     mail_is_queued_once_and_goes_once_a_minute_to_a_recipient,
+    mail_that_strangers_ask_for_holds_up_no_mail_of_an_account,
     mail_is_somebody_elses_when_its_lease_is_over,
     many_take_mail_at_once_and_each_goes_to_one,
     a_registration_queues_its_mail_or_nothing,
@@ -96,6 +96,8 @@ on_every_engine!(
     old_events_are_deleted_the_oldest_first_and_so_many_at_most,
     accounts_are_asked_for_by_firm_role_status_and_the_beginning_of_their_names,
     what_changes_of_an_account_changes_at_once_and_is_told,
+    the_last_administrator_of_a_firm_stays_unless_it_is_forced,
+    of_two_administrators_that_remove_each_other_at_once_one_stays,
     firms_are_listed_in_the_order_of_their_making_with_their_accounts,
 );
 
@@ -184,7 +186,7 @@ async fn nobody_is_found_in_an_empty_store(store: Store) {
     for status in [AccountStatus::Active, AccountStatus::Inactive] {
         assert_eq!(store.set_status(id, status, until).await.unwrap(), None);
     }
-    assert_eq!(store.delete_account(id, until).await.unwrap(), None);
+    assert_eq!(store.delete_account(id, until, false).await.unwrap(), None);
     assert_eq!(revocations(&store, 0, 0).await, [], "nothing of that ended anything");
     store.purge(at(0)).await.unwrap();
 }
@@ -300,7 +302,7 @@ async fn a_session_opens_only_for_an_active_account_in_its_own_epoch(store: Stor
         "read before it was disabled"
     );
     assert!(store.open_session(&opening(session(15, &new, 1))).await.unwrap().is_open());
-    store.delete_account(new.id, at(100)).await.unwrap();
+    store.delete_account(new.id, at(100), false).await.unwrap();
     assert!(!store.open_session(&opening(session(16, &new, 1))).await.unwrap().is_open(), "deleted");
 }
 
@@ -336,7 +338,7 @@ async fn disabling_counts_the_epoch_and_enabling_does_not(store: Store) {
     assert_eq!(store.find_account(new.id).await.unwrap().unwrap().epoch, 2);
     let ended = [1, 2].map(|epoch| Revocation::Account { id: new.id, epoch });
     assert_eq!(revocations(&store, 0, 0).await, ended, "one for each time that it was disabled");
-    assert_eq!(store.delete_account(new.id, at(100)).await.unwrap(), Some(3), "the first epoch never used");
+    assert_eq!(store.delete_account(new.id, at(100), false).await.unwrap(), Some(3), "the first epoch never used");
     assert_eq!(revocations(&store, 0, 0).await[2], Revocation::Account { id: new.id, epoch: 3 });
 }
 
@@ -347,10 +349,10 @@ async fn deleting_takes_the_firm_with_its_last_account(store: Store) {
         matches!(store.insert_account(&email(2, "bo@example.com", 7), None, None).await, Err(StoreError::Corrupt(_))),
         "nobody joins a firm by its id"
     );
-    assert_eq!(store.delete_account(first.id, at(100)).await.unwrap(), Some(1));
+    assert_eq!(store.delete_account(first.id, at(100), false).await.unwrap(), Some(1));
     assert!(store.find_account(first.id).await.unwrap().is_none());
     assert!(store.find_credentials(&first.identity.handle()).await.unwrap().is_none());
-    assert_eq!(store.delete_account(first.id, at(100)).await.unwrap(), None, "once");
+    assert_eq!(store.delete_account(first.id, at(100), false).await.unwrap(), None, "once");
     // The name and the firm can be used again by a new account.
     store.insert_account(&email(2, "ada@example.com", 7), None, None).await.unwrap();
 }

@@ -1,6 +1,10 @@
 //! The settings of TLS as the operator sees them. Separate from `settings` because each names a file, and the files
 //! must match each other.
 
+use std::time::Duration;
+
+use countersign_guard::clock::{Clock as _, SystemClock};
+
 use crate::settings::{good, refuses};
 use crate::sockets::SOON;
 use crate::support::Binary;
@@ -94,4 +98,26 @@ async fn the_log_tells_once_of_what_was_replaced_of_what_could_not_be_and_of_fai
         assert_eq!(log.matches(&format!("\"result\":\"{part}\"")).count(), 1, "{part}: {log}");
     }
     assert!(!log.contains("PRIVATE KEY"), "{log}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_or_soon_will_is_told_at_the_start_and_when_it_is_replaced() {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let in_days = |days: u64| SystemClock.now() + Duration::from_secs(days * 86_400);
+    let files = Files::write(dir.path(), &authority.sign_until(in_days(10)));
+    let binary = Binary::spawn(good(dir.path()).args(files.flags()));
+    let said = async |part: &str| eventually(SOON, async || binary.log.lock().unwrap().contains(part)).await;
+    assert!(said("\"result\":\"expires soon\"").await && said("\"days\":9").await);
+    // SIGHUP reads the files at once.
+    for (ends, result) in [(rcgen::date_time_ymd(2021, 1, 1), "expired"), (in_days(100), "reloaded")] {
+        Files::write(dir.path(), &authority.sign_until(ends));
+        binary.signal("-HUP");
+        assert!(said(&format!("\"result\":\"{result}\"")).await, "{}", binary.log.lock().unwrap());
+    }
+    binary.signal("-HUP");
+    assert!(said("\"result\":\"unchanged\"").await);
+    let log = binary.log.lock().unwrap();
+    assert_eq!(log.matches("\"result\":\"expires soon\"").count(), 1, "once a day: {log}");
+    assert!(log.contains("2021-01-01T00:00:00Z") && log.contains("TLS_CERT_FILE has expired"), "{log}");
+    assert!(log.contains("SIGHUP: the files of TLS are read again; settings need a restart"), "{log}");
 }

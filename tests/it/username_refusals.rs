@@ -247,9 +247,9 @@ async fn the_token_of_an_account_that_is_gone_is_refused() {
         let token = app.sign_in_username(name).await;
         let account = operator.find(&Handle::parse(name).unwrap()).await.unwrap().unwrap();
         if deleted {
-            assert!(operator.delete(account.id).await.unwrap());
+            assert!(operator.delete(account.id, false).await.unwrap());
         } else {
-            assert!(operator.set_status(account.id, AccountStatus::Inactive).await.unwrap());
+            assert!(operator.set_status(account.id, AccountStatus::Inactive, false).await.unwrap());
         }
         assert_refused(name, &app.get("/api/auth/me", &[("token", &token)]).await, PRESENTED);
         let login = app.post("/api/auth/login", &json!({ "username": name, "password": PASSWORD })).await;

@@ -114,7 +114,7 @@ async fn the_end_of_all_sessions_of_an_account_is_told_as_one_with_the_epoch_tha
     until_heartbeat(&mut watched).await;
     let operator = app.operator().await;
     let alice = operator.find(&countersign::domain::Handle::parse("alice").unwrap()).await.unwrap().unwrap();
-    assert!(operator.set_status(alice.id, countersign::domain::AccountStatus::Inactive).await.unwrap());
+    assert!(operator.set_status(alice.id, countersign::domain::AccountStatus::Inactive, false).await.unwrap());
     let told = loop {
         let response = watched.message().await.unwrap().unwrap();
         if let Some(told) = response.revocations.into_iter().next() {

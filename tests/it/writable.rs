@@ -43,7 +43,7 @@ async fn only_reads(binary: &Binary, token: &str) {
 #[tokio::test]
 async fn an_idle_server_on_a_full_disk_is_not_ready_and_is_again_once_there_is_room() {
     let Some(disk) = SmallDisk::mount() else {
-        eprintln!("SKIPPED: this user may not mount a file system");
+        crate::support::skip::skip_for_privileges("right of this user to mount a file system");
         return;
     };
     let mut settings = command(disk.path());

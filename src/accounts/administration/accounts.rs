@@ -143,7 +143,7 @@ impl Accounts {
         }
         let (this, by) = (self.clone(), By::Account(own.id, call));
         run_to_end(async move {
-            let epoch = this.changes().delete(&by, &other).await?.ok_or(AuthError::NotFound)?;
+            let epoch = this.changes().delete(&by, &other, false).await?.ok_or(AuthError::NotFound)?;
             this.ended(id, epoch);
             Ok(())
         })

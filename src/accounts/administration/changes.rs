@@ -83,8 +83,8 @@ impl Changes {
     }
 
     /// Deletes an account and returns the first epoch that it never used; `None` if the account does not exist.
-    pub(crate) async fn delete(&self, by: &By, account: &Outline) -> Result<Option<i64>, AuthError> {
-        let epoch = self.store.delete_account(account.id, self.until()).await?;
+    pub(crate) async fn delete(&self, by: &By, account: &Outline, forced: bool) -> Result<Option<i64>, AuthError> {
+        let epoch = self.store.delete_account(account.id, self.until(), forced).await?;
         if epoch.is_some() {
             self.audit.note(by.note(Action::Delete, "ok").on(account.id).within(account.member.map(|(firm, _)| firm)));
         }

@@ -71,7 +71,7 @@ impl Accounts {
         actor: &Actor,
         call: &Call,
     ) -> Result<(Account, Reach), AuthError> {
-        let own = self.find_active(actor.account_id, actor.epoch).await?;
+        let own = self.find_actor(actor).await?;
         match Reach::of(&own) {
             Some(reach) => Ok((own, reach)),
             None => self.not_allowed(actor, None, call),

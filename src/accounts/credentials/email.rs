@@ -8,7 +8,7 @@ use crate::accounts::guessing::charge;
 use crate::accounts::new_rows::new_id;
 use crate::accounts::tasks::run_to_end;
 use crate::domain::{
-    Account, Action, AuthError, Call, Email, Identity, MailKind, NewMail, Password, Ticket, TicketPurpose,
+    Account, Action, AuthError, Call, Email, Identity, MailKind, NewMail, Note, Password, Ticket, TicketPurpose,
 };
 
 impl Accounts {
@@ -86,7 +86,7 @@ impl Accounts {
             _ => Action::VerificationRequested,
         };
         let charge = charge(&self.budgets.mail_requests, call).inspect_err(self.audit_too_many(action, None, call))?;
-        let mail = NewMail::to_address(new_id(&*self.clock), kind, recipient, self.clock.now());
+        let mail = NewMail::to_address(new_id(&*self.clock), kind, recipient.clone(), self.clock.now());
         let store = Arc::clone(&self.store);
         // The caller is not told whether it was queued, because that depends on earlier requests for the address.
         run_to_end(async move {
@@ -95,8 +95,7 @@ impl Accounts {
             Ok(())
         })
         .await?;
-        // Without the address, because clients may type anything there.
-        self.audit(action, call, None, None, "ok");
+        self.audit.note_mail_request(Note::new(action, "ok", call), recipient);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
-use super::{PostgresStore, attempts, outbox, sessions, to_completion};
+use super::{PostgresStore, admin, attempts, outbox, sessions, to_completion};
 use crate::domain::{
     Account, AccountStatus, AttemptKey, Handle, Identity, NewAccount, NewMail, PasswordHash, Role, Session,
 };
@@ -136,12 +136,17 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
+    async fn delete_account(&self, id: Uuid, until: OffsetDateTime, forced: bool) -> Result<Option<i64>, StoreError> {
         let pool = self.pools.calls()?;
         to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
             // The account before its sessions, as every other transaction that ends sessions locks them.
-            lock(&mut tx, id).await?;
+            let Some(before) = admin::find_outline(&mut *tx, admin::FIND_OUTLINE_AND_LOCK, id).await? else {
+                return Ok(None);
+            };
+            // A transaction that joins the firm at this moment has it locked. After the wait, the statements below see
+            // its account.
+            admin::lock_firm(&mut tx, before.member.map(|(firm, _)| firm)).await?;
             // The sessions before the cascade, which would lock them in no order.
             sqlx::query("select id from sessions where account_id = $1 order by id for update")
                 .bind(id)
@@ -156,14 +161,10 @@ impl AccountStore for PostgresStore {
             let Some((epoch, firm_id)) = deleted else {
                 return Ok(None);
             };
+            if !forced {
+                admin::require_administrator(&mut tx, before.administered_firm()).await?;
+            }
             sessions::end_all(&mut tx, id, epoch, until).await?;
-            // A transaction that joins the firm at this moment has it locked. After the wait, the next statement sees
-            // its account.
-            sqlx::query("select id from firms where id = $1 for update")
-                .bind(firm_id)
-                .execute(&mut *tx)
-                .await
-                .map_err(failure)?;
             sqlx::query(statements::firms::DELETE_IF_EMPTY).bind(firm_id).execute(&mut *tx).await.map_err(failure)?;
             tx.commit().await.map_err(failure)?;
             Ok(Some(epoch))

@@ -1,7 +1,8 @@
 //! PostgreSQL: `AdminStore`. The page of accounts is put together at run time, in `statements::account_page`.
 
 use async_trait::async_trait;
-use sqlx::PgExecutor;
+use sqlx::postgres::Postgres;
+use sqlx::{PgExecutor, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -19,7 +20,8 @@ use crate::store::{
 const BYTEWISE: &str = " collate \"C\"";
 
 /// Finds an outline and locks the account until the transaction ends, so that nobody else changes it meanwhile.
-const FIND_OUTLINE_AND_LOCK: &str = concat!(statements::accounts::select_outline!(), " where id = $1 for update");
+pub(super) const FIND_OUTLINE_AND_LOCK: &str =
+    concat!(statements::accounts::select_outline!(), " where id = $1 for update");
 
 #[async_trait]
 impl AdminStore for PostgresStore {
@@ -84,6 +86,9 @@ impl AdminStore for PostgresStore {
             let Some(before) = find_outline(&mut *tx, FIND_OUTLINE_AND_LOCK, id).await? else {
                 return Ok(None);
             };
+            if change.role.is_some() || change.status.is_some() {
+                lock_firm(&mut tx, before.administered_firm()).await?;
+            }
             let mut renamed = 0;
             if let Some(name) = &change.name {
                 let done = sqlx::query(statements::accounts::CHANGE_NAME)
@@ -118,6 +123,9 @@ impl AdminStore for PostgresStore {
             let Some(after) = find_outline(&mut *tx, statements::accounts::FIND_OUTLINE, id).await? else {
                 return Ok(None);
             };
+            if !change.forced && after.administered_firm().is_none() {
+                require_administrator(&mut tx, before.administered_firm()).await?;
+            }
             let mut record = PageReader::new("accounts", id, 1);
             let rows = sqlx::query(statements::accounts::FIND).bind(id).fetch_all(&mut *tx).await.map_err(failure)?;
             record.take(&rows, by_id, AccountRow::into_record)?;
@@ -185,7 +193,31 @@ impl AdminStore for PostgresStore {
     }
 }
 
-async fn find_outline(
+/// Locks a firm before one of its administrators is changed or deleted. Of two that demote each other at once, the
+/// second waits, and then sees what the first did.
+pub(super) async fn lock_firm(tx: &mut Transaction<'_, Postgres>, firm: Option<Uuid>) -> Result<(), StoreError> {
+    sqlx::query("select id from firms where id = $1 for update")
+        .bind(firm)
+        .execute(&mut **tx)
+        .await
+        .map_err(failure)?;
+    Ok(())
+}
+
+/// Refuses what has just left a locked firm with active accounts and no active administrator.
+pub(super) async fn require_administrator(
+    tx: &mut Transaction<'_, Postgres>,
+    firm: Option<Uuid>,
+) -> Result<(), StoreError> {
+    let is_without: bool = sqlx::query_scalar(statements::accounts::IS_FIRM_WITHOUT_ADMINISTRATOR)
+        .bind(firm)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(failure)?;
+    if is_without { Err(StoreError::LastAdministrator) } else { Ok(()) }
+}
+
+pub(super) async fn find_outline(
     reader: impl PgExecutor<'_>,
     query: &'static str,
     id: Uuid,

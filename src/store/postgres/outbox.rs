@@ -35,6 +35,31 @@ impl OutboxStore for PostgresStore {
         self.mail_queued.notified().await;
     }
 
+    async fn settle_mail_to_nobody(&self, now: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
+        let pool = self.pools.calls()?;
+        to_completion(async move {
+            let mut tx = pool.begin().await.map_err(failure)?;
+            // Compared once more when a row is locked, because another process may have leased it meanwhile.
+            let done = sqlx::query(
+                "update outbox set state = 'done', due_at = $1, cause = null where id in
+                     (select id from outbox where state = 'queued' and due_at <= $1
+                          and id in (select id from outbox where state = 'queued' and due_at <= $1
+                                     order by due_at, id limit $2)
+                          and kind in ('verify_email', 'reset_password')
+                          and not exists (select 1 from accounts where email = recipient)
+                      for update skip locked)",
+            )
+            .bind(millis(now))
+            .bind(i64::from(limit))
+            .execute(&mut *tx)
+            .await
+            .map_err(failure)?;
+            tx.commit().await.map_err(failure)?;
+            Ok(done.rows_affected())
+        })
+        .await
+    }
+
     async fn claim_mail(
         &self,
         limit: u32,

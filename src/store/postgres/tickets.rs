@@ -1,7 +1,7 @@
 //! PostgreSQL: `TicketStore`, and the function that voids tickets when a password or an address changes.
 //!
 //! A transaction that locks several rows locks them in this order, so that no two form a deadlock: failed guesses, the
-//! account, its mail, its tickets, its sessions, and last the lock of all revocations (`listen`).
+//! account, its firm, its mail, its tickets, its sessions, and last the lock of all revocations (`listen`).
 
 use async_trait::async_trait;
 use sqlx::Transaction;

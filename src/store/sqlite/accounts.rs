@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::errors::{self, failure};
 use super::writer::WriteTransaction;
-use super::{SqliteStore, attempts, outbox, sessions};
+use super::{SqliteStore, admin, attempts, outbox, sessions};
 use crate::domain::{
     Account, AccountStatus, AttemptKey, Handle, Identity, NewAccount, NewMail, PasswordHash, Role, Session,
 };
@@ -120,13 +120,17 @@ impl AccountStore for SqliteStore {
         Ok(epoch)
     }
 
-    async fn delete_account(&self, id: Uuid, until: OffsetDateTime) -> Result<Option<i64>, StoreError> {
+    async fn delete_account(&self, id: Uuid, until: OffsetDateTime, forced: bool) -> Result<Option<i64>, StoreError> {
         let mut tx = self.begin().await?;
+        let before = admin::find_outline(&mut *tx, id).await?;
         let deleted: Option<(i64, Option<Uuid>)> =
             sqlx::query_as(statements::accounts::DELETE).bind(id).fetch_optional(&mut *tx).await.map_err(failure)?;
         let Some((epoch, firm_id)) = deleted else {
             return Ok(None);
         };
+        if !forced {
+            admin::require_administrator(&mut tx, before.and_then(|before| before.administered_firm())).await?;
+        }
         sessions::end_all(&mut tx, id, epoch, until).await?;
         sqlx::query(statements::firms::DELETE_IF_EMPTY).bind(firm_id).execute(&mut *tx).await.map_err(failure)?;
         self.commit_and_wake_feed(tx).await?;

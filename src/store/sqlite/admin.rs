@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::errors::{self, failure};
+use super::writer::WriteTransaction;
 use super::{SqliteStore, attempts, revocations, sessions};
 use crate::domain::{AccountStatus, AttemptKey, Handle, Role, Username};
 use crate::store::listing::{AccountKey, PageReader, by_creation, by_id};
@@ -113,6 +114,9 @@ impl AdminStore for SqliteStore {
         let Some(after) = find_outline(&mut *tx, id).await? else {
             return Ok(None);
         };
+        if !change.forced && after.administered_firm().is_none() {
+            require_administrator(&mut tx, before.administered_firm()).await?;
+        }
         let mut record = PageReader::new("accounts", id, 1);
         let rows = sqlx::query(statements::accounts::FIND).bind(id).fetch_all(&mut *tx).await.map_err(failure)?;
         record.take(&rows, by_id, AccountRow::into_record)?;
@@ -174,7 +178,17 @@ impl AdminStore for SqliteStore {
     }
 }
 
-async fn find_outline(reader: impl SqliteExecutor<'_>, id: Uuid) -> Result<Option<Outline>, StoreError> {
+/// Refuses what has just left a firm with active accounts and no active administrator.
+pub(super) async fn require_administrator(tx: &mut WriteTransaction, firm: Option<Uuid>) -> Result<(), StoreError> {
+    let is_without: bool = sqlx::query_scalar(statements::accounts::IS_FIRM_WITHOUT_ADMINISTRATOR)
+        .bind(firm)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(failure)?;
+    if is_without { Err(StoreError::LastAdministrator) } else { Ok(()) }
+}
+
+pub(super) async fn find_outline(reader: impl SqliteExecutor<'_>, id: Uuid) -> Result<Option<Outline>, StoreError> {
     let row: Option<OutlineRow> =
         sqlx::query_as(statements::accounts::FIND_OUTLINE).bind(id).fetch_optional(reader).await.map_err(failure)?;
     row.map(OutlineRow::into_outline).transpose()

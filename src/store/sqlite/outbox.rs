@@ -28,20 +28,35 @@ impl OutboxStore for SqliteStore {
         self.mail_queued.notified().await;
     }
 
+    async fn settle_mail_to_nobody(&self, now: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
+        if !is_mail_due(self, now).await? {
+            return Ok(0);
+        }
+        let mut tx = self.begin().await?;
+        let done = sqlx::query(
+            "update outbox set state = 'done', due_at = $1, cause = null where id in
+                 (select id from
+                     (select id, kind, recipient from outbox where state = 'queued' and due_at <= $1
+                      order by due_at, id limit $2)
+                  where kind in ('verify_email', 'reset_password')
+                      and not exists (select 1 from accounts where email = recipient))",
+        )
+        .bind(millis(now))
+        .bind(i64::from(limit))
+        .execute(&mut *tx)
+        .await
+        .map_err(failure)?;
+        tx.commit().await?;
+        Ok(done.rows_affected())
+    }
+
     async fn claim_mail(
         &self,
         limit: u32,
         now: OffsetDateTime,
         lease: Duration,
     ) -> Result<Vec<ClaimedMail>, StoreError> {
-        // Most of the time no mail is due. A look-up tells so without waiting for the one writer.
-        let due: bool =
-            sqlx::query_scalar("select exists (select 1 from outbox where state = 'queued' and due_at <= $1)")
-                .bind(millis(now))
-                .fetch_one(&mut **self.readers.take().await?)
-                .await
-                .map_err(failure)?;
-        if !due {
+        if !is_mail_due(self, now).await? {
             return Ok(Vec::new());
         }
         let mut tx = self.begin().await?;
@@ -107,6 +122,15 @@ impl OutboxStore for SqliteStore {
         self.commit_and_wake_sender(tx).await?;
         Ok(done.rows_affected() == 1)
     }
+}
+
+/// Whether any mail is due. Most of the time none is, and this tells so without waiting for the one writer.
+async fn is_mail_due(store: &SqliteStore, now: OffsetDateTime) -> Result<bool, StoreError> {
+    sqlx::query_scalar("select exists (select 1 from outbox where state = 'queued' and due_at <= $1)")
+        .bind(millis(now))
+        .fetch_one(&mut **store.readers.take().await?)
+        .await
+        .map_err(failure)
 }
 
 /// Queues a mail within the caller's transaction. Always one statement that writes one row: its time must not tell a

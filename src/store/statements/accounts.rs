@@ -59,6 +59,11 @@ pub(crate) const INSERT: &str =
 /// Deletes an account; its sessions go with it. Returns the first epoch that no token was ever minted in.
 pub(crate) const DELETE: &str = "delete from accounts where id = $1 returning epoch + 1, firm_id";
 
+/// Tells whether a firm has active accounts and no active administrator.
+pub(crate) const IS_FIRM_WITHOUT_ADMINISTRATOR: &str =
+    "select exists (select 1 from accounts where firm_id = $1 and status = 'active')
+         and not exists (select 1 from accounts where firm_id = $1 and status = 'active' and role = 'admin')";
+
 /// Replaces the hash `$2` by `$3`. Compares first, so of two processes that re-hash at once only one writes.
 pub(crate) const REPLACE_HASH: &str = "update accounts set password_hash = $3 where id = $1 and password_hash = $2";
 

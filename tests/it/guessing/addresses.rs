@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use countersign::domain::{AccountStatus, Handle};
 use countersign::grpc::ClientAddress;
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
@@ -53,6 +54,29 @@ async fn an_address_may_fail_so_often_an_hour_at_however_many_names() {
     app.clock.elapse(900);
     assert_eq!(login(&app, home, "nobody", WRONG).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(retry_after(&login(&app, home, "nobody", WRONG).await), 900);
+}
+
+#[tokio::test]
+async fn the_right_password_of_a_disabled_account_is_charged_to_its_name_and_not_to_the_address() {
+    let app = TestApp::with(&["--login-failures-per-address=4"]).await;
+    app.sign_in_username("alice").await;
+    app.sign_in_username("bobby").await;
+    let operator = app.operator().await;
+    let alice = operator.find(&Handle::parse("alice").unwrap()).await.unwrap().unwrap();
+    operator.set_status(alice.id, AccountStatus::Inactive, false).await.unwrap();
+    let home = "192.0.2.1";
+    let wrong = login(&app, home, "alice", WRONG).await;
+    for _ in 1..10 {
+        let right = login(&app, home, "alice", PASSWORD).await;
+        assert_eq!((right.status, right.json()), (StatusCode::UNAUTHORIZED, wrong.json()));
+    }
+    // Ten failures of the name are free, whatever the passwords were.
+    assert_eq!(retry_after(&login(&app, home, "alice", PASSWORD).await), 30);
+    // One of the address's four failures was used.
+    for name in ["nobody", "nobody else", "yet another"] {
+        assert_eq!(login(&app, home, name, WRONG).await.status, StatusCode::UNAUTHORIZED, "{name}");
+    }
+    assert_eq!(login(&app, home, "bobby", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

@@ -303,7 +303,7 @@ async fn a_device_of_a_disabled_account_learns_no_more_than_anybody() {
     let known = device(&app, "alice").await;
     let operator = app.operator().await;
     let alice = operator.find(&Handle::parse("alice").unwrap()).await.unwrap().unwrap();
-    operator.set_status(alice.id, AccountStatus::Inactive).await.unwrap();
+    operator.set_status(alice.id, AccountStatus::Inactive, false).await.unwrap();
     let answers =
         [login_with(&app, &[("device", &known)], "alice", PASSWORD).await, login(&app, "nobody", WRONG).await];
     let bodies: Vec<Value> = answers.iter().map(Answer::json).collect();

@@ -198,7 +198,7 @@ async fn somebody_who_is_in_the_middle_of_writing_is_told_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_is_told_and_the_target_can_be_filled_once_there_is_room() {
     let Some(disk) = SmallDisk::mount() else {
-        eprintln!("SKIPPED: this user may not mount a file system");
+        crate::support::skip::skip_for_privileges("right of this user to mount a file system");
         return;
     };
     let dir = tempfile::tempdir().unwrap();

@@ -164,7 +164,7 @@ async fn thousands_are_imported_at_once_and_a_second_time_in_vain(store: Store) 
 async fn one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over(store: Store) {
     store.insert_account(&username(1, "alice"), None, None).await.unwrap();
     store.set_status(Uuid::from_u128(1), AccountStatus::Inactive, at(1_000)).await.unwrap();
-    let epoch = store.delete_account(Uuid::from_u128(1), at(1_000)).await.unwrap().unwrap();
+    let epoch = store.delete_account(Uuid::from_u128(1), at(1_000), false).await.unwrap().unwrap();
     let epochs = store.ended_epochs().await.unwrap();
     assert_eq!(epochs, HashMap::from([(Uuid::from_u128(1), epoch)]));
     let alice = by_username(1, "alice");

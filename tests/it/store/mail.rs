@@ -104,6 +104,30 @@ pub async fn mail_is_queued_once_and_goes_once_a_minute_to_a_recipient(store: St
     }
 }
 
+pub async fn mail_that_strangers_ask_for_holds_up_no_mail_of_an_account(store: Store) {
+    ada(&store).await;
+    let nobody = |id: u128, kind| mail(id, kind, &format!("nobody{id}@example.com"), 0, 0);
+    for id in 100..140 {
+        let kind = if id % 2 == 0 { MailKind::ResetPassword } else { MailKind::VerifyEmail };
+        assert!(store.queue_mail(&nobody(id, kind)).await.unwrap());
+    }
+    // These are sent to addresses without an account, and only a caller that is signed in can ask for them.
+    assert!(store.queue_mail(&mail(200, MailKind::ChangeEmail, "new@example.com", 2, 1)).await.unwrap());
+    assert!(store.queue_mail(&mail(201, MailKind::EmailChanged, "old@example.com", 2, 1)).await.unwrap());
+    assert!(store.queue_mail(&mail(202, MailKind::ResetPassword, "ada@example.com", 0, 1)).await.unwrap());
+    assert!(store.queue_mail(&nobody(203, MailKind::VerifyEmail)).await.unwrap());
+    assert_eq!(store.settle_mail_to_nobody(at(-1), 100).await.unwrap(), 0, "none is due");
+    assert_eq!(store.settle_mail_to_nobody(at(1), 30).await.unwrap(), 30, "of the longest due");
+    assert_eq!(store.settle_mail_to_nobody(at(1), 100).await.unwrap(), 11);
+    assert_eq!(store.settle_mail_to_nobody(at(1), 100).await.unwrap(), 0);
+    assert_eq!(ids(&claim(&store, 1).await), [200, 201, 202]);
+    // The next mail to the address waits for a minute, as after a mail that was sent.
+    let again = mail(300, MailKind::ResetPassword, "nobody100@example.com", 0, 2);
+    assert!(store.queue_mail(&again).await.unwrap());
+    assert!(claim(&store, 60).await.iter().all(|mail| mail.id != again.id));
+    assert!(claim(&store, 61).await.iter().any(|mail| mail.id == again.id));
+}
+
 pub async fn mail_is_somebody_elses_when_its_lease_is_over(store: Store) {
     store.queue_mail(&mail(1, MailKind::VerifyEmail, "ada@example.com", 0, 0)).await.unwrap();
     let first = claim(&store, 0).await.pop().unwrap();

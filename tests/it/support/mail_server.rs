@@ -1,8 +1,7 @@
 //! A real mail server: aiosmtpd, from `TEST_AIOSMTPD` (the folder to which pip has installed it) or from the machine's
-//! own Python. Without it, the tests that need it report on standard error that they are skipped. `.ci/run mail`
-//! installs it and runs them.
+//! own Python. `.ci/run tests` installs it.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,6 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
+
+use super::skip::skip;
 
 /// How long to wait for an event.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -40,9 +41,7 @@ impl MailServer {
             python(&["-c", "import aiosmtpd"]).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
         if !has {
             assert!(given.is_none(), "TEST_AIOSMTPD has no aiosmtpd");
-            let test = std::thread::current().name().unwrap_or_default().to_owned();
-            // Written to standard error directly, because the test harness hides what is printed.
-            let _ = writeln!(std::io::stderr(), "SKIPPED, for there is no aiosmtpd (bash .ci/run mail): {test}");
+            skip("aiosmtpd, which `bash .ci/run tests` installs");
             return None;
         }
         let mut server = python(&[script.to_str().unwrap()]);

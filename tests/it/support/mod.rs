@@ -1,7 +1,8 @@
 //! Shared code of the tests: the app in process with a clock that is moved by hand ([`app`]), the real binary
 //! ([`binary`]), checks after a crash ([`crash`]), wrong clocks ([`clock`]), plain HTTP ([`http`]), a real mail server
-//! ([`mail_server`]), a network that drops everything ([`network`]), a PostgreSQL server ([`postgres`]), links
-//! ([`ticket`]), authorities and certificates ([`tls`]), and read and forged tokens ([`token`]).
+//! ([`mail_server`]), a network that drops everything ([`network`]), a PostgreSQL server ([`postgres`]), tests that
+//! cannot run here ([`skip`]), links ([`ticket`]), authorities and certificates ([`tls`]), and read and forged tokens
+//! ([`token`]).
 
 pub mod app;
 pub mod binary;
@@ -11,6 +12,7 @@ pub mod http;
 pub mod mail_server;
 pub mod network;
 pub mod postgres;
+pub mod skip;
 pub mod sources;
 pub mod ticket;
 pub mod tls;
