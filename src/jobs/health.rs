@@ -71,6 +71,11 @@ impl Health {
         }
     }
 
+    /// Sets the status to not serving for good, while calls are still served: load balancers send clients elsewhere.
+    pub(crate) async fn announce_end(&self) {
+        self.change(|state| state.draining = true).await;
+    }
+
     /// Sets the status to not serving for good, and ends the streams of clients that watch it: otherwise the drain
     /// would wait for them until its deadline.
     pub(crate) async fn drain(&self) {

@@ -49,7 +49,7 @@ pub struct App {
     pub(super) revocations: Arc<Revocations>,
     pub(super) audit: Arc<Audit>,
     pub(super) store: Arc<dyn Store>,
-    health: Health,
+    pub(super) health: Health,
     feed: RevocationFeed,
     activity: Arc<Activity>,
     audit_retention: Duration,

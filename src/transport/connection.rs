@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
@@ -28,7 +29,7 @@ use super::bounds::CountGuard;
 use super::first_bytes::{FirstBytes, Protocol};
 use super::limits::{ConnectionRules, Limits};
 use super::request_body::RequestBody;
-use super::sending::{ObservedSocket, Outbox, Outgoing, StallLimits, unless_stalled};
+use super::sending::{ObservedSocket, OpenCall, Outbox, Outgoing, StallLimits, unless_stalled};
 use crate::grpc::{ClientAddress, Closing};
 
 /// The most bytes of a request's head, in HTTP/1 and HTTP/2. The longest token takes half of them.
@@ -42,6 +43,10 @@ const WINDOW: u32 = 2 * STREAM_WINDOW;
 
 /// The unread bytes of all streams of a trusted proxy's connection, which carries the calls of many clients.
 const PROXY_WINDOW: u32 = 16 * STREAM_WINDOW;
+
+/// How long an idle HTTP/1 connection stays open when the server stops: longer than a request travels within a data
+/// centre. HTTP/2 announces the end and waits for the peer to confirm it, so its grace is only for silent peers.
+const HTTP1_GRACE: Duration = Duration::from_millis(20);
 
 /// A service that answers HTTP requests and is ready at any time.
 pub(crate) trait HttpService<B>:
@@ -158,18 +163,32 @@ impl Connection {
         }
         if protocol == Protocol::Http1 {
             // HTTP/1 can announce the end only in an answer ([`answer`]). A request may be on its way, so an idle
-            // connection is closed at its idle timeout, or, when the server stops, after longer than a request travels.
-            let stopped = async {
-                self.stopping.cancelled().await;
-                sleep(limits.drain / 20).await;
-            };
+            // connection is closed at its idle timeout, or, when the server stops, after a grace.
             tokio::select! {
+                biased;
                 _ = connection.as_mut() => return,
-                () = stopped => {}
+                () = self.unused(HTTP1_GRACE) => {}
             }
         }
         connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        let grace = if protocol == Protocol::Http1 { HTTP1_GRACE } else { limits.drain / 20 };
+        // The connection comes first, so that a request which has arrived is not lost.
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => {}
+            () = self.unused(grace) => {}
+        }
+    }
+
+    /// Completes when the server stops and the connection has no call in progress after `grace`.
+    async fn unused(&self, grace: Duration) {
+        self.stopping.cancelled().await;
+        loop {
+            sleep(grace).await;
+            if !self.context.outbox.is_busy() {
+                return;
+            }
+        }
     }
 }
 
@@ -201,6 +220,7 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
     context: Context,
 ) -> Result<Response<Outgoing<B>>, Infallible> {
     let is_http2 = request.version() == Version::HTTP_2;
+    let call = OpenCall::new(context.outbox);
     let mut request = request.map(|body| RequestBody::new(body, is_http2));
     // In the extensions, which no header of a client can set, and which gRPC and REST both read.
     request.extensions_mut().insert(ClientAddress(context.peer));
@@ -214,5 +234,5 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let guard = response.extensions_mut().remove::<Arc<CountGuard>>();
-    Ok(response.map(|body| Outgoing::new(body, context.outbox, guard)))
+    Ok(response.map(|body| Outgoing::new(body, call, guard)))
 }

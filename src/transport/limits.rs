@@ -45,7 +45,8 @@ impl Default for Limits {
             streams: 200,
             age: Duration::from_secs(3_600),
             unread: Duration::from_secs(30),
-            drain: Duration::from_secs(10),
+            // The last writes have the rest of the ten seconds in which the process ends (`server::run`).
+            drain: Duration::from_secs(9),
             reread: Duration::from_secs(1),
         }
     }
