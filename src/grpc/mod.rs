@@ -19,6 +19,7 @@ mod admin_convert;
 mod admin_service;
 mod auth_convert;
 mod auth_service;
+mod body_timeout;
 mod call_context;
 mod closing;
 mod convert;
@@ -60,7 +61,7 @@ pub(crate) use call_context::RequestId;
 pub(crate) use closing::Closing;
 pub(crate) use metering::meter;
 pub(crate) use stack::Stack;
-pub(crate) use status::overloaded;
+pub(crate) use status::{head_too_large, overloaded};
 
 /// The most bytes of a message. No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE: usize = 64 * 1_024;

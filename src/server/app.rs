@@ -25,7 +25,9 @@ use crate::mail::{Post, PublicUrl};
 use crate::meter::Meter;
 use crate::rest::{Rest, Rpc};
 use crate::store::{self, Listed, Purpose, Store};
-use crate::transport::{self, Bounds, Certificate, ConnectionRules, Cors, Limits, RequestRouter, Workers};
+use crate::transport::{
+    self, Bounds, Certificate, ConnectionRules, Cors, LargeHeadAnswer, Limits, RequestRouter, Workers,
+};
 use countersign_guard::clock::Clock;
 use countersign_guard::revocations::{ReferenceClock, Revocations};
 use countersign_guard::token::{Keyring, Secret, Tokens};
@@ -163,7 +165,9 @@ impl App {
             // Watches never end by themselves, so the drain would wait for them.
             revocations.publisher().close();
         };
-        let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds) };
+        let router = self.service.clone();
+        let large_head: LargeHeadAnswer = Arc::new(move |start| router.refuse_large_head(start));
+        let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds), large_head: Some(large_head) };
         transport::serve(listener, self.service, stop, rules, &workers).await;
         if let Some(reloading) = reloading {
             reloading.abort();

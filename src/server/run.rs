@@ -82,7 +82,7 @@ async fn serve_metrics(settings: &Settings, app: &App) -> Result<(), ServeError>
     let metrics = metrics::router(revocations, app.hasher.clone(), bounds, meters.clone());
     let here = Workers::start(0).map_err(ServeError::Threads)?;
     tokio::spawn(async move {
-        let rules = ConnectionRules { limits: Limits::default(), tls: None, bounds: None };
+        let rules = ConnectionRules { limits: Limits::default(), tls: None, bounds: None, large_head: None };
         transport::serve(listener, metrics, std::future::pending(), rules, &here).await;
     });
     Ok(())

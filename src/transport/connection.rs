@@ -27,13 +27,11 @@ use tower::Service;
 
 use super::bounds::CountGuard;
 use super::first_bytes::{FirstBytes, Protocol};
+use super::large_heads::{LargeHeads, MAX_HEAD, MAX_HTTP2_HEAD};
 use super::limits::{ConnectionRules, Limits};
 use super::request_body::RequestBody;
 use super::sending::{ObservedSocket, OpenCall, Outbox, Outgoing, StallLimits, unless_stalled};
 use crate::grpc::{ClientAddress, Closing};
-
-/// The most bytes of a request's head, in HTTP/1 and HTTP/2. The longest token takes half of them.
-const MAX_HEADER_BYTES: u32 = 16 * 1_024;
 
 /// The bytes that an HTTP/2 stream may send before they are read: one message of the largest size.
 const STREAM_WINDOW: u32 = 64 * 1_024;
@@ -141,13 +139,16 @@ impl Connection {
         deadline: Instant,
         app: S,
     ) -> Begun {
-        let io = TokioIo::new(FirstBytes::new(stream, deadline, self.stopping.clone()));
+        let stream = FirstBytes::new(stream, deadline, self.stopping.clone());
         let context = self.context.clone();
         let service = service_fn(move |request| answer(app.clone(), request, context.clone()));
         let limits = &self.rules.limits;
         match protocol {
-            Protocol::Http1 => Box::pin(http1(limits).serve_connection(io, service)),
-            Protocol::Http2 => Box::pin(http2(limits, self.is_proxy).serve_connection(io, service)),
+            Protocol::Http1 => {
+                let stream = LargeHeads::new(stream, self.rules.large_head.clone());
+                Box::pin(http1(limits).serve_connection(TokioIo::new(stream), service))
+            }
+            Protocol::Http2 => Box::pin(http2(limits, self.is_proxy).serve_connection(TokioIo::new(stream), service)),
         }
     }
 
@@ -194,7 +195,7 @@ impl Connection {
 
 fn http1(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEADER_BYTES as usize);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEAD);
     builder
 }
 
@@ -205,7 +206,7 @@ fn http2(limits: &Limits, is_proxy: bool) -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.pong)
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_header_list_size(MAX_HTTP2_HEAD)
         // Protects against rapid-reset attacks. These are the defaults of hyper, stated so that they cannot be lost.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(1_024)

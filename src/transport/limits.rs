@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Bounds;
+use super::large_heads::LargeHeadAnswer;
 use super::tls::Tls;
 
 /// The limits of a connection, and of their number.
@@ -59,4 +60,6 @@ pub(crate) struct ConnectionRules {
     pub tls: Option<Tls>,
     /// Limits by address; `None` for a listener without them.
     pub bounds: Option<Arc<Bounds>>,
+    /// Answers HTTP/1 heads that are too large; `None` for an answer without a body.
+    pub large_head: Option<LargeHeadAnswer>,
 }
