@@ -82,7 +82,7 @@ impl App {
         // Tokens are minted and verified by the clock of this machine. Times in the database are read by other replicas
         // too, and go by the clock that all share.
         let clock: Arc<dyn Clock> = Arc::new(ReferenceClock::of(&revocations));
-        let health = Health::serving().await;
+        let health = Health::serving(grpc::service_names(settings.grpc_reflection)?).await;
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
         let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
         let accounts = Accounts::new(AccountsParts {
