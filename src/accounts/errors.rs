@@ -43,6 +43,8 @@ impl From<HashError> for AuthError {
             HashError::Overloaded => Self::Overloaded { retry_after: RETRY_FULL_QUEUE },
             HashError::Spent { retry_after } => too_many(retry_after),
             HashError::Late => Self::OutOfTime,
+            // Other processes may have taken the memory, and may give it back.
+            HashError::OutOfMemory => Self::Unavailable(error.into()),
             HashError::Kernel(_) | HashError::Failed(_) => Self::Internal(error.into()),
         }
     }

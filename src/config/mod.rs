@@ -245,6 +245,11 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub(crate) metrics_addr: Option<SocketAddr>,
 
+    /// How long the server goes on serving after SIGTERM while its health is NOT_SERVING, at most 5m, so that load
+    /// balancers send clients elsewhere first
+    #[arg(long, env, global = true, default_value = "0s", value_parser = shutdown_delay)]
+    pub(crate) shutdown_delay: Duration,
+
     /// The format of log lines, which go to standard error
     #[arg(long, env, global = true, value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
@@ -339,6 +344,13 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     }
     let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
     if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
+}
+
+/// Reads a duration of at most five minutes, which may be zero.
+fn shutdown_delay(text: &str) -> Result<Duration, &'static str> {
+    let delay = if text == "0s" { Ok(Duration::ZERO) } else { duration(text) };
+    let delay = delay.ok().filter(|delay| *delay <= Duration::from_secs(300));
+    delay.ok_or("write a whole number and a unit, as in 0s, 15s or 1m, of at most 5m")
 }
 
 /// Reads a whole number from 1 to `MOST`.

@@ -19,6 +19,7 @@ mod admin_convert;
 mod admin_service;
 mod auth_convert;
 mod auth_service;
+mod body_timeout;
 mod call_context;
 mod closing;
 mod convert;
@@ -27,6 +28,7 @@ mod failures;
 mod fields;
 mod metering;
 mod portable;
+mod reflection;
 mod responses;
 mod session_service;
 mod stack;
@@ -40,9 +42,11 @@ use countersign_guard::revocations::Revocations;
 use countersign_guard::token::{Secret, Tokens};
 use prost_reflect::{DescriptorError, DescriptorPool};
 use tonic::Status;
+use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
+use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 
 use crate::accounts::Accounts;
 use crate::activity::Activity;
@@ -53,6 +57,7 @@ use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
+use reflection::{Reflection, V1Alpha};
 use stack::{Handlers, Refuse};
 
 pub use call_context::ClientAddress;
@@ -60,7 +65,7 @@ pub(crate) use call_context::RequestId;
 pub(crate) use closing::Closing;
 pub(crate) use metering::meter;
 pub(crate) use stack::Stack;
-pub(crate) use status::overloaded;
+pub(crate) use status::{head_too_large, overloaded};
 
 /// The most bytes of a message. No message of ours comes near it; tonic's default is four MiB.
 const MAX_MESSAGE: usize = 64 * 1_024;
@@ -81,9 +86,6 @@ pub enum StackError {
     /// Descriptors that cannot be read.
     #[error(transparent)]
     Descriptors(#[from] DescriptorError),
-    /// Descriptors that reflection cannot serve.
-    #[error(transparent)]
-    Reflection(#[from] tonic_reflection::server::Error),
 }
 
 /// The parts that the stack is built from.
@@ -107,25 +109,43 @@ pub(crate) struct StackParts {
     pub meter: Option<Arc<Meter>>,
 }
 
+/// A server that limits its messages, and takes compressed ones. The limit is that of the unpacked message.
+macro_rules! limited {
+    ($server:expr) => {
+        $server
+            .max_decoding_message_size(MAX_MESSAGE)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Deflate)
+    };
+}
+
+/// The names of all services that are served, with reflection or without.
+pub(crate) fn service_names(reflection: bool) -> Result<Vec<String>, StackError> {
+    Ok(served(reflection)?.services().map(|service| service.full_name().to_owned()).collect())
+}
+
+fn served(reflection: bool) -> Result<DescriptorPool, DescriptorError> {
+    let mut served = DescriptorPool::decode(pb::DESCRIPTORS)?;
+    served.decode_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)?;
+    if reflection {
+        served.decode_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)?;
+        served.decode_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)?;
+    }
+    Ok(served)
+}
+
 /// Every service behind the one stack.
 pub(crate) fn stack(parts: StackParts) -> Result<Stack, StackError> {
     let StackParts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
     let sessions = session_service::SessionRpcs::new(accounts.clone(), watch::Watchers::new(watch_credentials));
-    let sessions = SessionServiceServer::new(sessions).max_decoding_message_size(MAX_MESSAGE);
-    let admin = AdminServiceServer::new(admin_service::AdminRpcs::new(accounts.clone()));
-    let admin = admin.max_decoding_message_size(MAX_MESSAGE);
-    let auth = AuthServiceServer::new(auth_service::AuthRpcs::new(accounts)).max_decoding_message_size(MAX_MESSAGE);
-    let health = HealthServer::new(HealthService::from_health_reporter(health)).max_decoding_message_size(MAX_MESSAGE);
+    let sessions = limited!(SessionServiceServer::new(sessions));
+    let admin = limited!(AdminServiceServer::new(admin_service::AdminRpcs::new(accounts.clone())));
+    let auth = limited!(AuthServiceServer::new(auth_service::AuthRpcs::new(accounts)));
+    let health = limited!(HealthServer::new(HealthService::from_health_reporter(health)));
     let mut others = Routes::new(health);
     if reflection {
-        let describe = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        others = others
-            .add_service(describe().build_v1()?.max_decoding_message_size(MAX_MESSAGE))
-            .add_service(describe().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE));
+        let reflection = limited!(ServerReflectionServer::new(Reflection::new(served(true)?)));
+        others = others.add_service(reflection.clone()).add_service(V1Alpha(reflection));
     }
     let descriptors = DescriptorPool::decode(pb::DESCRIPTORS)?;
     // The handler of WatchRevocations checks the service credential.

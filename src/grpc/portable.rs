@@ -9,7 +9,7 @@ use tonic::{Request, Status, Streaming};
 
 use super::call_context::{actor, call, caller};
 use super::responses::{ResponseSender, respond};
-use super::status::{self, ToStatus};
+use super::status::ToStatus;
 use super::{admin_convert, convert};
 use crate::accounts::{Accounts, Actor, Import};
 use crate::domain::{
@@ -69,7 +69,7 @@ async fn import_requests(
 ) -> Result<(), Status> {
     let mut dry_run: Option<Import> = None;
     // This does not wait for ever: the listener and the JSON APIs limit how long a client may be silent.
-    while let Some(request) = requests.message().await.map_err(status::broken_off)? {
+    while let Some(request) = requests.message().await? {
         // Before anything is stored, so that everything that is stored is also answered.
         let permit = sender.permit().await?;
         // Between two messages, the caller may have signed out or lost its permission.

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use countersign_guard::layer::{self, AuthLayer, Refusal};
@@ -24,6 +25,7 @@ use tower::{Layer as _, Service};
 
 use super::admin_service::AdminRpcs;
 use super::auth_service::AuthRpcs;
+use super::body_timeout::TimedBody;
 use super::closing::Closing;
 use super::session_service::SessionRpcs;
 use super::{deadline, metering, status};
@@ -116,12 +118,14 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let deadline = match deadline::set(&mut request) {
-            Ok(deadline) => deadline,
+            // A handler that need not wait would be done before its timer is asked.
+            Ok(deadline) if deadline > Instant::now() => deadline,
+            Ok(_) => return Box::pin(std::future::ready(Ok(status::deadline_exceeded().into_http()))),
             Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
         };
         let closing = request.extensions().get::<Closing>().filter(|_| self.streams.contains(request.uri().path()));
         let closing = closing.cloned();
-        let handler = self.dispatch(request);
+        let handler = self.dispatch(request.map(TimedBody::new));
         let answer = async move {
             match timeout_at(deadline.into(), handler).await {
                 Ok(answer) => {

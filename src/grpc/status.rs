@@ -140,12 +140,6 @@ pub(super) fn deadline_exceeded() -> Status {
     Status::deadline_exceeded("the call ran out of time")
 }
 
-/// The status for a stream of requests that broke off. tonic answers a client that paused for too long with UNKNOWN. It
-/// may also answer so when the client has gone, but then nobody receives the status.
-pub(super) fn broken_off(status: Status) -> Status {
-    if status.code() == Code::Unknown { deadline_exceeded() } else { status }
-}
-
 /// Ends a stream because its connection is about to end.
 pub(super) fn connection_ends() -> Status {
     let text = "this connection is about to end: call again, and go on after the last message";
@@ -155,6 +149,11 @@ pub(super) fn connection_ends() -> Status {
 /// Refuses a call because too many are under way. The call has not begun, so it is safe to repeat.
 pub(crate) fn overloaded() -> Status {
     exhausted(ErrorReason::Overloaded, "too many requests are under way: try again in 1 s", Duration::from_secs(1))
+}
+
+/// Refuses a call with a head that is too large. It has no `RetryInfo`, because the same call would be refused again.
+pub(crate) fn head_too_large(text: &'static str) -> Status {
+    Status::resource_exhausted(text)
 }
 
 fn invalid(violations: &Violations) -> Status {

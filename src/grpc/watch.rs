@@ -55,7 +55,11 @@ impl Watchers {
         tokio::spawn(async move {
             let _permit = permit;
             loop {
-                let next = watch.next().await;
+                // The permit is free as soon as the client cancels.
+                let next = tokio::select! {
+                    next = watch.next() => next,
+                    () = sender.closed() => break,
+                };
                 let is_end = next.is_err();
                 // A client that has gone or does not read cannot be sent a status either.
                 if sender.send_timeout(next, READ_TIMEOUT).await.is_err() || is_end {

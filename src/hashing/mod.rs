@@ -81,12 +81,24 @@ pub enum HashError {
     /// The deadline passed before a thread was free.
     #[error("no hashing thread was free before the deadline of the call")]
     Late,
-    /// The memory could not be allocated, or the kernel has a defect.
+    /// The system does not give the memory of a hash.
+    #[error("the system does not give the memory of a hash: lower HASH_THREADS, or give the server more memory")]
+    OutOfMemory,
+    /// The kernel has a defect.
     #[error("hashing failed: {0}")]
-    Kernel(#[from] argon2_kernel::Error),
+    Kernel(argon2_kernel::Error),
     /// The code has a defect.
     #[error("hashing failed: {0}")]
     Failed(&'static str),
+}
+
+impl From<argon2_kernel::Error> for HashError {
+    fn from(error: argon2_kernel::Error) -> Self {
+        match error {
+            argon2_kernel::Error::OutOfMemory => Self::OutOfMemory,
+            error => Self::Kernel(error),
+        }
+    }
 }
 
 impl PasswordHasher {

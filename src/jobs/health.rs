@@ -8,15 +8,12 @@ use tokio::sync::Mutex;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::pb::{auth_service_server, session_service_server};
-
-/// The services with a status; the empty name is the server as a whole.
-const SERVICES: [&str; 3] = ["", auth_service_server::SERVICE_NAME, session_service_server::SERVICE_NAME];
-
 /// The health status, shared by all that set it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Health {
     reporter: HealthReporter,
+    /// The services with a status; the empty name is the server as a whole.
+    services: Arc<[String]>,
     state: Arc<Mutex<HealthState>>,
 }
 
@@ -34,10 +31,11 @@ impl HealthState {
 }
 
 impl Health {
-    /// A status that begins as serving.
-    pub(crate) async fn serving() -> Self {
+    /// A status of the server and of these services that begins as serving.
+    pub(crate) async fn serving(services: Vec<String>) -> Self {
+        let services = services.into_iter().chain([String::new()]).collect();
         let state = HealthState { reachable: true, writable: true, in_time: true, draining: false };
-        let health = Self { reporter: HealthReporter::new(), state: Arc::new(Mutex::new(state)) };
+        let health = Self { reporter: HealthReporter::new(), services, state: Arc::new(Mutex::new(state)) };
         health.report(true).await;
         health
     }
@@ -71,6 +69,11 @@ impl Health {
         }
     }
 
+    /// Sets the status to not serving for good, while calls are still served: load balancers send clients elsewhere.
+    pub(crate) async fn announce_end(&self) {
+        self.change(|state| state.draining = true).await;
+    }
+
     /// Sets the status to not serving for good, and ends the streams of clients that watch it: otherwise the drain
     /// would wait for them until its deadline.
     pub(crate) async fn drain(&self) {
@@ -78,7 +81,7 @@ impl Health {
         state.draining = true;
         self.report(false).await;
         let mut reporter = self.reporter();
-        for service in SERVICES {
+        for service in &*self.services {
             reporter.clear_service_status(service).await;
         }
         // For clients that check the status from now on.
@@ -87,7 +90,7 @@ impl Health {
 
     async fn report(&self, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in SERVICES {
+        for service in &*self.services {
             self.reporter.set_service_status(service, status).await;
         }
     }

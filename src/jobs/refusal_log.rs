@@ -30,9 +30,9 @@ pub(crate) async fn log_refusals(hasher: PasswordHasher, bounds: Arc<Bounds>) {
         logged = all;
         let all = bounds.refused();
         if all != logged_of_bounds {
-            let [connections, calls, streams, bodies] =
+            let [connections, calls, streams, bodies, heads] =
                 std::array::from_fn(|bound| all[bound].1 - logged_of_bounds[bound].1);
-            tracing::warn!(event = "bounds", result = "refused", connections, calls, streams, bodies);
+            tracing::warn!(event = "bounds", result = "refused", connections, calls, streams, bodies, heads);
         }
         logged_of_bounds = all;
     }

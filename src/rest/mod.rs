@@ -140,6 +140,17 @@ impl Rest {
         }
     }
 
+    /// The answer to a request at a path that begins so, and with a head that is too large.
+    pub fn refuse_large_head(&self, path: &str, status: Status) -> Response {
+        let code = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        if self.has_rules_near(path) {
+            let mut response = self.transcoder.refuse(status, &HeaderMap::new());
+            *response.status_mut() = code;
+            return response;
+        }
+        refuse(path, code, "head_too_large", status.message())
+    }
+
     /// Whether the answer at this path is a stream, which may last for ever.
     pub fn is_stream(&self, path: &str) -> bool {
         self.transcoder.rules().is_stream(path)
@@ -187,7 +198,7 @@ async fn unknown_path(request: Request) -> Response {
 }
 
 /// Refuses in the dialect that the path belongs to.
-fn refuse(path: &str, status: StatusCode, code: &'static str, text: &'static str) -> Response {
+fn refuse(path: &str, status: StatusCode, code: &'static str, text: &str) -> Response {
     if is_email(path) { email::error(status, code, text) } else { username::error(status, text) }
 }
 

@@ -25,7 +25,9 @@ use crate::mail::{Post, PublicUrl};
 use crate::meter::Meter;
 use crate::rest::{Rest, Rpc};
 use crate::store::{self, Listed, Purpose, Store};
-use crate::transport::{self, Bounds, Certificate, ConnectionRules, Cors, Limits, RequestRouter, Workers};
+use crate::transport::{
+    self, Bounds, Certificate, ConnectionRules, Cors, LargeHeadAnswer, Limits, RequestRouter, Workers,
+};
 use countersign_guard::clock::Clock;
 use countersign_guard::revocations::{ReferenceClock, Revocations};
 use countersign_guard::token::{Keyring, Secret, Tokens};
@@ -49,7 +51,7 @@ pub struct App {
     pub(super) revocations: Arc<Revocations>,
     pub(super) audit: Arc<Audit>,
     pub(super) store: Arc<dyn Store>,
-    health: Health,
+    pub(super) health: Health,
     feed: RevocationFeed,
     activity: Arc<Activity>,
     audit_retention: Duration,
@@ -80,7 +82,7 @@ impl App {
         // Tokens are minted and verified by the clock of this machine. Times in the database are read by other replicas
         // too, and go by the clock that all share.
         let clock: Arc<dyn Clock> = Arc::new(ReferenceClock::of(&revocations));
-        let health = Health::serving().await;
+        let health = Health::serving(grpc::service_names(settings.grpc_reflection)?).await;
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
         let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
         let accounts = Accounts::new(AccountsParts {
@@ -165,7 +167,9 @@ impl App {
             // Watches never end by themselves, so the drain would wait for them.
             revocations.publisher().close();
         };
-        let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds) };
+        let router = self.service.clone();
+        let large_head: LargeHeadAnswer = Arc::new(move |start| router.refuse_large_head(start));
+        let rules = ConnectionRules { limits, tls, bounds: Some(self.bounds), large_head: Some(large_head) };
         transport::serve(listener, self.service, stop, rules, &workers).await;
         if let Some(reloading) = reloading {
             reloading.abort();

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +17,10 @@ use crate::config::{AllowedOrigin, Settings};
 use crate::store::Purpose;
 use crate::transport::{self, ConnectionRules, Limits, Workers};
 use countersign_guard::clock::SystemClock;
+
+/// The longest shutdown: a little less than the ten seconds that the documentation promises. Nothing is lost at this
+/// limit but calls that were not answered, because what was acknowledged is in the database.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(9_800);
 
 /// Serves by the machine's clock until SIGTERM or SIGINT. With `new_database`, an existing database that was lost may
 /// be replaced by a new one.
@@ -34,12 +39,23 @@ pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeErr
     let audit = Arc::clone(&app.audit);
     audit.started();
     tokio::spawn(accounts::log_misnamed(Arc::clone(&app.store)));
+    let (health, delay) = (app.health.clone(), settings.shutdown_delay);
     let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let mut signalled = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        signalled().await;
         audit.stopped();
+        if !delay.is_zero() {
+            tracing::info!(event = "stop", result = "announced", delay_s = delay.as_secs());
+            health.announce_end().await;
+            // A second signal ends the delay.
+            let _ = tokio::time::timeout(delay, signalled()).await;
+        }
+        limit_shutdown();
     };
     let (connections, age) = (settings.bounds.max_connections, settings.bounds.max_connection_age);
     app.serve(listener, stop, Limits { connections, age, ..Limits::default() }).await?;
@@ -60,6 +76,18 @@ async fn answer_hangups(mut hangups: Signal, reread: Option<Arc<Notify>>) {
     }
 }
 
+/// Ends the process at [`SHUTDOWN_LIMIT`], from a thread of its own: on a busy machine, the others may be late.
+fn limit_shutdown() {
+    let end = || {
+        std::thread::sleep(SHUTDOWN_LIMIT);
+        tracing::warn!(event = "stop", result = "cut off", "the machine was too busy to end all work in time");
+        std::process::exit(0);
+    };
+    if let Err(error) = std::thread::Builder::new().name("shutdown".to_owned()).spawn(end) {
+        tracing::warn!(cause = &error as &dyn std::error::Error, "the time of the shutdown is not limited");
+    }
+}
+
 /// Serves `/metrics` on its own port until the process ends, so that the drain can be observed as well. It runs on this
 /// thread, which has little else to do: metrics must be answered while the other threads are busy.
 async fn serve_metrics(settings: &Settings, app: &App) -> Result<(), ServeError> {
@@ -70,7 +98,7 @@ async fn serve_metrics(settings: &Settings, app: &App) -> Result<(), ServeError>
     let metrics = metrics::router(revocations, app.hasher.clone(), bounds, meters.clone());
     let here = Workers::start(0).map_err(ServeError::Threads)?;
     tokio::spawn(async move {
-        let rules = ConnectionRules { limits: Limits::default(), tls: None, bounds: None };
+        let rules = ConnectionRules { limits: Limits::default(), tls: None, bounds: None, large_head: None };
         transport::serve(listener, metrics, std::future::pending(), rules, &here).await;
     });
     Ok(())

@@ -6,6 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
@@ -26,13 +27,11 @@ use tower::Service;
 
 use super::bounds::CountGuard;
 use super::first_bytes::{FirstBytes, Protocol};
+use super::large_heads::{LargeHeads, MAX_HEAD, MAX_HTTP2_HEAD};
 use super::limits::{ConnectionRules, Limits};
 use super::request_body::RequestBody;
-use super::sending::{ObservedSocket, Outbox, Outgoing, StallLimits, unless_stalled};
+use super::sending::{ObservedSocket, OpenCall, Outbox, Outgoing, StallLimits, unless_stalled};
 use crate::grpc::{ClientAddress, Closing};
-
-/// The most bytes of a request's head, in HTTP/1 and HTTP/2. The longest token takes half of them.
-const MAX_HEADER_BYTES: u32 = 16 * 1_024;
 
 /// The bytes that an HTTP/2 stream may send before they are read: one message of the largest size.
 const STREAM_WINDOW: u32 = 64 * 1_024;
@@ -42,6 +41,10 @@ const WINDOW: u32 = 2 * STREAM_WINDOW;
 
 /// The unread bytes of all streams of a trusted proxy's connection, which carries the calls of many clients.
 const PROXY_WINDOW: u32 = 16 * STREAM_WINDOW;
+
+/// How long an idle HTTP/1 connection stays open when the server stops: longer than a request travels within a data
+/// centre. HTTP/2 announces the end and waits for the peer to confirm it, so its grace is only for silent peers.
+const HTTP1_GRACE: Duration = Duration::from_millis(20);
 
 /// A service that answers HTTP requests and is ready at any time.
 pub(crate) trait HttpService<B>:
@@ -136,13 +139,16 @@ impl Connection {
         deadline: Instant,
         app: S,
     ) -> Begun {
-        let io = TokioIo::new(FirstBytes::new(stream, deadline, self.stopping.clone()));
+        let stream = FirstBytes::new(stream, deadline, self.stopping.clone());
         let context = self.context.clone();
         let service = service_fn(move |request| answer(app.clone(), request, context.clone()));
         let limits = &self.rules.limits;
         match protocol {
-            Protocol::Http1 => Box::pin(http1(limits).serve_connection(io, service)),
-            Protocol::Http2 => Box::pin(http2(limits, self.is_proxy).serve_connection(io, service)),
+            Protocol::Http1 => {
+                let stream = LargeHeads::new(stream, self.rules.large_head.clone());
+                Box::pin(http1(limits).serve_connection(TokioIo::new(stream), service))
+            }
+            Protocol::Http2 => Box::pin(http2(limits, self.is_proxy).serve_connection(TokioIo::new(stream), service)),
         }
     }
 
@@ -158,24 +164,38 @@ impl Connection {
         }
         if protocol == Protocol::Http1 {
             // HTTP/1 can announce the end only in an answer ([`answer`]). A request may be on its way, so an idle
-            // connection is closed at its idle timeout, or, when the server stops, after longer than a request travels.
-            let stopped = async {
-                self.stopping.cancelled().await;
-                sleep(limits.drain / 20).await;
-            };
+            // connection is closed at its idle timeout, or, when the server stops, after a grace.
             tokio::select! {
+                biased;
                 _ = connection.as_mut() => return,
-                () = stopped => {}
+                () = self.unused(HTTP1_GRACE) => {}
             }
         }
         connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        let grace = if protocol == Protocol::Http1 { HTTP1_GRACE } else { limits.drain / 20 };
+        // The connection comes first, so that a request which has arrived is not lost.
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => {}
+            () = self.unused(grace) => {}
+        }
+    }
+
+    /// Completes when the server stops and the connection has no call in progress after `grace`.
+    async fn unused(&self, grace: Duration) {
+        self.stopping.cancelled().await;
+        loop {
+            sleep(grace).await;
+            if !self.context.outbox.is_busy() {
+                return;
+            }
+        }
     }
 }
 
 fn http1(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEADER_BYTES as usize);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header).max_buf_size(MAX_HEAD);
     builder
 }
 
@@ -186,7 +206,7 @@ fn http2(limits: &Limits, is_proxy: bool) -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.pong)
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_header_list_size(MAX_HTTP2_HEAD)
         // Protects against rapid-reset attacks. These are the defaults of hyper, stated so that they cannot be lost.
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(1_024)
@@ -201,6 +221,7 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
     context: Context,
 ) -> Result<Response<Outgoing<B>>, Infallible> {
     let is_http2 = request.version() == Version::HTTP_2;
+    let call = OpenCall::new(context.outbox);
     let mut request = request.map(|body| RequestBody::new(body, is_http2));
     // In the extensions, which no header of a client can set, and which gRPC and REST both read.
     request.extensions_mut().insert(ClientAddress(context.peer));
@@ -214,5 +235,5 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let guard = response.extensions_mut().remove::<Arc<CountGuard>>();
-    Ok(response.map(|body| Outgoing::new(body, context.outbox, guard)))
+    Ok(response.map(|body| Outgoing::new(body, call, guard)))
 }

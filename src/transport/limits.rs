@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::Bounds;
+use super::large_heads::LargeHeadAnswer;
 use super::tls::Tls;
 
 /// The limits of a connection, and of their number.
@@ -45,7 +46,8 @@ impl Default for Limits {
             streams: 200,
             age: Duration::from_secs(3_600),
             unread: Duration::from_secs(30),
-            drain: Duration::from_secs(10),
+            // The last writes have the rest of the ten seconds in which the process ends (`server::run`).
+            drain: Duration::from_secs(9),
             reread: Duration::from_secs(1),
         }
     }
@@ -58,4 +60,6 @@ pub(crate) struct ConnectionRules {
     pub tls: Option<Tls>,
     /// Limits by address; `None` for a listener without them.
     pub bounds: Option<Arc<Bounds>>,
+    /// Answers HTTP/1 heads that are too large; `None` for an answer without a body.
+    pub large_head: Option<LargeHeadAnswer>,
 }

@@ -3,25 +3,26 @@
 //! 1. the span of the request, outside everything, because every log line below carries its id;
 //! 2. CORS, before the paths, because a browser checks it for every path alike, and before authentication, because a
 //!    preflight request carries no token;
-//! 3. admission to the calls in progress, before anything of the body is read;
+//! 3. the size of the head, and admission to the calls in progress, before anything of the body is read;
 //! 4. gRPC or REST, by content type: a gRPC call goes to the stack itself, and everything else to the JSON APIs on top
 //!    of it.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::Body as RestBody;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Version};
 use http_body::Body;
-use http_body_util::Either;
+use http_body_util::{BodyExt as _, Collected, Either};
 use ipnet::IpNet;
+use tonic::Status;
 use tonic::body::Body as GrpcBody;
 use tonic::codegen::StdError;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
@@ -29,16 +30,16 @@ use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::body_timeout::TimedBody;
 use super::bounds::{Bounds, leave_unread};
 use super::cors::{Cors, RoutedAnswer};
 use super::forwarded;
+use super::large_heads;
 use crate::grpc::{self, ClientAddress, RequestId, Stack};
 use crate::meter::{Meter, Outcome, Running};
 use crate::rest::Rest;
 
-/// How long a client may pause while it sends a gRPC message. A unary call has a deadline as well.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a client is told whose head is too large.
+const LARGE_HEAD: &str = "the head of a request, with all of its headers, may have at most 16 KiB";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -68,6 +69,20 @@ impl RequestRouter {
     ) -> Self {
         let web = GrpcWebLayer::new().layer(stack.clone());
         Self(Arc::new(Inner { stack, web, rest, cors, trusted_proxies, bounds, meter }))
+    }
+
+    /// The answer to an HTTP/1 request that begins with `start`, and with a head that is too large to be read.
+    pub(crate) fn refuse_large_head(&self, start: &[u8]) -> Response<Bytes> {
+        let Inner { rest, bounds, .. } = &*self.0;
+        bounds.large_heads.fetch_add(1, Ordering::Relaxed);
+        let line = String::from_utf8_lossy(start);
+        let path = line.split([' ', '?', '\r']).nth(1).unwrap_or_default();
+        let (mut head, body) = rest.refuse_large_head(path, grpc::head_too_large(LARGE_HEAD)).into_parts();
+        head.headers.remove(CONTENT_LENGTH);
+        add_id(&mut head.headers, Uuid::now_v7());
+        // The body is complete already.
+        let body = body.collect().now_or_never().and_then(Result::ok).map(Collected::to_bytes);
+        Response::from_parts(head, body.unwrap_or_default())
     }
 }
 
@@ -112,11 +127,7 @@ impl Inner {
         } else {
             self.apply_cors(request).instrument(span).await
         };
-        if let Ok(mut id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
-            // Not a secret, but never repeated: "sensitive" keeps it out of the header table of HTTP/2.
-            id.set_sensitive(true);
-            answer.headers_mut().insert(REQUEST_ID, id);
-        }
+        add_id(answer.headers_mut(), id);
         answer
     }
 
@@ -139,10 +150,18 @@ impl Inner {
         // No gRPC service has such a path: a gRPC content type there is a wrong content type of REST.
         let protocol = GrpcProtocol::of(&request).filter(|_| !self.rest.has_rules_near(path));
         let is_stream = if protocol.is_some() { self.stack.is_stream(path) } else { self.rest.is_stream(path) };
-        let Some(admitted) = self.bounds.admit(&request, is_stream) else {
-            let mut answer = self.refuse(&request, protocol);
-            leave_unread(&request, &mut answer);
-            return answer;
+        let refused = if large_heads::is_large(&request) {
+            self.bounds.large_heads.fetch_add(1, Ordering::Relaxed);
+            Err(self.refuse_large(path, protocol))
+        } else {
+            self.bounds.admit(&request, is_stream).ok_or_else(|| self.refuse(&request, protocol))
+        };
+        let admitted = match refused {
+            Ok(admitted) => admitted,
+            Err(mut answer) => {
+                leave_unread(&request, &mut answer);
+                return answer;
+            }
         };
         let mut answer = self.serve(admitted.count(request), protocol).await;
         admitted.answered(&mut answer);
@@ -154,15 +173,18 @@ impl Inner {
             let refused = self.rest.refuse(request.uri().path(), grpc::overloaded(), request.headers());
             return refused.map(Either::Right);
         };
-        let mut answer = grpc::overloaded().into_http::<GrpcBody>();
-        if let GrpcProtocol::Web(content_type) = protocol {
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        refuse_grpc(&grpc::overloaded(), protocol)
+    }
+
+    fn refuse_large(&self, path: &str, protocol: Option<GrpcProtocol>) -> RoutedAnswer {
+        match protocol {
+            Some(protocol) => refuse_grpc(&grpc::head_too_large(LARGE_HEAD), protocol),
+            None => self.rest.refuse_large_head(path, grpc::head_too_large(LARGE_HEAD)).map(Either::Right),
         }
-        answer.map(Either::Left)
     }
 
     /// 4. Serves the request as gRPC or as REST.
-    async fn serve<B>(&self, request: Request<B>, protocol: Option<GrpcProtocol>) -> RoutedAnswer
+    async fn serve<B>(&self, mut request: Request<B>, protocol: Option<GrpcProtocol>) -> RoutedAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
@@ -170,7 +192,6 @@ impl Inner {
         let Some(protocol) = protocol else {
             return self.rest(request.map(RestBody::new)).await.map(Either::Right);
         };
-        let mut request = request.map(|body| TimedBody::new(body, BODY_TIMEOUT));
         let Ok(mut answer) = match protocol {
             GrpcProtocol::Grpc => self.stack.clone().oneshot(request).await,
             GrpcProtocol::Web(content_type) => {
@@ -193,6 +214,22 @@ impl Inner {
         running.answered(answer.status().as_u16());
         answer
     }
+}
+
+fn add_id(headers: &mut HeaderMap, id: Uuid) {
+    if let Ok(mut id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+        // Not a secret, but never repeated: "sensitive" keeps it out of the header table of HTTP/2.
+        id.set_sensitive(true);
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+fn refuse_grpc(status: &Status, protocol: GrpcProtocol) -> RoutedAnswer {
+    let mut answer = status.clone().into_http::<GrpcBody>();
+    if let GrpcProtocol::Web(content_type) = protocol {
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    answer.map(Either::Left)
 }
 
 /// The status that counts a call with a client that disconnected before the answer, as other servers have it.

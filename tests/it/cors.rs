@@ -10,6 +10,7 @@ use countersign::pb::{LoginRequest, login_request};
 
 use crate::support::app::request;
 use crate::support::{Answer, PASSWORD, TestApp};
+use crate::wire;
 
 const ROUTES: [(&str, &str); 13] = [
     ("POST", "/api/auth/login"),
@@ -227,6 +228,18 @@ async fn success_without_authentication_promises_no_token_either() {
         assert!(answer.status.is_success(), "{path}");
         assert_eq!((access_control(&answer), answer.header("token")), (expected.into(), None), "{path}");
     }
+}
+
+#[tokio::test]
+async fn native_grpc_shows_the_token_to_a_page_behind_a_proxy_that_translates_grpc_web() {
+    let app = TestApp::start().await;
+    let token = app.sign_in_username("alice").await;
+    let reply = wire::me(&app, &[("token", &token), ("origin", "http://localhost:3000")]).await;
+    assert!(reply.token().is_some());
+    assert_eq!(reply.headers["access-control-allow-origin"], "http://localhost:3000");
+    assert_eq!(reply.headers["access-control-expose-headers"], WITH_TOKEN);
+    let stranger = wire::me(&app, &[("token", &token), ("origin", "https://evil.com")]).await;
+    assert!(!stranger.headers.contains_key("access-control-expose-headers"));
 }
 
 #[tokio::test]

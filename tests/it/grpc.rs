@@ -8,8 +8,10 @@ use countersign::pb::auth_service_client::AuthServiceClient;
 use countersign::pb::{
     LoginRequest, LogoutRequest, MeRequest, MeResponse, RegisterRequest, Role, login_request, register_request,
 };
+use countersign::server::RequestRouter;
 use http::{Method, StatusCode};
 use prost::Message as _;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -320,5 +322,33 @@ async fn a_grpc_path_over_http_2_takes_no_other_content_type() {
         request.headers_mut().insert("content-type", content_type.parse().unwrap());
         let answer = app.send(request).await;
         assert_eq!((answer.status.as_u16(), answer.header("token")), (415, None), "{content_type:?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_may_be_compressed_and_unpack_to_a_message_at_most() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Deflate] {
+        let client: AuthServiceClient<RequestRouter> = AuthServiceClient::new(app.service.clone());
+        let mut client = client.send_compressed(encoding);
+        let handle = Some(login_request::Handle::Username("alice".to_owned()));
+        let login = LoginRequest { handle, password: PASSWORD.to_owned(), device: String::new() };
+        assert!(client.login(login).await.is_ok(), "{encoding:?}");
+        let bomb = RegisterRequest { password: "x".repeat(10_000_000), ..Default::default() };
+        assert_eq!(client.register(bomb).await.unwrap_err().code(), Code::ResourceExhausted, "{encoding:?}");
+    }
+    let unknown = wire::call(&app, wire::LOGIN, &[("grpc-encoding", "snappy")], &[]).await;
+    assert_eq!(unknown.code(), Code::Unimplemented);
+    assert_eq!(unknown.headers["grpc-accept-encoding"], "gzip,deflate,identity");
+}
+
+#[tokio::test]
+async fn a_deadline_that_has_passed_is_exceeded_before_anything_is_done() {
+    let app = TestApp::start().await;
+    let token = app.sign_in_username("alice").await;
+    for timeout in ["0n", "1n"] {
+        let reply = wire::me(&app, &[("token", &token), ("grpc-timeout", timeout)]).await;
+        assert_eq!(reply.code(), Code::DeadlineExceeded, "{timeout}");
     }
 }

@@ -11,6 +11,7 @@ use countersign::hashing::{Dropped, HashError, RefusalCause, Turn, Verdict};
 use countersign::pb::{LoginRequest, login_request};
 use http::{Method, StatusCode};
 use prost::Message as _;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -184,4 +185,24 @@ async fn hash_threads_give_way_to_all_others() {
     }
     assert_eq!(hashing, [19]);
     assert!(others.len() > 1 && others.iter().all(|nice| *nice < 19), "{others:?}");
+}
+
+#[tokio::test]
+async fn without_memory_for_a_hash_a_sign_in_is_unavailable_and_may_be_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::start(dir.path());
+    let status = fs::read_to_string(format!("/proc/{}/status", binary.child.id())).unwrap();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.split_whitespace().next()).unwrap();
+    let limit = Rlimit { current: Some((kib.parse::<u64>().unwrap() + 8 * 1_024) * 1_024), maximum: None };
+    let process = Pid::from_child(&binary.child);
+    // A hash needs 19 MiB more than the process has now.
+    let unlimited = prlimit(Some(process), Resource::As, limit).unwrap();
+    let account = json!({ "username": "alice", "password": PASSWORD });
+    let register = async || call(binary.address, Method::POST, "/api/auth/register", &[], &account).await.unwrap();
+    let refused = register().await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.json());
+    prlimit(Some(process), Resource::As, unlimited).unwrap();
+    assert_eq!(register().await.status, StatusCode::OK);
+    let log = binary.log.lock().unwrap();
+    assert!(log.contains("the system does not give the memory of a hash"), "{log}");
 }

@@ -35,6 +35,7 @@ mod guessing;
 mod hash_lane;
 mod http2;
 mod import;
+mod large_heads;
 mod layer;
 mod logout;
 mod mail;

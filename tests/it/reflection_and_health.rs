@@ -21,7 +21,7 @@ macro_rules! reflects {
         async fn $test() {
             use tonic_reflection::pb::$version::server_reflection_request::MessageRequest;
             use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
-            use tonic_reflection::pb::$version::{ServerReflectionRequest, ServerReflectionResponse};
+            use tonic_reflection::pb::$version::{ExtensionRequest, ServerReflectionRequest, ServerReflectionResponse};
             let ask = async |app: &TestApp, question| {
                 let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
                 let reply = wire::call(app, $path, &[], &request.encode_to_vec()).await;
@@ -38,12 +38,49 @@ macro_rules! reflects {
             assert_eq!(names[..3], ours);
             assert_eq!(names[3..], ["grpc.health.v1.Health"]);
 
-            for symbol in ["AuthService", "AuthService.Login", "Account", "ErrorReason"] {
-                let question = MessageRequest::FileContainingSymbol(format!("countersign.v1.{symbol}"));
-                let (_, answer) = ask(&app, question).await;
+            let symbol = |name: &str| MessageRequest::FileContainingSymbol(format!("countersign.v1.{name}"));
+            let extension = |extension_number| {
+                let containing_type = "google.protobuf.MethodOptions".to_owned();
+                MessageRequest::FileContainingExtension(ExtensionRequest { containing_type, extension_number })
+            };
+            let all = |name: &str| MessageRequest::AllExtensionNumbersOfType(name.to_owned());
+            for question in ["AuthService", "AuthService.Login", "Account", "Account.id", "LoginRequest.handle"]
+                .into_iter()
+                .chain(["ErrorReason", "ERROR_REASON_VALIDATION", "method_rules"])
+                .map(symbol)
+                .chain([MessageRequest::FileByFilename("countersign/v1/auth_service.proto".to_owned())])
+                .chain([extension(72_295_728)])
+            {
+                let (_, answer) = ask(&app, question.clone()).await;
                 let found = matches!(answer, Some(MessageResponse::FileDescriptorResponse(_)));
-                assert!(found, "{symbol}: {answer:?}");
+                assert!(found, "{question:?}: {answer:?}");
             }
+            let (_, answer) = ask(&app, all("google.protobuf.MethodOptions")).await;
+            let Some(MessageResponse::AllExtensionNumbersResponse(found)) = answer else { panic!("{answer:?}") };
+            assert!(found.extension_number.contains(&72_295_728), "{found:?}");
+
+            let misses = [
+                symbol("ErrorReason.ERROR_REASON_VALIDATION"),
+                symbol("Nothing"),
+                extension(1),
+                all("countersign.v1.Nothing"),
+                MessageRequest::FileByFilename("nothing.proto".to_owned()),
+            ];
+            // All of them in one stream, which goes on after each.
+            let frames = misses.iter().flat_map(|question| {
+                let message_request = Some(question.clone());
+                wire::frame(&ServerReflectionRequest { host: String::new(), message_request }.encode_to_vec())
+            });
+            let mut request = wire::request($path, &[], &[]);
+            *request.body_mut() = axum::body::Body::from(frames.collect::<Vec<u8>>());
+            let reply = wire::send(&app, request).await;
+            assert_eq!(reply.status.code(), Code::Ok);
+            let codes = wire::messages(&reply).map(|message| {
+                let answer = ServerReflectionResponse::decode(message).unwrap().message_response;
+                let Some(MessageResponse::ErrorResponse(error)) = answer else { panic!("{answer:?}") };
+                error.error_code
+            });
+            assert_eq!(codes.collect::<Vec<_>>(), [Code::NotFound as i32; 5]);
 
             let app = TestApp::with(&["--grpc-reflection=false"]).await;
             let (code, answer) = ask(&app, MessageRequest::ListServices(String::new())).await;
@@ -71,14 +108,25 @@ fn of(service: &str) -> HealthCheckRequest {
 async fn health_is_told_per_service_and_overall() {
     let app = TestApp::start().await;
     let mut health = HealthClient::new(app.service.clone());
-    for service in ["", "countersign.v1.AuthService", "countersign.v1.SessionService"] {
+    for service in [
+        "",
+        "countersign.v1.AdminService",
+        "countersign.v1.AuthService",
+        "countersign.v1.SessionService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    ] {
         let status = health.check(of(service)).await.unwrap().into_inner().status();
         assert_eq!(status, ServingStatus::Serving, "{service:?}");
     }
-    for service in ["countersign.v1.NoSuchService", "countersign.v1", "grpc.health.v1.Health"] {
+    for service in ["countersign.v1.NoSuchService", "countersign.v1", "grpc.health.v1"] {
         let status = health.check(of(service)).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound, "{service:?}");
     }
+    let app = TestApp::with(&["--grpc-reflection=false"]).await;
+    let status = HealthClient::new(app.service.clone()).check(of("grpc.reflection.v1.ServerReflection")).await;
+    assert_eq!(status.unwrap_err().code(), Code::NotFound, "a service that is switched off");
 }
 
 #[tokio::test]

@@ -92,6 +92,8 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("MAX_CONNECTIONS", "1000001", "write a whole number from 1 to 1000000"),
         ("MAX_CONNECTIONS_PER_ADDRESS", "20001", "MAX_CONNECTIONS_PER_ADDRESS must not be more than MAX_CONNECTIONS"),
         ("MAX_CONNECTION_AGE", "0s", "max-connection-age"),
+        ("SHUTDOWN_DELAY", "301s", "of at most 5m"),
+        ("SHUTDOWN_DELAY", "15", "shutdown-delay"),
         ("MAX_CALLS", "many", "max-calls"),
         ("MAX_CALLS_PER_ADDRESS", "8001", "MAX_CALLS_PER_ADDRESS must not be more than MAX_CALLS"),
         ("MAX_BODY_BYTES", "0", "of at least 64KiB, which is one message"),

@@ -10,15 +10,19 @@ use countersign::server::Limits;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
+use crate::http2::{PREFACE, SETTINGS, frame};
 use crate::sockets::{Raw, SOON, post};
-use crate::support::binary::database;
+use crate::support::binary::{command, database};
 use crate::support::http::call;
-use crate::support::{Binary, TestApp};
+use crate::support::{Binary, SECRET, TestApp};
 use crate::wire::eventually;
 
-/// The drain time of the product, plus the time of the exit itself.
-const DRAIN: Duration = Duration::from_millis(10_500);
+/// The longest shutdown that the documentation promises.
+const DRAIN: Duration = Duration::from_secs(10);
 /// The longest prompt exit: "promptly".
 const PROMPT: Duration = Duration::from_secs(6);
 
@@ -50,6 +54,9 @@ async fn nobody_waits_for_those_who_say_nothing() {
     let request = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
     let mut silent = Raw::connect(binary.address).await;
     let mut half = Raw::saying(binary.address, "PRI * HT").await;
+    let mut half_head = Raw::saying(binary.address, "GET /healthz HTTP/1.1\r\nhost: a\r\nx: ").await;
+    let mut mute = Raw::saying(binary.address, [PREFACE, &frame(SETTINGS, 0, 0, [])].concat()).await;
+    mute.take(9).await.unwrap();
     let mut idle = Vec::new();
     for _ in 0..50 {
         let mut raw = Raw::saying(binary.address, request).await;
@@ -60,7 +67,7 @@ async fn nobody_waits_for_those_who_say_nothing() {
     binary.terminate();
     let (status, took, log) = ended(binary, begun).await;
     assert!(clean(status) && took < PROMPT, "{status} after {took:?}: {log}");
-    for raw in idle.iter_mut().chain([&mut silent, &mut half]) {
+    for raw in idle.iter_mut().chain([&mut silent, &mut half, &mut half_head, &mut mute]) {
         raw.until_closed(SOON).await;
     }
 }
@@ -77,6 +84,49 @@ async fn a_hangup_does_not_end_the_server_and_the_log_says_what_it_does() {
     binary.terminate();
     let (status, took, log) = ended(binary, begun).await;
     assert!(clean(status) && took < PROMPT, "{status} after {took:?}: {log}");
+}
+
+#[tokio::test]
+async fn an_idle_server_ends_at_once_although_clients_keep_connections() {
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let dir = tempfile::tempdir().unwrap();
+        let binary = Binary::start(dir.path());
+        let mut idle = Raw::saying(binary.address, "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        idle.answer().await;
+        let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", binary.address)).unwrap();
+        let _channel = channel.connect().await.unwrap();
+        let begun = Instant::now();
+        binary.terminate();
+        let (status, took, log) = ended(binary, begun).await;
+        assert!(clean(status), "{status}: {log}");
+        times.push(took);
+    }
+    // It takes 50 ms where no other test runs.
+    assert!(times.iter().min() < Some(&Duration::from_millis(400)), "{times:?}");
+}
+
+#[tokio::test]
+async fn a_delay_is_announced_and_served_and_a_second_signal_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let binary = Binary::spawn(
+        command(dir.path()).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true").env("SHUTDOWN_DELAY", "5m"),
+    );
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", binary.address)).unwrap();
+    let mut health = HealthClient::new(channel.connect().await.unwrap());
+    let asked = HealthCheckRequest { service: "countersign.v1.AdminService".to_owned() };
+    let mut watched = health.watch(asked).await.unwrap().into_inner();
+    assert_eq!(watched.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    binary.terminate();
+    assert_eq!(watched.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    let answer = call(binary.address, Method::GET, "/readyz", &[], &Value::Null).await.unwrap();
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    register(&binary).await;
+    let begun = Instant::now();
+    binary.terminate();
+    let (status, took, log) = ended(binary, begun).await;
+    assert!(clean(status) && took < PROMPT, "{status} after {took:?}: {log}");
+    assert!(log.contains("\"result\":\"announced\"") && log.contains("\"delay_s\":300"), "{log}");
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub struct Reply {
     pub status: Status,
     /// The message, if there is one.
     pub message: Option<Bytes>,
+    /// The messages with their prefixes.
+    pub frames: Bytes,
 }
 
 impl Reply {
@@ -61,6 +63,17 @@ pub fn frame(message: &[u8]) -> Vec<u8> {
     [&[0][..], &length.to_be_bytes(), message].concat()
 }
 
+/// The messages of a stream.
+pub fn messages(reply: &Reply) -> impl Iterator<Item = Bytes> {
+    let mut left = reply.frames.clone();
+    std::iter::from_fn(move || {
+        (left.len() >= 5).then(|| {
+            let length = u32::from_be_bytes(left.split_to(5)[1..].try_into().unwrap());
+            left.split_to(length as usize)
+        })
+    })
+}
+
 /// Makes a unary call and reads the whole answer.
 pub async fn call(app: &TestApp, path: &str, headers: &[(&str, &str)], message: &[u8]) -> Reply {
     send(app, request(path, headers, message)).await
@@ -77,7 +90,7 @@ pub async fn send(app: &TestApp, request: Request<Body>) -> Reply {
     let status = status.expect("a grpc-status in the headers or in the trailers");
     let body = collected.to_bytes();
     let message = (body.len() >= 5).then(|| body.slice(5..));
-    Reply { headers: parts.headers, status, message }
+    Reply { headers: parts.headers, status, message, frames: body }
 }
 
 /// Calls `Me` with these headers.

@@ -20,6 +20,7 @@ mod count;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ipnet::IpNet;
 
@@ -50,6 +51,8 @@ pub(crate) struct Bounds {
     pub open_streams: Arc<Count>,
     /// The bytes of incomplete bodies.
     pub bodies: Arc<Bodies>,
+    /// Requests that were refused because their head is too large.
+    pub large_heads: AtomicU64,
     trusted_proxies: Vec<IpNet>,
 }
 
@@ -71,6 +74,7 @@ impl Bounds {
             streams: Count::new(STREAMS, STREAMS_OF_ONE),
             open_streams: Count::new(STREAMS, STREAMS_OF_ONE),
             bodies: Bodies::new(settings.max_body_bytes, settings.body_bytes_of_one()),
+            large_heads: AtomicU64::new(0),
             trusted_proxies,
         }
     }
@@ -84,12 +88,13 @@ impl Bounds {
     }
 
     /// How often each limit refused something since the start.
-    pub(crate) fn refused(&self) -> [(&'static str, u64); 4] {
+    pub(crate) fn refused(&self) -> [(&'static str, u64); 5] {
         [
             ("connections", self.connections.refused()),
             ("calls", self.calls.refused()),
             ("streams", self.streams.refused() + self.open_streams.refused()),
             ("bodies", self.bodies.displaced()),
+            ("heads", self.large_heads.load(Ordering::Relaxed)),
         ]
     }
 }

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::Outbox;
+use super::{OpenCall, Outbox};
 use crate::transport::bounds::CountGuard;
 
 pin_project! {
@@ -18,14 +18,14 @@ pin_project! {
     pub(in crate::transport) struct Outgoing<B> {
         #[pin]
         body: B,
-        outbox: Arc<Outbox>,
+        call: OpenCall,
         guard: Option<Arc<CountGuard>>,
     }
 }
 
 impl<B> Outgoing<B> {
-    pub(crate) fn new(body: B, outbox: Arc<Outbox>, guard: Option<Arc<CountGuard>>) -> Self {
-        Self { body, outbox, guard }
+    pub(crate) fn new(body: B, call: OpenCall, guard: Option<Arc<CountGuard>>) -> Self {
+        Self { body, call, guard }
     }
 }
 
@@ -35,7 +35,7 @@ impl<B: Body<Data = Bytes>> Body for Outgoing<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Chunk>, B::Error>>> {
         let this = self.project();
-        let chunk = |bytes| Chunk::new(bytes, this.outbox, this.guard.as_ref());
+        let chunk = |bytes| Chunk::new(bytes, &this.call.0, this.guard.as_ref());
         this.body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(chunk))))
     }
 

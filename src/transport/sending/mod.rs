@@ -9,6 +9,7 @@ mod body;
 mod socket;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(super) use socket::ObservedSocket;
 /// The data that one connection has to send.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    /// The number of calls with an answer that is not completely sent.
+    calls: AtomicUsize,
     /// The number of chunks that are not yet completely taken.
     chunks: AtomicUsize,
     /// The number of bytes of chunks that were taken.
@@ -42,7 +45,29 @@ enum SendProgress {
     Bytes(usize),
 }
 
+/// A call in progress on a connection, until this is dropped.
+#[derive(Debug)]
+pub(super) struct OpenCall(Arc<Outbox>);
+
+impl OpenCall {
+    pub(super) fn new(outbox: Arc<Outbox>) -> Self {
+        outbox.calls.fetch_add(1, Ordering::Relaxed);
+        Self(outbox)
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Outbox {
+    /// Whether a call is in progress, or data waits to be sent.
+    pub(super) fn is_busy(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0 || self.progress().is_some()
+    }
+
     fn progress(&self) -> Option<SendProgress> {
         if self.chunks.load(Ordering::Relaxed) > 0 {
             Some(SendProgress::Answers(self.taken.load(Ordering::Relaxed)))
