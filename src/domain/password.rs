@@ -22,8 +22,7 @@ pub struct Password {
 
 impl Password {
     /// The shortest password of a username account, in code points. It is the minimum of the API contract, which a
-    /// policy can only raise. No stored password is shorter, so the answer to a shorter one is that the request is
-    /// wrong, as the contract says.
+    /// policy can only raise. No stored password is shorter, so a shorter one is refused without a hash.
     pub const USERNAME_FLOOR: usize = 5;
     /// The shortest password of an email account *when it is set*, in code points. At sign-in, any length is tried.
     pub const EMAIL_FLOOR: usize = 8;

@@ -219,7 +219,7 @@ impl Shared {
         let mut state = self.lock();
         while !state.closed {
             let may_be_dear = state.dear < (state.stats.threads / 2).max(1);
-            if let Some((job, verdict)) = state.queue.pop_where(|job| job.judge(may_be_dear)) {
+            if let Some((job, verdict)) = state.queue.pop_where(|job| job.is_dear && !may_be_dear, Job::judge) {
                 match verdict {
                     Ok(held) => {
                         state.begin(&job);
@@ -310,12 +310,9 @@ impl Job {
     /// Returns whether the job begins, now that its turn has come, or never; `None` when it must wait. Its waiter is
     /// still there, since a leaving waiter removes its job, but the deadline may have passed before the waiter's timer
     /// fired.
-    fn judge(&self, may_be_dear: bool) -> Option<Result<Option<GateValue>, (Dropped, HashError)>> {
+    fn judge(&self) -> Option<Result<Option<GateValue>, (Dropped, HashError)>> {
         if self.deadline <= Instant::now() {
             return Some(Err((Dropped::Late, HashError::Late)));
-        }
-        if self.is_dear && !may_be_dear {
-            return None;
         }
         match self.gate.as_ref().map(|gate| gate()) {
             None => Some(Ok(None)),
