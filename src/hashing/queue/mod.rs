@@ -93,8 +93,8 @@ impl<J> Queue<J> {
         QueueSlot { client, number }
     }
 
-    /// Takes the first job, in the order of turns, for which `judge` returns a value, with that value. Among the jobs of
-    /// a subscriber, one that is `held` lets those behind it pass.
+    /// Takes the first job, in the order of turns, for which `judge` returns a value, with that value. Among the jobs
+    /// of a subscriber, one that is `held` lets those behind it pass.
     pub(super) fn pop_where<T>(
         &mut self,
         held: impl Fn(&J) -> bool,
