@@ -18,6 +18,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
@@ -26,7 +28,7 @@ use super::errors::too_many;
 use super::tasks::CallerPresence;
 use crate::budgets::{AddressBudget, Charge, GuessSlot, GuessingAddress, lockout};
 use crate::domain::{AttemptKey, Attempts, AuthError, Call, Password, PasswordHash};
-use crate::hashing::{PasswordHasher, Permit, Verdict};
+use crate::hashing::{Compared, PasswordHasher, Permit, Verdict};
 use crate::store::{Budget, Store, StoreError};
 use countersign_guard::clock::Clock;
 
@@ -42,6 +44,8 @@ pub(super) struct Guess {
     clock: Arc<dyn Clock>,
     budget: Budget,
     address: GuessingAddress,
+    /// Decides whose work is done if there is no hash to compare with.
+    lot: u64,
     /// Counts the guess as in progress from its address, once its hash has begun.
     permit: Option<Permit>,
     _slot: GuessSlot,
@@ -76,7 +80,18 @@ impl Accounts {
         let (slot, (seen, found)) = admitted.await.unwrap_or(Err(AuthError::OutOfTime))?;
         let budget = Budget { key, seen, below: lockout::failure_limit(seen) };
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        Ok((Guess { store, clock, budget, address, permit: None, _slot: slot }, found))
+        let lot = self.lot(&key);
+        Ok((Guess { store, clock, budget, address, lot, permit: None, _slot: slot }, found))
+    }
+}
+
+impl Accounts {
+    /// The lot of a name: a number that only the secret of the service can tell, the same at every guess.
+    fn lot(&self, key: &AttemptKey) -> u64 {
+        let sealed = self.tokens.seal("lot", key.to_string().as_bytes());
+        let signature =
+            sealed.rsplit('.').next().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).unwrap_or_default();
+        signature.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
 }
 
@@ -98,7 +113,8 @@ impl Guess {
     ) -> Result<Verdict, AuthError> {
         let address = self.address.clone();
         let begin = move || address.begin_guess();
-        let (verdict, permit) = hasher.verify_if(begin, password, stored, turn(call), caller.disconnected()).await?;
+        let compared = stored.map_or(Compared::Nothing(self.lot), Compared::Stored);
+        let (verdict, permit) = hasher.verify_if(begin, password, compared, turn(call), caller.disconnected()).await?;
         self.permit = Some(permit);
         Ok(verdict)
     }

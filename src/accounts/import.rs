@@ -78,7 +78,7 @@ impl DryRun {
         if in_store != Imported::New {
             return in_store;
         }
-        let (id, handle) = (self.hasher.hash_one(account.id), self.hasher.hash_one(account.handle().as_str()));
+        let (id, handle) = (self.hasher.hash_one(account.id), self.hasher.hash_one(account.handle()));
         match (self.by_id.get(&id), self.by_handle.get(&handle)) {
             (Some(of_id), _) if *of_id == handle => Imported::Unchanged,
             (_, Some(_)) => Imported::HandleTaken,

@@ -194,9 +194,13 @@ impl Accounts {
             return;
         }
         let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
+        // Whoever could sign in with white space around the password still can.
+        let is_trimmed = old.is_of_trimmed();
         let rehash = async move {
             let turn = Turn { client: None, deadline: Instant::now() + REHASH_DEADLINE };
-            let done = match hasher.hash(&password, turn).await {
+            let password = if is_trimmed { password.trimmed() } else { password };
+            let hashed = hasher.hash(&password, turn).await;
+            let done = match hashed.map(|new| if is_trimmed { new.of_trimmed() } else { new }) {
                 Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
                 Err(_) => false,
             };

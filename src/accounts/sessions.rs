@@ -71,7 +71,7 @@ impl Accounts {
         limit: u32,
         page_token: &str,
     ) -> Result<SessionList, AuthError> {
-        let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id)).await?;
+        let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id), "account").await?;
         let query = format!("sessions of {account_id}");
         let after = parse_page_token(page_token, |token| self.open_position(&query, token))?;
         let now = self.clock.now();
@@ -92,11 +92,11 @@ impl Accounts {
         let found = self.store.find_session(id).await?;
         // Checked even if no session was found: an actor with a deleted account is told so in any case.
         let owner = found.as_ref().map_or(Uuid::nil(), |found| found.session.account_id);
-        self.require_seen(actor, owner).await?;
+        self.require_seen(actor, owner, "session").await?;
         let now = self.clock.now();
-        let session = found.ok_or(AuthError::NotFound)?.session;
+        let session = found.ok_or(AuthError::NotFound("session"))?.session;
         if session.expires_at <= now {
-            return Err(AuthError::NotFound);
+            return Err(AuthError::NotFound("session"));
         }
         let until = now + AFTERLIFE + session.token_lifetime;
         let (this, by) = (self.clone(), actor.account_id);
@@ -118,7 +118,7 @@ impl Accounts {
         account_id: Option<Uuid>,
         call: Call,
     ) -> Result<usize, AuthError> {
-        let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id)).await?;
+        let account_id = self.require_seen(actor, account_id.unwrap_or(actor.account_id), "account").await?;
         let except = (account_id == actor.account_id).then_some(actor.session_id);
         let (this, by) = (self.clone(), actor.account_id);
         run_to_end(async move {
@@ -137,15 +137,15 @@ impl Accounts {
 
     /// Refuses unless the actor may see the sessions of `account_id`: its own, or those of an account that it
     /// administers, as the store has it now. For every other account the answer is the same as for one that does not
-    /// exist.
-    async fn require_seen(&self, actor: &Actor, account_id: Uuid) -> Result<Uuid, AuthError> {
+    /// exist: nothing of this kind was found.
+    async fn require_seen(&self, actor: &Actor, account_id: Uuid, kind: &'static str) -> Result<Uuid, AuthError> {
         let own = self.find_actor(actor).await?;
         if account_id == own.id {
             return Ok(account_id);
         }
         match self.store.find_outline(account_id).await? {
             Some(other) if Reach::of(&own).is_some_and(|reach| reach.commands(&other)) => Ok(account_id),
-            _ => Err(AuthError::NotFound),
+            _ => Err(AuthError::NotFound(kind)),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) async fn firm(settings: &Settings, printed: Printed<FirmCommand>) -> 
             let email = Email::parse(&email).map_err(|why| CommandError::Invalid("email", why))?;
             let role = Role::parse(&role).ok_or(CommandError::Invalid("--role", "must be admin, user or viewer"))?;
             let invitation = match operator.invite(id, email, role).await {
-                Err(AuthError::NotFound) => return Err(CommandError::NoFirm(id)),
+                Err(AuthError::NotFound(_)) => return Err(CommandError::NoFirm(id)),
                 invited => invited?,
             };
             let line = format!("invited {} to {}", invitation.email, invitation.firm.name.as_str());

@@ -15,7 +15,7 @@ use super::{CommandError, operator_on, say};
 use crate::accounts::Import;
 use crate::config::{ImportArgs, ImportFormat, Settings};
 use crate::domain::Imported;
-use crate::import::{AccountFile, Format, Record};
+use crate::import::{AccountFile, Format, Record, SourceName};
 use crate::store::{self, Purpose};
 
 /// How many problems are printed; the report holds all of them.
@@ -63,6 +63,13 @@ struct ImportCounts {
     cleaned: u64,
 }
 
+/// The line or row of an account, and how the file names the account.
+#[derive(Clone)]
+struct Place {
+    line: u64,
+    source: Option<SourceName>,
+}
+
 struct Run<'a> {
     counts: ImportCounts,
     /// How many problems have been printed.
@@ -93,7 +100,8 @@ impl Run<'_> {
 
     async fn take(&mut self, import: &mut Import, records: Vec<Record>) -> Result<(), CommandError> {
         let (mut accounts, mut named, mut problems) = (Vec::with_capacity(records.len()), Vec::new(), Vec::new());
-        for Record { place, account, notes } in records {
+        for Record { place, source, account, notes } in records {
+            let place = Place { line: place, source };
             match account {
                 Ok(account) => {
                     named.push((place, account.handle(), account.id, notes, account.notes.join("; ")));
@@ -107,6 +115,7 @@ impl Run<'_> {
         }
         for (imported, (place, handle, id, notes, cleaned)) in import.take(accounts).await?.into_iter().zip(named) {
             let handle = handle.as_str();
+            let place = || place.clone();
             match imported {
                 Imported::New => {
                     self.counts.new += 1;
@@ -114,28 +123,31 @@ impl Run<'_> {
                     let cleaned = (!cleaned.is_empty()).then_some(("cleaned", cleaned));
                     let notes = notes.into_iter().map(|note| ("noted", note.to_owned())).chain(cleaned);
                     problems.extend(notes.map(|(outcome, reason)| {
-                        (place, json!({ "outcome": outcome, "reason": reason, "handle": handle, "id": id }))
+                        (place(), json!({ "outcome": outcome, "reason": reason, "handle": handle, "id": id }))
                     }));
                 }
                 Imported::Unchanged => self.counts.unchanged += 1,
                 Imported::HandleTaken | Imported::IdTaken => {
                     self.counts.collisions += 1;
                     let reason = imported.problem();
-                    problems
-                        .push((place, json!({ "outcome": "collision", "reason": reason, "handle": handle, "id": id })));
+                    problems.push((
+                        place(),
+                        json!({ "outcome": "collision", "reason": reason, "handle": handle, "id": id }),
+                    ));
                 }
             }
         }
-        problems.sort_by_key(|(place, _)| *place);
-        problems.into_iter().try_for_each(|(place, problem)| self.tell(place, problem))
+        problems.sort_by_key(|(place, _)| place.line);
+        problems.into_iter().try_for_each(|(place, problem)| self.tell(&place, problem))
     }
 
-    /// Prints the file, the line and the reason.
-    fn tell(&mut self, place: u64, mut problem: Value) -> Result<(), CommandError> {
+    /// Prints the file, the line, the names that the account has there, and the reason.
+    fn tell(&mut self, place: &Place, mut problem: Value) -> Result<(), CommandError> {
         self.told += 1;
         let reason = problem["reason"].as_str().unwrap_or_default();
+        let source = place.source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
         let line = match self.told {
-            0..=SHOWN => format!("{}:{place}: {reason}", self.file.display()),
+            0..=SHOWN => format!("{}:{}{source}: {reason}", self.file.display(), place.line),
             told if told == SHOWN + 1 => "… and more; --report FILE writes all of them".to_owned(),
             _ => String::new(),
         };
@@ -144,7 +156,10 @@ impl Run<'_> {
             self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
         }
         if let Some(report) = &mut self.report {
-            problem["line"] = place.into();
+            problem["line"] = place.line.into();
+            if let Some(SourceName { id, username, .. }) = &place.source {
+                problem["source"] = json!({ "id": id, "username": username });
+            }
             writeln!(report, "{problem}").map_err(CommandError::Report)?;
         }
         Ok(())

@@ -29,9 +29,10 @@ pub enum AuthError {
     /// The token is genuine, but its account is deleted or disabled.
     #[error("the account of this token is gone")]
     AccountGone,
-    /// There is no such account or session, or the caller may not see it. The client cannot tell these apart.
-    #[error("there is no such session or account")]
-    NotFound,
+    /// There is no such account, session, firm or invitation, or the caller may not see it. The client cannot tell
+    /// these apart. The text names the kind of thing.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
     /// The firm of the account would be left with active accounts and no active administrator.
     #[error("the account is the last active administrator of its firm")]
     LastAdministrator,

@@ -17,11 +17,13 @@ pub enum Handle {
     Email(Email),
 }
 
+type Reader<T> = fn(&str) -> Result<T, &'static str>;
+
 impl Handle {
     /// Reads a name to look up from a field for both kinds, as the command line has. A name with an `@` is an email
-    /// address, because usernames have none.
+    /// address. An imported username may have an `@`; its account is named by its id in such a field.
     pub fn typed(input: &str) -> Result<Self, &'static str> {
-        let handle = Self::by(input, Username::typed)?;
+        let handle = Self::by(input, Username::typed, Email::typed)?;
         if handle.as_str().chars().count() > LONGEST {
             return Err(TOO_LONG);
         }
@@ -30,11 +32,11 @@ impl Handle {
 
     /// Reads a name for a new account from a field for both kinds.
     pub fn parse(input: &str) -> Result<Self, &'static str> {
-        Self::by(input, Username::parse)
+        Self::by(input, Username::parse, Email::parse)
     }
 
-    fn by(input: &str, username: fn(&str) -> Result<Username, &'static str>) -> Result<Self, &'static str> {
-        if input.contains('@') { Email::parse(input).map(Self::Email) } else { username(input).map(Self::Username) }
+    fn by(input: &str, username: Reader<Username>, email: Reader<Email>) -> Result<Self, &'static str> {
+        if input.contains('@') { email(input).map(Self::Email) } else { username(input).map(Self::Username) }
     }
 
     /// Reads the beginning of a name of either kind, in the canonical form of both.
@@ -77,7 +79,7 @@ impl SignInName {
 
     /// Reads the field for email addresses.
     pub(crate) fn email(input: &str) -> Result<Self, &'static str> {
-        Ok(Self { handle: Handle::Email(Email::parse(input)?), once_stored: None })
+        Ok(Self { handle: Handle::Email(Email::typed(input)?), once_stored: None })
     }
 }
 

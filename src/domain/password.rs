@@ -22,8 +22,7 @@ pub struct Password {
 
 impl Password {
     /// The shortest password of a username account, in code points. It is the minimum of the API contract, which a
-    /// policy can only raise. No stored password is shorter, so the answer to a shorter one is that the request is
-    /// wrong, as the contract says.
+    /// policy can only raise. No stored password is shorter, so a shorter one is refused without a hash.
     pub const USERNAME_FLOOR: usize = 5;
     /// The shortest password of an email account *when it is set*, in code points. At sign-in, any length is tried.
     pub const EMAIL_FLOOR: usize = 8;
@@ -34,17 +33,29 @@ impl Password {
         if input.len() > MAX_BYTES {
             return Err("must have at most 1024 bytes");
         }
-        // Composing can grow a text threefold. The capacity is reserved once, so that growing leaves no copy behind.
-        let mut composed = Zeroizing::new(String::with_capacity(3 * input.len()));
-        composed.extend(input.nfc());
-        let length = composed.chars().count();
-        let typed = (*input != *composed).then_some(input);
-        match length {
+        let password = Self::of(input);
+        match password.composed.chars().count() {
             0 => Err("is required"),
-            length if length >= floor => Ok(Self { composed, typed }),
+            length if length >= floor => Ok(password),
             _ if floor == Self::USERNAME_FLOOR => Err("must have at least 5 characters"),
             _ => Err("must have at least 8 characters"),
         }
+    }
+
+    fn of(typed: Zeroizing<String>) -> Self {
+        // Composing can grow a text threefold. The capacity is reserved once, so that growing leaves no copy behind.
+        let mut composed = Zeroizing::new(String::with_capacity(3 * typed.len()));
+        composed.extend(typed.nfc());
+        let typed = (*typed != *composed).then_some(typed);
+        Self { composed, typed }
+    }
+
+    /// Returns the password without the white space around it, as the language of the username contract's old server
+    /// trims: Unicode's white space without NEL (U+0085), and the byte order mark.
+    pub fn trimmed(&self) -> Self {
+        let is_space = |letter: char| (letter.is_whitespace() && letter != '\u{85}') || letter == '\u{feff}';
+        let typed = self.typed.as_ref().unwrap_or(&self.composed);
+        Self::of(Zeroizing::new(typed.trim_matches(is_space).to_owned()))
     }
 
     /// Returns the bytes to hash.
@@ -107,6 +118,14 @@ mod tests {
         assert_eq!(parsed("").unwrap_err(), "is required");
         assert!(parsed(&"x".repeat(1_024)).is_ok());
         assert_eq!(parsed(&"x".repeat(1_025)).unwrap_err(), "must have at most 1024 bytes");
+        for (typed, trimmed) in [
+            ("\u{feff}\u{a0}\t pass word\r\n", "pass word"),
+            ("\u{85}passw", "\u{85}passw"),
+            ("     ", ""),
+            (" pa\u{308}ss ", "päss"),
+        ] {
+            assert_eq!(parsed(typed).unwrap().trimmed().as_bytes(), trimmed.as_bytes(), "{typed:?}");
+        }
         assert_eq!(format!("{:?}", parsed("s3cur3pass").unwrap()), "Password(..)");
     }
 }

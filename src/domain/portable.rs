@@ -115,10 +115,13 @@ impl PortableDraft<'_> {
         let handle = match (self.username, self.email) {
             ("", "") => return Err(bad("username")("or email is required")),
             (username, "") => Handle::Username(Username::imported(username).map_err(bad("username"))?),
-            ("", email) => Handle::Email(Email::parse(email).map_err(bad("email"))?),
+            // An address that this service would not register may be that of an account elsewhere.
+            ("", email) => Handle::Email(Email::typed(email).map_err(bad("email"))?),
             _ => return Err(bad("username")("and email are both given: an account has one of them")),
         };
         let id = match self.id {
+            // A username with an @ may be the text of another account's address.
+            "" if self.username.contains('@') => derived_id("username", handle.as_str()),
             "" => derived_id("handle", handle.as_str()),
             text => id(text).map_err(bad("id"))?,
         };
@@ -247,7 +250,7 @@ mod tests {
         for (draft, problem) in [
             (PortableDraft::default(), "username or email is required"),
             (PortableDraft { email: "ada@x.org", ..alice.clone() }, "username and email are both given"),
-            (PortableDraft { username: "al", ..alice.clone() }, "username must have at least 3 characters"),
+            (PortableDraft { username: "a\tl", ..alice.clone() }, "username must not contain control characters"),
             (PortableDraft { username: "jeßica", ..alice.clone() }, "username has a letter that is stored as two"),
             (PortableDraft { id: "7", ..alice.clone() }, "id must be a UUID"),
             (PortableDraft { id: "00000000-0000-0000-0000-000000000000", ..alice.clone() }, "id must be a UUID"),

@@ -8,16 +8,20 @@ use super::{lookalike, text};
 /// by white space; the bound limits the work of normalisation.
 const LONGEST_INPUT: usize = 1_024;
 
+/// The most code points of an imported name: as many as an email address has, so that the commands find it.
+const LONGEST_IMPORTED: usize = 254;
+
 const TOO_LONG: &str = "must have at most 15 characters";
 const EMPTY: &str = "is required";
 const AN_EMAIL: &str = "must not contain @: an email address goes into the field email";
+const CONTROL: &str = "must not contain control characters";
 const INVISIBLE: &str = "must not contain control or invisible characters";
 
 /// A username. There are four ways to read one: [`Self::parse`] for a new name, [`Self::imported`] for a name from
 /// another system, [`Self::typed`] for a name to look up, and a name from the database, which is not judged.
 ///
 /// The first three give the canonical form: trimmed, in lower case and composed. New names have 3 to 15 code points,
-/// all of them visible.
+/// all of them visible. An imported name keeps what its system allowed, also an `@`; it is still no email address.
 ///
 /// Source: the username API contract ("username 3–15 characters", "case-insensitive, normalised to lower case").
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,11 +35,16 @@ impl Username {
         lookalike::problem(&username.0).map_or(Ok(username), Err)
     }
 
-    /// Reads a name from another system. Look-alikes are accepted, because that system allowed them. A letter that
-    /// folds into two is refused: the resulting name may be that of another account there.
+    /// Reads a name from another system. The rules for new names do not apply, because its owner could not sign in by
+    /// another name. A control character is refused, because no database and no terminal handles all of them. A letter
+    /// that folds into two is refused: the resulting name may be that of another account there.
     pub fn imported(input: &str) -> Result<Self, &'static str> {
-        let username = Self::of_good_length(input)?;
-        if text::small(input).chars().count() == username.0.chars().count() {
+        let username = Self::typed(input)?;
+        let length = username.0.chars().count();
+        if length > LONGEST_IMPORTED {
+            return Err("must have at most 254 characters");
+        }
+        if text::small(input).chars().count() == length {
             Ok(username)
         } else {
             Err(
@@ -47,14 +56,13 @@ impl Username {
     /// Reads a name to look up. The rules for new names do not apply.
     pub fn typed(input: &str) -> Result<Self, &'static str> {
         if input.len() > LONGEST_INPUT {
-            return Err(TOO_LONG);
+            return Err("must have at most 1024 bytes");
         }
         let canonical = text::canonical(input);
         match () {
             () if canonical.is_empty() => Err(EMPTY),
-            () if text::has_at_sign(&canonical) => Err(AN_EMAIL),
             // Not every database accepts a NUL.
-            () if canonical.chars().any(char::is_control) => Err(INVISIBLE),
+            () if canonical.chars().any(char::is_control) => Err(CONTROL),
             () => Ok(Self(canonical)),
         }
     }
@@ -155,15 +163,16 @@ mod tests {
             ("İpek", "i\u{307}pek"),
             ("I\u{307}pek", "i\u{307}pek"),
             ("al", "al"),
+            ("A@b.cd", "a@b.cd"),
+            ("two  spaces", "two  spaces"),
             ("ali\u{FFFC}ce", "ali\u{FFFC}ce"),
         ] {
             assert_eq!(Username::typed(typed).unwrap().as_str(), canonical);
             assert!(Username::parse(typed).is_err(), "{typed}");
         }
-        assert_eq!(Username::typed("a@b.cd"), Err("must not contain @: an email address goes into the field email"));
-        assert_eq!(Username::typed("ali\0ce"), Err("must not contain control or invisible characters"));
+        assert_eq!(Username::typed("ali\0ce"), Err("must not contain control characters"));
         assert_eq!(Username::typed(" \u{3000}"), Err("is required"));
-        assert_eq!(Username::typed(&"a".repeat(1_025)), Err("must have at most 15 characters"));
+        assert_eq!(Username::typed(&"a".repeat(1_025)), Err("must have at most 1024 bytes"));
     }
 
     #[test]
@@ -185,7 +194,13 @@ mod tests {
         for kept_as_two in ["jeßica", "jeẞica", "ﬁona"] {
             assert!(Username::imported(kept_as_two).unwrap_err().starts_with("has a letter"), "{kept_as_two}");
         }
-        assert_eq!(Username::imported("al"), Err("must have at least 3 characters"));
+        for kept in ["a", "a@b.cd", "two  spaces", "ali\u{200B}ce", "more than fifteen letters", "ali\u{A0}ce"] {
+            assert_eq!(Username::imported(kept).map(|name| name.to_string()), Ok(kept.to_owned()));
+        }
+        assert_eq!(Username::imported("ali\tce"), Err("must not contain control characters"));
+        assert!(Username::imported(&"ä".repeat(254)).is_ok());
+        assert_eq!(Username::imported(&"ä".repeat(255)), Err("must have at most 254 characters"));
+        assert_eq!(Username::imported(" "), Err("is required"));
     }
 
     proptest! {

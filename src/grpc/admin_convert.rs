@@ -37,7 +37,7 @@ pub(super) fn creation(request: pb::CreateAccountRequest) -> Result<(Creation, P
             let name = bad.check("name", PersonName::parse(&request.name));
             match (email.zip(name), password) {
                 (Some((email, name)), Some(password)) if bad.is_empty() => {
-                    let firm = fields::optional_id(&request.firm_id)?;
+                    let firm = fields::optional_id("firm", &request.firm_id)?;
                     let (role, verified) = (role.flatten().unwrap_or(Role::User), request.email_verified);
                     Some((Creation::Email { email, name, firm, role, verified }, password))
                 }
@@ -84,7 +84,7 @@ pub(super) fn account_question(request: &pb::ListAccountsRequest) -> Result<(Acc
     };
     match limit.filter(|_| bad.is_empty()) {
         Some(limit) => {
-            let firm = fields::optional_id(&request.firm_id)?;
+            let firm = fields::optional_id("firm", &request.firm_id)?;
             Ok((AccountQuestion { firm, handle_prefix, role, status }, limit))
         }
         None => Err(AuthError::Validation(bad)),
@@ -95,7 +95,7 @@ pub(super) fn account_question(request: &pb::ListAccountsRequest) -> Result<(Acc
 pub(super) fn audit_question(request: &pb::ListAuditEventsRequest) -> Result<(AuditQuestion, u32), AuthError> {
     let mut bad = Violations::default();
     // A text that is not a UUID would select no events. It is most likely a mistake, so it is refused.
-    let account = fields::optional_id(&request.account_id).map_err(|_| "must be an account's id");
+    let account = fields::optional_id("account", &request.account_id).map_err(|_| "must be an account's id");
     let account = bad.check("account_id", account).flatten();
     let action = match request.action.as_str() {
         "" => None,
@@ -115,7 +115,7 @@ pub(super) fn invited(request: &pb::CreateInvitationRequest) -> Result<Invited, 
     let mut bad = Violations::default();
     let email = bad.check("email", Email::parse(&request.email));
     let role = bad.check("role", role(request.role)).map(|role| role.unwrap_or(Role::User));
-    let firm = || fields::optional_id(&request.firm_id);
+    let firm = || fields::optional_id("firm", &request.firm_id);
     email
         .zip(role)
         .ok_or(AuthError::Validation(bad))

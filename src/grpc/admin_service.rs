@@ -50,7 +50,7 @@ impl AdminService for AdminRpcs {
         request: Request<pb::GetAccountRequest>,
     ) -> Result<Response<pb::GetAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, call(&request));
-        let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
+        let id = self.valid(&actor, &call, fields::id("account", &request.get_ref().account_id)).await?;
         let found = self.accounts.get_account(&actor, id, &call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::GetAccountResponse { account: Some(admin_convert::record(&found)) }))
     }
@@ -74,7 +74,7 @@ impl AdminService for AdminRpcs {
     ) -> Result<Response<pb::UpdateAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, call(&request));
         let change = self.valid(&actor, &call, admin_convert::change(request.get_ref())).await?;
-        let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
+        let id = self.valid(&actor, &call, fields::id("account", &request.get_ref().account_id)).await?;
         let updated = self.accounts.update_account(&actor, id, change, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::UpdateAccountResponse { account: Some(admin_convert::updated(&updated)) }))
     }
@@ -85,7 +85,7 @@ impl AdminService for AdminRpcs {
     ) -> Result<Response<pb::SetPasswordResponse>, Status> {
         let (actor, call) = (actor(&request)?, call(&request));
         let message = request.into_inner();
-        let id = self.valid(&actor, &call, fields::id(&message.account_id)).await?;
+        let id = self.valid(&actor, &call, fields::id("account", &message.account_id)).await?;
         let password = self.valid(&actor, &call, admin_convert::password(message.password)).await?;
         self.accounts.set_password(&actor, id, password, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::SetPasswordResponse {}))
@@ -96,7 +96,7 @@ impl AdminService for AdminRpcs {
         request: Request<pb::DeleteAccountRequest>,
     ) -> Result<Response<pb::DeleteAccountResponse>, Status> {
         let (actor, call) = (actor(&request)?, call(&request));
-        let id = self.valid(&actor, &call, fields::id(&request.get_ref().account_id)).await?;
+        let id = self.valid(&actor, &call, fields::id("account", &request.get_ref().account_id)).await?;
         self.accounts.delete_account(&actor, id, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::DeleteAccountResponse {}))
     }
@@ -130,7 +130,7 @@ impl AdminService for AdminRpcs {
         let (actor, call) = (actor(&request)?, call(&request));
         let message = request.into_inner();
         let limit = self.valid(&actor, &call, fields::page_size(message.page_size)).await?;
-        let firm = self.valid(&actor, &call, fields::optional_id(&message.firm_id)).await?;
+        let firm = self.valid(&actor, &call, fields::optional_id("firm", &message.firm_id)).await?;
         let page_token = &message.page_token;
         let list = self.accounts.list_invitations(&actor, firm, limit, page_token, &call).await.map_err(ToStatus)?;
         let invitations = list.invitations.iter().map(admin_convert::invitation).collect();
@@ -142,7 +142,7 @@ impl AdminService for AdminRpcs {
         request: Request<pb::RevokeInvitationRequest>,
     ) -> Result<Response<pb::RevokeInvitationResponse>, Status> {
         let (actor, call) = (actor(&request)?, call(&request));
-        let id = self.valid(&actor, &call, fields::id(&request.get_ref().invitation_id)).await?;
+        let id = self.valid(&actor, &call, fields::id("invitation", &request.get_ref().invitation_id)).await?;
         self.accounts.revoke_invitation(&actor, id, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::RevokeInvitationResponse {}))
     }

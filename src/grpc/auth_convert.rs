@@ -85,10 +85,10 @@ fn new_password(bad: &mut Violations, field: &'static str, text: String) -> Opti
     bad.check(field, Password::parse(text, 1))
 }
 
-/// Parses the email address of a request that has no other field.
+/// Parses the email address of an account, in a request that has no other field.
 pub(super) fn email(field: &'static str, text: &str) -> Result<Email, AuthError> {
     let mut bad = Violations::default();
-    bad.check(field, Email::parse(text)).ok_or(AuthError::Validation(bad))
+    bad.check(field, Email::typed(text)).ok_or(AuthError::Validation(bad))
 }
 
 /// Parses the one-time token of a request that has no other field.

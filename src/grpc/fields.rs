@@ -12,14 +12,15 @@ const DEFAULT_PAGE_SIZE: u32 = 50;
 /// The most rows on a page. A page of these is under 200 KiB, however long the texts are.
 const MAX_PAGE_SIZE: u32 = 200;
 
-/// Parses an id. A text that is not a UUID is the id of nothing, so it is not found, like any unknown id.
-pub(super) fn id(text: &str) -> Result<Uuid, AuthError> {
-    Uuid::try_parse(text).map_err(|_| AuthError::NotFound)
+/// Parses the id of a thing of this kind. A text that is not a UUID is the id of nothing, so it is not found, like any
+/// unknown id.
+pub(super) fn id(kind: &'static str, text: &str) -> Result<Uuid, AuthError> {
+    Uuid::try_parse(text).map_err(|_| AuthError::NotFound(kind))
 }
 
 /// Parses an id that may be empty.
-pub(super) fn optional_id(text: &str) -> Result<Option<Uuid>, AuthError> {
-    if text.is_empty() { Ok(None) } else { id(text).map(Some) }
+pub(super) fn optional_id(kind: &'static str, text: &str) -> Result<Option<Uuid>, AuthError> {
+    if text.is_empty() { Ok(None) } else { id(kind, text).map(Some) }
 }
 
 /// Parses the page size of a request that has no other field to check.

@@ -41,7 +41,7 @@ impl SessionService for SessionRpcs {
         let actor = actor(&request)?;
         let message = request.into_inner();
         let limit = fields::page_size(message.page_size).map_err(ToStatus)?;
-        let account_id = fields::optional_id(&message.account_id).map_err(ToStatus)?;
+        let account_id = fields::optional_id("account", &message.account_id).map_err(ToStatus)?;
         let list =
             self.accounts.list_sessions(&actor, account_id, limit, &message.page_token).await.map_err(ToStatus)?;
         let sessions = list.sessions.into_iter().map(|stored| convert::session(stored, actor.session_id)).collect();
@@ -54,7 +54,7 @@ impl SessionService for SessionRpcs {
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
         let actor = actor(&request)?;
         let call = call(&request);
-        let session_id = fields::id(&request.into_inner().session_id).map_err(ToStatus)?;
+        let session_id = fields::id("session", &request.into_inner().session_id).map_err(ToStatus)?;
         self.accounts.revoke_session(&actor, session_id, call).await.map_err(ToStatus)?;
         Ok(Response::new(pb::RevokeSessionResponse {}))
     }
@@ -65,7 +65,7 @@ impl SessionService for SessionRpcs {
     ) -> Result<Response<pb::RevokeOtherSessionsResponse>, Status> {
         let actor = actor(&request)?;
         let call = call(&request);
-        let account_id = fields::optional_id(&request.into_inner().account_id).map_err(ToStatus)?;
+        let account_id = fields::optional_id("account", &request.into_inner().account_id).map_err(ToStatus)?;
         let revoked = self.accounts.revoke_other_sessions(&actor, account_id, call).await.map_err(ToStatus)?;
         let revoked_count = revoked.try_into().unwrap_or(i32::MAX);
         Ok(Response::new(pb::RevokeOtherSessionsResponse { revoked_count }))

@@ -93,7 +93,7 @@ impl From<ToStatus<AuthError>> for Status {
             AuthError::EmailNotVerified => ErrorReason::EmailNotVerified,
             AuthError::OneTimeTokenInvalid => ErrorReason::OneTimeTokenInvalid,
             AuthError::InsufficientPermissions => ErrorReason::InsufficientPermissions,
-            AuthError::NotFound => ErrorReason::NotFound,
+            AuthError::NotFound(_) => ErrorReason::NotFound,
             AuthError::TooManyAttempts { retry_after } => {
                 let message = format!("too many attempts: try again in {} s", retry_after.as_secs());
                 return exhausted(ErrorReason::TooManyAttempts, &message, retry_after);

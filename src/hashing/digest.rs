@@ -19,6 +19,8 @@ use crate::domain::password_hash::{PasswordHash, Scheme};
 
 /// Returns the bytes to compare with [`PasswordHash::output`]. The time it takes is the cost in the stored hash.
 pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, memory: &mut Memory) -> HashOutput {
+    let trimmed = hash.is_of_trimmed().then(|| password.trimmed());
+    let password = trimmed.as_ref().unwrap_or(password);
     // Our hashes are made of the composed form of a password, imported ones of the form that was typed.
     let typed = password.as_typed();
     match hash.scheme() {

@@ -50,8 +50,10 @@ struct Shared {
 struct LaneState {
     queue: Queue<Job>,
     closed: bool,
-    /// The moving average of the duration of hashes; `None` until one is done.
+    /// The moving average of the duration of hashes that are not dear; `None` until one is done.
     run_time: Option<Duration>,
+    /// The number of threads that hash a dear job.
+    dear: usize,
     /// All statistics except the number of waiting jobs and the memory, which are read directly.
     stats: LaneStats,
 }
@@ -59,6 +61,9 @@ struct LaneState {
 /// A hash to compute, and the channel for its output.
 struct Job {
     gate: Option<Gate>,
+    /// Whether it takes many times as long as one of our own hashes. Half of the threads never hash such a job, so that
+    /// guesses at a few imported accounts do not hold up everybody else for seconds.
+    is_dear: bool,
     hash: Box<dyn FnOnce(&mut Memory) -> HashOutput + Send>,
     reply: oneshot::Sender<Reply>,
     deadline: Instant,
@@ -86,6 +91,7 @@ impl Lane {
             queue: Queue::new(),
             closed: false,
             run_time: None,
+            dear: 0,
             stats: LaneStats { threads, capacity, ..LaneStats::default() },
         };
         let (state, news, memory) = (Mutex::new(state), Condvar::new(), Arc::default());
@@ -112,19 +118,21 @@ impl Lane {
         gone: impl Future<Output = ()>,
         hash: impl FnOnce(&mut Memory) -> HashOutput + Send + 'static,
     ) -> HashOutput {
-        self.run_past(None, turn, gone, hash).await.map(|(output, _)| output)
+        self.run_past(None, turn, false, gone, hash).await.map(|(output, _)| output)
     }
 
-    /// Waits for the turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does
-    /// `gone` when it completes. A hash that has begun runs to its end.
+    /// Waits for the turn and for the hash, or is refused at once. `is_dear` tells of a hash that takes much longer
+    /// than ours. Dropping the future gives the turn up, and so does `gone` when it completes. A hash that has begun
+    /// runs to its end.
     pub(super) async fn run_past(
         &self,
         gate: Option<Gate>,
         turn: Turn,
+        is_dear: bool,
         gone: impl Future<Output = ()>,
         hash: impl FnOnce(&mut Memory) -> HashOutput + Send + 'static,
     ) -> Reply {
-        let mut waiter = self.admit(gate, &turn, Box::new(hash))?;
+        let mut waiter = self.admit(gate, &turn, is_dear, Box::new(hash))?;
         let given_up = timeout_at(waiter.deadline, gone);
         let output = tokio::select! {
             biased;
@@ -144,10 +152,11 @@ impl Lane {
         &self,
         gate: Option<Gate>,
         turn: &Turn,
+        is_dear: bool,
         hash: Box<dyn FnOnce(&mut Memory) -> HashOutput + Send>,
     ) -> Result<Waiter<'_>, HashError> {
         let (reply, output) = oneshot::channel();
-        let job = Job { gate, hash, reply, deadline: turn.deadline, since: Instant::now() };
+        let job = Job { gate, is_dear, hash, reply, deadline: turn.deadline, since: Instant::now() };
         let shared = &*self.0;
         let mut state = shared.lock();
         let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal))?;
@@ -196,7 +205,7 @@ impl Shared {
             let begun = Instant::now();
             // A panic costs its own job only: the reply is dropped, and the thread goes on.
             let output = catch_unwind(AssertUnwindSafe(|| (job.hash)(memory)));
-            self.lock().end(begun.elapsed());
+            self.lock().end(job.is_dear, begun.elapsed());
             if let Ok(output) = output {
                 // Sending fails when the waiter has left meanwhile, which does no harm.
                 let _ = job.reply.send(output.map(|output| (output, permit)));
@@ -209,7 +218,8 @@ impl Shared {
     fn next(&self, memory: &mut Memory) -> Option<(Job, Option<GateValue>)> {
         let mut state = self.lock();
         while !state.closed {
-            if let Some((job, verdict)) = state.queue.pop_where(Job::judge) {
+            let may_be_dear = state.dear < (state.stats.threads / 2).max(1);
+            if let Some((job, verdict)) = state.queue.pop_where(|job| job.is_dear && !may_be_dear, Job::judge) {
                 match verdict {
                     Ok(held) => {
                         state.begin(&job);
@@ -280,13 +290,19 @@ impl LaneState {
     /// Updates the statistics when a job begins.
     fn begin(&mut self, job: &Job) {
         self.stats.running += 1;
+        self.dear += usize::from(job.is_dear);
         self.stats.wait.observe(job.since.elapsed());
     }
 
-    fn end(&mut self, took: Duration) {
+    fn end(&mut self, is_dear: bool, took: Duration) {
         self.stats.running -= 1;
         self.stats.run.observe(took);
-        self.run_time = Some(self.run_time.map_or(took, |average| (average * 7 + took) / 8));
+        if is_dear {
+            // Nobody is refused because a few hashes of another system take long.
+            self.dear -= 1;
+        } else {
+            self.run_time = Some(self.run_time.map_or(took, |average| (average * 7 + took) / 8));
+        }
     }
 }
 

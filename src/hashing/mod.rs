@@ -4,11 +4,13 @@
 //! the time after which to try again.
 //!
 //! This file is what callers use. `lane` has the threads and their rules, `queue` the order of jobs (built of `ring`s),
-//! `memory` the memory of a thread, `digest` the hashes, `kernel` the choice of the code for our own hashes, `machine`
-//! the cores and memory of the machine, `cost` the parameters that may be set, `stats` the statistics.
+//! `memory` the memory of a thread, `digest` the hashes, `imitation` the work for names without an account, `kernel`
+//! the choice of the code for our own hashes, `machine` the cores and memory of the machine, `cost` the parameters that
+//! may be set, `stats` the statistics.
 
 pub mod cost;
 mod digest;
+mod imitation;
 pub mod kernel;
 mod lane;
 pub mod machine;
@@ -28,6 +30,7 @@ use argon2::Params;
 use argon2_kernel::{Kernel, OUTPUT_BYTES};
 
 use crate::domain::{Password, PasswordHash};
+use imitation::Imitations;
 use lane::{Gate, Lane};
 use memory::Memory;
 
@@ -38,14 +41,28 @@ pub use stats::{Dropped, Histogram, RefusalCause};
 /// The length of a salt in bytes, as RFC 9106 section 4 recommends.
 const SALT_BYTES: usize = 16;
 
+/// How many times the work of one of our own hashes a stored hash may take before the lane keeps threads free of it.
+/// bcrypt of cost 12 is four times the work of the default parameters.
+const DEAR: u64 = 8;
+
 /// Hashes and verifies passwords. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct PasswordHasher {
     lane: Arc<Lane>,
     kernel: Kernel,
     params: Params,
-    /// The hash that a password of an unknown account is verified against, so that it costs the same work.
-    dummy: PasswordHash,
+    imitations: Arc<Imitations>,
+}
+
+/// What a password is compared with.
+#[derive(Debug, Clone, Copy)]
+pub enum Compared<'a> {
+    /// The hash of an account.
+    Stored(&'a PasswordHash),
+    /// Nothing, because no account has the name, or the account has no password. The number is the name's lot, which
+    /// decides whose work is done: it is uniformly distributed, always the same for a name, and nobody outside knows
+    /// it.
+    Nothing(u64),
 }
 
 /// The client that a password is hashed for, and the deadline.
@@ -107,11 +124,21 @@ impl PasswordHasher {
         let salt = random_salt()?;
         let mut output = [0; OUTPUT_BYTES];
         getrandom::fill(&mut output).map_err(|_| HashError::Failed("the operating system returned no random bytes"))?;
-        // Random bytes are the output of no password, so no password matches.
-        let dummy = PasswordHash::new(&params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))?;
+        let ours = PasswordHash::new(&params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))?;
         let lane = Lane::start(threads.max(1), queue, params.block_count())
             .map_err(|_| HashError::Failed("the system gives no thread"))?;
-        Ok(Self { lane: Arc::new(lane), kernel, params, dummy })
+        Ok(Self { lane: Arc::new(lane), kernel, params, imitations: Arc::new(Imitations::new(ours)) })
+    }
+
+    /// Tells what the hashes of accounts cost: one of each cost, with the number of those.
+    pub(crate) fn imitate(&self, stored: Vec<(PasswordHash, u64)>) {
+        self.imitations.set(stored);
+    }
+
+    /// Returns the work for a password that is compared with [`Compared::Nothing`], in the unit of
+    /// [`PasswordHash::work`]. Tests use it.
+    pub fn work_for_nobody(&self, lot: u64) -> u64 {
+        self.imitations.of(lot).work()
     }
 
     /// Returns the error that [`Self::verify`] would return now for lack of room. It is called before other work is
@@ -150,7 +177,8 @@ impl PasswordHasher {
         hash: Option<&PasswordHash>,
         turn: Turn,
     ) -> Result<Verdict, HashError> {
-        self.verify_past(None, password, hash, turn, pending()).await.map(|(verdict, _)| verdict)
+        let compared = hash.map_or(Compared::Nothing(0), Compared::Stored);
+        self.verify_past(None, password, compared, turn, pending()).await.map(|(verdict, _)| verdict)
     }
 
     /// Verifies as [`Self::verify`] does, for callers that must learn how a hash that has begun ends. When `gone`
@@ -163,27 +191,32 @@ impl PasswordHasher {
         &self,
         may_begin: impl Fn() -> Result<Option<T>, Duration> + Send + 'static,
         password: &Password,
-        hash: Option<&PasswordHash>,
+        compared: Compared<'_>,
         turn: Turn,
         gone: impl Future<Output = ()>,
     ) -> Result<(Verdict, Permit), HashError> {
         let gate: Gate = Box::new(move || may_begin().map(|held| held.map(|held| Box::new(held) as _)));
-        self.verify_past(Some(gate), password, hash, turn, gone).await
+        self.verify_past(Some(gate), password, compared, turn, gone).await
     }
 
     async fn verify_past(
         &self,
         gate: Option<Gate>,
         password: &Password,
-        hash: Option<&PasswordHash>,
+        compared: Compared<'_>,
         turn: Turn,
         gone: impl Future<Output = ()>,
     ) -> Result<(Verdict, Permit), HashError> {
-        let hash = hash.unwrap_or(&self.dummy);
+        let (hash, may_match) = match compared {
+            Compared::Stored(hash) => (hash.clone(), true),
+            Compared::Nothing(lot) => (self.imitations.of(lot), false),
+        };
         let (password, stored, kernel) = (password.clone(), hash.clone(), self.kernel);
+        let is_dear = stored.work() > DEAR * PasswordHash::work_of(&self.params);
         let compute = move |memory: &mut Memory| digest::compute(&stored, &password, kernel, memory);
-        let (output, permit) = self.lane.run_past(gate, turn, gone, compute).await?;
-        let matches = constant_time_eq(&output, hash.output());
+        let (output, permit) = self.lane.run_past(gate, turn, is_dear, gone, compute).await?;
+        // An imitated hash is that of another account.
+        let matches = constant_time_eq(&output, hash.output()) && may_match;
         Ok((Verdict { matches, outdated: hash.is_weaker_than(&self.params) }, permit))
     }
 

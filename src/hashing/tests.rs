@@ -1,6 +1,8 @@
 //! The lane under conditions that a client cannot create: jobs that wait for the test, that panic, or that look at the
 //! memory.
 
+mod dear;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -204,7 +206,7 @@ async fn a_job_begins_when_its_gate_lets_it_and_holds_nobody_else_up_until_then(
             Err(TryAcquireError::NoPermits) => Ok(None),
             Err(TryAcquireError::Closed) => Err(Duration::from_secs(7)),
         });
-        tokio::spawn(lane.run_past(Some(gate), turn(1), std::future::pending(), move |_| {
+        tokio::spawn(lane.run_past(Some(gate), turn(1), false, std::future::pending(), move |_| {
             ran.send(name).unwrap();
             Ok(vec![1; 32].into())
         }))

@@ -91,7 +91,7 @@ impl AuthUsers {
                 Ok((account, notes)) => (Ok(account), notes),
                 Err(refusal) => (Err(refusal), Vec::new()),
             };
-            return Ok(Some(Record { place, account, notes }));
+            return Ok(Some(Record { place, source: None, account, notes }));
         }
     }
 

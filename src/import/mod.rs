@@ -4,11 +4,16 @@
 //! [`AccountFile`] reads every format, a thousand accounts at a time, so that memory use does not depend on the size of
 //! the file. A line or row that cannot be read becomes a [`RecordError`] with its number, and reading continues behind
 //! it.
+//!
+//! The stores of the username contract may have two accounts with names that differ in letter case only. The one that
+//! could sign in there must get the name here, so the others come last, and are kept in memory until then. They are
+//! few, because that server stores names in lower case.
 
 mod auth_users_csv;
 mod lines;
 mod mongo_users;
 pub(crate) mod ndjson;
+mod source_name;
 mod typed;
 mod username_sqlite;
 
@@ -21,6 +26,7 @@ use time::OffsetDateTime;
 use crate::domain::{DraftError, DraftProblem, PortableAccount};
 use auth_users_csv::AuthUsers;
 use lines::{Line, Lines};
+pub(crate) use source_name::SourceName;
 use username_sqlite::Users;
 
 /// How many accounts are read at once and stored in one transaction.
@@ -44,9 +50,18 @@ pub(crate) enum Format {
 pub(crate) struct Record {
     /// The number of the line or row that it begins in, counted from 1.
     pub place: u64,
+    /// How the system that it comes from names the account, if the format says so.
+    pub source: Option<SourceName>,
     pub account: Result<PortableAccount, RecordError>,
     /// What was left out or changed when the account was read; the import reports it.
     pub notes: Vec<&'static str>,
+}
+
+impl Record {
+    /// Whether the account could not sign in where it comes from, so that another account may have its name.
+    fn gives_way(&self) -> bool {
+        self.account.is_ok() && self.source.as_ref().is_some_and(|source| !source.could_sign_in)
+    }
 }
 
 /// Why a line or row is not imported. It never holds the content of the line.
@@ -85,6 +100,8 @@ pub(crate) struct AccountFile {
     total: Option<u64>,
     /// `None` while a batch is being read, and after the end of the file.
     reader: Option<FileReader>,
+    /// The accounts that come after all others.
+    last: Vec<Record>,
     done: u64,
 }
 
@@ -96,7 +113,10 @@ enum FileReader {
     Sqlite(Users),
 }
 
-type ParseLine = fn(&[u8], OffsetDateTime) -> Result<PortableAccount, RecordError>;
+type ParseLine = fn(&[u8], OffsetDateTime) -> ParsedLine;
+
+/// The account of a line, and how the system that it comes from names it.
+type ParsedLine = (Option<SourceName>, Result<PortableAccount, RecordError>);
 
 impl AccountFile {
     /// Opens a file. The path `-` is standard input, except for SQLite. `now` becomes the time of registration of
@@ -110,18 +130,34 @@ impl AccountFile {
             let (input, total) = input(file).map_err(|cause| failed(cause.to_string()))?;
             let lines = Lines::new(input);
             let reader = match format {
-                Format::Ndjson => FileReader::Lines(lines, ndjson::parse, now),
+                Format::Ndjson => FileReader::Lines(lines, |line, now| (None, ndjson::parse(line, now)), now),
                 Format::MongoUsers => FileReader::Lines(lines, mongo_users::parse, now),
                 _ => FileReader::Csv(AuthUsers::open(lines, now).map_err(failed)?),
             };
             (reader, total)
         };
-        Ok(Self { file: file.to_owned(), total, reader: Some(reader), done: 0 })
+        Ok(Self { file: file.to_owned(), total, reader: Some(reader), last: Vec::new(), done: 0 })
     }
 
     /// Returns the next accounts, at most [`BATCH`], and none at the end. After a failure, or after this future was
     /// dropped before its end, it must not be called again.
     pub(crate) async fn next(&mut self) -> Result<Vec<Record>, AccountFileError> {
+        loop {
+            let mut records = self.read_on().await?;
+            let is_end = records.is_empty();
+            self.last.extend(records.extract_if(.., |record| record.gives_way()));
+            if is_end {
+                let batch = self.last.len().min(BATCH);
+                return Ok(self.last.drain(..batch).collect());
+            }
+            if !records.is_empty() {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// Returns the next accounts in the order of the file.
+    async fn read_on(&mut self) -> Result<Vec<Record>, AccountFileError> {
         let (reader, records) = match self.reader.take() {
             Some(FileReader::Sqlite(mut users)) => {
                 let records = users.next().await;
@@ -188,13 +224,13 @@ fn read(mut reader: FileReader) -> (FileReader, Result<Vec<Record>, String>) {
 
 fn next_line(lines: &mut Lines, parse: ParseLine, now: OffsetDateTime) -> io::Result<Option<Record>> {
     while let Some(Line { number, text }) = lines.next()? {
-        let account = match &text {
-            None => Err(lines::too_long()),
+        let (source, account) = match &text {
+            None => (None, Err(lines::too_long())),
             // An empty line is not an account; most files end with one.
             Some(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
             Some(text) => parse(text, now),
         };
-        return Ok(Some(Record { place: number, account, notes: Vec::new() }));
+        return Ok(Some(Record { place: number, source, account, notes: Vec::new() }));
     }
     Ok(None)
 }

@@ -2,21 +2,31 @@
 //! with `_id`, `username` and `password`. All other fields are ignored.
 //!
 //! Each id becomes a UUID of version 5, which is the same in every import. That store had no unique index, so a file
-//! may have two accounts with one name; the import takes the first.
+//! may have two accounts with one name; the import takes the first, as signing in did there.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::RecordError;
+use super::{ParsedLine, RecordError, SourceName};
 use crate::domain::{PasswordHash, PortableAccount, PortableDraft, derived_id};
 
-pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
-    let user = object(line)?;
-    let id = object_id(&user).ok_or_else(|| RecordError::field("_id", "must be an ObjectId"))?;
-    let password = text(&user, "password")?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
+pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> ParsedLine {
+    match object(line) {
+        Ok(user) => {
+            let id = object_id(&user).unwrap_or_default();
+            let username = user.get("username").and_then(Value::as_str).unwrap_or_default();
+            (Some(SourceName::new(&id, username)), account(&user, now))
+        }
+        Err(error) => (None, Err(error)),
+    }
+}
+
+fn account(user: &Map<String, Value>, now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
+    let id = object_id(user).ok_or_else(|| RecordError::field("_id", "must be an ObjectId"))?;
+    let password = text(user, "password")?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
     let draft = PortableDraft {
         id: &derived_id("mongo-users", &id).to_string(),
-        username: text(&user, "username")?.unwrap_or_default(),
+        username: text(user, "username")?.unwrap_or_default(),
         password_hash: password,
         // The first four bytes of an ObjectId are the time of its creation in seconds.
         created_at: i64::from_str_radix(&id[..8], 16).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions as _, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{BATCH, Record, RecordError, mongo_users, typed};
+use super::{BATCH, Record, RecordError, SourceName, mongo_users, typed};
 use crate::domain::{PasswordHash, PortableAccount, PortableDraft, derived_id};
 
 const PAGE: &str = "select rowid, cast(id as text), cast(username as text), cast(password as text), \
@@ -60,7 +60,9 @@ impl Users {
         for row in rows.map_err(problem)? {
             self.after = row.try_get(0).map_err(problem)?;
             self.rows += 1;
-            records.push(Record { place: self.rows, account: account(&row, self.now), notes: Vec::new() });
+            let shown = |column: usize| row.try_get::<Option<String>, _>(column).ok().flatten().unwrap_or_default();
+            let source = Some(SourceName::new(&shown(1), &shown(2)));
+            records.push(Record { place: self.rows, source, account: account(&row, self.now), notes: Vec::new() });
         }
         Ok(records)
     }

@@ -7,11 +7,13 @@
 //! | `health` | the health status, which these two and the shutdown set |
 //! | `audit_writer` | writes the audit trail, and deletes what is past its retention |
 //! | `session_times` | writes when sessions last received a token |
+//! | `hash_costs` | counts what the stored hashes cost |
 //! | `refusal_log` | logs once a second how many calls were refused for lack of room |
 //!
 //! Sending mail is a job as well; it is `mail::MailWorker`.
 
 mod audit_writer;
+mod hash_costs;
 mod health;
 mod refusal_log;
 mod revocation_feed;
@@ -19,6 +21,7 @@ mod session_times;
 mod write_probe;
 
 pub(crate) use audit_writer::AuditWriter;
+pub(crate) use hash_costs::follow_hash_costs;
 pub(crate) use health::Health;
 pub(crate) use refusal_log::log_refusals;
 pub(crate) use revocation_feed::RevocationFeed;

@@ -44,11 +44,16 @@ impl FieldProblem {
 }
 
 impl Fields {
-    /// The parameters of a query. If one is there twice, the last counts, as in JSON.
+    /// The parameters of a query. One that is there twice has a list as its value, which no parameter takes.
     pub(super) fn of_query(query: Option<&str>) -> Self {
-        let pairs = query_pairs(query.unwrap_or_default());
-        // A value that cannot be decoded is no string.
-        let map = pairs.filter_map(|(name, text)| Some((name?, text.map_or(Value::Null, Value::String)))).collect();
+        let mut map = Map::new();
+        for (name, text) in query_pairs(query.unwrap_or_default()) {
+            let Some(name) = name else { continue };
+            // A value that cannot be decoded is no string.
+            let value = text.map_or(Value::Null, Value::String);
+            let value = if map.contains_key(&name) { Value::Array(Vec::new()) } else { value };
+            map.insert(name, value);
+        }
         Self { map, is_query: true, ..Self::default() }
     }
 
@@ -76,8 +81,11 @@ impl Fields {
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         match self.map.remove(name)? {
             Value::String(text) => Some(text),
-            _ => {
-                self.refuse(name, FieldProblem::NotAString);
+            other => {
+                let is_repeated = self.is_query && other.is_array();
+                let problem =
+                    if is_repeated { FieldProblem::Not("must be given once") } else { FieldProblem::NotAString };
+                self.refuse(name, problem);
                 Some(String::new())
             }
         }
@@ -101,6 +109,11 @@ impl Fields {
         self.names.iter().find(|(theirs, _)| *theirs == field).map_or(field, |(_, name)| name)
     }
 
+    /// Whether no field that was taken has a problem, and all fields were taken.
+    pub(super) fn are_whole(&self) -> bool {
+        self.problems.is_empty() && self.map.is_empty()
+    }
+
     /// The name of a field that was not taken.
     pub(super) fn untaken(&self) -> Option<&str> {
         self.map.keys().next().map(String::as_str)
@@ -115,7 +128,7 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Fields), BodyError>
         return Err(BodyError::ContentType);
     }
     let bytes = body::read(&parts.headers, body, LIMITS).await?;
-    let fields = match serde_json::from_slice(&bytes).map_err(|_| BodyError::Malformed)? {
+    let fields = match body::parse(&bytes)? {
         Value::Object(map) => Fields { map, ..Fields::default() },
         _ => Fields::default(),
     };

@@ -111,9 +111,14 @@ impl Rest {
         response
     }
 
-    async fn route(&self, request: Request) -> Response {
+    async fn route(&self, mut request: Request) -> Response {
         if self.has_rules_near(request.uri().path()) {
             return self.transcoder.answer(request).await;
+        }
+        if let Some(path) = username::plain_path(request.uri().path()) {
+            let plain = request.uri().query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
+            // A path in lower case is as valid as the path that was sent.
+            *request.uri_mut() = plain.parse().unwrap_or_default();
         }
         let is_head = request.method() == Method::HEAD;
         let Ok(response) = self.router.clone().oneshot(request).await;
@@ -180,6 +185,8 @@ impl Rest {
         if let Some(name) = self.transcoder.rules().route(method, path) {
             return name;
         }
+        let plain = username::plain_path(path);
+        let path = plain.as_deref().unwrap_or(path);
         let template = self.templates.iter().find(|template| template.matches(path).is_some());
         let template = template.filter(|_| self.paths.binary_search(&path).is_err());
         template.map_or_else(|| path.to_owned(), Template::shown)

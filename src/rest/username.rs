@@ -10,7 +10,7 @@ use http_rule::body::BodyError;
 use serde_json::json;
 use tonic::Status;
 
-use super::body::{self, Fields};
+use super::body::{self, FieldProblem, Fields};
 use super::call::{self, AuthClient, RouteResult, RpcFailure};
 use super::routes::Routes;
 use crate::pb::account::Identity;
@@ -24,6 +24,15 @@ const LOGIN_ORDER: [&str; 2] = ["username", "password"];
 const REGISTER_ORDER: [&str; 2] = ["password", "username"];
 const PASSWORD_ORDER: [&str; 2] = ["currentPassword", "newPassword"];
 
+/// The path as the routes have it, if that is another one: "A trailing slash and upper-case paths are answered as the
+/// path without (its router does), for this API only."
+pub(super) fn plain_path(path: &str) -> Option<String> {
+    const BEGINNING: &str = "/api/auth/";
+    let is_ours = path.get(..BEGINNING.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(BEGINNING));
+    let plain = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
+    (is_ours && plain != path).then_some(plain)
+}
+
 pub(super) fn routes(client: AuthClient) -> Routes {
     Routes::new()
         .at("/api/auth/login", post(login))
@@ -36,10 +45,15 @@ pub(super) fn routes(client: AuthClient) -> Routes {
 async fn login(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let (username, password) = credentials(&mut fields);
+    for (name, text) in [("username", &username), ("password", &password)] {
+        if text.trim().is_empty() {
+            fields.refuse(name, FieldProblem::Missing);
+        }
+    }
     let handle = Some(login_request::Handle::Username(username));
     let message = LoginRequest { handle, password, ..LoginRequest::default() };
     let answered = client.login(call::with_device(&parts, message)).await;
-    let login = answered.map_err(|status| refuse(status.into(), &fields, &LOGIN_ORDER))?.into_inner();
+    let login = answered.map_err(|status| refuse_login(status.into(), &fields))?.into_inner();
     let Some(Identity::UsernameIdentity(identity)) = login.account.and_then(|account| account.identity) else {
         return Err(refuse(RpcFailure::defect(), &fields, &LOGIN_ORDER));
     };
@@ -82,6 +96,15 @@ fn only_the_token<T>(answered: Result<tonic::Response<T>, Status>, fields: &Fiel
         }
         Err(status) => refuse(status.into(), fields, order),
     }
+}
+
+/// Refuses a login. A name or a password that the RPC calls invalid, but that is there, is a wrong one: "Login with a
+/// name or password that registration would not allow is 401". "422 stays for what is missing, of the wrong type, or
+/// unknown."
+fn refuse_login(failure: RpcFailure, fields: &Fields) -> Response {
+    let is_only_wrong = failure.reason == ErrorReason::Validation && fields.are_whole();
+    let failure = if is_only_wrong { ErrorReason::InvalidCredentials.into() } else { failure };
+    refuse(failure, fields, &LOGIN_ORDER)
 }
 
 /// Returns the username and the password of a body. Both are empty if the body has a key that the contract does not
@@ -134,7 +157,7 @@ fn first_problem(violations: &[(String, String)], fields: &Fields, order: &[&str
     let described = |field: &&str| {
         let violation =
             violations.iter().find(|(bad, _)| fields.name(bad) == *field).map(|(_, description)| description.as_str());
-        let description = fields.problem(field).map(body::FieldProblem::description).or(violation)?;
+        let description = fields.problem(field).map(FieldProblem::description).or(violation)?;
         Some(format!("\"{field}\" {description}"))
     };
     order.iter().find_map(described).unwrap_or_else(|| "the request is not valid".to_owned())

@@ -142,6 +142,7 @@ impl App {
         // These run to the end of the drain, because calls in progress are still answered and their tokens verified.
         let feed = tokio::spawn(self.feed.follow());
         let write_probe = tokio::spawn(jobs::probe_writes(Arc::clone(&self.store), self.health.clone()));
+        let hash_costs = tokio::spawn(jobs::follow_hash_costs(Arc::clone(&self.store), self.hasher.clone()));
         let refusal_log = tokio::spawn(jobs::log_refusals(self.hasher, Arc::clone(&self.bounds)));
         let session_times = SessionTimesWriter::start(Arc::clone(&self.store), self.activity);
         let audit_writer = AuditWriter::start(
@@ -181,6 +182,7 @@ impl App {
         feed.abort();
         write_probe.abort();
         refusal_log.abort();
+        hash_costs.abort();
         // No caller was told that a write which is cut off here has succeeded.
         let _ = tokio::time::timeout(CLOSE_DEADLINE, self.store.close()).await;
         Ok(())

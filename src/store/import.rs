@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rows::millis;
 use super::{Listed, StoreError};
-use crate::domain::{Identity, Imported, PasswordHash, PortableAccount};
+use crate::domain::{Email, Handle, Identity, Imported, PasswordHash, PortableAccount, Username};
 
 /// The accounts of one statement. Eleven parameters for each are far below SQLite's limit of 32,766.
 pub(super) const ACCOUNTS_PER_STATEMENT: usize = 1_000;
@@ -38,19 +38,26 @@ pub trait ImportStore: Send + Sync + 'static {
 /// A stored account: its id, its username and its email address.
 pub(super) type StoredName = (Uuid, Option<String>, Option<String>);
 
+/// The name that a stored account signs in with; `None` if it has none that can be read.
+fn handle(username: Option<String>, email: Option<String>) -> Option<Handle> {
+    match username {
+        Some(username) => Username::stored(username).map(Handle::Username),
+        None => Email::stored(email?).map(Handle::Email),
+    }
+}
+
 /// An index of stored accounts by id and by name.
 pub(super) struct StoredNames {
-    by_id: HashMap<Uuid, String>,
-    by_handle: HashMap<String, Uuid>,
+    by_id: HashMap<Uuid, Option<Handle>>,
+    by_handle: HashSet<Handle>,
 }
 
 impl StoredNames {
     pub(super) fn new(stored: Vec<StoredName>) -> Self {
-        let mut names = Self { by_id: HashMap::new(), by_handle: HashMap::new() };
+        let mut names = Self { by_id: HashMap::new(), by_handle: HashSet::new() };
         for (id, username, email) in stored {
-            // One map for both kinds of name: an email address has an @ and a username has none.
-            let handle = username.or(email).unwrap_or_default();
-            names.by_handle.insert(handle.clone(), id);
+            let handle = handle(username, email);
+            names.by_handle.extend(handle.clone());
             names.by_id.insert(id, handle);
         }
         names
@@ -59,11 +66,11 @@ impl StoredNames {
     /// Compares an account with the stored ones.
     pub(super) fn compare(&self, account: &PortableAccount) -> Imported {
         let handle = account.handle();
-        match (self.by_id.get(&account.id), self.by_handle.get(handle.as_str())) {
-            (Some(name), _) if name == handle.as_str() => Imported::Unchanged,
-            (_, Some(_)) => Imported::HandleTaken,
-            (Some(_), None) => Imported::IdTaken,
-            (None, None) => Imported::New,
+        match (self.by_id.get(&account.id), self.by_handle.contains(&handle)) {
+            (Some(Some(name)), _) if *name == handle => Imported::Unchanged,
+            (_, true) => Imported::HandleTaken,
+            (Some(_), false) => Imported::IdTaken,
+            (None, false) => Imported::New,
         }
     }
 }
@@ -74,13 +81,13 @@ pub(super) fn outcomes(
     new: Vec<StoredName>,
     stored: &StoredNames,
 ) -> Result<Vec<Imported>, StoreError> {
-    let mut new: HashSet<(Uuid, String)> =
-        new.into_iter().map(|(id, username, email)| (id, username.or(email).unwrap_or_default())).collect();
+    let mut new: HashSet<(Uuid, Option<Handle>)> =
+        new.into_iter().map(|(id, username, email)| (id, handle(username, email))).collect();
     accounts
         .iter()
         .map(|account| {
             // If the import holds the same account twice, only the first is new.
-            if new.remove(&(account.id, account.handle().as_str().to_owned())) {
+            if new.remove(&(account.id, Some(account.handle()))) {
                 return Ok(Imported::New);
             }
             match stored.compare(account) {

@@ -8,11 +8,21 @@ use uuid::Uuid;
 use super::{Credentials, EndedSession, StoreError};
 use crate::domain::{NewMail, PasswordHash};
 
+/// The rows of [`PasswordStore::hash_costs`] as values. A hash that cannot be read is the problem of its own account.
+pub(super) fn costs(rows: Vec<(String, i64)>) -> Vec<(PasswordHash, u64)> {
+    rows.into_iter()
+        .filter_map(|(text, number)| Some((PasswordHash::parse(&text).ok()?, number.unsigned_abs())))
+        .collect()
+}
+
 /// The store of changed passwords.
 #[async_trait]
 pub trait PasswordStore: Send + Sync + 'static {
     /// Finds an account and its stored hash by its id, whatever its status.
     async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError>;
+
+    /// Counts the stored hashes by scheme and cost. Returns one hash of each kind, with the number of hashes like it.
+    async fn hash_costs(&self) -> Result<Vec<(PasswordHash, u64)>, StoreError>;
 
     /// Changes the password of an active account. Ends its sessions but `except`, as
     /// [`SessionStore::end_sessions`](super::SessionStore::end_sessions) does, forgets its failed guesses, and voids

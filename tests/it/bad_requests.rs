@@ -79,7 +79,9 @@ async fn what_is_no_json_is_malformed() {
         ("half a surrogate pair", b"{\"username\":\"\\ud800\"}"),
         ("a control character", b"{\"username\":\"ali\0ce\"}"),
         ("a number beyond all bounds", b"{\"username\":1e999}"),
-        ("a byte order mark", b"\xef\xbb\xbf{}"),
+        ("a byte order mark alone", b"\xef\xbb\xbf"),
+        ("two byte order marks", b"\xef\xbb\xbf\xef\xbb\xbf{}"),
+        ("UTF-16", b"\xff\xfe{\0}\0"),
         ("too deep", deep.as_bytes()),
     ] {
         for path in POSTS.into_iter().chain(MORE) {
@@ -87,6 +89,39 @@ async fn what_is_no_json_is_malformed() {
             let refused = error(path, 400, "malformed_json", "the body must be JSON in UTF-8");
             answer.assert(&format!("{path}: {name}"), 400, &[], &refused);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_twice_in_an_object_of_a_body_is_refused_whichever_value_would_count() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    let login = format!(r#"{{"username":"alice","username":"alice","password":"{PASSWORD}"}}"#);
+    let escaped = format!(r#"{{"username":"nobody","usern\u0061me":"alice","password":"{PASSWORD}"}}"#);
+    let text = "the body must not have a name twice in one object";
+    for (name, body) in [
+        ("the same value", &*login),
+        ("another value, by an escape", &*escaped),
+        ("a field that nobody reads", r#"{"extra":1,"extra":2}"#),
+        ("nested", r#"{"extra":[{"a":{"b":1,"b":2}}]}"#),
+    ] {
+        for path in POSTS.into_iter().chain(MORE) {
+            let answer = post_bytes(&app, path, Some("application/json"), body.to_owned()).await;
+            answer.assert(&format!("{path}: {name}"), 400, &[], &error(path, 400, "malformed_json", text));
+        }
+        let answer = post_bytes(&app, "/v1/sessions:login", Some("application/json"), body.to_owned()).await;
+        answer.assert(&format!("/v1: {name}"), 400, &[], &json!({ "code": 3, "message": text }));
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_json_makes_no_difference() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    let body = format!("\u{feff}{}", json!({ "username": "alice", "password": PASSWORD }));
+    for path in ["/api/auth/login", "/v1/sessions:login"] {
+        let answer = post_bytes(&app, path, Some("application/json"), body.clone()).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
     }
 }
 
@@ -154,9 +189,11 @@ async fn an_unknown_path_is_answered_in_the_dialect_it_belongs_to() {
         "/api/auth",
         "/api/auth/",
         "/api/auth/nothing",
-        "/API/AUTH/ME",
+        "/api/auth/me//",
+        "/api//auth/me",
+        "/AUTH/ME",
+        "/auth/me/",
         "/api/auth/logout",
-        "/api/auth/password/",
         "/auth/",
         "/auth/password",
         "/auth/email",

@@ -128,7 +128,7 @@ async fn an_administrator_invites_lists_and_withdraws() {
     let answer = call(&app, Method::DELETE, &path, &token, &Value::Null).await;
     assert_signed_in("withdraw", &answer, 200, &json!({ "message": "Invitation withdrawn successfully." }));
     let answer = call(&app, Method::DELETE, &path, &token, &Value::Null).await;
-    assert_signed_in("twice", &answer, 404, &error("not_found", "there is no such thing"));
+    assert_signed_in("twice", &answer, 404, &error("not_found", "there is no such invitation"));
     let left = call(&app, Method::GET, ALL, &token, &Value::Null).await.json();
     assert_eq!(left["invitations"], json!(invitations[1..]));
 }
@@ -176,7 +176,7 @@ async fn who_is_no_administrator_of_the_firm_invites_nobody_and_sees_no_invitati
     let id = invited(&app, ADA, GRACE).await;
     let one = format!("{ALL}/{id}");
     let refused = error("insufficient_permissions", "only an administrator may do this");
-    let nothing = error("not_found", "there is no such thing");
+    let nothing = error("not_found", "there is no such invitation");
     let invalid_token = error("invalid_token", "the token is missing or invalid: log in again");
 
     for (method, path) in [(Method::GET, ALL), (Method::POST, ALL), (Method::DELETE, &one)] {

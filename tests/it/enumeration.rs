@@ -1,15 +1,17 @@
 //! A refused login does not reveal its reason, and every refusal costs the same: exactly one hash.
 
+use argon2::Params;
 use bytes::Bytes;
-use countersign::domain::{AccountStatus, Handle};
+use countersign::domain::{AccountStatus, Handle, PasswordHash};
 use countersign::pb::{LoginRequest, login_request};
 use http::HeaderMap;
 use prost::Message as _;
 use serde_json::json;
 
+use crate::sockets::SOON;
 use crate::support::app::PASSWORD;
 use crate::support::{Answer, TestApp};
-use crate::wire;
+use crate::wire::{self, eventually};
 
 /// An app with an active and a disabled account of each kind.
 async fn app() -> TestApp {
@@ -41,6 +43,39 @@ const LONG: &str = "long long long long long long long long long long long long 
 fn comparable(mut headers: HeaderMap) -> HeaderMap {
     assert!(headers.remove("request-id").is_some());
     headers
+}
+
+#[tokio::test]
+async fn after_the_cost_was_raised_a_name_without_an_account_costs_what_the_accounts_cost() {
+    let app = TestApp::start().await;
+    for name in ["alice", "bobby", "carol", "david"] {
+        app.sign_in_username(name).await;
+    }
+    let new = Params::new(64, 2, 1, None).unwrap();
+    let mut app = app.restart_hashing(&new, &[]).await;
+    let served = app.serve().await;
+    let (hasher, old) = (app.hasher.clone(), PasswordHash::work_of(&Params::new(8, 1, 1, None).unwrap()));
+    let new = PasswordHash::work_of(&new);
+    let works = || [0, u64::MAX / 8 * 5, u64::MAX].map(|lot| hasher.work_for_nobody(lot));
+    assert!(eventually(SOON, async || works() == [old; 3]).await, "{:?}: all have the old cost", works());
+    for name in ["alice", "bobby"] {
+        let body = json!({ "username": name, "password": PASSWORD });
+        assert_eq!(app.post("/api/auth/login", &body).await.status, 200);
+    }
+    let operator = app.operator().await;
+    let replaced = async || {
+        let all = operator.export(None).await.unwrap().found;
+        all.iter().filter(|account| account.password_hash.as_ref().is_some_and(|hash| hash.work() == new)).count()
+    };
+    assert!(eventually(SOON, async || replaced().await == 2).await, "each sign-in makes a new hash");
+    drop(operator);
+    served.stop().await;
+    let mut app = app.restart_hashing(&Params::new(64, 2, 1, None).unwrap(), &[]).await;
+    let served = app.serve().await;
+    let hasher = app.hasher.clone();
+    let works = || [0, u64::MAX / 8 * 5, u64::MAX].map(|lot| hasher.work_for_nobody(lot));
+    assert!(eventually(SOON, async || works() == [old, new, new]).await, "{:?}: half have the new cost", works());
+    served.stop().await;
 }
 
 #[tokio::test]
@@ -118,10 +153,11 @@ async fn what_is_refused_as_malformed_costs_no_hash() {
     let app = app().await;
     let before = app.hasher.runs();
     for (name, body) in [
-        ("an email for a name", json!({ "username": "al@example.com", "password": PASSWORD })),
+        ("over 1024 bytes of name", json!({ "username": "x".repeat(1_025), "password": PASSWORD })),
+        ("a control character", json!({ "username": "ali\0ce", "password": PASSWORD })),
         ("over 1024 bytes of password", json!({ "username": "alice", "password": "x".repeat(1_025) })),
     ] {
-        assert_eq!(app.post("/api/auth/login", &body).await.status, 422, "{name}");
+        assert_eq!(app.post("/api/auth/login", &body).await.status, 401, "{name}");
         assert_eq!(app.hasher.runs(), before, "{name}");
     }
 }

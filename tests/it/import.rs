@@ -109,7 +109,7 @@ fn a_broken_line_is_named_and_the_others_are_imported() {
         format!(r#"{{"username":"carol","password_hash":"{secret}"#),
         r#"{"username":"david","platform_admin":true}"#.to_owned(),
         format!(r#"{{"username":7,"password_hash":"{secret}"}}"#),
-        r#"{"username":"x"}"#.to_owned(),
+        r#"{"username":"x\u0007"}"#.to_owned(),
         r#"["alice"]"#.to_owned(),
         r#"{"id":"00000000-0000-7000-8000-000000000001","username":"ALICE"}"#.to_owned(),
         format!(r#"{{"username":"erika","password_hash":"{}"}}"#, "x".repeat(70_000)),
@@ -126,7 +126,7 @@ fn a_broken_line_is_named_and_the_others_are_imported() {
         "accounts:3: the line is no JSON object: it is invalid from column ",
         "accounts:4: the field `platform_admin` is unknown",
         "accounts:5: the field `username` must be a text in quotation marks",
-        "accounts:6: username must have at least 3 characters",
+        "accounts:6: username must not contain control characters",
         "accounts:7: the line is no JSON object",
         "accounts:8: another account has this username or email",
         "accounts:9: the line is longer than 65536 bytes",
@@ -144,7 +144,7 @@ fn a_broken_line_is_named_and_the_others_are_imported() {
     assert_eq!(report.len(), 10);
     assert_eq!(
         report[4],
-        json!({ "line": 6, "outcome": "refused", "reason": "username must have at least 3 characters" })
+        json!({ "line": 6, "outcome": "refused", "reason": "username must not contain control characters" })
     );
     assert_eq!((&report[6]["outcome"], &report[6]["handle"]), (&json!("collision"), &json!("alice")));
     assert_eq!(fs::metadata(dir.path().join("report")).unwrap().permissions().mode() & 0o777, 0o600);

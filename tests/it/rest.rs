@@ -141,7 +141,15 @@ async fn what_is_wrong_with_a_request_is_said_as_a_status_and_no_value_is_repeat
             invalid("a field is unknown", &[("a field", "is unknown")]),
         ),
         ("no JSON", login, "{", status(3, "the body must be JSON in UTF-8", &[])),
-        ("a name twice", login, r#"{"username":"a","username":"b"}"#, status(3, "the body must be JSON in UTF-8", &[])),
+        (
+            "another id than that of the path",
+            "/v1/accounts/a/sessions:revokeOthers",
+            r#"{"account_id":"b"}"#,
+            invalid(
+                "account_id differs from its value in the path: leave it out of the body",
+                &[("account_id", "differs from its value in the path: leave it out of the body")],
+            ),
+        ),
         (
             "what the RPC refuses",
             login,
@@ -165,11 +173,20 @@ async fn what_is_wrong_with_a_request_is_said_as_a_status_and_no_value_is_repeat
         ("/v1/nope%", "path", "must be percent-encoded UTF-8"),
         ("/v1/accounts/%C3/sessions", "account_id", "must be percent-encoded UTF-8"),
         ("/v1/accounts/a/sessions?account_id=b", "account_id", "is no query parameter of this path"),
+        (
+            "/v1/admin/auditEvents?end_time=2026-01-02T03:04:05+01:00",
+            "end_time",
+            "must be a time, with %2B for a + in a query: 2026-01-02T03:04:05%2B01:00",
+        ),
     ] {
         let fields = [(field, problem)];
         let expected = invalid(&format!("{field} {problem}"), &fields);
         app.get(path, &[("token", &token)]).await.assert(path, 400, &[], &expected);
     }
+    let id = app.get("/v1/me", &[("token", &token)]).await.json()["account"]["id"].clone();
+    let path = format!("/v1/accounts/{}/sessions:revokeOthers", id.as_str().unwrap());
+    let same = app.post_with(&path, &[("token", &token)], &json!({ "account_id": id })).await;
+    same.assert("the id of the path in the body, too", 200, &[], &json!({}));
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 //! administrator also those of the firm. Ended sessions stay ended. Sessions of others are answered as if they did not
 //! exist.
 
+use std::collections::HashMap;
+
 use countersign::accounts::Operator;
 use countersign::domain::{Handle, Role};
 use countersign::pb::{
@@ -161,7 +163,8 @@ async fn what_may_not_be_seen_does_not_exist_and_every_such_answer_is_the_same()
     let malformed = ["x", "0", " ", "-", "01a201f1-5d0c-7c1b-8f0e-2b3a9b1f6c5", "01a201f1-5d0c-7c1b-8f0e-2b3a9b1f6c5g"];
     let nothing = [unknown.as_str(), &Uuid::nil().to_string(), &Uuid::max().to_string()].map(str::to_owned);
     let all = [&boss, &user, &viewer, &rival, &alice];
-    let mut seen = None;
+    // The answer says whether a session or an account was asked for, and nothing else.
+    let mut seen = HashMap::new();
     for asker in all {
         let is_foreign = |token: &&&String| **token != asker && (asker != &boss || [&rival, &alice].contains(*token));
         let foreign: Vec<_> = all.iter().filter(is_foreign).collect();
@@ -188,7 +191,9 @@ async fn what_may_not_be_seen_does_not_exist_and_every_such_answer_is_the_same()
             let info = reply.status.get_details_error_info().unwrap();
             assert_eq!((info.domain.as_str(), info.metadata.len()), ("countersign.v1", 0));
             let comparable = comparable(&reply);
-            assert_eq!(*seen.get_or_insert_with(|| comparable.clone()), comparable, "{path}");
+            let kind = if path == REVOKE { "session" } else { "account" };
+            assert_eq!(reply.status.message(), format!("there is no such {kind}"), "{path}");
+            assert_eq!(*seen.entry(kind).or_insert_with(|| comparable.clone()), comparable, "{path}");
         }
     }
     for token in all {

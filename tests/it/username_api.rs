@@ -99,6 +99,23 @@ async fn a_token_says_who_signed_in_and_lives_for_one_hour() {
 }
 
 #[tokio::test]
+async fn a_slash_at_the_end_and_the_letter_case_of_a_path_make_no_difference() {
+    let app = TestApp::start().await;
+    let body = json!({ "username": "alice", "password": PASSWORD });
+    assert_eq!(app.post("/API/Auth/REGISTER/", &body).await.status, 200);
+    for path in ["/api/auth/login/", "/api/auth/LOGIN", "/Api/Auth/Login/?from=app"] {
+        let login = app.post(path, &body).await;
+        assert_eq!((login.status.as_u16(), &login.json()["user"]), (200, &json!("alice")), "{path}");
+    }
+    let token = app.post("/api/auth/login", &body).await.json()["token"].as_str().unwrap().to_owned();
+    for path in ["/api/auth/me/", "/API/AUTH/ME", "/api/auth/mE/"] {
+        fresh(path, &app.get(path, &[("token", &token)]).await);
+    }
+    let refused = app.get("/API/auth/login/", &[]).await;
+    assert_eq!((refused.status.as_u16(), refused.header("allow")), (405, Some("POST")));
+}
+
+#[tokio::test]
 async fn head_me_answers_as_get_does() {
     let app = TestApp::start().await;
     let token = app.sign_in_username("alice").await;

@@ -57,29 +57,10 @@ async fn the_first_problem_of_a_login_is_named_and_the_username_comes_first() {
         ("nothing", json!({}), "\"username\" is required"),
         ("no username", json!({ "password": PASSWORD }), "\"username\" is required"),
         ("no password", json!({ "username": "alice" }), "\"password\" is required"),
-        (
-            "both bad",
-            json!({ "username": "a@b.cd", "password": "1234" }),
-            "\"username\" must not contain @: an email address goes into the field email",
-        ),
+        ("no password beside a bad name", json!({ "username": "a@b.cd" }), "\"password\" is required"),
         ("empty username", json!({ "username": "", "password": PASSWORD }), "\"username\" is required"),
         ("blank username", json!({ "username": " \t", "password": PASSWORD }), "\"username\" is required"),
         ("empty password", json!({ "username": "alice", "password": "" }), "\"password\" is required"),
-        (
-            "short password",
-            json!({ "username": "alice", "password": "1234" }),
-            "\"password\" must have at least 5 characters",
-        ),
-        (
-            "long username",
-            json!({ "username": "a".repeat(1_025), "password": PASSWORD }),
-            "\"username\" must have at most 15 characters",
-        ),
-        (
-            "long password",
-            json!({ "username": "alice", "password": "p".repeat(1_025) }),
-            "\"password\" must have at most 1024 bytes",
-        ),
         ("numeric username", json!({ "username": 12345, "password": PASSWORD }), "\"username\" must be a string"),
         ("null password", json!({ "username": "alice", "password": null }), "\"password\" must be a string"),
         ("a list", json!({ "username": ["alice"], "password": PASSWORD }), "\"username\" must be a string"),
@@ -98,6 +79,29 @@ async fn the_first_problem_of_a_login_is_named_and_the_username_comes_first() {
         ("not an object: null", json!(null), "\"username\" is required"),
     ] {
         app.post("/api/auth/login", &body).await.assert(name, 422, &[], &error(422, message));
+    }
+}
+
+#[tokio::test]
+async fn a_login_with_what_nobody_can_have_is_a_wrong_one() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    let long = "a".repeat(1_025);
+    for (username, password) in [
+        ("a@b.cd", PASSWORD),
+        ("al", PASSWORD),
+        ("abcdefghijklmnop", PASSWORD),
+        ("two  spaces", PASSWORD),
+        ("ali\0ce", PASSWORD),
+        ("ali\u{200b}ce", PASSWORD),
+        (&long, PASSWORD),
+        ("alice", "1234"),
+        ("alice", &long),
+        ("a@b.cd", "1"),
+    ] {
+        let answer = app.post("/api/auth/login", &json!({ "username": username, "password": password })).await;
+        let wrong = error(401, "username or password incorrect");
+        answer.assert(&format!("{username:.20} {password:.20}"), 401, &[("www-authenticate", "Bearer")], &wrong);
     }
 }
 

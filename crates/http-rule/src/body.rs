@@ -1,5 +1,5 @@
-//! Reading the JSON body of a request within limits. Public because a server that has JSON routes beside the transcoder
-//! should read their bodies in the same way.
+//! Reading the JSON body of a request within limits, and parsing it. Public because a server that has JSON routes
+//! beside the transcoder should read their bodies in the same way.
 
 use std::error::Error;
 use std::pin::pin;
@@ -13,6 +13,7 @@ use http_body_util::BodyExt as _;
 use tonic::Status;
 
 use crate::failure::http_status;
+use crate::json;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -49,6 +50,9 @@ pub enum BodyError {
     /// The body is not JSON, or the client broke off.
     #[error("the body must be JSON in UTF-8")]
     Malformed,
+    /// An object in the body has two members of one name, and programs differ in which of the two they take.
+    #[error("the body must not have a name twice in one object")]
+    RepeatedName,
     /// The body failed with a gRPC status. A layer in front may do so, for instance if it bounds the memory of all
     /// bodies.
     #[error("{}", .0.message())]
@@ -62,7 +66,7 @@ impl BodyError {
             Self::ContentType | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::RepeatedName => StatusCode::BAD_REQUEST,
             Self::Refused(status) => http_status(status.code()),
         }
     }
@@ -101,6 +105,11 @@ where
         return Err(BodyError::TooLarge(limits.bytes));
     }
     timely(limits, collect(body, limits.bytes)).await
+}
+
+/// The JSON of a body that was read. A byte order mark before it is skipped.
+pub fn parse(bytes: &[u8]) -> Result<serde_json::Value, BodyError> {
+    json::parse(bytes)
 }
 
 async fn timely(limits: Limits, reading: impl Future<Output = Result<Bytes, BodyError>>) -> Result<Bytes, BodyError> {

@@ -1,15 +1,24 @@
 //! Parsing the JSON of a body, with an error for an object that has a name twice. serde_json keeps the last of the two
 //! and other parsers keep the first, so a request could mean different things to a proxy and to this server (RFC 8259
-//! section 4).
+//! section 4). A byte order mark before the JSON is skipped, as the same section allows.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::body::BodyError;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Parses JSON in UTF-8, with nothing after it, with no name twice in an object, and with at most 127 levels.
-pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
-    serde_json::from_slice::<StrictValue>(bytes).ok().map(|StrictValue(value)| value)
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, BodyError> {
+    match serde_json::from_slice::<StrictValue>(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)) {
+        Ok(StrictValue(value)) => Ok(value),
+        // The visitor takes every type of JSON and refuses only a repeated name.
+        Err(error) if error.is_data() => Err(BodyError::RepeatedName),
+        Err(_) => Err(BodyError::Malformed),
+    }
 }
 
 struct StrictValue(Value);
@@ -82,17 +91,26 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::parse;
+    use crate::body::BodyError;
 
     #[test]
     fn two_members_of_one_name_are_an_error_at_any_depth() {
-        assert_eq!(parse(br#"{"a":1,"b":[{"c":null}]}"#), Some(json!({ "a": 1, "b": [{ "c": null }] })));
-        for text in
-            [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"[{"b":{"a":1,"a":2}}]"#, "{} {}", "", "{\"a\":1e999}"]
-        {
-            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        assert_eq!(parse(br#"{"a":1,"b":[{"c":null}]}"#).unwrap(), json!({ "a": 1, "b": [{ "c": null }] }));
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"[{"b":{"a":1,"a":2}}]"#] {
+            assert!(matches!(parse(text.as_bytes()), Err(BodyError::RepeatedName)), "{text}");
         }
-        assert_eq!(parse("[".repeat(100_000).as_bytes()), None);
-        assert_eq!(parse(b"\"\xff\""), None);
+        let deep = "[".repeat(100_000);
+        for bytes in [&b"{} {}"[..], b"", b"{\"a\":1e999}", b"{\"a\":1,\"a\"", b"\"\xff\"", deep.as_bytes()] {
+            assert!(matches!(parse(bytes), Err(BodyError::Malformed)), "{}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn one_byte_order_mark_before_the_json_is_skipped() {
+        assert_eq!(parse(b"\xEF\xBB\xBF{\"a\":1}").unwrap(), json!({ "a": 1 }));
+        for bytes in [&b"\xEF\xBB\xBF"[..], b"\xEF\xBB\xBF\xEF\xBB\xBF{}", b"{}\xEF\xBB\xBF", b"\xFE\xFF{}"] {
+            assert!(matches!(parse(bytes), Err(BodyError::Malformed)), "{bytes:?}");
+        }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -117,7 +135,7 @@ mod tests {
         #[test]
         fn all_other_json_is_parsed_as_serde_json_parses_it(value in any_json()) {
             let text = value.to_string();
-            prop_assert_eq!(parse(text.as_bytes()), serde_json::from_str::<Value>(&text).ok());
+            prop_assert_eq!(parse(text.as_bytes()).ok(), serde_json::from_str::<Value>(&text).ok());
         }
 
         #[test]

@@ -34,7 +34,8 @@
 //!    `**`. A HEAD is answered as a GET, without the body. An OPTIONS is answered with the methods of the path.
 //! 2. What stands in the path or in the query is put into the JSON of the body. All of it is then read at once by the
 //!    [JSON mapping of protobuf](https://protobuf.dev/programming-guides/json/), so a value means the same wherever it
-//!    stands. An unknown field, a field that is set twice, a number out of its range and a broken escape are refused.
+//!    stands. An unknown field, a field that is set twice, a name that is twice in one object, a value in the body that
+//!    differs from the one in the path, a number out of its range and a broken escape are refused.
 //! 3. The answer to a unary RPC is its message as `application/json`. The answer to a stream is `application/x-ndjson`:
 //!    a line `{"result": …}` for each message, and a line `{"error": …}` if the stream fails after its first message.
 //! 4. A failure is `google.rpc.Status` as JSON, `{"code", "message", "details"}`, with the HTTP status that

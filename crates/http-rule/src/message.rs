@@ -36,8 +36,11 @@ pub(crate) fn of_request(
         let text = decode(text, variable.is_path).ok_or((name.clone(), NOT_WHOLE))?;
         let parameter = Parameter::find(&input, &name)?;
         let value = parameter.value(text)?;
-        // The path wins over a value in the body, which may have the field under either of its names.
-        *parameter.slot(&mut json)? = value;
+        let slot = parameter.slot(&mut json)?;
+        if !slot.is_null() && !is_same(slot, &value) {
+            return Err((shown(&name), "differs from its value in the path: leave it out of the body"));
+        }
+        *slot = value;
         in_path.push(parameter.names);
     }
     let mut in_query: Vec<Vec<String>> = Vec::new();
@@ -52,6 +55,9 @@ pub(crate) fn of_request(
         if is_elsewhere || in_path.contains(&parameter.names) {
             return Err((shown(&name), "is no query parameter of this path"));
         }
+        if parameter.is_time_with_space(&text) {
+            return Err((shown(&name), "must be a time, with %2B for a + in a query: 2026-01-02T03:04:05%2B01:00"));
+        }
         let value = parameter.value(text)?;
         let slot = parameter.slot(&mut json)?;
         match slot {
@@ -63,6 +69,11 @@ pub(crate) fn of_request(
         in_query.push(parameter.names);
     }
     deserialize(input, json)
+}
+
+/// Whether a value in the body is that of the path, where all but booleans and numbers of enums are texts.
+fn is_same(in_body: &Value, in_path: &Value) -> bool {
+    in_body == in_path || (in_body.is_number() && in_path.as_str() == Some(&in_body.to_string()))
 }
 
 /// Deserializes by the JSON mapping of protobuf. An error says where the problem is and what should be there. It does
@@ -136,6 +147,14 @@ impl Parameter {
             Kind::Enum(_) => Ok(text.parse::<i32>().map_or_else(|_| Value::String(text), Value::from)),
             _ => Ok(Value::String(text)),
         }
+    }
+
+    /// Whether the text is a time with a space behind its date. A query has `+` for a space, so the space was meant to
+    /// be the sign of the time's offset.
+    fn is_time_with_space(&self, text: &str) -> bool {
+        let is_time =
+            matches!(self.field.kind(), Kind::Message(message) if message.full_name() == "google.protobuf.Timestamp");
+        is_time && text.get("2026-01-02T".len()..).is_some_and(|time| time.contains(' '))
     }
 
     /// The value of the field within `json`, `null` if it was missing.

@@ -21,7 +21,7 @@ use crate::codec::DynamicCodec;
 use crate::failure::{Failures, allow};
 use crate::options::Options;
 use crate::rules::{Found, Rules};
-use crate::{escapes, json, message};
+use crate::{escapes, message};
 
 /// REST before a gRPC service `S`. Cheap to clone if `S` is, as every call clones `S`.
 ///
@@ -147,7 +147,7 @@ where
         if bytes.is_empty() {
             return Ok(None);
         }
-        json::parse(&bytes).map(Some).ok_or(BodyError::Malformed)
+        body::parse(&bytes).map(Some)
     }
 }
 

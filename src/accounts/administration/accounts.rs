@@ -75,7 +75,7 @@ impl Accounts {
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
         run_to_end(async move {
             this.changes().create(&by, &new, mail.as_ref()).await?;
-            this.store.find_record(id).await?.ok_or(AuthError::NotFound)
+            this.store.find_record(id).await?.ok_or(AuthError::NotFound("account"))
         })
         .await
     }
@@ -93,7 +93,7 @@ impl Accounts {
         let (this, by) = (self.clone(), By::Account(own.id, call));
         run_to_end(async move {
             let changes = this.changes();
-            let updated = changes.update(&by, id, &change).await?.ok_or(AuthError::NotFound)?;
+            let updated = changes.update(&by, id, &change).await?.ok_or(AuthError::NotFound("account"))?;
             if updated.after.epoch == updated.before.epoch {
                 this.cache.invalidate(id);
             } else {
@@ -121,14 +121,14 @@ impl Accounts {
             ));
         }
         self.hasher.require_room(&turn(&call))?;
-        let other = self.store.find_account(id).await?.ok_or(AuthError::NotFound)?;
+        let other = self.store.find_account(id).await?.ok_or(AuthError::NotFound("account"))?;
         let context = PasswordContext::of(&other.identity);
         let password = self.check_new_password("password", password, &context).await?;
         let hash = self.hasher.hash(password.as_password(), turn(&call)).await?;
         self.commanded(actor, id, &call).await?;
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
         run_to_end(async move {
-            let epoch = this.changes().set_password(&by, id, &hash).await?.ok_or(AuthError::NotFound)?;
+            let epoch = this.changes().set_password(&by, id, &hash).await?.ok_or(AuthError::NotFound("account"))?;
             this.ended(id, epoch);
             Ok(())
         })
@@ -143,7 +143,7 @@ impl Accounts {
         }
         let (this, by) = (self.clone(), By::Account(own.id, call));
         run_to_end(async move {
-            let epoch = this.changes().delete(&by, &other, false).await?.ok_or(AuthError::NotFound)?;
+            let epoch = this.changes().delete(&by, &other, false).await?.ok_or(AuthError::NotFound("account"))?;
             this.ended(id, epoch);
             Ok(())
         })
@@ -162,7 +162,7 @@ impl Accounts {
                 let Some(id) = reach.firm(*firm)?.or(firm_of(&own)) else {
                     return Err(refuse_field("firm_id", "is required: you belong to no firm yourself"));
                 };
-                let firm: Firm = self.store.find_firm(id).await?.ok_or(AuthError::NotFound)?.firm;
+                let firm: Firm = self.store.find_firm(id).await?.ok_or(AuthError::NotFound("firm"))?.firm;
                 let (email, name, role, verified) = (email.clone(), name.clone(), *role, *verified);
                 Ok(Identity::Email { email, name, firm, role, verified })
             }

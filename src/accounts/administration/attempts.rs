@@ -134,5 +134,5 @@ fn keys(handle: &Handle, account: Option<&Account>) -> Vec<AttemptKey> {
 /// only.
 fn require_named(reach: Reach, account: Option<&Account>) -> Result<(), AuthError> {
     let is_seen = account.map_or(reach == Reach::Everything, |account| reach.sees(&account.into()));
-    if is_seen { Ok(()) } else { Err(AuthError::NotFound) }
+    if is_seen { Ok(()) } else { Err(AuthError::NotFound("account")) }
 }

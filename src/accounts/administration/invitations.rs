@@ -78,11 +78,11 @@ impl Accounts {
     pub(crate) async fn revoke_invitation(&self, actor: &Actor, id: Uuid, call: Call) -> Result<(), AuthError> {
         let (_, reach) = self.administrator(actor, &call).await?;
         let found = self.store.find_invitation(id, self.clock.now()).await?;
-        found.filter(|found| reach.firm(Some(found.firm.id)).is_ok()).ok_or(AuthError::NotFound)?;
+        found.filter(|found| reach.firm(Some(found.firm.id)).is_ok()).ok_or(AuthError::NotFound("invitation"))?;
         let (this, by) = (self.clone(), By::Account(actor.account_id, call));
         run_to_end(async move {
             let gone = this.changes().revoke_invitation(&by, id).await?;
-            gone.map(|_| ()).ok_or(AuthError::NotFound)
+            gone.map(|_| ()).ok_or(AuthError::NotFound("invitation"))
         })
         .await
     }
@@ -93,7 +93,7 @@ impl Accounts {
         let Some(id) = reach.firm(asked)?.or(firm_of(&own)) else {
             return Err(refuse_field("firm_id", "is required: you belong to no firm yourself"));
         };
-        let firm = self.store.find_firm(id).await?.ok_or(AuthError::NotFound)?;
+        let firm = self.store.find_firm(id).await?.ok_or(AuthError::NotFound("firm"))?;
         Ok(firm.firm.id)
     }
 }
@@ -115,14 +115,14 @@ impl Changes {
         let note = |result| by.note(Action::InvitationCreated, result).within(Some(firm));
         match self.store.create_invitation(&new, new_id(&*self.clock)).await {
             Ok(true) => self.audit.note(note("ok").with(Detail::Invitation(id))),
-            Ok(false) => return Err(AuthError::NotFound),
+            Ok(false) => return Err(AuthError::NotFound("firm")),
             Err(StoreError::HandleTaken) => {
                 self.audit.note(note("taken"));
                 return Err(AuthError::HandleTaken);
             }
             Err(error) => return Err(error.into()),
         }
-        self.store.find_invitation(id, created_at).await?.ok_or(AuthError::NotFound)
+        self.store.find_invitation(id, created_at).await?.ok_or(AuthError::NotFound("invitation"))
     }
 
     /// Withdraws an invitation and returns it; `None` if it was not pending.

@@ -44,7 +44,7 @@ impl Accounts {
     pub(crate) async fn get_account(&self, actor: &Actor, id: Uuid, call: &Call) -> Result<AccountRecord, AuthError> {
         let (_, reach) = self.administrator(actor, call).await?;
         let found = self.store.find_record(id).await?;
-        found.filter(|record| reach.sees(&Outline::from(&record.account))).ok_or(AuthError::NotFound)
+        found.filter(|record| reach.sees(&Outline::from(&record.account))).ok_or(AuthError::NotFound("account"))
     }
 
     /// Up to `limit` accounts that the actor administers; from the beginning when `page_token` is empty.
@@ -62,7 +62,7 @@ impl Accounts {
         if let Some(firm) = firm
             && self.store.find_firm(firm).await?.is_none()
         {
-            return Err(AuthError::NotFound);
+            return Err(AuthError::NotFound("firm"));
         }
         let query = format!("accounts {scope:?} {handle_prefix:?} {role:?} {status:?}");
         let order = match handle_prefix {

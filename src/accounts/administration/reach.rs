@@ -46,7 +46,7 @@ impl Reach {
         match self {
             Self::Everything => Ok(asked),
             Self::Firm(own) if asked.is_none_or(|asked| asked == own) => Ok(Some(own)),
-            Self::Firm(_) => Err(AuthError::NotFound),
+            Self::Firm(_) => Err(AuthError::NotFound("firm")),
         }
     }
 }
@@ -86,7 +86,12 @@ impl Accounts {
         call: &Call,
     ) -> Result<(Account, Outline), AuthError> {
         let (own, reach) = self.administrator(actor, call).await?;
-        let other = self.store.find_outline(id).await?.filter(|other| reach.sees(other)).ok_or(AuthError::NotFound)?;
+        let other = self
+            .store
+            .find_outline(id)
+            .await?
+            .filter(|other| reach.sees(other))
+            .ok_or(AuthError::NotFound("account"))?;
         if reach.commands(&other) { Ok((own, other)) } else { self.not_allowed(actor, id, call) }
     }
 

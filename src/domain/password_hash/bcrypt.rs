@@ -2,9 +2,6 @@
 //! other programs' names for the same. Only the first 72 bytes of a password count, including a final NUL if there is
 //! room for it.
 //!
-//! `$bcrypt-trimmed$2b$10$…` is our own spelling of a hash by the username contract's old server, which removes the
-//! white space around a password before it hashes or compares.
-//!
 //! The contract's own example lacks the last character, because the full stop of the quotation was lost. Such a hash is
 //! accepted: 176 of its 184 bits remain to compare.
 
@@ -14,9 +11,6 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use zeroize::Zeroizing;
 
 use super::{PasswordHashError, phc};
-
-/// The first part of the text of a hash of a trimmed password.
-pub(super) const TRIMMED: &str = "bcrypt-trimmed";
 
 const FORM: &str = "$2b$COST$ and 53 characters, with $2a$, $2b$ or $2y$ and a cost of 04 to 31";
 
@@ -29,8 +23,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_a
 /// The parts of a bcrypt hash.
 #[derive(Clone)]
 pub struct BcryptHash {
-    /// Whether the password was hashed without the white space around it.
-    pub trimmed: bool,
     /// The base-2 logarithm of its rounds, 4 to 14.
     pub cost: u32,
     /// The salt, always 16 bytes.
@@ -42,8 +34,7 @@ pub struct BcryptHash {
 impl BcryptHash {
     pub(super) fn parse(text: &str) -> Result<Self, PasswordHashError> {
         let malformed = PasswordHashError::Malformed(FORM);
-        let unmarked = text.strip_prefix('$').and_then(|text| text.strip_prefix(TRIMMED));
-        let [version, cost, body] = phc::parts(unmarked.unwrap_or(text)).ok_or(malformed)?;
+        let [version, cost, body] = phc::parts(text).ok_or(malformed)?;
         let cost = match cost.as_bytes() {
             [tens @ b'0'..=b'3', ones @ b'0'..=b'9'] => u32::from((tens - b'0') * 10 + (ones - b'0')),
             _ => return Err(malformed),
@@ -60,27 +51,14 @@ impl BcryptHash {
         }
         let (salt, output) = body.split_at(22);
         let decode = |text| BASE64.decode(text).map_err(|_| malformed);
-        Ok(Self {
-            trimmed: unmarked.is_some(),
-            cost,
-            salt: decode(salt)?.try_into().map_err(|_| malformed)?,
-            output: decode(output)?,
-        })
+        Ok(Self { cost, salt: decode(salt)?.try_into().map_err(|_| malformed)?, output: decode(output)? })
     }
 
     /// Returns the bytes of a password that are hashed: 1 to 72. A NUL within them is a byte like any other; programs
     /// that stop there would accept further passwords.
     pub fn key(&self, password: &[u8]) -> Zeroizing<Vec<u8>> {
-        let password = if self.trimmed { trim(password) } else { password };
         let mut key = Zeroizing::new(Vec::with_capacity(KEY_BYTES));
         key.extend(password.iter().chain(&[0]).take(KEY_BYTES));
         key
     }
-}
-
-/// Trims as the language of that server does: Unicode's white space without NEL (U+0085), and the byte order mark.
-fn trim(password: &[u8]) -> &[u8] {
-    let is_space = |letter: char| (letter.is_whitespace() && letter != '\u{85}') || letter == '\u{feff}';
-    // A password is text; other bytes have no white space.
-    std::str::from_utf8(password).map_or(password, |text| text.trim_matches(is_space).as_bytes())
 }

@@ -63,14 +63,17 @@ impl PasswordContext {
     }
 
     fn with_product(is_email: bool) -> Self {
-        Self { is_email, words: vec![PRODUCT.to_owned()] }
+        let mut context = Self { is_email, words: Vec::new() };
+        context.add(PRODUCT);
+        context
     }
 
-    /// Adds each word of a name, and all of them written together.
+    /// Adds each word of a name, and all of them written together, forwards and backwards.
     fn add(&mut self, name: &str) {
         let folded = fold(name);
         let parts = || folded.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
         let all = parts().map(str::to_owned).chain([parts().collect()]);
+        let all = all.flat_map(|word: String| [word.chars().rev().collect(), word]);
         self.words.extend(all.filter(|word: &String| word.chars().count() >= SHORTEST_WORD));
     }
 
@@ -131,6 +134,11 @@ mod tests {
             "capitalcapital",
             "Countersign1",
             "lovelacepassword",
+            "ecalevoL2027!",
+            "rellüm99",
+            "gnrellümada",
+            "Latipac-1",
+            "ngisretnuoc",
             "lovelace 123456789",
             "lovelace_iloveyou!",
             "mail.engines.example",

@@ -93,18 +93,25 @@ impl<J> Queue<J> {
         QueueSlot { client, number }
     }
 
-    /// Takes the first job, in the order of turns, for which `judge` returns a value, with that value.
-    pub(super) fn pop_where<T>(&mut self, judge: impl Fn(&J) -> Option<T>) -> Option<(J, T)> {
+    /// Takes the first job, in the order of turns, for which `judge` returns a value, with that value. Among the jobs
+    /// of a subscriber, one that is `held` lets those behind it pass.
+    pub(super) fn pop_where<T>(
+        &mut self,
+        held: impl Fn(&J) -> bool,
+        judge: impl Fn(&J) -> Option<T>,
+    ) -> Option<(J, T)> {
         let in_turn = self.networks.in_turn().flat_map(|(network, subscribers)| {
             subscribers.in_turn().map(move |(subscriber, line)| (QueueClient { network, subscriber }, line))
         });
-        let mut judged =
-            in_turn.filter_map(|(client, ClientJobs(jobs))| Some((client, judge(jobs.first_key_value()?.1)?)));
-        let (client, verdict) = judged.next()?;
+        let mut judged = in_turn.filter_map(|(client, ClientJobs(jobs))| {
+            let (number, job) = jobs.iter().find(|(_, job)| !held(job))?;
+            Some((client, *number, judge(job)?))
+        });
+        let (client, number, verdict) = judged.next()?;
         drop(judged);
         let next = self.number();
         let job = self.networks.serve(client.network, next, |subscribers| {
-            subscribers.serve(client.subscriber, next, |line| line.0.pop_first())
+            subscribers.serve(client.subscriber, next, |line| line.0.remove_entry(&number))
         });
         self.note_turn(client.network);
         job.map(|(_, job)| (job, verdict))

@@ -16,7 +16,7 @@ fn strangers() -> [QueueClient; 3] {
 }
 
 fn pop<J>(queue: &mut Queue<J>) -> Option<J> {
-    queue.pop_where(|_| Some(())).map(|(job, ())| job)
+    queue.pop_where(|_| false, |_| Some(())).map(|(job, ())| job)
 }
 
 fn drain<J>(queue: &mut Queue<J>) -> Vec<J> {
@@ -87,8 +87,8 @@ fn whoever_may_not_begin_is_passed_over_and_keeps_the_turn() {
         queue.push(client, job);
     }
     let not_a = |job: &&str| job.starts_with('b').then_some(());
-    assert_eq!(queue.pop_where(not_a), Some(("b1", ())));
-    assert_eq!(queue.pop_where(|_| None::<()>), None);
+    assert_eq!(queue.pop_where(|_| false, not_a), Some(("b1", ())));
+    assert_eq!(queue.pop_where(|_| false, |_| None::<()>), None);
     assert_eq!(drain(&mut queue), ["a1", "b2", "a2"]);
 }
 

@@ -20,6 +20,9 @@ use crate::rest::routes::Routes;
 /// A number of no role. The RPC refuses it after it has seen that the caller may invite at all.
 const NO_ROLE: i32 = -1;
 
+/// A text that the RPC refuses as a page token: the empty one would be answered with the first page.
+const NO_PAGE_TOKEN: &str = "?";
+
 pub(super) fn routes(client: AuthClient, admins: AdminClient) -> Routes {
     let of_administrators = Routes::new()
         .at("/auth/invitations", get(list).post(create))
@@ -61,7 +64,10 @@ async fn list(State(mut client): State<AdminClient>, request: Request) -> RouteR
             -1
         }
     };
-    let page_token = fields.optional("page_token").unwrap_or_default();
+    let mut page_token = fields.optional("page_token").unwrap_or_default();
+    if fields.problem("page_token").is_some() {
+        NO_PAGE_TOKEN.clone_into(&mut page_token);
+    }
     let message = ListInvitationsRequest { firm_id: String::new(), page_size, page_token };
     let answered = client.list_invitations(call::with_credentials(&parts, message)).await;
     let (metadata, page, _) = answered.map_err(|status| refuse(status.into(), &fields))?.into_parts();

@@ -114,7 +114,7 @@ pub(super) fn refuse(failure: RpcFailure, fields: &Fields) -> Response {
         ErrorReason::InsufficientPermissions => {
             (StatusCode::FORBIDDEN, "insufficient_permissions", "only an administrator may do this")
         }
-        ErrorReason::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is no such thing"),
+        ErrorReason::NotFound => (StatusCode::NOT_FOUND, "not_found", "there is no such invitation"),
         ErrorReason::Unspecified => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "internal error: it has been logged")
         }
@@ -148,7 +148,7 @@ fn refuse_body(error: BodyError) -> Response {
         BodyError::ContentType | BodyError::Compressed => "unsupported_media_type",
         BodyError::TooLarge(_) => "payload_too_large",
         BodyError::TooSlow => "request_timeout",
-        BodyError::Malformed => "malformed_json",
+        BodyError::Malformed | BodyError::RepeatedName => "malformed_json",
     };
     self::error(error.http_status(), code, &error.to_string())
 }

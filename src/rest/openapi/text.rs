@@ -67,7 +67,7 @@ pub(super) fn pattern(text: &str) -> Option<String> {
     match text {
         "TEXT_NAME" => Some(words(&[])),
         "TEXT_USERNAME" => Some(words(&[&SHAPING[..], &AT].concat())),
-        "TEXT_STORED_USERNAME" => Some(format!("^[^{}]+$", class(CONTROLS.iter().chain(&AT)))),
+        "TEXT_STORED_USERNAME" => Some(format!("^[^{}]+$", class(CONTROLS.iter()))),
         "TEXT_EMAIL" => {
             let atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]";
             let label = format!("[A-Za-z0-9](?:{atom}{{0,61}}[A-Za-z0-9])?");

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::errors::failure;
 use super::{PostgresStore, accounts, attempts, outbox, sessions, tickets, to_completion};
 use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
+use crate::store::passwords::costs;
 use crate::store::rows::AccountRow;
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError, statements};
 
@@ -21,6 +22,18 @@ impl PasswordStore for PostgresStore {
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()
+    }
+
+    async fn hash_costs(&self) -> Result<Vec<(PasswordHash, u64)>, StoreError> {
+        let rows = sqlx::query_as(
+            // The text up to the lanes has the scheme, the memory and the passes; of bcrypt, 7 characters have all.
+            "select min(password_hash), count(*) from accounts where password_hash <> ''
+             group by substr(password_hash, 1, greatest(strpos(password_hash, ',p='), 7))",
+        )
+        .fetch_all(&self.pools.calls()?)
+        .await
+        .map_err(failure)?;
+        Ok(costs(rows))
     }
 
     async fn change_password(

@@ -8,6 +8,7 @@ use super::errors::failure;
 use super::writer::WriteTransaction;
 use super::{SqliteStore, attempts, outbox, sessions, tickets};
 use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
+use crate::store::passwords::costs;
 use crate::store::rows::AccountRow;
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError, statements};
 
@@ -20,6 +21,18 @@ impl PasswordStore for SqliteStore {
             .await
             .map_err(failure)?;
         row.map(AccountRow::into_credentials).transpose()
+    }
+
+    async fn hash_costs(&self) -> Result<Vec<(PasswordHash, u64)>, StoreError> {
+        let rows = sqlx::query_as(
+            // The text up to the lanes has the scheme, the memory and the passes; of bcrypt, 7 characters have all.
+            "select min(password_hash), count(*) from accounts where password_hash <> ''
+             group by substr(password_hash, 1, max(instr(password_hash, ',p='), 7))",
+        )
+        .fetch_all(&mut **self.readers.take().await?)
+        .await
+        .map_err(failure)?;
+        Ok(costs(rows))
     }
 
     async fn change_password(

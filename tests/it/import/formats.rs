@@ -9,7 +9,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use super::{BCRYPT, countersign, exported, import, login, summary};
+use crate::sockets::SOON;
 use crate::support::Binary;
+use crate::wire::eventually;
 
 #[tokio::test]
 async fn a_mongoexport_comes_in_with_its_password_trimmed_as_there() {
@@ -27,11 +29,11 @@ async fn a_mongoexport_comes_in_with_its_password_trimmed_as_there() {
     let (code, said, complaint) = import(dir.path(), "mongo-users", &text, &[]);
     assert_eq!((code, said), (1, summary(2, 0, 1, 4)));
     for problem in [
-        "accounts:3: another account has this username or email\n",
-        "accounts:4: _id must be an ObjectId\n",
-        "accounts:5: password is required\n",
-        "accounts:6: username must be a text in quotation marks\n",
-        "accounts:7: password_hash: the scheme of the hash is unknown",
+        "accounts:3 (id \"65e5a1b2c3d4e5f601234569\", username \"ALICE\"): another account has this username or email\n",
+        "accounts:4 (id \"\", username \"carol\"): _id must be an ObjectId\n",
+        "accounts:5 (id \"65e5a1b2c3d4e5f60123456a\", username \"david\"): password is required\n",
+        "accounts:6 (id \"65e5a1b2c3d4e5f60123456b\", username \"\"): username must be a text in quotation marks\n",
+        "accounts:7 (id \"65e5a1b2c3d4e5f60123456c\", username \"erika\"): password_hash: the scheme of the hash is unknown",
     ] {
         assert!(complaint.contains(problem), "{complaint}");
     }
@@ -44,9 +46,20 @@ async fn a_mongoexport_comes_in_with_its_password_trimmed_as_there() {
     );
     assert_eq!(alice["password_hash"], json!(BCRYPT.replace("$2b", "$bcrypt-trimmed$2b")));
     let server = Binary::start(dir.path());
-    for password in [" s3cur3pass\t", " s3cur3pass\t"] {
+    for password in [" s3cur3pass\t", "s3cur3pass"] {
         let alice = json!({ "username": "alice", "password": password });
         assert_eq!(login(&server, "/api/auth/login", &alice).await, StatusCode::OK);
+    }
+    // Also when the hash has been replaced by one of ours.
+    let is_ours = async || {
+        let all = exported(dir.path());
+        let alice = all.iter().find(|account| account["username"] == "alice").unwrap();
+        alice["password_hash"].as_str().unwrap().starts_with("$trimmed$argon2id$")
+    };
+    assert!(eventually(SOON, is_ours).await);
+    for (password, status) in [("s3cur3pass\n", 200), ("\u{feff}s3cur3pass", 200), ("s3cur3 pass", 401)] {
+        let alice = json!({ "username": "alice", "password": password });
+        assert_eq!(login(&server, "/api/auth/login", &alice).await.as_u16(), status, "{password:?}");
     }
     let (code, _, complaint) = import(dir.path(), "mongo-users", &format!("[{text}]"), &[]);
     assert!(
@@ -81,13 +94,16 @@ async fn a_file_of_the_second_store_is_read_and_left_as_it_is() {
     let args = ["import", "users.db", "--format", "username-sqlite"];
     let (code, said, complaint) = countersign(dir.path(), &args);
     assert_eq!((code, said), (1, summary(2, 0, 1, 5)));
-    let expected = "users.db:3: another account has this username or email\n\
-                    users.db:4: password is required\n\
-                    users.db:5: id is required\n\
-                    users.db:6: is_active must be 0 or 1\n\
-                    users.db:7: created_at must be a number of milliseconds, or a time as in 2026-03-04T05:06:07Z\n\
-                    users.db:8: created_at is out of range\n";
-    assert!(complaint.starts_with(expected), "{complaint}");
+    let expected = [
+        r#"4 (id "cuid9", username "carol"): password is required"#,
+        r#"5 (id "", username "david"): id is required"#,
+        r#"6 (id "cuid10", username "erika"): is_active must be 0 or 1"#,
+        r#"7 (id "cuid11", username "frank"): created_at must be a number of milliseconds, or a time as in 2026-03-04T05:06:07Z"#,
+        r#"8 (id "cuid12", username "grace"): created_at is out of range"#,
+        r#"3 (id "cuid8", username "ALICE"): another account has this username or email"#,
+    ];
+    let expected: String = expected.iter().map(|line| format!("users.db:{line}\n")).collect();
+    assert!(complaint.starts_with(&expected), "{complaint}");
     assert_eq!(countersign(dir.path(), &args).1, summary(0, 2, 1, 5));
     assert_eq!((fs::read(&file).unwrap(), fs::metadata(&file).unwrap().mtime()), before);
     assert!(!dir.path().join("users.db-wal").exists() && !dir.path().join("users.db-shm").exists());
@@ -103,6 +119,58 @@ async fn a_file_of_the_second_store_is_read_and_left_as_it_is() {
         assert!(code == 1 && said.is_empty() && complaint.contains(&format!("cannot read {other}: ")), "{complaint}");
     }
     assert!(!dir.path().join("nothing.db").exists());
+}
+
+#[tokio::test]
+async fn of_two_names_that_differ_in_letter_case_the_one_that_could_sign_in_there_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |n: u64, username: &str| {
+        format!(r#"{{"_id":{{"$oid":"{n:024x}"}},"username":{},"password":"{BCRYPT}"}}"#, json!(username)) + "\n"
+    };
+    // The names that win are in another batch than those that lose.
+    let losers: String = (0..1_100).map(|n| line(n, &format!("User{n}"))).collect();
+    let winners: String = (0..1_100).map(|n| line(10_000 + n, &format!("user{n}"))).collect();
+    let alone = line(20_000, " Zoe");
+    let report = dir.path().join("report");
+    let args = ["--report", report.to_str().unwrap()];
+    let (code, said, _) = import(dir.path(), "mongo-users", &format!("{losers}{alone}{winners}"), &args);
+    assert_eq!((code, said), (1, summary(1_101, 0, 1_100, 0)));
+    let report = fs::read_to_string(report).unwrap();
+    let told: Vec<Value> = report.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told.len(), 1_100);
+    let source = json!({ "id": format!("{:024x}", 7), "username": "User7" });
+    let seventh = told.iter().find(|problem| problem["source"] == source).unwrap();
+    assert_eq!(
+        (&seventh["line"], &seventh["outcome"], &seventh["handle"]),
+        (&json!(8), &json!("collision"), &json!("user7"))
+    );
+    assert!(exported(dir.path()).iter().any(|account| account["username"] == "zoe"));
+}
+
+#[tokio::test]
+async fn a_name_that_its_server_allowed_is_kept_and_signs_in_by_the_username_api_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = ["a", "ada@example.com", "two  spaces", "ze\u{200b}ro", "more than fifteen letters", "ali\u{a0}ce"];
+    let lines = names.iter().map(|name| json!({ "username": name, "password_hash": BCRYPT }).to_string() + "\n");
+    let email = json!({ "email": "ada@example.com", "name": "Ada", "firm": { "name": "E" }, "password_hash": BCRYPT });
+    let text = lines.collect::<String>() + &email.to_string();
+    assert_eq!(import(dir.path(), "ndjson", &text, &[]).1, summary(7, 0, 0, 0));
+    assert_eq!(import(dir.path(), "ndjson", &text, &["--dry-run"]).1.lines().nth(1), Some("unchanged   7"));
+    let other = tempfile::tempdir().unwrap();
+    assert!(import(other.path(), "ndjson", &text, &["--dry-run"]).1.starts_with("importable  7\n"));
+    let server = Binary::start(dir.path());
+    for name in names {
+        let typed = json!({ "username": name.to_uppercase(), "password": "s3cur3pass" });
+        assert_eq!(login(&server, "/api/auth/login", &typed).await, StatusCode::OK, "{name}");
+    }
+    let ada = json!({ "email": "ada@example.com", "password": "s3cur3pass" });
+    assert_eq!(
+        login(&server, "/auth/login", &ada).await,
+        StatusCode::OK,
+        "the email account of that text is another one"
+    );
+    let (code, found, _) = countersign(dir.path(), &["account", "show", "ada@example.com", "--output", "json"]);
+    assert_eq!((code, found.contains("\"email\"")), (0, true), "{found}");
 }
 
 #[tokio::test]

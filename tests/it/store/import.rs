@@ -17,6 +17,8 @@ on_every_engine!(
     an_import_changes_nothing_that_is_there,
     of_two_of_one_name_in_a_batch_the_first_is_taken,
     thousands_are_imported_at_once_and_a_second_time_in_vain,
+    hashes_are_counted_by_scheme_and_cost,
+    a_username_and_an_email_address_of_the_same_text_are_two_names,
     one_that_was_deleted_comes_back_in_an_epoch_that_is_not_over,
 );
 
@@ -87,6 +89,54 @@ async fn what_is_imported_is_exported_as_it_was(store: Store) {
     assert!(found.password_hash.is_none());
     assert_eq!(found.account.identity, accounts[1].identity);
     assert!(!found.account.platform_admin);
+}
+
+async fn hashes_are_counted_by_scheme_and_cost(store: Store) {
+    assert!(store.hash_costs().await.unwrap().is_empty());
+    let bcrypt = "$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A.";
+    let texts = [
+        OTHER.to_owned(),
+        OTHER.replace("$c2", "$d2"),
+        OTHER.replace("t=1", "t=3"),
+        OTHER.replace("m=16", "m=160"),
+        format!("$trimmed{OTHER}"),
+        bcrypt.to_owned(),
+        bcrypt.replace("Qa", "Ra"),
+        bcrypt.replace("$10", "$12"),
+    ];
+    let accounts = (1..).zip(&texts).map(|(id, text)| {
+        let account = by_username(id, &format!("name {id}"));
+        PortableAccount { password_hash: Some(hash(text)), ..account }
+    });
+    let accounts: Vec<_> = accounts.chain([by_email(100, "grace@x.org", 20)]).collect();
+    assert_eq!(import(&store, &accounts).await, vec![Imported::New; accounts.len()]);
+    let costs = store.hash_costs().await.unwrap();
+    let mut costs: Vec<_> =
+        costs.into_iter().map(|(hash, number)| (hash.work(), hash.is_of_trimmed(), number)).collect();
+    costs.sort_unstable();
+    let work = |text: &str| hash(text).work();
+    let expected = [
+        (work(OTHER), false, 2),
+        (work(OTHER), true, 1),
+        (work(&texts[2]), false, 1),
+        (work(&texts[3]), false, 1),
+        (work(bcrypt), false, 2),
+        (work(&texts[7]), false, 1),
+    ];
+    assert_eq!(costs, expected);
+}
+
+async fn a_username_and_an_email_address_of_the_same_text_are_two_names(store: Store) {
+    let mut named = by_username(1, "any");
+    named.identity = Identity::Username(Username::imported("grace@x.org").unwrap());
+    let accounts = [named, by_email(2, "grace@x.org", 20)];
+    assert_eq!(store.preview_import(&accounts).await.unwrap(), [Imported::New; 2]);
+    assert_eq!(import(&store, &accounts).await, [Imported::New; 2]);
+    assert_eq!(import(&store, &accounts).await, [Imported::Unchanged; 2]);
+    for account in accounts {
+        let found = store.find_credentials(&account.handle()).await.unwrap().unwrap();
+        assert_eq!(found.account.id, account.id);
+    }
 }
 
 async fn an_import_changes_nothing_that_is_there(store: Store) {
