@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::accounts::Operator;
 use crate::breaches::BreachesError;
-use crate::config::{Settings, SettingsError};
+use crate::config::{SettingFileError, Settings, SettingsError};
 use crate::domain::{AuthError, UnreadableRow, with_cause};
 use crate::hashing::HashError;
 use crate::import::AccountFileError;
@@ -114,6 +114,8 @@ pub enum CommandError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]
+    SettingFile(#[from] SettingFileError),
+    #[error(transparent)]
     Backup(#[from] BackupError),
     /// The file to import cannot be read.
     #[error(transparent)]
@@ -169,7 +171,7 @@ async fn operator_for(
     purpose: Purpose,
     work: impl AsyncFnOnce(&Operator) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
-    let store = store::open(&settings.database_url, purpose).await?;
+    let store = store::open(&settings.database_url()?, purpose).await?;
     let result = match operator_on(&store).await {
         Ok(operator) => work(&operator).await,
         Err(error) => Err(error),

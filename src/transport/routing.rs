@@ -9,7 +9,8 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use http::{Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::Body;
 use http_body_util::Either;
 use ipnet::IpNet;
@@ -52,6 +53,8 @@ struct Inner {
     rest: Rest,
     cors: Cors,
     trusted_proxies: Vec<IpNet>,
+    /// Done when the log has a warning of a proxy that is not trusted.
+    proxy_warning: Once,
     bounds: Arc<Bounds>,
     meter: Option<Arc<Meter>>,
 }
@@ -67,7 +70,7 @@ impl RequestRouter {
         meter: Option<Arc<Meter>>,
     ) -> Self {
         let web = GrpcWebLayer::new().layer(stack.clone());
-        Self(Arc::new(Inner { stack, web, rest, cors, trusted_proxies, bounds, meter }))
+        Self(Arc::new(Inner { stack, web, rest, cors, trusted_proxies, proxy_warning: Once::new(), bounds, meter }))
     }
 }
 
@@ -105,6 +108,9 @@ impl Inner {
         if let Some(client) = client.filter(|_| client != peer) {
             request.extensions_mut().insert(ClientAddress(client));
         }
+        if let Some(peer) = peer.filter(|_| !self.proxy_warning.is_completed()) {
+            self.warn_of_proxy(peer, request.headers());
+        }
         let client = client.map(tracing::field::display);
         let span = tracing::info_span!("request", request_id = %id, peer = client);
         let mut answer = if lacks_host(&request) {
@@ -118,6 +124,22 @@ impl Inner {
             answer.headers_mut().insert(REQUEST_ID, id);
         }
         answer
+    }
+
+    /// Warns of the first request that a proxy seems to have forwarded, if the proxy is not trusted. Only of the first,
+    /// because every client can send such headers.
+    fn warn_of_proxy(&self, peer: IpAddr, headers: &HeaderMap) {
+        if forwarded::is_ignored(peer, headers, &self.trusted_proxies) {
+            self.proxy_warning.call_once(|| {
+                tracing::warn!(
+                    event = "proxy",
+                    %peer,
+                    "a request says for whom it was forwarded, and its sender is not in TRUSTED_PROXIES, so that is not \
+                     read, and all clients behind that address share its rate limits: if it is your proxy, add it to \
+                     TRUSTED_PROXIES and let it send X-Forwarded-For (this is logged once)"
+                );
+            });
+        }
     }
 
     /// 2. Answers CORS preflights, and adds the headers of CORS to other answers.
