@@ -66,6 +66,7 @@ pub enum OpenError {
         /// The database with its host and port.
         database: String,
         user: String,
+        cause: Box<dyn Error + Send + Sync>,
         /// The path of the file, and why it cannot be used.
         problem: String,
     },
@@ -211,9 +212,9 @@ impl OpenError {
             Self::Refused { database, user, cause } => {
                 format!("the database {database} does not let {user} in: {cause}; check user and password in {url}")
             }
-            Self::PasswordFile { database, user, problem } => format!(
-                "the database {database} does not let {user} in without a password, and {problem}; where the file cannot \
-                 be changed, put the whole address with its password into the file of DATABASE_URL_FILE"
+            Self::PasswordFile { database, user, cause, problem } => format!(
+                "the database {database} does not let {user} in: {cause}; {problem}; where the file cannot be changed, \
+                 put the whole address with its password into the file of DATABASE_URL_FILE"
             ),
             Self::Encoding { database, encoding } => format!(
                 "the database {database} has the encoding {encoding}, and this service needs UTF8: create it with \

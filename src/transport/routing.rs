@@ -134,7 +134,7 @@ impl Inner {
                 tracing::warn!(
                     event = "proxy",
                     %peer,
-                    "a request says for whom it was forwarded, and its sender is not in TRUSTED_PROXIES, so that is not \
+                    "a request has the header of a proxy, and its sender is not in TRUSTED_PROXIES, so the header is not \
                      read, and all clients behind that address share its rate limits: if it is your proxy, add it to \
                      TRUSTED_PROXIES and let it send X-Forwarded-For (this is logged once)"
                 );

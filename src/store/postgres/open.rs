@@ -159,7 +159,7 @@ impl Server {
                 if !self.has_password
                     && let Some(problem) = password_file::problem() =>
             {
-                OpenError::PasswordFile { database, user, problem }
+                OpenError::PasswordFile { database, user, cause, problem }
             }
             "28000" | "28P01" => OpenError::Refused { database, user, cause },
             "3D000" => OpenError::NoDatabase(database),
