@@ -14,7 +14,7 @@ use crate::command::{self, CommandError};
 use crate::config::{Cli, Command, LogFormat, ServeArgs};
 use crate::{server, telemetry};
 
-/// The exit code of a wrong setting or a failed start; clap ends with the same one.
+/// The exit code of a wrong setting; clap ends with the same one.
 const CANNOT_START: u8 = 2;
 
 /// Runs the command that the arguments of this process name, or the server.
@@ -22,14 +22,18 @@ pub fn run() -> ExitCode {
     // Ends the process on a wrong value, with a message that names it.
     let cli = Cli::try_parse().unwrap_or_else(|error| without_addresses(error).exit());
     let environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    if let Err(error) = cli.settings.check(environment) {
-        return fail(CANNOT_START, &error);
-    }
+    let unread = match cli.settings.check(environment) {
+        Ok(unread) => unread,
+        Err(error) => return fail(CANNOT_START, &error),
+    };
     let command = cli.command.unwrap_or(Command::Serve(ServeArgs::default()));
     // Only the server has a log. A command prints its result or one error, and lines that a driver logs would stand in
     // between.
     if let Command::Serve(_) = command {
-        telemetry::start(cli.settings.log_format == LogFormat::Json);
+        telemetry::start(cli.settings.log.log_format == LogFormat::Json, cli.settings.log.log_level.filter());
+        for variable in unread {
+            tracing::warn!(event = "settings", "{variable}");
+        }
     }
     // Connections have threads of their own (`transport/workers.rs`).
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -40,7 +44,7 @@ pub fn run() -> ExitCode {
     let failed = |error: CommandError| fail(error.exit_code(), &error);
     let result = match command {
         Command::Serve(args) => {
-            runtime.block_on(server::run(settings, args.new_database)).map_err(|error| fail(CANNOT_START, &error))
+            runtime.block_on(server::run(settings, &args)).map_err(|error| fail(error.exit_code(), &error))
         }
         Command::Account(what) => runtime.block_on(command::account(settings, what)).map_err(failed),
         Command::Session(what) => runtime.block_on(command::session(settings, what)).map_err(failed),

@@ -20,11 +20,12 @@ pub(crate) async fn backup(settings: &Settings, file: &Path) -> Result<(), Comma
         }
         Ok::<_, io::Error>(())
     };
+    let database = settings.database_url()?;
     let Backup { source, counts, bytes } = tokio::select! {
         // The signals are polled first, so that no file is made before they are heard.
         biased;
         stopped = stopped => return Err(stopped.map_or_else(CommandError::from, |()| CommandError::Stopped)),
-        done = store::backup(&settings.database_url, file) => done?,
+        done = store::backup(&database, file) => done?,
     };
     say(&format!("copied {} to {}", source.display(), file.display()))?;
     say(&format!("accounts     {}", counts.accounts))?;

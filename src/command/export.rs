@@ -20,7 +20,7 @@ pub(crate) async fn export(settings: &Settings, args: &ExportArgs) -> Result<(),
     if args.file.is_none() && io::stdout().is_terminal() {
         return Err(CommandError::ToTerminal);
     }
-    let store = store::open(&settings.database_url, Purpose::OperateExisting).await?;
+    let store = store::open(&settings.database_url()?, Purpose::OperateExisting).await?;
     let operator = operator_on(&store).await?;
     let result = match file {
         Some(file) => to_file(&operator, file, &mut stop).await,

@@ -26,7 +26,7 @@ pub(crate) async fn import(settings: &Settings, args: &ImportArgs) -> Result<(),
     let mut stop = Stop::new()?;
     let source = AccountFile::open(format(args.format), &args.file, SystemClock.now()).await?;
     let report = args.report.as_deref().map(make_report).transpose()?;
-    let store = store::open(&settings.database_url, Purpose::Operate).await?;
+    let store = store::open(&settings.database_url()?, Purpose::Operate).await?;
     let operator = operator_on(&store).await?;
     let mut run = Run { counts: ImportCounts::default(), told: 0, report, bar: bar(&source), file: &args.file };
     let result = match operator.import(args.dry_run).await {

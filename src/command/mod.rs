@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::accounts::Operator;
 use crate::breaches::BreachesError;
-use crate::config::{Settings, SettingsError};
+use crate::config::{SettingFileError, Settings, SettingsError};
 use crate::domain::{AuthError, UnreadableRow, with_cause};
 use crate::hashing::HashError;
 use crate::import::AccountFileError;
@@ -126,6 +126,8 @@ pub(crate) enum CommandError {
     Settings(#[from] SettingsError),
     /// The database was not copied.
     #[error(transparent)]
+    SettingFile(#[from] SettingFileError),
+    #[error(transparent)]
     Backup(#[from] BackupError),
     /// The file to import cannot be read.
     #[error(transparent)]
@@ -197,7 +199,7 @@ async fn operator_for(
     purpose: Purpose,
     work: impl AsyncFnOnce(&Operator) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
-    let store = store::open(&settings.database_url, purpose).await?;
+    let store = store::open(&settings.database_url()?, purpose).await?;
     let result = match operator_on(&store).await {
         Ok(operator) => work(&operator).await,
         Err(error) => Err(error),

@@ -7,11 +7,16 @@ mod budgets;
 mod calibrate;
 mod commands;
 mod cors;
+mod database;
 mod import;
+mod listen;
+mod log;
 mod mail;
+mod names;
 mod origin;
 mod policy;
 mod proxies;
+pub(crate) mod secret_file;
 mod tls;
 
 use std::net::SocketAddr;
@@ -19,7 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argon2::Params;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use countersign_guard::clock::Skew;
 use countersign_guard::revocations::MAX_STALENESS;
@@ -41,11 +46,15 @@ pub(crate) use commands::{
     SessionCommand,
 };
 pub(crate) use cors::{CorsSettings, RequestHeader};
+pub(crate) use database::DatabaseSettings;
 pub(crate) use import::{ExportArgs, ImportArgs, ImportFormat};
+pub use log::{LogFormat, LogLevel, LogSettings};
 pub(crate) use mail::MailSettings;
+pub use names::UnreadVariable;
 pub(crate) use origin::AllowedOrigin;
 pub(crate) use policy::{PasswordsCommand, PolicySettings};
 pub(crate) use proxies::ProxySettings;
+pub use secret_file::SettingFileError;
 pub(crate) use tls::{IncompleteTls, TlsSettings};
 
 /// The exit codes, which scripts may rely on.
@@ -120,6 +129,10 @@ pub struct ServeArgs {
     /// Create a new, empty SQLite database in place of one that was deleted or emptied
     #[arg(long)]
     pub new_database: bool,
+
+    /// Serve with another JWT_SECRET than before, although the one before is lost: everybody is signed out
+    #[arg(long)]
+    pub accept_new_secret: bool,
 }
 
 /// The settings. Each is an environment variable and a flag; the flag wins.
@@ -127,7 +140,7 @@ pub struct ServeArgs {
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
     /// The address to listen on, as IP:PORT
-    #[arg(long, env, global = true, default_value = "127.0.0.1:3008")]
+    #[arg(long, env, global = true, default_value = "127.0.0.1:3008", value_parser = listen::address)]
     pub(crate) listen_addr: SocketAddr,
 
     #[command(flatten)]
@@ -136,11 +149,8 @@ pub struct Settings {
     #[command(flatten)]
     pub(crate) mail: MailSettings,
 
-    /// The database: sqlite:FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE
-    ///
-    /// The server creates a missing SQLite file, and migrates the schema when it starts.
-    #[arg(long, env, global = true, hide_env_values = true, default_value = "sqlite:countersign.db")]
-    pub database_url: String,
+    #[command(flatten)]
+    pub(crate) database: DatabaseSettings,
 
     /// The secret that signs tokens, 32 bytes or more; required with PostgreSQL [default: generated once and kept
     /// beside the SQLite file]
@@ -242,7 +252,7 @@ pub struct Settings {
     pub(crate) audit: AuditSettings,
 
     /// The address where Prometheus reads GET /metrics, as IP:PORT, always without TLS [default: no metrics]
-    #[arg(long, env, global = true)]
+    #[arg(long, env, global = true, value_parser = listen::address)]
     pub(crate) metrics_addr: Option<SocketAddr>,
 
     /// How long the server goes on serving after SIGTERM while its health is NOT_SERVING, at most 5m, so that load
@@ -250,18 +260,9 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "0s", value_parser = shutdown_delay)]
     pub(crate) shutdown_delay: Duration,
 
-    /// The format of log lines, which go to standard error
-    #[arg(long, env, global = true, value_enum, default_value = "text")]
-    pub(crate) log_format: LogFormat,
-}
-
-/// The form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Text for people to read
-    Text,
-    /// JSON for programs, one object a line
-    Json,
+    /// The settings of the log.
+    #[command(flatten)]
+    pub(crate) log: LogSettings,
 }
 
 /// Settings that contradict each other, or that are most likely mistakes.
@@ -302,8 +303,8 @@ impl Settings {
     }
 
     /// Checks the settings against each other and against the memory of the machine, and looks for misspelt names of
-    /// settings in `environment`, the names of all variables.
-    pub fn check(&self, environment: impl Iterator<Item = String>) -> Result<(), SettingsError> {
+    /// settings in `environment`, the names of all variables. Returns the variables that are set in vain.
+    pub fn check(&self, environment: impl Iterator<Item = String>) -> Result<Vec<UnreadVariable>, SettingsError> {
         for (name, lifetime) in [
             ("USERNAME_TOKEN_LIFETIME", self.username_token_lifetime),
             ("EMAIL_TOKEN_LIFETIME", self.email_token_lifetime),
@@ -315,16 +316,7 @@ impl Settings {
         self.passwords.policy()?;
         cost::require_memory(&self.hash_params, self.hash_threads())?;
         self.bounds.check()?;
-        let command = Cli::command();
-        let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
-        for found in environment.filter(|name| !known.contains(&name.as_str())) {
-            // One typing mistake, or two in long names; or the name of a setting with `_FILE` that has none.
-            let is_near = |known: &str| strsim::osa_distance(&found, known) <= known.len() / 8;
-            if let Some(meant) = known.iter().find(|&&at| is_near(at) || at.strip_suffix("_FILE") == Some(&found)) {
-                return Err(SettingsError::Misspelt { found, meant: (*meant).to_owned() });
-            }
-        }
-        Ok(())
+        names::check(environment)
     }
 }
 

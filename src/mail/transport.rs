@@ -1,9 +1,9 @@
 //! The delivery of mail: to a mail server, into a folder, or, if neither is set, into the log. Each mail is tried once
 //! here; the worker tries it again.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,6 +70,13 @@ impl Transport {
         match url {
             None => Ok(Self::Log),
             Some(MailUrl::Folder(folder)) => {
+                // As a missing database file is created: in a folder that exists.
+                match DirBuilder::new().mode(0o700).create(&folder) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(TransportError::Folder(folder, error));
+                    }
+                    _ => {}
+                }
                 // Fails at the start rather than at the first mail.
                 probe(&folder).map_err(|error| TransportError::Folder(folder.clone(), error))?;
                 Ok(Self::Folder(folder))

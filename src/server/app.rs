@@ -11,20 +11,21 @@ use tower::Service as _;
 use super::error::ServeError;
 use super::mail;
 use super::metrics::Meters;
-use super::secret::{self, SigningSecrets};
+use super::secret::{self, SecretSourceError, SigningSecrets};
+use super::{database, signing_key};
 
 use crate::accounts::{AccountRules, Accounts, AccountsParts, Audit, PasswordRules};
 use crate::activity::Activity;
 use crate::breaches::Breaches;
 use crate::budgets::{Budgets, PerHour};
-use crate::config::Settings;
+use crate::config::{ServeArgs, Settings};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
 use crate::jobs::{self, AuditWriter, Health, RevocationFeed, SessionTimesWriter};
 use crate::mail::{Post, PublicUrl};
 use crate::meter::Meter;
 use crate::rest::{Rest, Rpc};
-use crate::store::{self, Listed, Purpose, Store};
+use crate::store::{Purpose, Store};
 use crate::transport::{
     self, Bounds, Certificate, ConnectionRules, Cors, LargeHeadAnswer, Limits, RequestRouter, Workers,
 };
@@ -51,6 +52,7 @@ pub struct App {
     pub(super) revocations: Arc<Revocations>,
     pub(super) audit: Arc<Audit>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) secrets: SigningSecrets,
     pub(super) health: Health,
     feed: RevocationFeed,
     activity: Arc<Activity>,
@@ -63,19 +65,22 @@ impl App {
     /// Opens the database, reads the live revocations, and builds the stack of the RPCs with the JSON APIs on top.
     /// Hashes have the cost `params` instead of the setting's, because tests have no time for that.
     pub async fn build(settings: &Settings, clock: Arc<dyn Clock>, params: Params) -> Result<Self, ServeError> {
-        Self::open(settings, clock, params, Purpose::Serve).await
+        Self::open(settings, clock, params, &ServeArgs::default()).await
     }
 
     pub(super) async fn open(
         settings: &Settings,
         clock: Arc<dyn Clock>,
         params: Params,
-        purpose: Purpose,
+        args: &ServeArgs,
     ) -> Result<Self, ServeError> {
         let certificate = Certificate::load(&settings.tls)?;
         let rules = account_rules(settings)?;
-        let store = store::open(&settings.database_url, purpose).await?;
-        let (tokens, watch_credentials) = tokens(settings, &*store, &clock).await?;
+        let url = settings.database_url().map_err(SecretSourceError::from)?;
+        let purpose = if args.new_database { Purpose::ServeNew } else { Purpose::Serve };
+        let store = database::open(&url, purpose, settings.database.database_wait).await?;
+        let secrets = signing_key::find(settings, &url, &*store, args.accept_new_secret).await?;
+        let (tokens, watch_credentials) = tokens(settings, &secrets, &clock)?;
         let hasher = hasher(settings, params)?;
         let revocations = Revocations::fed(Arc::clone(&clock), settings.revocation_staleness);
         let revocations = Arc::new(revocations.with_skew(settings.clock_skew));
@@ -121,6 +126,7 @@ impl App {
             revocations,
             audit,
             store,
+            secrets,
             health,
             feed,
             activity,
@@ -202,23 +208,15 @@ fn account_rules(settings: &Settings) -> Result<AccountRules, ServeError> {
 }
 
 /// Makes the part that signs and verifies tokens, and reads the credentials of the services that may watch revocations.
-async fn tokens(
+fn tokens(
     settings: &Settings,
-    store: &dyn Store,
+    secrets: &SigningSecrets,
     clock: &Arc<dyn Clock>,
-) -> Result<(Tokens, Vec<Secret>), ServeError> {
-    let SigningSecrets { current, previous, is_new } = secret::find(settings)?;
-    if is_new && store.list_accounts(None, 1).await? != Listed::default() {
-        tracing::warn!(
-            event = "secret",
-            result = "made",
-            "the database has accounts, but had no secret beside it, so a new one was made and all sessions are signed \
-             out: a database that is moved or restored needs its -secret file as well"
-        );
-    }
-    let signing: Vec<_> = std::iter::once(&current).chain(&previous).collect();
+) -> Result<(Tokens, Vec<Secret>), SecretSourceError> {
+    let SigningSecrets { current, previous, .. } = secrets;
+    let signing: Vec<_> = std::iter::once(current).chain(previous).collect();
     let watch_credentials = secret::watch_credentials(settings, &signing)?;
-    let keyring = Keyring::new(&current, previous.as_ref());
+    let keyring = Keyring::new(current, previous.as_ref());
     let tokens = Tokens::new(keyring, Arc::clone(clock), settings.session_max_lifetime);
     Ok((tokens.with_skew(settings.clock_skew), watch_credentials))
 }

@@ -56,3 +56,13 @@ pub enum ServeError {
     #[error("cannot wait for signals: {0}")]
     Signal(io::Error),
 }
+
+impl ServeError {
+    /// Returns the exit code of the process: 1 if the same start may succeed later, and 2 if a setting must change.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Open(OpenError::Unreachable { .. }) | Self::Store(_) => 1,
+            _ => 2,
+        }
+    }
+}

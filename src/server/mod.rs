@@ -1,13 +1,16 @@
 //! The composition: [`App::build`] makes the parts of the server and connects them, [`run()`] serves them until a
-//! signal. `secret` finds the signing secret, `mail` opens the transport of mail, and `metrics/` makes the page for
-//! Prometheus. The port itself is in `transport`, the background jobs are in `jobs`.
+//! signal. `database` opens the database, `secret` finds the secrets, `signing_key` compares the signing secret with
+//! that of the other servers, `mail` opens the transport of mail, and `metrics/` makes the page for Prometheus.
+//! The port itself is in `transport`, the background jobs are in `jobs`.
 
 mod app;
+mod database;
 mod error;
 mod mail;
 mod metrics;
 mod run;
 mod secret;
+mod signing_key;
 
 pub use crate::transport::{Limits, RequestRouter};
 pub use app::App;

@@ -11,10 +11,9 @@ use tokio::sync::Notify;
 
 use super::app::App;
 use super::error::ServeError;
-use super::metrics;
+use super::{metrics, signing_key};
 use crate::accounts;
-use crate::config::{AllowedOrigin, Settings};
-use crate::store::Purpose;
+use crate::config::{AllowedOrigin, ServeArgs, Settings};
 use crate::transport::{self, ConnectionRules, Limits, Workers};
 use countersign_guard::clock::SystemClock;
 
@@ -22,12 +21,13 @@ use countersign_guard::clock::SystemClock;
 /// limit but calls that were not answered, because what was acknowledged is in the database.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(9_800);
 
-/// Serves by the machine's clock until SIGTERM or SIGINT. With `new_database`, an existing database that was lost may
-/// be replaced by a new one.
-pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeError> {
-    let purpose = if new_database { Purpose::ServeNew } else { Purpose::Serve };
-    let app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), purpose).await?;
-    raise_descriptor_limit();
+/// The files that are open beside those of clients: the database, the log, threads.
+const OTHER_FILES: u64 = 100;
+
+/// Serves by the machine's clock until SIGTERM or SIGINT.
+pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError> {
+    let app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), args).await?;
+    let open_files = raise_descriptor_limit();
     let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signal)?;
     tokio::spawn(answer_hangups(hangups, app.certificate.as_ref().map(|certificate| Arc::clone(&certificate.reread))));
     let scheme = if app.certificate.is_some() { "https" } else { "http" };
@@ -35,7 +35,9 @@ pub async fn run(settings: &Settings, new_database: bool) -> Result<(), ServeErr
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
     serve_metrics(settings, &app).await?;
+    signing_key::claim(&*app.store, &app.secrets, args.accept_new_secret).await?;
     log_start(settings, &app, &url);
+    warn_of_machine(settings, open_files);
     let audit = Arc::clone(&app.audit);
     audit.started();
     tokio::spawn(accounts::log_misnamed(Arc::clone(&app.store)));
@@ -124,6 +126,34 @@ fn log_start(settings: &Settings, app: &App, url: &str) {
     }
 }
 
+/// Warns of what the machine allows too much or too little of.
+fn warn_of_machine(settings: &Settings, open_files: Option<u64>) {
+    let needed = settings.bounds.max_connections as u64 + OTHER_FILES;
+    if let Some(limit) = open_files.filter(|limit| *limit < needed) {
+        tracing::warn!(
+            event = "limits",
+            limit,
+            needed,
+            "the limit of open files (ulimit -n, LimitNOFILE) is too low for MAX_CONNECTIONS: raise it, or lower \
+             MAX_CONNECTIONS"
+        );
+    }
+    if !settings.listen_addr.ip().to_canonical().is_loopback()
+        && settings.tls.tls_cert_file.is_none()
+        && settings.proxies.trusted_proxies.is_empty()
+    {
+        tracing::warn!(
+            event = "tls",
+            "LISTEN_ADDR can be reached from other machines and there is no TLS, so passwords and tokens travel unencrypted: \
+             set TLS_CERT_FILE and TLS_KEY_FILE; or, if a proxy terminates TLS, set TRUSTED_PROXIES"
+        );
+    }
+    for (setting, path) in settings.readable_secret_files() {
+        let path = path.display();
+        tracing::warn!(event = "secret", setting, %path, "every user of this machine can read the file of {setting}: chmod 600");
+    }
+}
+
 /// Binds the address of `setting`. Returns the URL that the listener can be reached by.
 async fn listen(setting: &'static str, address: SocketAddr, scheme: &str) -> Result<(TcpListener, String), ServeError> {
     let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(setting, address, cause))?;
@@ -131,13 +161,16 @@ async fn listen(setting: &'static str, address: SocketAddr, scheme: &str) -> Res
     Ok((listener, url))
 }
 
-/// Raises the limit of open files to what the system allows. The usual limit of 1,024 is for programs that use
-/// `select`.
-fn raise_descriptor_limit() {
+/// Raises the limit of open files to what the system allows, and returns it if there is one. The usual limit of 1,024
+/// is for programs that use `select`.
+fn raise_descriptor_limit() -> Option<u64> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
+    let before = limit.current;
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(cause = &error as &dyn std::error::Error, "the limit of open files cannot be raised");
+        return before;
     }
+    limit.maximum
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_guard::token::{Secret, SecretError};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::Settings;
+use crate::config::{SettingFileError, Settings, secret_file};
 use crate::store::{self, OpenError, beside};
 
 /// Why a secret cannot be used. The messages name the setting and never its value.
@@ -37,15 +37,8 @@ pub enum SecretSourceError {
     )]
     Odd,
     /// The file that a setting names cannot be read.
-    #[error("cannot read {setting}_FILE ({path}): {cause}")]
-    Unreadable {
-        /// The name of the setting.
-        setting: &'static str,
-        /// The path of the file.
-        path: PathBuf,
-        /// The error of the system.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] SettingFileError),
     /// The file beside the database cannot be made or read.
     #[error("cannot keep a generated secret in {path}: {cause}; make its folder writable or set JWT_SECRET")]
     Generated {
@@ -60,6 +53,20 @@ pub enum SecretSourceError {
          on every replica, for example to the output of `openssl rand -base64 48`"
     )]
     NowhereToKeep,
+    /// The database was served with another secret.
+    #[error(
+        "the database was last served with another JWT_SECRET, so the tokens of other replicas, or of the server before, \
+         would be refused: give every replica the same JWT_SECRET; to change it, set JWT_SECRET_PREVIOUS to the old one; \
+         if that is lost, start once with `countersign serve --accept-new-secret`, which signs everybody out"
+    )]
+    Another,
+    /// The generated secret is gone, and a new one would sign everybody out.
+    #[error(
+        "JWT_SECRET is not set and there is no {0}, but the database knows that its tokens were signed with a secret: put \
+         the file back, or set JWT_SECRET to that secret; if it is lost, start once with `countersign serve \
+         --accept-new-secret`, which signs everybody out"
+    )]
+    Gone(PathBuf),
     /// The address of the database is invalid.
     #[error(transparent)]
     Database(#[from] OpenError),
@@ -74,8 +81,12 @@ pub(super) struct SigningSecrets {
     pub is_new: bool,
 }
 
-/// Finds the secrets that sign tokens.
-pub(super) fn find(settings: &Settings) -> Result<SigningSecrets, SecretSourceError> {
+/// Finds the secrets that sign tokens, for the database at `database_url`. A secret is made only if `may_make`.
+pub(super) fn find(
+    settings: &Settings,
+    database_url: &str,
+    may_make: bool,
+) -> Result<SigningSecrets, SecretSourceError> {
     let given_one = given("JWT_SECRET", settings.jwt_secret.as_ref(), settings.jwt_secret_file.as_deref())?;
     let previous = given(
         "JWT_SECRET_PREVIOUS",
@@ -84,7 +95,7 @@ pub(super) fn find(settings: &Settings) -> Result<SigningSecrets, SecretSourceEr
     )?;
     let (current, is_new) = match given_one {
         Some(secret) => (secret, false),
-        None => generated(&settings.database_url)?,
+        None => generated(database_url, may_make)?,
     };
     Ok(SigningSecrets { current, previous, is_new })
 }
@@ -107,7 +118,7 @@ pub(super) fn watch_credentials(settings: &Settings, signing: &[&Secret]) -> Res
 
 /// The URL of the mail server, which may hold a password.
 pub(super) fn mail_url(settings: &Settings) -> Result<Option<String>, SecretSourceError> {
-    text("MAIL_URL", settings.mail.mail_url.as_ref(), settings.mail.mail_url_file.as_deref())
+    Ok(text("MAIL_URL", settings.mail.mail_url.as_ref(), settings.mail.mail_url_file.as_deref())?)
 }
 
 fn given(
@@ -126,25 +137,20 @@ fn text(
     setting: &'static str,
     value: Option<&SecretString>,
     file: Option<&Path>,
-) -> Result<Option<String>, SecretSourceError> {
-    match (value, file) {
-        (Some(value), _) => Ok(Some(value.expose_secret().to_owned())),
-        (None, Some(path)) => read(path).map(Some).map_err(|cause| SecretSourceError::Unreadable {
-            setting,
-            path: path.to_owned(),
-            cause,
-        }),
-        (None, None) => Ok(None),
-    }
+) -> Result<Option<String>, SettingFileError> {
+    secret_file::value(setting, value.map(ExposeSecret::expose_secret), file)
 }
 
-/// Reads the secret beside the database, or makes it: 32 random bytes, readable by their owner only. Returns whether it
-/// was made now.
-fn generated(database_url: &str) -> Result<(Secret, bool), SecretSourceError> {
+/// Reads the secret beside the database, or makes it if `may_make`: 32 random bytes, readable by their owner only.
+/// Returns whether it was made now.
+fn generated(database_url: &str, may_make: bool) -> Result<(Secret, bool), SecretSourceError> {
     let path = beside(&store::file(database_url)?.ok_or(SecretSourceError::NowhereToKeep)?, "-secret");
     let failed = |cause| SecretSourceError::Generated { path: path.clone(), cause };
     // Only the process that serves the database gets here, so no other process makes a secret meanwhile.
     let is_new = !path.try_exists().map_err(failed)?;
+    if is_new && !may_make {
+        return Err(SecretSourceError::Gone(path));
+    }
     if is_new {
         make(&path).map_err(failed)?;
     }
@@ -152,7 +158,7 @@ fn generated(database_url: &str) -> Result<(Secret, bool), SecretSourceError> {
     if rights & 0o077 != 0 {
         return Err(failed(io::Error::other("others may read it: chmod 600")));
     }
-    let text = read(&path).map_err(failed)?;
+    let text = secret_file::text(&path).map_err(failed)?;
     let secret = Secret::parse(text);
     secret
         .map(|secret| (secret, is_new))
@@ -172,10 +178,4 @@ fn make(path: &Path) -> io::Result<()> {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }
-}
-
-/// The text of a file, without the line break that editors add at its end.
-fn read(path: &Path) -> io::Result<String> {
-    let text = std::fs::read_to_string(path)?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }

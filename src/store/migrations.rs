@@ -14,14 +14,16 @@ macro_rules! files {
 /// Returns the migrations of a database file.
 pub(super) fn sqlite() -> Migrator {
     migrator(&files!(
-        "sqlite": "0001_accounts", "0002_session_details", "0003_account_life", "0004_attempts", "0005_mail", "0006_audit"
+        "sqlite": "0001_accounts", "0002_session_details", "0003_account_life", "0004_attempts", "0005_mail", "0006_audit",
+        "0007_signing_key"
     ))
 }
 
 /// Returns the migrations of a database on a PostgreSQL server.
 pub(super) fn postgres() -> Migrator {
     migrator(&files!(
-        "postgres": "0001_accounts", "0002_session_details", "0003_account_life", "0004_attempts", "0005_mail", "0006_audit"
+        "postgres": "0001_accounts", "0002_session_details", "0003_account_life", "0004_attempts", "0005_mail", "0006_audit",
+        "0007_signing_key"
     ))
 }
 
@@ -44,7 +46,7 @@ mod tests {
 
     /// The first bytes of the checksums that every database of these versions holds. One that differs keeps that
     /// database from opening: add a migration instead of editing one.
-    const RELEASED: [(&str, [&str; 6]); 2] = [
+    const RELEASED: [(&str, [&str; 7]); 2] = [
         (
             "sqlite",
             [
@@ -54,6 +56,7 @@ mod tests {
                 "b6dd63a11cbb6b00",
                 "533ce1f4d3f1d733",
                 "c82432779a128735",
+                "845f8b6b0f8a335f",
             ],
         ),
         (
@@ -65,6 +68,7 @@ mod tests {
                 "09faffb25d1228e7",
                 "9100ba2b0da01fd9",
                 "cf5c00c9faaab693",
+                "0b26c9a8cd47600c",
             ],
         ),
     ];

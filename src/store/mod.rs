@@ -1,9 +1,9 @@
 //! The database: accounts, sessions, revocations and everything else that outlives a restart, in SQLite or PostgreSQL.
 //!
 //! - Each capability is a trait in a file of its own: `accounts`, `admin`, `attempts`, `audit`, `import`,
-//!   `invitations`, `outbox`, `passwords`, `revocations`, `sessions`, `tickets`. The folders `sqlite` and `postgres`
-//!   implement each trait in the file of the same name. Several traits, because the `impl` of a trait cannot be split
-//!   over files.
+//!   `invitations`, `outbox`, `passwords`, `revocations`, `sessions`, `signing_key`, `tickets`. The folders `sqlite`
+//!   and `postgres` implement each trait in the file of the same name. Several traits, because the `impl` of a trait
+//!   cannot be split over files.
 //! - `statements` holds the SQL that both engines share, a file for each table.
 //! - `rows` translates rows into the domain's types, `listing` reads a page of rows, `errors` says what an error means.
 //! - `open` chooses the engine; `open_error` is what an operator reads when a database cannot be opened.
@@ -36,6 +36,7 @@ mod postgres;
 mod revocations;
 mod rows;
 mod sessions;
+mod signing_key;
 mod sqlite;
 mod statements;
 mod tables;
@@ -64,7 +65,7 @@ pub(crate) use moving::MoveError;
 pub use moving::migrate;
 pub use open::{Purpose, backup, file, open};
 pub(crate) use open_error::LostState;
-pub use open_error::OpenError;
+pub use open_error::{BadServerUrl, OpenError};
 pub use outbox::{ClaimedMail, MailFate};
 pub(crate) use outbox::{MAIL_INTERVAL, OutboxStore};
 pub(crate) use passwords::PasswordStore;
@@ -72,6 +73,7 @@ pub use postgres::PostgresStore;
 pub use revocations::REVOCATIONS_AT_ONCE;
 pub(crate) use revocations::{RevocationStore, StoredRevocation};
 pub use sessions::{EndedSession, Opened, Opening, SessionPage, SessionStore};
+pub(crate) use signing_key::SigningKeyStore;
 pub(crate) use sqlite::BackupError;
 pub use sqlite::{Backup, SqliteStore, beside};
 pub use tables::TABLES;
@@ -91,6 +93,7 @@ pub trait Store:
     + PasswordStore
     + RevocationStore
     + SessionStore
+    + SigningKeyStore
     + TicketStore
 {
     /// Stores a row and deletes it again, in one transaction. Fails where nothing can be stored, for example on a full

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::endpoint::{MoveEndpoint, MoveSide};
 use super::postgres::PostgresEndpoint;
 use super::sqlite::SqliteEndpoint;
-use super::{Backup, BackupError, OpenError, PostgresStore, SqliteStore, Store};
+use super::{Backup, BackupError, BadServerUrl, OpenError, PostgresStore, SqliteStore, Store};
 
 /// The purpose that a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Engine {
             Some(("sqlite", _)) => Err(OpenError::BadUrl),
             // Without the slashes the driver would read another host, and name it in its errors.
             Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Self::Postgres),
-            Some(("postgres" | "postgresql", _)) => Err(OpenError::BadServerUrl),
+            Some(("postgres" | "postgresql", _)) => Err(OpenError::BadServerUrl(BadServerUrl::Password)),
             _ => Err(OpenError::UnknownEngine),
         }
     }

@@ -40,11 +40,24 @@ pub enum OpenError {
     /// Another server is serving the database.
     Served(PathBuf),
     /// The address is not of the form `postgres://…`.
-    BadServerUrl,
+    BadServerUrl(BadServerUrl),
     /// The address has an unknown parameter, such as `sslmod=require`. To ignore a misspelt one would be dangerous.
-    UnknownParameter(String),
+    UnknownParameter {
+        name: String,
+        /// The parameter that was most likely meant.
+        meant: Option<&'static str>,
+    },
+    /// A parameter of the address has a wrong value, or is not supported.
+    Parameter { name: &'static str, problem: &'static str },
     /// No server answers at the address.
     Unreachable {
+        /// The database with its host and port.
+        database: String,
+        /// The error of the last attempt to connect.
+        cause: Box<dyn Error + Send + Sync>,
+    },
+    /// The server has no certificate that the address demands.
+    NotTrusted {
         /// The database with its host and port.
         database: String,
         /// The error of the last attempt to connect.
@@ -58,6 +71,24 @@ pub enum OpenError {
         user: String,
         /// The error that the database server answered.
         cause: Box<dyn Error + Send + Sync>,
+    },
+    /// The server refused the user, and the file with the password cannot be used.
+    PasswordFile {
+        /// The database with its host and port.
+        database: String,
+        /// The user that tried to sign in.
+        user: String,
+        /// The error that the database server answered.
+        cause: Box<dyn Error + Send + Sync>,
+        /// The path of the file, and why it cannot be used.
+        problem: String,
+    },
+    /// The database cannot store every character.
+    Encoding {
+        /// The database with its host and port.
+        database: String,
+        /// The name of its encoding, such as LATIN1.
+        encoding: String,
     },
     /// The server has no such database.
     NoDatabase(String),
@@ -97,6 +128,35 @@ pub enum OpenError {
         /// The error of the engine or of a migration.
         cause: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// The part of a PostgreSQL server's address that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadServerUrl {
+    /// The form as a whole; most often characters of the password.
+    Password,
+    /// There are several hosts.
+    SeveralHosts,
+    /// An IPv6 address has no brackets.
+    Brackets,
+    /// The port is not a number.
+    Port,
+    /// The name of the database is missing.
+    NoDatabase,
+}
+
+impl fmt::Display for BadServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password => "percent-encode special characters of the password, for example @ as %40",
+            Self::SeveralHosts => {
+                "it names several hosts, which is not supported: name one address that always leads to the primary server"
+            }
+            Self::Brackets => "write an IPv6 address in brackets, as in [::1]:5432",
+            Self::Port => "the port is no number",
+            Self::NoDatabase => "it names no database",
+        })
+    }
 }
 
 /// The state of a database that was lost.
@@ -159,21 +219,35 @@ impl OpenError {
                 "another server is serving {}; stop that one first (the command line works beside it)",
                 path.display()
             ),
-            Self::BadServerUrl => format!(
-                "{url} must be `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; percent-encode special characters of the \
-                 password, for example @ as %40"
-            ),
-            Self::UnknownParameter(name) => {
-                format!("{url} has a parameter `{name}` that is unknown; did you mean `sslmode` or `sslrootcert`?")
+            Self::BadServerUrl(why) => {
+                format!("{url} must be `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; {why}")
             }
+            Self::UnknownParameter { name, meant: Some(meant) } => {
+                format!("{url} has a parameter `{name}` that is unknown; did you mean `{meant}`?")
+            }
+            Self::UnknownParameter { name, meant: None } => {
+                format!("{url} has a parameter `{name}` that is unknown; leave it out")
+            }
+            Self::Parameter { name, problem } => format!("{url}: the parameter `{name}` {problem}"),
             Self::Unreachable { database, cause } => format!(
                 "cannot reach the database {database}: {cause}; check {url}, and that PostgreSQL is running there"
+            ),
+            Self::NotTrusted { database, cause } => format!(
+                "cannot reach the database {database} over TLS: {cause}; check sslmode and sslrootcert in {url}"
             ),
             Self::Refused { database, user, cause } => {
                 format!(
                     "the database {database} refused the user {user}: {cause}; check the user and the password in {url}"
                 )
             }
+            Self::PasswordFile { database, user, cause, problem } => format!(
+                "the database {database} refused the user {user}: {cause}; {problem}; where the file cannot be changed, \
+                 put the whole address with its password into the file of DATABASE_URL_FILE"
+            ),
+            Self::Encoding { database, encoding } => format!(
+                "the database {database} has the encoding {encoding}, and this service needs UTF8: create it with \
+                 `createdb --encoding=UTF8 --template=template0`"
+            ),
             Self::NoDatabase(database) => {
                 format!("there is no database {database}; create it (`createdb`), or correct {url}")
             }

@@ -35,7 +35,7 @@ pub(super) enum ColumnKind {
 }
 
 /// Every table, each after the tables that it refers to.
-pub const TABLES: [Table; 9] = [
+pub const TABLES: [Table; 10] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
         name: "accounts",
@@ -128,6 +128,7 @@ pub const TABLES: [Table; 9] = [
             number("expires_at"),
         ],
     },
+    Table { name: "signing_key", columns: &[text("name"), text("digest")] },
 ];
 
 const fn id(name: &'static str) -> Column {

@@ -13,10 +13,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Whether a request names the client that it was forwarded for, and is not believed.
+pub(super) fn is_ignored(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    (headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED))
+        && !trusted.iter().any(|network| network.contains(&peer))
+}
 
 /// The address of the client of a request that came from `peer`.
 pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {

@@ -9,8 +9,9 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
 
 use axum::body::Body as RestBody;
@@ -53,6 +54,8 @@ struct Inner {
     rest: Rest,
     cors: Cors,
     trusted_proxies: Vec<IpNet>,
+    /// Done when the log has a warning of a proxy that is not trusted.
+    proxy_warning: Once,
     bounds: Arc<Bounds>,
     meter: Option<Arc<Meter>>,
 }
@@ -68,7 +71,7 @@ impl RequestRouter {
         meter: Option<Arc<Meter>>,
     ) -> Self {
         let web = GrpcWebLayer::new().layer(stack.clone());
-        Self(Arc::new(Inner { stack, web, rest, cors, trusted_proxies, bounds, meter }))
+        Self(Arc::new(Inner { stack, web, rest, cors, trusted_proxies, proxy_warning: Once::new(), bounds, meter }))
     }
 
     /// The answer to an HTTP/1 request that begins with `start`, and with a head that is too large to be read.
@@ -120,6 +123,9 @@ impl Inner {
         if let Some(client) = client.filter(|_| client != peer) {
             request.extensions_mut().insert(ClientAddress(client));
         }
+        if let Some(peer) = peer.filter(|_| !self.proxy_warning.is_completed()) {
+            self.warn_of_proxy(peer, request.headers());
+        }
         let client = client.map(tracing::field::display);
         let span = tracing::info_span!("request", request_id = %id, peer = client);
         let mut answer = if lacks_host(&request) {
@@ -129,6 +135,22 @@ impl Inner {
         };
         add_id(answer.headers_mut(), id);
         answer
+    }
+
+    /// Warns of the first request that a proxy seems to have forwarded, if the proxy is not trusted. Only of the first,
+    /// because every client can send such headers.
+    fn warn_of_proxy(&self, peer: IpAddr, headers: &HeaderMap) {
+        if forwarded::is_ignored(peer, headers, &self.trusted_proxies) {
+            self.proxy_warning.call_once(|| {
+                tracing::warn!(
+                    event = "proxy",
+                    %peer,
+                    "a request has the header of a proxy, and its sender is not in TRUSTED_PROXIES, so the header is not \
+                     read, and all clients behind that address share its rate limits: if it is your proxy, add it to \
+                     TRUSTED_PROXIES and let it send X-Forwarded-For (this is logged once)"
+                );
+            });
+        }
     }
 
     /// 2. Answers CORS preflights, and adds the headers of CORS to other answers.

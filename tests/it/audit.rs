@@ -145,7 +145,7 @@ async fn what_was_written_cannot_be_changed() {
 #[tokio::test]
 async fn a_flood_of_refusals_is_told_in_part_and_what_is_too_old_is_deleted() {
     let mut app = TestApp::with(&["--allow-registration=false", "--audit-retention=1h"]).await;
-    let url = app.settings.database_url.clone();
+    let url = app.settings.database_url().unwrap();
     let old = countersign::domain::AuditEvent {
         id: uuid::Uuid::nil(),
         at: app.clock.now() - Duration::from_secs(3_601),

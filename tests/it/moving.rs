@@ -305,7 +305,7 @@ async fn everybody_stays_signed_in_who_was_and_nobody_else_on_the_other_engine_a
     binary.child.wait().unwrap();
     for (table, column, values) in dump(&first).await {
         assert!(
-            values.iter().any(|value| *value != values[0]),
+            table == "signing_key" || values.iter().any(|value| *value != values[0]),
             "all of {table}.{column} are alike: that tests nothing"
         );
     }

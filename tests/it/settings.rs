@@ -32,9 +32,14 @@ fn ended(command: &mut Command) -> (Output, Duration) {
 
 /// Asserts that the command ends at once with exit code 2 and a message that has all of `parts`.
 pub fn refuses(name: &str, command: &mut Command, parts: &[&str]) {
+    ends(name, command, 2, parts);
+}
+
+/// As [`refuses`], with another exit code.
+pub fn ends(name: &str, command: &mut Command, code: i32, parts: &[&str]) {
     let (output, took) = ended(command);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+    assert_eq!(output.status.code(), Some(code), "{name}: {said}");
     assert!(took < Duration::from_secs(5), "{name}: {took:?}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{name}");
     for part in parts {
@@ -56,8 +61,16 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     for (name, value, part) in [
         ("JWT_SECRT", SECRET, "unknown setting JWT_SECRT in the environment: did you mean JWT_SECRET?"),
         ("ALLOW_REGISTRATON", "true", "did you mean ALLOW_REGISTRATION?"),
-        ("LISTEN_ADDR", "localhost", "listen-addr"),
-        ("LISTEN_ADDR", "127.0.0.1", "listen-addr"),
+        ("LISTEN_ADDR", "localhost", "write IP:PORT, as in 127.0.0.1:3008"),
+        ("LISTEN_ADDR", "127.0.0.1", "write IP:PORT"),
+        ("LISTEN_ADDR", "auth.example.com:3008", "write IP:PORT"),
+        ("METRICS_ADDR", "9090", "write IP:PORT"),
+        ("LISTEN_ADDRESS", "0.0.0.0:3008", "did you mean LISTEN_ADDR?"),
+        ("REGISTRATION", "true", "did you mean ALLOW_REGISTRATION?"),
+        ("JWT_SECRET_KEY", SECRET, "did you mean JWT_SECRET?"),
+        ("LOG_LEVEL", "verbose", "[possible values: error, warn, info, debug]"),
+        ("DATABASE_WAIT", "30", "database-wait"),
+        ("DATABASE_URL_FILE", "nowhere", "database-url-file"),
         ("LISTEN_ADDR", "127.0.0.1:99999", "listen-addr"),
         ("LISTEN_ADDR", "", "listen-addr"),
         ("LISTEN_ADDR", "192.0.2.1:1", "LISTEN_ADDR"),
@@ -109,7 +122,6 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         ("CORS_ALLOW_HEADERS", "traceparent,x-forwarded-for", "cors-allow-headers"),
         ("GRPC_REFLECTION", "maybe", "grpc-reflection"),
         ("LOG_FORMAT", "xml", "log-format"),
-        ("DATABASE_URL", "postgres://127.0.0.1:1/x", "DATABASE_URL"),
         ("DATABASE_URL", "mysql://localhost/x", "DATABASE_URL"),
         ("DATABASE_URL", "countersign.db", "DATABASE_URL"),
         ("DATABASE_URL", "sqlite:", "DATABASE_URL"),
@@ -287,18 +299,10 @@ async fn a_secret_that_nobody_set_is_made_once_and_kept_to_its_owner() {
     drop(second);
 
     // A secret in the settings replaces the file. The old secret is still accepted as the previous one.
-    assert_eq!(me(&Binary::start(dir.path()), &token).await, StatusCode::UNAUTHORIZED);
     let kept = dir.path().join("countersign.db-secret");
     let rotated = Binary::spawn(command(dir.path()).env("JWT_SECRET", SECRET).env("JWT_SECRET_PREVIOUS_FILE", &kept));
     assert_eq!(me(&rotated, &token).await, StatusCode::NO_CONTENT);
     drop(rotated);
-
-    // A server that has lost its secret file cannot accept old tokens, and the log says why.
-    std::fs::remove_file(&kept).unwrap();
-    let forgetful = start();
-    assert_eq!(me(&forgetful, &token).await, StatusCode::UNAUTHORIZED);
-    assert!(forgetful.log.lock().unwrap().contains("had no secret beside it"));
-    drop(forgetful);
 
     std::fs::write(&kept, "").unwrap();
     refuses("cut off by a crash", &mut command(dir.path()), &["countersign.db-secret", "delete it"]);

@@ -7,6 +7,7 @@ mod audit;
 mod invitations;
 mod mail;
 mod sessions;
+mod signing_key;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use {admin::*, administrators::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*};
+use {admin::*, administrators::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*, signing_key::*};
 
 type Store = Arc<dyn store::Store>;
 
@@ -53,6 +54,7 @@ macro_rules! on_every_engine {
 mod import;
 
 on_every_engine!(
+    of_many_servers_that_start_with_different_secrets_one_stores_its_digest,
     an_account_is_found_as_it_was_stored,
     nobody_is_found_in_an_empty_store,
     a_name_is_taken_once_and_nothing_of_the_second_is_stored,

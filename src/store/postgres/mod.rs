@@ -1,12 +1,14 @@
 //! PostgreSQL, for more than one machine. Each file named as a capability of `store` implements that trait. Besides,
-//! `open` opens a database, `pools` holds the connections, `listen` hears of the revocations of other processes,
-//! `errors` says what PostgreSQL's codes mean, `moving` copies everything.
+//! `address` reads the address of a database, `open` opens it, `password_file` explains a refusal, `pools` holds the
+//! connections, `listen` hears of the revocations of other processes, `errors` says what PostgreSQL's codes mean, and
+//! `moving` copies everything.
 //!
 //! **Every transaction runs in a task of its own** ([`to_completion`]), because of a defect of the driver (sqlx 0.9.0):
 //! if the caller of `begin()` goes away, the connection returns to the pool "idle in transaction", where the next
 //! transaction finds it.
 
 mod accounts;
+mod address;
 mod admin;
 mod attempts;
 mod audit;
@@ -17,10 +19,12 @@ mod listen;
 mod moving;
 mod open;
 mod outbox;
+mod password_file;
 mod passwords;
 mod pools;
 mod revocations;
 mod sessions;
+mod signing_key;
 mod tickets;
 
 use std::time::Duration;

@@ -6,8 +6,9 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use uuid::Uuid;
 
+use super::address;
 use super::errors::failure;
-use super::open::{self, MIGRATIONS, Server};
+use super::open::{MIGRATIONS, Server};
 use crate::store::endpoint::{APPLIED, MoveEndpoint, MoveSide, require_current};
 use crate::store::tables::{ColumnKind, RowValues, TABLES, Table, Value, decode};
 use crate::store::{OpenError, StoreError};
@@ -37,8 +38,7 @@ pub(in crate::store) struct PostgresEndpoint {
 impl PostgresEndpoint {
     /// Opens a source, which must have this version's schema, or a target.
     pub(crate) async fn open(url: &str, side: MoveSide) -> Result<Self, OpenError> {
-        let options = open::parse(url)?;
-        let server = Server::of(&options);
+        let (options, server) = address::parse(url)?;
         let mut connection = server.connect(options.clone().options(LIMITS)).await?;
         server.require_version(&mut connection).await?;
         match side {

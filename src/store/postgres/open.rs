@@ -1,7 +1,7 @@
 //! Opens a database on a PostgreSQL server: reached, checked, migrated. Everything here happens once, at the start, and
 //! each error is a sentence for the operator.
 
-use std::str::FromStr as _;
+use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -9,15 +9,12 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::PostgresStore;
 use super::listen::Announcements;
 use super::pools::Pools;
+use super::{PostgresStore, address, password_file};
 use crate::store::{OpenError, migrations};
 
 pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(migrations::postgres);
-
-/// How long the server may take to accept a connection at the start.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The limits that the server enforces on our connections; the slowest of our statements takes milliseconds. The third
 /// one ends a transaction whose process has stopped half-way: its locks would block all others.
@@ -40,34 +37,11 @@ const MIGRATION_LIMITS: [(&str, &str); 3] = [
     ("client_min_messages", "warning"),
 ];
 
-/// The parameters that may follow the `?` of `DATABASE_URL`. The driver would ignore others silently.
-const PARAMETERS: [&str; 18] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-];
-
 impl PostgresStore {
     /// Opens the database of `url` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`) and brings its schema up to date. If
     /// several processes open it at once, one migrates and the others wait.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let options = parse(url)?;
-        let server = Server::of(&options);
+        let (options, server) = address::parse(url)?;
         // Both connections at once: over TLS, the driver takes a tenth of a second for each.
         let migrating = server.connect(options.clone().options(MIGRATION_LIMITS));
         let (mut connection, other) = tokio::try_join!(migrating, server.connect(options.clone()))?;
@@ -88,67 +62,56 @@ impl PostgresStore {
     }
 }
 
-/// Parses an address. The driver's own error about a bad one is not passed on, because it might quote the password.
-pub(super) fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
-    // A raw `/`, `?` or `#` in a password ends the host for a parser of URLs. The rest of the password would then
-    // appear in messages as the name of a database.
-    let address = url.split_once("://").map_or("", |(_, rest)| rest);
-    if address.find(['/', '?', '#']).is_some_and(|end| address[end..].contains('@')) {
-        return Err(OpenError::BadServerUrl);
-    }
-    for parameter in url.split_once('?').map_or("", |(_, query)| query).split('&').filter(|text| !text.is_empty()) {
-        let name = parameter.split('=').next().unwrap_or_default();
-        if !PARAMETERS.contains(&name) && !name.starts_with("options[") {
-            return Err(OpenError::UnknownParameter(name.to_owned()));
-        }
-    }
-    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::BadServerUrl)?;
-    if options.get_database().is_none() {
-        return Err(OpenError::BadServerUrl);
-    }
-    let named = options.get_application_name().is_some();
-    // Our logs contain no SQL.
-    let options = options.disable_statement_logging();
-    Ok(if named { options } else { options.application_name("countersign") })
-}
-
 /// A server as error messages describe it, without a password.
 pub(super) struct Server {
     /// For example `countersign at db.example.com:5432`.
     pub database: String,
+    pub connect_timeout: Duration,
     user: String,
+    /// Whether the address has a password, so that the driver looks for no other.
+    has_password: bool,
 }
 
 impl Server {
-    pub(super) fn of(options: &PgConnectOptions) -> Self {
+    pub(super) fn of(options: &PgConnectOptions, connect_timeout: Duration, has_password: bool) -> Self {
         let name = options.get_database().unwrap_or_default();
+        let (host, port) = (options.get_host(), options.get_port());
         let place = match options.get_socket() {
             Some(folder) => folder.display().to_string(),
-            None => format!("{}:{}", options.get_host(), options.get_port()),
+            None if host.contains(':') => format!("[{host}]:{port}"),
+            None => format!("{host}:{port}"),
         };
-        Self { database: format!("{name} at {place}"), user: options.get_username().to_owned() }
+        let user = options.get_username().to_owned();
+        Self { database: format!("{name} at {place}"), user, connect_timeout, has_password }
     }
 
     pub(super) async fn connect(&self, options: PgConnectOptions) -> Result<PgConnection, OpenError> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+        match tokio::time::timeout(self.connect_timeout, options.connect()).await {
             Ok(connected) => connected.map_err(|error| self.not_opened(error)),
             Err(_elapsed) => {
-                let cause = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()).into();
+                let cause = format!("no answer within {} s", self.connect_timeout.as_secs()).into();
                 Err(OpenError::Unreachable { database: self.database.clone(), cause })
             }
         }
     }
 
+    /// Fails if the server is too old, or the database cannot store every character. SQL_ASCII stores bytes unchanged.
     pub(super) async fn require_version(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
-        let (number, version): (i32, String) =
-            sqlx::query_as("select current_setting('server_version_num')::int, current_setting('server_version')")
-                .fetch_one(connection)
-                .await
-                .map_err(|error| self.not_opened(error))?;
-        if number >= 130_000 {
-            return Ok(());
+        let (number, version, encoding): (i32, String, String) = sqlx::query_as(
+            "select current_setting('server_version_num')::int, current_setting('server_version'),
+                 current_setting('server_encoding')",
+        )
+        .fetch_one(connection)
+        .await
+        .map_err(|error| self.not_opened(error))?;
+        let database = self.database.clone();
+        if number < 130_000 {
+            return Err(OpenError::TooOld { database, version });
         }
-        Err(OpenError::TooOld { database: self.database.clone(), version })
+        if !["UTF8", "SQL_ASCII"].contains(&&*encoding) {
+            return Err(OpenError::Encoding { database, encoding });
+        }
+        Ok(())
     }
 
     /// Fails if advisory locks do not hold. Some databases that speak PostgreSQL's protocol accept the statement and
@@ -182,11 +145,22 @@ impl Server {
         let (database, user) = (self.database.clone(), self.user.clone());
         let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
         let cause = match error {
+            // A certificate that does not fit, or a server without TLS: that does not pass.
+            sqlx::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+                return OpenError::NotTrusted { database, cause: cause.into() };
+            }
+            sqlx::Error::Tls(cause) => return OpenError::NotTrusted { database, cause },
             sqlx::Error::Io(cause) => return OpenError::Unreachable { database, cause: cause.into() },
             sqlx::Error::Database(cause) => cause.message().to_owned().into(),
             other => other.into(),
         };
         match code.as_str() {
+            "28000" | "28P01"
+                if !self.has_password
+                    && let Some(problem) = password_file::problem() =>
+            {
+                OpenError::PasswordFile { database, user, cause, problem }
+            }
             "28000" | "28P01" => OpenError::Refused { database, user, cause },
             "3D000" => OpenError::NoDatabase(database),
             "42501" => OpenError::NotOwner { database, user, cause },

@@ -24,6 +24,7 @@ mod passwords;
 mod readers;
 mod revocations;
 mod sessions;
+mod signing_key;
 mod tickets;
 mod writer;
 

@@ -21,4 +21,5 @@ pub(super) mod invitations;
 pub(super) mod outbox;
 pub(super) mod revocations;
 pub(super) mod sessions;
+pub(super) mod signing_key;
 pub(super) mod tickets;

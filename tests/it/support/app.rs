@@ -149,7 +149,7 @@ impl TestApp {
 
     /// The commands of the operator on this app's database.
     pub async fn operator(&self) -> Operator {
-        let store = store::open(&self.settings.database_url, Purpose::Operate).await.unwrap();
+        let store = store::open(&self.settings.database_url().unwrap(), Purpose::Operate).await.unwrap();
         Operator::new(store, Arc::new(self.clock.clone()))
     }
 

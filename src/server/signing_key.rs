@@ -1,0 +1,59 @@
+//! Checks at the start that the secret is the one of the other servers on the database, and of the ones before. With
+//! different secrets, each would refuse the tokens of the others.
+
+use super::error::ServeError;
+use super::secret::{self, SecretSourceError, SigningSecrets};
+use crate::config::Settings;
+use crate::store::{Listed, Store};
+
+/// Finds the secrets. One is made only for a database that was never served, or if `accept_new`.
+pub(super) async fn find(
+    settings: &Settings,
+    database_url: &str,
+    store: &dyn Store,
+    accept_new: bool,
+) -> Result<SigningSecrets, ServeError> {
+    let may_make = accept_new || store.signing_key().await?.is_none();
+    let secrets = secret::find(settings, database_url, may_make)?;
+    if secrets.is_new && store.list_accounts(None, 1).await? != Listed::default() {
+        tracing::warn!(
+            event = "secret",
+            result = "made",
+            "the database has accounts, but had no secret beside it, so a new one was made and all sessions are signed \
+             out: a database that is moved or restored needs its -secret file as well"
+        );
+    }
+    Ok(secrets)
+}
+
+/// Compares the secrets with the digest in the database. The digest of the current secret replaces that of the previous
+/// one, or, if `accept_new`, any other. Called when nothing else can keep the server from starting, so that a start
+/// with a wrong setting leaves no digest behind.
+pub(super) async fn claim(store: &dyn Store, secrets: &SigningSecrets, accept_new: bool) -> Result<(), ServeError> {
+    let (stored, digest) = (store.signing_key().await?, secrets.current.digest());
+    if stored.as_ref() == Some(&digest) {
+        if accept_new {
+            tracing::warn!(event = "secret", "--accept-new-secret was not needed: leave it out");
+        }
+        return Ok(());
+    }
+    let is_first = stored.is_none();
+    let is_change = match (&stored, &secrets.previous) {
+        (Some(stored), Some(previous)) => *stored == previous.digest(),
+        _ => false,
+    };
+    // Nothing is stored if another server has stored its digest meanwhile.
+    if !(is_first || is_change || accept_new) || !store.set_signing_key(&digest, stored.as_deref()).await? {
+        return Err(SecretSourceError::Another.into());
+    }
+    if is_change {
+        tracing::info!(event = "secret", result = "changed", "tokens are signed with a new secret");
+    } else if !is_first {
+        tracing::warn!(
+            event = "secret",
+            result = "accepted",
+            "the secret before this one is given up: everybody is signed out"
+        );
+    }
+    Ok(())
+}
