@@ -405,6 +405,9 @@ def read_otherwise(case, is_accepted):
     server is right if the stored form of this body is valid or invalid as the server has found."""
     if is_accepted and any(is_unset_or_number(case, name, text) for name, text in (case.query or {}).items()):
         return "an empty parameter, or an enum by its number"
+    known = {parameter.get("name") for parameter in case.operation.definition.raw.get("parameters", [])}
+    if is_accepted and case.operation.path.startswith("/auth/") and (case.query or {}).keys() - known:
+        return "a parameter that the email API does not know, and ignores"
     if not isinstance(case.body, dict):
         return None
     kept = {name: FORMS[name](text) if name in FORMS and isinstance(text, str) else text for name, text in case.body.items()}
