@@ -170,8 +170,8 @@ fn description(message: &MessageDescriptor) -> String {
 }
 
 /// The name of a schema: that of the message without its package. A message within requests has a schema of its own, as
-/// it may be part of responses, too. `LoginResponse` becomes `LoginAnswer`, because some generators name a type of their
-/// own after the operation `login` and `Response`.
+/// it may be part of responses, too. `LoginResponse` becomes `LoginAnswer`, because some generators add a type for the
+/// operation `login` that they call `LoginResponse`.
 fn name(message: &MessageDescriptor, context: ValueContext) -> String {
     let short = short_name(message.full_name(), message.package_name());
     match context {

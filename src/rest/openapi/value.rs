@@ -1,6 +1,6 @@
-//! The schema of a value that the JSON mapping of protobuf does not write as an object of fields: scalars and well-known
-//! types. A request may also have numbers as text; the document describes one form, which generators of clients can
-//! read.
+//! The schema of a value that the JSON mapping of protobuf does not write as an object of fields: scalars and
+//! well-known types. A request may also have numbers as text; the document describes one form, which generators of
+//! clients can read.
 
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub(super) enum ValueContext {
     Response,
 }
 
-/// The schema of a value; `None` if it has a named one: an enum, or a message that is written as an object of its fields.
+/// The schema of a value; `None` if it has a named one: an enum, or a message that is an object of its fields.
 pub(super) fn schema(kind: &Kind, context: ValueContext) -> Option<Value> {
     Some(match kind {
         Kind::Double => json!({ "type": "number", "format": "double" }),
