@@ -68,7 +68,7 @@ async fn me_tells_what_the_contract_has_and_nothing_of_verification() {
     assert_eq!(app.post("/auth/verify", &body).await.status, 200);
     let account = me(&app, &token).await.json();
     let names: Vec<_> = account.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["created_at", "email", "firm_id", "firm_name", "id", "name", "role"]);
+    assert_eq!(names, ["id", "email", "name", "firm_id", "firm_name", "role", "created_at"]);
 }
 
 #[tokio::test]

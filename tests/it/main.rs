@@ -43,6 +43,7 @@ mod metrics;
 mod moving;
 mod names;
 mod openapi;
+mod openapi_clients;
 mod openapi_rpcs;
 mod operator;
 mod pages;

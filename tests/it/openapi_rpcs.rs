@@ -12,7 +12,7 @@ use prost_reflect::MethodDescriptor;
 use serde_json::json;
 
 use crate::every_rpc::{comment, rpcs};
-use crate::openapi::{document, operations};
+use crate::openapi::{document, operations, referred};
 use crate::support::TestApp;
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn what_an_rpc_needs_and_how_it_fails_is_what_its_rules_say() {
         let told = |reason: &pb::ErrorReason| {
             let line = format!("`{}`: ", reason.as_reason());
             let mut responses = operation["responses"].as_object().unwrap().values();
-            responses.any(|response| response["description"].as_str().unwrap().contains(&line))
+            responses.any(|response| referred(&document, response)["description"].as_str().unwrap().contains(&line))
         };
         let possible = rules.all_reasons();
         for number in 1..=14 {
@@ -71,8 +71,8 @@ fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
     let document = openapi::document(&Rules::read(&compile(SHELVES)).unwrap());
     let all = operations(&document);
     let get = &all["GET /v1/shelves/{shelf}/books/{book}"];
-    assert_eq!(get["operationId"], "Shelves_FindBook");
-    assert_eq!((&get["summary"], &get["tags"]), (&json!("Finds a book"), &json!(["Shelves"])));
+    assert_eq!(get["operationId"], "findBook");
+    assert_eq!((&get["summary"], &get["tags"]), (&json!("Finds a book"), &json!(["shelves"])));
     assert_eq!(get["description"], "Finds a book.\n\nNeeds no token.");
     assert_eq!(get["security"], json!([]));
     let parameters: Vec<_> = get["parameters"].as_array().unwrap().iter().map(|p| (&p["name"], &p["in"])).collect();
@@ -81,8 +81,8 @@ fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
     assert_eq!(get["responses"]["200"]["content"]["application/json"]["schema"]["$ref"], "#/components/schemas/Book");
 
     let put = &all["POST /v1/shelves/{shelf}/books"];
-    let body = &put["requestBody"]["content"]["application/json"]["schema"];
-    assert_eq!(body["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["book", "kinds", "page", "when"]);
+    let body = referred(&document, &put["requestBody"]["content"]["application/json"]["schema"]);
+    assert_eq!(body["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["book", "when", "page", "kinds"]);
     assert_eq!(put["security"], json!([{ "token": [] }, { "bearer": [] }]), "unless its rules say otherwise");
     assert_eq!(
         document["components"]["schemas"]["Book"]["properties"]["parts"]["items"]["$ref"],
@@ -90,7 +90,8 @@ fn a_new_annotated_rpc_has_its_entry_with_no_further_code() {
     );
 
     let stream = &all["GET /v1/shelves:watch"]["responses"]["200"]["content"]["application/x-ndjson"];
-    assert_eq!(stream["schema"]["properties"]["result"]["$ref"], "#/components/schemas/Book");
+    let line = referred(&document, &stream["schema"]);
+    assert_eq!(line["properties"]["result"]["$ref"], "#/components/schemas/Book");
     assert!(all.contains_key("POST /auth/login"), "beside the dialects");
 }
 

@@ -131,7 +131,7 @@ async fn a_password_file_that_is_not_used_is_named_with_the_reason() {
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     drop(Binary::spawn(&mut command));
     fs::write(&file, "*:*:*:*:a wrong one\n").unwrap();
-    refuses("a wrong password", &mut command, &["does not let", "check user and password"]);
+    refuses("a wrong password", &mut command, &["refused the user", "check the user and the password"]);
     fs::remove_file(&file).unwrap();
     refuses("no file", &mut command, &["the file of PGPASSFILE", "cannot be read: No such file"]);
 }

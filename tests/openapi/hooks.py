@@ -23,7 +23,7 @@ BASE = os.environ["COUNTERSIGN_URL"]
 WATCH_CREDENTIAL = os.environ["COUNTERSIGN_WATCH_CREDENTIAL"]
 # The server sends no mail here, and writes the links to its log.
 LOG = os.environ["COUNTERSIGN_LOG"]
-WATCH = "SessionService_WatchRevocations"
+WATCH = "watchRevocations"
 PASSWORD = "s3cur3pass"
 # The first account is a platform administrator, made by the command line. The second administers its firm.
 ACCOUNTS = {
@@ -154,23 +154,25 @@ def link_to_accept():
 
 
 LINKS = {
-    "AuthService_VerifyEmail": ("oneTimeToken", link_to_verify),
-    "email.verify": ("token", link_to_verify),
-    "AuthService_ResetPassword": ("oneTimeToken", link_to_reset),
-    "email.reset": ("token", link_to_reset),
-    "AuthService_AcceptInvitation": ("oneTimeToken", link_to_accept),
-    "email.accept_invitation": ("token", link_to_accept),
+    "verifyEmail": ("oneTimeToken", link_to_verify),
+    "emailVerify": ("token", link_to_verify),
+    "resetPassword": ("oneTimeToken", link_to_reset),
+    "emailResetPassword": ("token", link_to_reset),
+    "acceptInvitation": ("oneTimeToken", link_to_accept),
+    "emailAcceptInvitation": ("token", link_to_accept),
 }
 # The fields of the current password and of the next one.
 CHANGES = {
-    "AuthService_ChangePassword": ("currentPassword", "newPassword"),
-    "AuthService_ChangeEmail": ("password", None),
-    "email.change_password": ("current_password", "new_password"),
-    "email.change_email": ("password", None),
-    "username.password_put": ("currentPassword", "newPassword"),
-    "username.password_post": ("currentPassword", "newPassword"),
+    "changePassword": ("currentPassword", "newPassword"),
+    "changeEmail": ("password", None),
+    "emailChangePassword": ("current_password", "new_password"),
+    "emailChangeAddress": ("password", None),
+    "usernameChangePassword": ("currentPassword", "newPassword"),
+    "usernameChangePasswordByPost": ("currentPassword", "newPassword"),
 }
 GOOD = collections.Counter()
+# The prefix of this run's names, which differ from those of other runs on the same database.
+RUN = secrets.token_hex(4)
 
 
 def make_true(case):
@@ -205,6 +207,8 @@ def before_call(context, case, kwargs):
         # Most usernames would mix scripts. Letters of one script that may stand beside ASCII replace the others.
         if isinstance(text := case.body.get("username"), str):
             case.body["username"] = "".join(c if c.isascii() else letter(c) for c in text)
+    if operation_id(case) in HANDLES and is_good(case) and isinstance(case.body, dict):
+        one_handle(case.body, *HANDLES[operation_id(case)])
     if operation_id(case) in REGISTER and isinstance(case.body, dict):
         free_handle(case.body)
     for name in ("token", "authorization"):
@@ -218,7 +222,7 @@ def before_call(context, case, kwargs):
         # An invented id does not exist. Every second good case gets an id that exists.
         if is_good(case) and CALLS % 4 < 2:
             if "account_id" in case.path_parameters:
-                is_admins = operation_id(case).startswith("AdminService_")
+                is_admins = case.operation.path.startswith("/v1/admin/")
                 case.path_parameters["account_id"] = member() if is_admins else account.id
             for name in ("invitation_id", "id"):
                 if name in case.path_parameters:
@@ -229,10 +233,30 @@ def before_call(context, case, kwargs):
         make_true(case)
 
 
-REGISTER = ("AuthService_Register", "AdminService_CreateAccount", "username.register", "email.register")
+# The operations in whose body a username and an email exclude each other, each with the fields that it requires with an
+# email, and with those that it allows with an email only. The document says so in a sentence.
+HANDLES = {
+    "login": ((), ()),
+    "register": (("name", "firmName"), ()),
+    "createAccount": (("name",), ("firmId", "role", "emailVerified")),
+}
+
+
+def one_handle(body, required, allowed):
+    """Leaves one of the two names in a good body, with the fields that go with it."""
+    kind = "email" if "email" in body and (CALLS % 2 or "username" not in body) else "username"
+    body.setdefault(kind, f"{RUN[:4]}{len(TAKEN)}")
+    body.pop({"username": "email", "email": "username"}[kind], None)
+    body["password"] = body["password"].ljust(8, "!")
+    for name in required + allowed:
+        if kind == "username":
+            body.pop(name, None)
+        elif name in required:
+            body.setdefault(name, "Max")
+
+
+REGISTER = ("register", "createAccount", "usernameRegister", "emailRegister")
 TAKEN = set()
-# The prefix of this run's names, which differ from those of other runs on the same database.
-RUN = secrets.token_hex(4)
 CALLS_TO_REGISTER = collections.Counter()
 
 
@@ -376,13 +400,20 @@ def sealed(response):
 
 
 def read_otherwise(case, is_accepted):
-    """The document describes names, emails and passwords in the form in which the server stores them. The server brings
-    a value into that form, and then checks it. So the server is right if the stored form of this body is valid
-    or invalid as the server has found."""
+    """The document describes names, emails and passwords in the form in which the server stores them, and everything
+    else in the form in which it writes answers. The server brings a value into that form, and then checks it. So the
+    server is right if the stored form of this body is valid or invalid as the server has found."""
+    if is_accepted and any(is_unset_or_number(case, name, text) for name, text in (case.query or {}).items()):
+        return "an empty parameter, or an enum by its number"
+    known = {parameter.get("name") for parameter in case.operation.definition.raw.get("parameters", [])}
+    if is_accepted and case.operation.path.startswith("/auth/") and (case.query or {}).keys() - known:
+        return "a parameter that the email API does not know, and ignores"
     if not isinstance(case.body, dict):
         return None
     kept = {name: FORMS[name](text) if name in FORMS and isinstance(text, str) else text for name, text in case.body.items()}
     body = case.operation.get_body_for_media_type(case.media_type)
+    if case.operation.path.startswith("/v1/"):
+        kept = answered(case, kept)
     validator = make_validator(body.optimized_schema, case.operation.schema.adapter.jsonschema_validator_cls)
     if kept != case.body and validator.is_valid(kept) == is_accepted:
         return "judged in another form than sent"
@@ -391,6 +422,32 @@ def read_otherwise(case, is_accepted):
     for password in map(kept.get, PASSWORDS):
         if not is_accepted and isinstance(password, str) and len(password) <= 1024 < len(password.encode()):
             return "a limit in bytes"
+
+
+ENUMS = {
+    "role": ["ROLE_UNSPECIFIED", "ROLE_ADMIN", "ROLE_USER", "ROLE_VIEWER"],
+    "status": ["ACCOUNT_STATUS_UNSPECIFIED", "ACCOUNT_STATUS_ACTIVE", "ACCOUNT_STATUS_INACTIVE"],
+}
+
+
+def answered(case, body):
+    """The body as an answer would write it: without fields that are not set, and with the names of enums."""
+    required = required_fields(case)
+    body = {name: value for name, value in body.items() if value is not None and (value != "" or name in required)}
+    for name in body.keys() & ENUMS.keys():
+        if body[name] in range(len(ENUMS[name])) and not isinstance(body[name], bool):
+            body[name] = ENUMS[name][int(body[name])]
+    return body
+
+
+def required_fields(case):
+    content = case.operation.definition.raw["requestBody"]["content"][case.media_type]
+    name = content["schema"]["$ref"].rpartition("/")[2]
+    return case.operation.schema.raw_schema["components"]["schemas"][name].get("required", [])
+
+
+def is_unset_or_number(case, name, text):
+    return text in ("", None, [""]) or (name in ENUMS and str(text).lstrip("-").isdigit())
 
 
 def normal(text):

@@ -1,6 +1,6 @@
 //! The options of a field that restrict its value: `countersign.v1.field_schema` and `google.api.field_behavior`.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, OneofDescriptor, Value as Reflected};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor, Value as Reflected};
 use serde_json::{Value, json};
 
 use super::text;
@@ -59,7 +59,8 @@ impl Constraint {
         this
     }
 
-    /// Adds the keywords of JSON Schema for a value beside `others`, the fields that are set.
+    /// Adds the keywords of JSON Schema for a value beside `others`, the fields that are set. A reference gets none:
+    /// many generators ignore what stands beside it.
     pub(super) fn apply(&self, schema: &mut Value, others: &[String]) {
         let beside = self.beside.iter().find(|(other, _)| others.contains(other)).map(|(_, least)| *least);
         let keywords = [
@@ -72,6 +73,9 @@ impl Constraint {
         ];
         // In a list, each element is restricted.
         let one = if schema.get("items").is_some() { &mut schema["items"] } else { schema };
+        if one.get("$ref").is_some() {
+            return;
+        }
         for (keyword, value) in keywords {
             if let Some(value) = value {
                 one[keyword] = value;
@@ -84,6 +88,32 @@ impl Constraint {
 pub(super) fn is_required(oneof: &OneofDescriptor) -> bool {
     let extension = oneof.parent_file().parent_pool().get_extension_by_name("countersign.v1.required_oneof");
     extension.is_some_and(|extension| oneof.options().get_extension(&extension).as_bool() == Some(true))
+}
+
+/// What holds between the fields of a message, in sentences, because generators of clients cannot read the keywords of
+/// JSON Schema for it.
+pub(super) fn sentences(message: &MessageDescriptor) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for oneof in message.oneofs().filter(|oneof| !oneof.is_synthetic()) {
+        let names: Vec<_> = oneof.fields().map(|field| format!("`{}`", field.json_name())).collect();
+        let how_many = if is_required(&oneof) { "exactly" } else { "at most" };
+        sentences.push(format!("Set {how_many} one of {}.", names.join(" and ")));
+    }
+    let shown =
+        |name: &str| message.get_field_by_name(name).map_or(name.to_owned(), |field| field.json_name().to_owned());
+    for field in message.fields() {
+        let (name, constraint) = (field.json_name(), Constraint::of(&field));
+        if let Some(other) = &constraint.goes_with {
+            sentences.push(format!("`{name}` is required with `{}` and must otherwise be empty.", shown(other)));
+        }
+        if let Some(other) = &constraint.only_with {
+            sentences.push(format!("`{name}` may be set only with `{}`.", shown(other)));
+        }
+        for (other, least) in &constraint.beside {
+            sentences.push(format!("With `{}`, `{name}` must have at least {least} characters.", shown(other)));
+        }
+    }
+    sentences
 }
 
 fn beside_one(value: &Reflected) -> Option<(String, u32)> {

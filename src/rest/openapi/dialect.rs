@@ -4,17 +4,17 @@
 use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value};
 
-use super::schema::Schemas;
+use super::components::Components;
 
 /// Adds the dialects and the probes to the document.
-pub(super) fn add(document: &mut Value, pool: &DescriptorPool, schemas: &mut Schemas) {
+pub(super) fn add(document: &mut Value, pool: &DescriptorPool, components: &mut Components) {
     let mut dialects: Value = serde_json::from_str(include_str!("dialects.json")).unwrap_or_default();
-    resolve(&mut dialects, pool, schemas);
+    resolve(&mut dialects, pool, components);
     merge(document, dialects);
 }
 
 /// Appends lists and joins objects. A value that is there stays.
-fn merge(there: &mut Value, more: Value) {
+pub(super) fn merge(there: &mut Value, more: Value) {
     match (there, more) {
         (Value::Object(there), Value::Object(more)) => {
             for (name, value) in more {
@@ -29,26 +29,26 @@ fn merge(there: &mut Value, more: Value) {
 
 /// Replaces each `"x-field"` with the schema of the field that it names. `"x-beside"` names a field that is set beside
 /// it.
-fn resolve(value: &mut Value, pool: &DescriptorPool, schemas: &mut Schemas) {
+fn resolve(value: &mut Value, pool: &DescriptorPool, components: &mut Components) {
     match value {
         Value::Object(map) => {
-            let name = map.remove("x-field");
-            let beside = map.remove("x-beside");
-            if let Some(schema) = name.and_then(|name| field(name.as_str()?, beside.as_ref(), pool, schemas)) {
+            let name = map.shift_remove("x-field");
+            let beside = map.shift_remove("x-beside");
+            if let Some(schema) = name.and_then(|name| field(name.as_str()?, beside.as_ref(), pool, components)) {
                 let mut all: Map<_, _> = schema.as_object().cloned().unwrap_or_default();
                 all.append(map);
                 *map = all;
             }
-            map.values_mut().for_each(|value| resolve(value, pool, schemas));
+            map.values_mut().for_each(|value| resolve(value, pool, components));
         }
-        Value::Array(list) => list.iter_mut().for_each(|value| resolve(value, pool, schemas)),
+        Value::Array(list) => list.iter_mut().for_each(|value| resolve(value, pool, components)),
         _ => {}
     }
 }
 
-fn field(name: &str, beside: Option<&Value>, pool: &DescriptorPool, schemas: &mut Schemas) -> Option<Value> {
+fn field(name: &str, beside: Option<&Value>, pool: &DescriptorPool, components: &mut Components) -> Option<Value> {
     let (message, field) = name.rsplit_once('.')?;
     let field = pool.get_message_by_name(message)?.get_field_by_name(field)?;
     let others: Vec<_> = beside.and_then(Value::as_str).map(str::to_owned).into_iter().collect();
-    Some(schemas.must(&field, &others))
+    Some(components.must(&field, &others))
 }

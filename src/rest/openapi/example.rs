@@ -3,8 +3,8 @@
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
+use super::components::{OneofForm, forms};
 use super::constraint::Constraint;
-use super::schema::{OneofForm, forms};
 
 /// The most messages within messages that an example shows. A message may contain itself.
 const MAX_DEPTH: usize = 5;

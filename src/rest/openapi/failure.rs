@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use http_rule::{Binding, RequestBody, http_status};
+use http_rule::{Binding, http_status};
 use prost_reflect::{DescriptorPool, EnumValueDescriptor};
 use serde_json::{Map, Value, json};
 use tonic::Code;
 
-use super::comment;
-use super::schema::Schemas;
+use super::components::Components;
+use super::operation::has_body;
+use super::{comment, names};
 use crate::pb::method_rules::Credential;
 use crate::pb::{ErrorReason, MethodRules};
 use crate::rest::call::TOKEN;
@@ -22,15 +23,17 @@ struct Described {
     comment: String,
 }
 
-/// The failures of any call that have no reason: HTTP status, gRPC code and text.
-const ALWAYS: [(u16, u16, &str); 2] =
-    [(500, 13, "A defect of the service; it has been logged."), (504, 4, "The time of `Grpc-Timeout` has passed.")];
+/// The failures of any call that have no reason: HTTP status, gRPC code, name and text.
+const ALWAYS: [(u16, u16, &str, &str); 2] = [
+    (500, 13, "Defect", "A defect of the service; it has been logged."),
+    (504, 4, "DeadlineExceeded", "The time of `Grpc-Timeout` has passed."),
+];
 
 /// The failures of a call with a body that have no reason.
-const OF_BODIES: [(u16, u16, &str); 3] = [
-    (408, 3, "The body did not arrive in time."),
-    (413, 3, "The body has more than 65,536 bytes."),
-    (415, 3, "The content type of the body is not `application/json`."),
+const OF_BODIES: [(u16, u16, &str, &str); 3] = [
+    (408, 3, "BodyTooSlow", "The body did not arrive in time."),
+    (413, 3, "BodyTooLarge", "The body has more than 65,536 bytes."),
+    (415, 3, "BodyNotJson", "The content type of the body is not `application/json`."),
 ];
 
 /// The three forms of credentials.
@@ -80,27 +83,36 @@ fn has_fresh_token(rules: &MethodRules) -> bool {
     rules.credential() == Credential::Unspecified
 }
 
-/// The responses by status, except the successful one.
-pub(super) fn responses(binding: &Binding, rules: &MethodRules) -> Map<String, Value> {
+/// The responses by status, except the successful one. Most are the same for many operations.
+pub(super) fn responses(
+    binding: &Binding,
+    rules: &MethodRules,
+    components: &mut Components,
+) -> BTreeMap<String, Value> {
     let (described, possible) = (described(binding.rpc.parent_pool()), rules.all_reasons());
     let mut by_status: BTreeMap<u16, Vec<&Described>> = BTreeMap::new();
     for one in described.iter().filter(|one| possible.contains(&one.reason)) {
         by_status.entry(http_status(one.reason.code()).as_u16()).or_default().push(one);
     }
-    let mut responses = Map::new();
+    let mut responses = BTreeMap::new();
     for (status, reasons) in by_status {
-        responses.insert(status.to_string(), of_reasons(status, &reasons, has_fresh_token(rules)));
+        let has_token = has_fresh_token(rules) && status != 401;
+        let mut name = names::of_reasons(&reasons.iter().map(|one| one.reason.as_reason()).collect::<Vec<_>>());
+        if has_token {
+            name.push_str("WithToken");
+        }
+        responses.insert(status.to_string(), components.response(&name, of_reasons(status, &reasons, has_token)));
     }
-    let has_body = !matches!(binding.body, RequestBody::None);
-    let others = ALWAYS.iter().chain(OF_BODIES.iter().filter(|_| has_body));
-    for &(status, code, text) in others {
+    let others = ALWAYS.iter().chain(OF_BODIES.iter().filter(|_| has_body(binding)));
+    for &(status, code, name, text) in others {
         let example = json!({ "example": { "value": { "code": code, "message": text } } });
-        responses.entry(status.to_string()).or_insert_with(|| response(text, &example, headers(status, false)));
+        let response = response(text, &example, headers(status, false));
+        responses.entry(status.to_string()).or_insert_with(|| components.response(name, response));
     }
     responses
 }
 
-fn of_reasons(status: u16, reasons: &[&Described], has_fresh_token: bool) -> Value {
+fn of_reasons(status: u16, reasons: &[&Described], has_token: bool) -> Value {
     let lines: Vec<_> = reasons.iter().map(|one| format!("- `{}`: {}", one.reason.as_reason(), one.comment)).collect();
     let mut examples = Map::new();
     for one in reasons {
@@ -121,7 +133,7 @@ fn of_reasons(status: u16, reasons: &[&Described], has_fresh_token: bool) -> Val
         let value = json!({ "code": code as i32, "message": message, "details": details });
         examples.insert(name.to_owned(), json!({ "value": value }));
     }
-    response(&lines.join("\n"), &Value::Object(examples), headers(status, has_fresh_token && status != 401))
+    response(&lines.join("\n"), &Value::Object(examples), headers(status, has_token))
 }
 
 fn response(description: &str, examples: &Value, headers: Value) -> Value {
@@ -165,16 +177,16 @@ fn headers(status: u16, has_token: bool) -> Value {
 }
 
 /// Adds `Status`, `Problem` and the schemas that they refer to.
-pub(super) fn add_schemas(pool: &DescriptorPool, schemas: &mut Schemas) {
+pub(super) fn add_schemas(pool: &DescriptorPool, components: &mut Components) {
     let written: Value = serde_json::from_str(include_str!("failures.json")).unwrap_or_default();
     for (name, schema) in written.as_object().into_iter().flatten() {
-        schemas.insert(name, schema.clone());
+        components.insert(name, schema.clone());
     }
     let described = described(pool);
     let names: Vec<_> = described.iter().map(|one| one.reason.as_reason()).collect();
     let line = |one: &Described| format!("- `{}`: `{}`. {}\n", one.reason.as_reason(), one.code, one.comment);
     let description: String = described.iter().map(line).collect();
-    schemas.insert("ErrorReason", json!({ "type": "string", "enum": names, "description": description }));
+    components.insert("ErrorReason", json!({ "type": "string", "enum": names, "description": description }));
 }
 
 /// Every reason that has a code: all but `ERROR_REASON_UNSPECIFIED`.

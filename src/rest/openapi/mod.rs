@@ -2,18 +2,21 @@
 //! protos, so a new annotated RPC has its entry without further code. The two dialects and the probes come from
 //! `dialects.json`, which is written by hand, as their contracts are.
 //!
-//! `comment`, `constraint` and `text` read the protos. `schema`, `value` and `example` make schemas of messages.
-//! `operation`, `parameter` and `failure` make operations of bindings. `dialect` adds the rest. The document decides
-//! nothing: the rules are `http_rule`'s, and the domain knows what a field may hold.
+//! `comment`, `constraint` and `text` read the protos. `components`, `value` and `example` make schemas of messages.
+//! `operation`, `parameter`, `names` and `failure` make operations of bindings. `dialect` adds the rest. The document
+//! decides nothing: the rules are `http_rule`'s, and the domain knows what a field may hold.
+//!
+//! The document uses only what the common generators of clients read, and everything that becomes a type has a name.
 
 mod comment;
+mod components;
 mod constraint;
 mod dialect;
 mod example;
 mod failure;
+mod names;
 mod operation;
 mod parameter;
-mod schema;
 mod text;
 mod value;
 
@@ -21,12 +24,12 @@ use http_rule::{Binding, Rules};
 use prost_reflect::ServiceDescriptor;
 use serde_json::{Map, Value, json};
 
-use schema::Schemas;
+use components::Components;
 
 /// The OpenAPI document of the RPCs that have rules, and of the dialects and probes beside them.
 pub fn document(rules: &Rules) -> Value {
     let (pool, bindings) = (rules.pool(), rules.bindings());
-    let mut schemas = Schemas::default();
+    let mut components = Components::default();
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -36,20 +39,19 @@ pub fn document(rules: &Rules) -> Value {
             "description": include_str!("description.md"),
             "license": { "name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE") },
         },
-        "servers": [{ "url": "/", "description": "The server that this document is from." }],
+        // Relative to the address of this document, which may have a prefix behind a proxy.
+        "servers": [{ "url": ".", "description": "The server that this document is from." }],
         "tags": tags(bindings),
-        "paths": paths(bindings, &mut schemas),
-        "components": { "schemas": {}, "securitySchemes": failure::security_schemes() },
+        "paths": paths(bindings, &mut components),
+        "components": { "securitySchemes": failure::security_schemes() },
     });
-    dialect::add(&mut document, pool, &mut schemas);
-    failure::add_schemas(pool, &mut schemas);
-    if let Some(Value::Object(there)) = document.pointer_mut("/components/schemas") {
-        there.append(&mut schemas.into_components());
-    }
+    failure::add_schemas(pool, &mut components);
+    dialect::add(&mut document, pool, &mut components);
+    dialect::merge(&mut document, json!({ "components": components.into_json() }));
     document
 }
 
-fn paths(bindings: &[Binding], schemas: &mut Schemas) -> Value {
+fn paths(bindings: &[Binding], components: &mut Components) -> Value {
     let (mut paths, mut ids) = (Map::new(), Vec::new());
     // In the order of the protos; the bindings of one RPC by the number of variables in their paths.
     let mut ordered: Vec<_> = bindings.iter().collect();
@@ -59,9 +61,9 @@ fn paths(bindings: &[Binding], schemas: &mut Schemas) -> Value {
     });
     for binding in ordered {
         let Some(key) = operation::key(binding) else { continue };
-        let id = operation::id(binding, &ids);
+        let id = names::id(binding, &ids);
         let path = paths.entry(binding.template.shown()).or_insert_with(|| json!({}));
-        path[key] = operation::operation(binding, &id, schemas);
+        path[key] = operation::operation(binding, &id, components);
         ids.push(id);
     }
     Value::Object(paths)
@@ -79,7 +81,7 @@ fn tags(bindings: &[Binding]) -> Value {
     services.sort_by_key(|service| service.full_name().to_owned());
     let tag = |service: &ServiceDescriptor| {
         let description = comment::of(&service.parent_file(), service.path());
-        json!({ "name": service.name(), "description": description })
+        json!({ "name": names::tag(service), "description": description })
     };
     services.iter().map(tag).collect()
 }

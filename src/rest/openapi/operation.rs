@@ -4,10 +4,10 @@ use http_rule::{Binding, RequestBody};
 use prost_reflect::FieldDescriptor;
 use serde_json::{Map, Value, json};
 
+use super::components::{Components, forms};
 use super::constraint::Constraint;
-use super::schema::{Schemas, forms};
 use super::value::ValueContext;
-use super::{comment, example, failure, parameter};
+use super::{comment, example, failure, names, parameter};
 use crate::pb::MethodRules;
 
 /// The key of an operation under its path. `None` if OpenAPI has no key for the method; a binding for any method is
@@ -17,64 +17,55 @@ pub(super) fn key(binding: &Binding) -> Option<String> {
     ["get", "put", "post", "delete", "options", "head", "patch", "trace"].contains(&method.as_str()).then_some(method)
 }
 
-/// `Service_Method`; a further binding of the same RPC also has the names of its variables.
-pub(super) fn id(binding: &Binding, taken: &[String]) -> String {
-    let mut id = format!("{}_{}", binding.rpc.parent_service().name(), binding.rpc.name());
-    if taken.contains(&id) {
-        let variables = binding.template.variables().iter().map(|variable| format!("_{}", variable.field.join("_")));
-        id.extend(variables);
-    }
-    while taken.contains(&id) {
-        id.push('_');
-    }
-    id
-}
-
 /// The operation of a binding: parameters, body, responses, and the comment of the RPC.
-pub(super) fn operation(binding: &Binding, id: &str, schemas: &mut Schemas) -> Value {
+pub(super) fn operation(binding: &Binding, id: &str, components: &mut Components) -> Value {
     let rpc = &binding.rpc;
     let comment = comment::of(&rpc.parent_file(), rpc.path());
     let rules = MethodRules::of(rpc);
     let mut operation = json!({
         "operationId": id,
-        "tags": [rpc.parent_service().name()],
+        "tags": [names::tag(rpc.parent_service())],
         "summary": comment::summary(&comment),
         "description": comment,
         "security": failure::security(&rules),
-        "responses": responses(binding, &rules, schemas),
+        "responses": responses(binding, &rules, components),
         "x-grpc-method": format!("{}/{}", rpc.parent_service().full_name(), rpc.name()),
     });
-    let parameters = parameter::parameters(binding, schemas);
+    let parameters = parameter::parameters(binding, components);
     if !parameters.is_empty() {
         operation["parameters"] = json!(parameters);
     }
-    if let Some(body) = body(binding, schemas) {
+    if let Some(body) = body(binding, components) {
         operation["requestBody"] = body;
     }
     operation
 }
 
-fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
+/// A body without fields is not described, because it may be left out.
+pub(super) fn has_body(binding: &Binding) -> bool {
+    match binding.body {
+        RequestBody::None => false,
+        RequestBody::Field(_) => true,
+        RequestBody::Whole => binding.rpc.input().fields().len() > parameter::in_path(binding).len(),
+    }
+}
+
+fn body(binding: &Binding, components: &mut Components) -> Option<Value> {
+    if !has_body(binding) {
+        return None;
+    }
     let input = binding.rpc.input();
+    let in_path = parameter::in_path(binding);
     let (schema, examples) = match &binding.body {
         RequestBody::None => return None,
-        RequestBody::Field(field) => (schemas.value(field, ValueContext::Request), Map::new()),
-        RequestBody::Whole => {
-            let in_path = parameter::in_path(binding);
-            let elsewhere: Vec<FieldDescriptor> = input.fields().filter(|field| in_path.contains(field)).collect();
-            let schema = match elsewhere.is_empty() {
-                true => schemas.reference(&input, ValueContext::Request),
-                false => schemas.body(&input, &elsewhere),
-            };
-            (schema, example::requests(&input, &elsewhere))
-        }
+        RequestBody::Field(field) => (components.value(field, ValueContext::Request), Map::new()),
+        RequestBody::Whole => (components.body_reference(&input, &in_path), example::requests(&input, &in_path)),
     };
     // A missing body is the empty message, so a body is required only if a field is.
     let is_needed = |field: &FieldDescriptor| Constraint::of(field).is_required;
     let is_required = match &binding.body {
         RequestBody::Field(field) => is_needed(field),
         _ => {
-            let in_path = parameter::in_path(binding);
             input.fields().any(|field| is_needed(&field) && !in_path.contains(&field))
                 || forms(&input).iter().all(|form| !form.is_empty())
         }
@@ -86,11 +77,11 @@ fn body(binding: &Binding, schemas: &mut Schemas) -> Option<Value> {
     Some(json!({ "required": is_required, "content": { "application/json": content } }))
 }
 
-fn responses(binding: &Binding, rules: &MethodRules, schemas: &mut Schemas) -> Value {
+fn responses(binding: &Binding, rules: &MethodRules, components: &mut Components) -> Value {
     let output = binding.rpc.output();
     let (schema, example) = match &binding.response_body {
-        Some(field) => (schemas.value(field, ValueContext::Response), None),
-        None => (schemas.reference(&output, ValueContext::Response), Some(example::answer(&output))),
+        Some(field) => (components.value(field, ValueContext::Response), None),
+        None => (components.reference(&output, ValueContext::Response), Some(example::answer(&output))),
     };
     let (kind, content) = if binding.rpc.is_server_streaming() {
         let status = json!({ "$ref": "#/components/schemas/Status" });
@@ -99,6 +90,8 @@ fn responses(binding: &Binding, rules: &MethodRules, schemas: &mut Schemas) -> V
             "description": "One line: a message; or, as the last line, the failure of the stream.",
             "properties": { "result": schema, "error": status },
         });
+        let name = output.name();
+        let line = components.insert(&format!("{}Line", name.strip_suffix("Response").unwrap_or(name)), line);
         ("application/x-ndjson", json!({ "schema": line }))
     } else {
         let mut content = json!({ "schema": schema });
@@ -115,7 +108,7 @@ fn responses(binding: &Binding, rules: &MethodRules, schemas: &mut Schemas) -> V
     if let Some(token) = failure::token_header(rules) {
         success["headers"] = json!({ "Token": token });
     }
-    let mut responses = failure::responses(binding, rules);
+    let mut responses = failure::responses(binding, rules, components);
     responses.insert("200".to_owned(), success);
-    Value::Object(responses)
+    json!(responses)
 }

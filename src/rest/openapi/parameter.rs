@@ -5,20 +5,20 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
 use super::comment;
+use super::components::Components;
 use super::constraint::Constraint;
-use super::schema::{Schemas, or_empty};
 use super::value::{ValueContext, object};
 
 /// The most messages within messages that have parameters of their own. A message may contain itself.
 const MAX_DEPTH: usize = 4;
 
 /// All parameters, those of the path first.
-pub(super) fn parameters(binding: &Binding, schemas: &mut Schemas) -> Vec<Value> {
+pub(super) fn parameters(binding: &Binding, components: &mut Components) -> Vec<Value> {
     let mut parameters = Vec::new();
     let mut in_path = Vec::new();
     for variable in binding.template.variables() {
         let Some(field) = field(&binding.rpc.input(), &variable.field) else { continue };
-        let mut schema = schemas.value(&field, ValueContext::Parameter);
+        let mut schema = components.value(&field, ValueContext::Parameter);
         if field.kind() == Kind::String {
             // An empty segment does not match the path.
             schema["minLength"] = 1.into();
@@ -38,7 +38,7 @@ pub(super) fn parameters(binding: &Binding, schemas: &mut Schemas) -> Vec<Value>
         RequestBody::Field(field) => in_path.into_iter().chain([field.clone()]).collect(),
         RequestBody::None => in_path,
     };
-    query(&binding.rpc.input(), "", &elsewhere, 0, schemas, &mut parameters);
+    query(&binding.rpc.input(), "", &elsewhere, 0, components, &mut parameters);
     parameters
 }
 
@@ -59,24 +59,20 @@ fn query(
     prefix: &str,
     elsewhere: &[FieldDescriptor],
     depth: usize,
-    schemas: &mut Schemas,
+    components: &mut Components,
     parameters: &mut Vec<Value>,
 ) {
     for field in message.fields().filter(|field| !elsewhere.contains(field) && !field.is_map()) {
         let name = format!("{prefix}{}", field.json_name());
         if let Some(inner) = object(&field) {
             if depth < MAX_DEPTH && !field.is_list() {
-                query(&inner, &format!("{name}."), elsewhere, depth + 1, schemas, parameters);
+                query(&inner, &format!("{name}."), elsewhere, depth + 1, components, parameters);
             }
             continue;
         }
         let constraint = Constraint::of(&field);
-        let mut schema = schemas.value(&field, ValueContext::Parameter);
-        if constraint.is_required {
-            constraint.apply(&mut schema, &[]);
-        } else {
-            schema = or_empty(&field, &constraint, schema);
-        }
+        let mut schema = components.value(&field, ValueContext::Parameter);
+        constraint.apply(&mut schema, &[]);
         parameters.push(json!({
             "name": name,
             "in": "query",

@@ -1,10 +1,11 @@
-//! The schema of a value that the JSON mapping of protobuf does not write as an object of fields: scalars, enums and
-//! well-known types.
+//! The schema of a value that the JSON mapping of protobuf does not write as an object of fields: scalars and
+//! well-known types. A request may also have numbers as text; the document describes one form, which generators of
+//! clients can read.
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
 
-/// Where a value stands. The service writes a value in one form, and reads it in a few more.
+/// Where a value stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueContext {
     /// In the JSON of a request.
@@ -15,19 +16,19 @@ pub(super) enum ValueContext {
     Response,
 }
 
-/// The schema of a value; `None` if it is a message that is written as an object of its fields.
+/// The schema of a value; `None` if it has a named one: an enum, or a message that is an object of its fields.
 pub(super) fn schema(kind: &Kind, context: ValueContext) -> Option<Value> {
     Some(match kind {
         Kind::Double => json!({ "type": "number", "format": "double" }),
         Kind::Float => json!({ "type": "number", "format": "float" }),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => integer("int32", i32::MIN.into(), i32::MAX.into(), context),
-        Kind::Uint32 | Kind::Fixed32 => integer("uint32", 0, u32::MAX.into(), context),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => integer("int32", i32::MIN.into(), i32::MAX.into()),
+        Kind::Uint32 | Kind::Fixed32 => integer("uint32", 0, u32::MAX.into()),
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => long("int64", "^-?[0-9]+$", context),
         Kind::Uint64 | Kind::Fixed64 => long("uint64", "^[0-9]+$", context),
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::String => json!({ "type": "string" }),
         Kind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
-        Kind::Enum(kind) => enumeration(kind, context),
+        Kind::Enum(_) => return None,
         Kind::Message(message) => return well_known(message, context),
     })
 }
@@ -40,43 +41,17 @@ pub(super) fn object(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     }
 }
 
-fn integer(format: &str, least: i64, most: i64, context: ValueContext) -> Value {
-    let number = json!({ "type": "integer", "format": format, "minimum": least, "maximum": most });
-    match context {
-        ValueContext::Request => json!({ "anyOf": [number, { "type": "string", "pattern": "^-?[0-9]+$" }] }),
-        ValueContext::Parameter | ValueContext::Response => number,
-    }
+fn integer(format: &str, least: i64, most: i64) -> Value {
+    json!({ "type": "integer", "format": format, "minimum": least, "maximum": most })
 }
 
 /// Numbers of 64 bits are written as text, because many JSON parsers keep 53 bits only.
 fn long(format: &str, pattern: &str, context: ValueContext) -> Value {
-    let text = json!({ "type": "string", "format": format, "pattern": pattern });
     match context {
-        ValueContext::Request => json!({ "anyOf": [text, { "type": "integer" }] }),
         ValueContext::Parameter => json!({ "type": "integer", "format": format }),
-        ValueContext::Response => text,
-    }
-}
-
-fn enumeration(kind: &EnumDescriptor, context: ValueContext) -> Value {
-    let names: Vec<_> = kind.values().map(|value| value.name().to_owned()).collect();
-    let names = json!({ "type": "string", "enum": names });
-    if context == ValueContext::Response {
-        return names;
-    }
-    // The service can read any other number, and refuses it as an unknown value.
-    let numbers: Vec<_> = kind.values().map(|value| value.number()).collect();
-    json!({ "anyOf": [names, { "type": "integer", "format": "int32", "enum": numbers }] })
-}
-
-/// The schema of the values that mean the same in JSON as leaving the field out.
-pub(super) fn unset(kind: &Kind) -> Value {
-    match kind {
-        Kind::String | Kind::Bytes => json!({ "type": ["string", "null"], "maxLength": 0 }),
-        Kind::Bool => json!({ "enum": [false, null] }),
-        Kind::Enum(kind) => json!({ "enum": [kind.default_value().name(), kind.default_value().number(), null] }),
-        Kind::Message(_) => json!({ "type": "null" }),
-        _ => json!({ "enum": [0, null] }),
+        ValueContext::Request | ValueContext::Response => {
+            json!({ "type": "string", "format": format, "pattern": pattern })
+        }
     }
 }
 

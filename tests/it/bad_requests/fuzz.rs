@@ -54,11 +54,11 @@ fn assert_documented(path: &str, answer: &Answer) {
     let body = answer.json();
     let keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
     if path == "/auth" || path.starts_with("/auth/") {
-        assert_eq!(keys, ["detail", "error", "error_code"], "{path}");
+        assert_eq!(keys, ["detail", "error_code", "error"], "{path}");
         assert_eq!(body["error"], body["error_code"], "{path}");
         assert_eq!(body["detail"].is_array(), status == 422, "{path}: {body}");
     } else {
-        assert_eq!(keys, ["error", "message", "statusCode"], "{path}");
+        assert_eq!(keys, ["statusCode", "error", "message"], "{path}");
         assert_eq!(body["statusCode"], json!(status), "{path}");
         assert!(body["message"].is_string(), "{path}");
     }

@@ -115,7 +115,7 @@ async fn every_protocol_takes_the_device_as_a_field_or_a_header_and_gives_it() {
     assert_eq!(of_email.status, StatusCode::OK, "{}", of_email.json());
     assert!(of_email.header("device").is_some());
     let keys: Vec<_> = of_email.json().as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["access_token", "expires_in", "token_type", "user"], "as the contract has it");
+    assert_eq!(keys, ["access_token", "token_type", "expires_in", "user"], "as the contract has it");
     // Without the device value, the delay still applies.
     assert_eq!(app.post("/auth/login", &body).await.status, StatusCode::TOO_MANY_REQUESTS);
 }
