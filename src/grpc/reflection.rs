@@ -1,6 +1,6 @@
 //! Server reflection, which describes the services to tools. Written here because `tonic-reflection`, which has the
-//! messages, knows no extensions, puts the values of an enum into a scope of their own, and ends the stream at the first
-//! name that it does not know.
+//! messages, knows no extensions, puts the values of an enum into a scope of their own, and ends the stream at the
+//! first name that it does not know.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

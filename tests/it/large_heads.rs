@@ -1,4 +1,5 @@
-//! Requests with a head that is too large: each protocol tells its client why, and over HTTP/2 only the call is refused.
+//! Requests with a head that is too large: each protocol tells its client why, and over HTTP/2 only the call is
+//! refused.
 
 use std::time::Duration;
 
