@@ -43,12 +43,18 @@ pub enum OpenError {
     BadServerUrl(BadServerUrl),
     /// The address has an unknown parameter, such as `sslmod=require`. To ignore a misspelt one would be dangerous.
     UnknownParameter {
+        /// The name as the address has it.
         name: String,
         /// The parameter that was most likely meant.
         meant: Option<&'static str>,
     },
     /// A parameter of the address has a wrong value, or is not supported.
-    Parameter { name: &'static str, problem: &'static str },
+    Parameter {
+        /// The name of the parameter.
+        name: &'static str,
+        /// What is wrong with its value, or why it is not supported.
+        problem: &'static str,
+    },
     /// No server answers at the address.
     Unreachable {
         /// The database with its host and port.

@@ -104,8 +104,14 @@ fn what_is_no_hash_says_so_and_not_what_it_is() {
         (&format!("$scrypt$ln=0,r=8,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
         (&format!("$scrypt$ln=16,r=0,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
         (&format!("$scrypt$ln=16,r=8,p=1${SALT}==${OUTPUT}"), "the hash must have the form $scrypt$"),
-        (&format!("$scrypt$ln=16,r=8,p=1${short}${OUTPUT}"), "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt"),
-        (&format!("$scrypt$ln=16,r=8,p=1${SALT}${short}"), "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt"),
+        (
+            &format!("$scrypt$ln=16,r=8,p=1${short}${OUTPUT}"),
+            "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt",
+        ),
+        (
+            &format!("$scrypt$ln=16,r=8,p=1${SALT}${short}"),
+            "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt",
+        ),
         (
             &format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$Bw${OUTPUT}${SALT}"),
             "a part of the hash has a wrong length: allowed are 8 to 64",
