@@ -50,7 +50,8 @@ struct Shared {
 struct LaneState {
     queue: Queue<Job>,
     closed: bool,
-    /// The moving average of the duration of hashes that are not dear; `None` until one is done.
+    /// The moving average of the duration of hashes, without dear ones if they have threads of their own; `None` until
+    /// one is done.
     run_time: Option<Duration>,
     /// The number of threads that hash a dear job.
     dear: usize,
@@ -297,10 +298,9 @@ impl LaneState {
     fn end(&mut self, is_dear: bool, took: Duration) {
         self.stats.running -= 1;
         self.stats.run.observe(took);
-        if is_dear {
-            // Nobody is refused because a few hashes of another system take long.
-            self.dear -= 1;
-        } else {
+        self.dear -= usize::from(is_dear);
+        // Nobody is refused because a few hashes of another system take long, unless everybody waits for them.
+        if !is_dear || self.stats.threads == 1 {
             self.run_time = Some(self.run_time.map_or(took, |average| (average * 7 + took) / 8));
         }
     }

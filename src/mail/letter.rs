@@ -74,7 +74,8 @@ fn part(kind: ContentType, text: String) -> SinglePart {
     let body = if lines.iter().all(can_be_sent) {
         Body::dangerous_pre_encoded((lines.join("\r\n") + "\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
     } else {
-        Body::new(text)
+        // Not lettre's choice, which sends a control character as it is.
+        Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable).unwrap_or_else(Body::new)
     };
     SinglePart::builder().header(kind).body(body)
 }

@@ -183,7 +183,7 @@ async fn what_is_wrong_with_a_request_is_said_as_a_status_and_no_value_is_repeat
     let id = app.get("/v1/me", &[("token", &token)]).await.json()["account"]["id"].clone();
     let path = format!("/v1/accounts/{}/sessions:revokeOthers", id.as_str().unwrap());
     let same = app.post_with(&path, &[("token", &token)], &json!({ "account_id": id })).await;
-    same.assert("the id of the path in the body, too", 200, &[], &json!({}));
+    assert_eq!((same.status, same.json()), (StatusCode::OK, json!({})), "the id of the path in the body, too");
 }
 
 #[tokio::test]
@@ -298,10 +298,7 @@ async fn the_time_that_a_client_has_is_told_in_grpcs_own_header() {
     let password = json!({ "username": "alice", "password": PASSWORD });
     let out = app.post_with("/v1/sessions:login", &[("grpc-timeout", "0n")], &password).await;
     // A hash that cannot be done in time is not begun.
-    assert_eq!((out.status, out.json()["code"].as_i64()), (StatusCode::TOO_MANY_REQUESTS, Some(8)));
-    let retry = json!({ "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s" });
-    assert_eq!(out.json()["details"], json!([retry, reason("OVERLOADED")]));
-    assert_eq!(out.header("retry-after"), Some("1"));
+    assert_eq!((out.status, out.json()["code"].as_i64()), (StatusCode::GATEWAY_TIMEOUT, Some(4)));
     assert_eq!(app.get("/v1/me", &[("token", &token), ("grpc-timeout", "5S")]).await.status, StatusCode::OK);
     assert_eq!(app.get("/v1/me", &[("token", &token), ("grpc-timeout", "5s")]).await.status, StatusCode::BAD_REQUEST);
 }

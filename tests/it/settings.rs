@@ -187,7 +187,7 @@ fn an_unfit_secret_stops_the_start_and_is_never_shown() {
         ("published file", &[("JWT_SECRET_FILE", &*example)], "is an example"),
         ("short credential", &[("WATCH_CREDENTIALS", "tooshort")], "WATCH_CREDENTIALS must have at least 32 bytes"),
         ("a second one short", &[("WATCH_CREDENTIALS", "good enough for a test of credentials,tooshort")], "32 bytes"),
-        ("credential that signs", &[("JWT_SECRET", SIGNS), ("WATCH_CREDENTIALS", SIGNS)], "is a JWT_SECRET"),
+        ("credential that signs", &[("JWT_SECRET", SIGNS), ("WATCH_CREDENTIALS", SIGNS)], "a secret that signs"),
         ("odd credential", &[("WATCH_CREDENTIALS", "nobody could send this one in a héader")], "visible ASCII"),
         ("no credential file", &[("WATCH_CREDENTIALS_FILE", "nowhere/watch")], "WATCH_CREDENTIALS_FILE"),
         (

@@ -149,9 +149,9 @@ pub(super) fn parse(url: &str) -> Result<(PgConnectOptions, Server), OpenError> 
             ("sslmode" | "ssl-mode", mode) if mode.parse::<PgSslMode>().is_err() => {
                 return invalid("sslmode", "must be disable, allow, prefer, require, verify-ca or verify-full");
             }
-            ("port", port) if port.contains(',') => return bad(BadServerUrl::SeveralHosts),
+            ("host" | "hostaddr" | "port", several) if several.contains(',') => return bad(BadServerUrl::SeveralHosts),
             ("port", port) if port.parse::<u16>().is_err() => return invalid("port", "must be a number up to 65535"),
-            ("hostaddr", host) if !host.contains(',') && host.parse::<IpAddr>().is_err() => {
+            ("hostaddr", host) if host.parse::<IpAddr>().is_err() => {
                 return invalid("hostaddr", "must be an IP address");
             }
             ("statement-cache-capacity", size) if size.parse::<usize>().is_err() => {

@@ -351,7 +351,10 @@ fn json_has_types_and_each_is_asked_for() {
         (format!(r#"{{{},"username":7,"password":"{BCRYPT}"}}"#, id(2)), "username must be a text in quotation marks"),
         (format!(r#"{{{},"username":"bobby","password":null}}"#, id(3)), "password is required"),
         (format!(r#"{{{},"username":"bobby","password":true}}"#, id(4)), "password must be a text in quotation marks"),
-        (format!(r#"{{{},"username":"bobby","password":"NULL"}}"#, id(5)), "password_hash: no password hash"),
+        (
+            format!(r#"{{{},"username":"bobby","password":"NULL"}}"#, id(5)),
+            "password_hash: the scheme of the hash is unknown",
+        ),
         (format!(r#"{{"_id":7,"username":"bobby","password":"{BCRYPT}"}}"#), "_id must be an ObjectId"),
         (format!(r#"{{{},"username":"Null","password":"{BCRYPT}"}}"#, id(6)), ""),
     ];

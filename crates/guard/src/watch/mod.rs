@@ -21,6 +21,7 @@
 //! `examples/guarded-service` in the repository is a whole service.
 
 #[rustfmt::skip]
+#[expect(unreachable_pub, reason = "generated")]
 mod pb;
 
 use std::convert::Infallible;
