@@ -161,10 +161,6 @@ fn stored(new: &NewAccount) -> Account {
     }
 }
 
-async fn revocations(store: &Store, after: i64, now: i64) -> Vec<Revocation> {
-    store.revocations_after(after, at(now)).await.unwrap().into_iter().map(|stored| stored.revocation).collect()
-}
-
 async fn an_account_is_found_as_it_was_stored(store: Store) {
     for new in [username(1, "alice"), email(2, "ada@example.com", 7), username(3, "ma\u{f1}ana 🦀")] {
         store.insert_account(&new, None, None).await.unwrap();

@@ -9,7 +9,12 @@ use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, at, email, opening, revocations, username};
+use super::{Store, at, email, opening, username};
+
+/// The revocations after this position that still count at this time.
+pub async fn revocations(store: &Store, after: i64, now: i64) -> Vec<Revocation> {
+    store.revocations_after(after, at(now)).await.unwrap().into_iter().map(|stored| stored.revocation).collect()
+}
 
 /// A session from `created` to 1,000. Each of its tokens lives for 100.
 fn session(id: u128, account: &NewAccount, created: i64) -> Session {
