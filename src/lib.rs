@@ -27,6 +27,7 @@
 //! | [`process`] | the start and the end of the process |
 
 #![deny(missing_docs, unreachable_pub)]
+#![expect(rustdoc::private_intra_doc_links, reason = "the pages are built with private items")]
 
 pub mod accounts;
 mod activity;
