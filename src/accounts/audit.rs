@@ -112,7 +112,8 @@ impl Audit {
         }
     }
 
-    /// Makes events of the `limit` oldest requests for mail whose address has an account, and drops the others.
+    /// Takes the `limit` oldest requests for mail, makes an event of each one for the address of an account, and drops
+    /// the others.
     pub(crate) async fn settle_mail_requests(&self, store: &dyn Store, limit: usize) -> Result<(), StoreError> {
         let requests: Vec<_> = self.pending().mail_requests.iter().take(limit).cloned().collect();
         let (count, mut events) = (requests.len(), Vec::new());

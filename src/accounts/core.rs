@@ -146,8 +146,8 @@ impl Accounts {
         }
     }
 
-    /// The account of an actor whose session the store has, for calls that can do harm to others. A signature alone
-    /// does not tell that there was a sign-in, because anybody with the key can make one.
+    /// Finds the account of an actor, and refuses if the store does not have the actor's session. For calls that can do
+    /// harm to others: a signature alone does not prove a sign-in, because anybody with the key can make one.
     pub(super) async fn find_actor(&self, actor: &Actor) -> Result<Account, AuthError> {
         let session = self.store.find_session(actor.session_id).await?;
         if session.is_none_or(|found| found.session.account_id != actor.account_id) {

@@ -25,14 +25,16 @@ impl Accounts {
         Some((OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, Uuid::from_slice(id).ok()?))
     }
 
-    /// The page token of a row with a name.
-    pub(super) fn seal_name(&self, query: &str, name: &str) -> String {
-        self.tokens.seal(query, name.as_bytes())
+    /// The page token of a row with a name and an id.
+    pub(super) fn seal_name(&self, query: &str, name: &str, id: Uuid) -> String {
+        self.tokens.seal(query, &[id.as_bytes(), name.as_bytes()].concat())
     }
 
     /// Reads a page token of [`Self::seal_name`]; `None` if it was not made for this query.
-    pub(super) fn open_name(&self, query: &str, page_token: &str) -> Option<String> {
-        String::from_utf8(self.tokens.unseal(query, page_token)?).ok()
+    pub(super) fn open_name(&self, query: &str, page_token: &str) -> Option<(String, Uuid)> {
+        let payload = self.tokens.unseal(query, page_token)?;
+        let (id, name) = payload.split_first_chunk()?;
+        Some((String::from_utf8(name.to_owned()).ok()?, Uuid::from_bytes(*id)))
     }
 }
 

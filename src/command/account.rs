@@ -155,7 +155,8 @@ async fn list(operator: &Operator, output: Output, page: AccountPage, mut left: 
     let by_name = |order: &AccountOrder, AccountRecord { account: last, .. }: &AccountRecord| match order {
         AccountOrder::Registration(_) => AccountOrder::Registration(Some((last.created_at, last.id))),
         AccountOrder::Handle { prefix, .. } => {
-            AccountOrder::Handle { prefix: prefix.clone(), after: Some(last.identity.handle().as_str().to_owned()) }
+            let after = Some((last.identity.handle().as_str().to_owned(), last.id));
+            AccountOrder::Handle { prefix: prefix.clone(), after }
         }
     };
     all(

@@ -79,12 +79,13 @@ pub struct AccountPage {
 pub enum AccountOrder {
     /// The order of registration, after the account of this time and id.
     Registration(Option<(OffsetDateTime, Uuid)>),
-    /// The order of username or email address, compared byte by byte.
+    /// The order of username or email address, compared byte by byte, and of ids where a username and an email address
+    /// are the same text.
     Handle {
         /// The beginning of the names to list, in canonical form.
         prefix: String,
-        /// The name before the page.
-        after: Option<String>,
+        /// The name and the id of the account before the page.
+        after: Option<(String, Uuid)>,
     },
 }
 

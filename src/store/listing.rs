@@ -71,7 +71,10 @@ impl AccountKey {
         match order {
             AccountOrder::Registration(None) => Self::Created(i64::MIN, Uuid::nil()),
             AccountOrder::Registration(Some((at, id))) => Self::Created(millis(*at), *id),
-            AccountOrder::Handle { after, .. } => Self::Name(after.clone().unwrap_or_default(), Uuid::nil()),
+            AccountOrder::Handle { after, .. } => {
+                let (name, id) = after.clone().unwrap_or_default();
+                Self::Name(name, id)
+            }
         }
     }
 

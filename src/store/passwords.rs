@@ -2,6 +2,7 @@
 //! makes sign-ins with the old password fail, even those that have begun.
 
 use async_trait::async_trait;
+use sqlx::{ColumnIndex, Decode, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -9,10 +10,17 @@ use super::{Credentials, EndedSession, StoreError};
 use crate::domain::{NewMail, PasswordHash};
 
 /// The rows of [`PasswordStore::hash_costs`] as values. A hash that cannot be read is the problem of its own account.
-pub(super) fn costs(rows: Vec<(String, i64)>) -> Vec<(PasswordHash, u64)> {
-    rows.into_iter()
-        .filter_map(|(text, number)| Some((PasswordHash::parse(&text).ok()?, number.unsigned_abs())))
-        .collect()
+pub(super) fn costs<'r, R: Row>(rows: &'r [R]) -> Vec<(PasswordHash, u64)>
+where
+    usize: ColumnIndex<R>,
+    &'r str: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let read = |row: &'r R| -> Option<_> {
+        let (text, number): (&str, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
+        Some((PasswordHash::parse(text).ok()?, number.unsigned_abs()))
+    };
+    rows.iter().filter_map(read).collect()
 }
 
 /// The store of changed passwords.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -22,8 +22,12 @@ pub(super) const MAX_HTTP2_HEAD: u32 = 64 * 1_024;
 /// Makes the answer to a head that begins with these bytes.
 pub(crate) type LargeHeadAnswer = Arc<dyn Fn(&[u8]) -> Response<bytes::Bytes> + Send + Sync>;
 
-/// Whether the head of a request is larger than [`MAX_HEAD`], counted as HTTP/2 does (RFC 9113 section 6.5.2).
+/// Whether the head of a request over HTTP/2 is larger than [`MAX_HEAD`], counted as RFC 9113 section 6.5.2 says. Over
+/// HTTP/1, no such request arrives.
 pub(super) fn is_large<B>(request: &Request<B>) -> bool {
+    if request.version() != Version::HTTP_2 {
+        return false;
+    }
     let fields: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
     fields + request.uri().path_and_query().map_or(0, |target| target.as_str().len()) > MAX_HEAD
 }

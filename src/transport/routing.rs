@@ -39,7 +39,7 @@ use crate::grpc::{self, ClientAddress, RequestId, Stack};
 use crate::meter::{Meter, Outcome, Running};
 use crate::rest::Rest;
 
-/// What a client is told whose head is too large.
+/// The message for a client that sent a head that is too large.
 const LARGE_HEAD: &str = "the head of a request, with all of its headers, may have at most 16 KiB";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");

@@ -11,7 +11,7 @@ use clap::Parser as _;
 use countersign::config::Cli;
 use countersign::domain::{Client, Session};
 use countersign::server::App;
-use countersign::store::{OpenError, SessionStore as _, SqliteStore, StoredSession};
+use countersign::store::{self, OpenError, Purpose, SessionStore as _, SqliteStore, StoredSession};
 use countersign_guard::clock::ManualClock;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -218,6 +218,23 @@ async fn a_database_of_before_session_details_keeps_its_sessions() {
         last_token_at: at(5),
     };
     assert_eq!(store.find_session(Uuid::from_u128(2)).await.unwrap(), Some(expected));
+}
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_read_does_not_hide_what_the_others_cost() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    app.sign_in_username("mallory").await;
+    let mut database =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(app.database())).await.unwrap();
+    database
+        .execute("update accounts set password_hash = cast(x'ff2463' as text) where username = 'mallory'")
+        .await
+        .unwrap();
+    let url = format!("sqlite:{}", app.database().display());
+    let store = store::open(&url, Purpose::Operate).await.unwrap();
+    let numbers: Vec<_> = store.hash_costs().await.unwrap().into_iter().map(|(_, number)| number).collect();
+    assert_eq!(numbers, [1]);
 }
 
 #[tokio::test]

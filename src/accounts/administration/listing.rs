@@ -79,7 +79,7 @@ impl Accounts {
         let (accounts, last) = cut_page(self.store.list_records(&page).await?.logged(), limit);
         let next_page_token = last.map_or_else(String::new, |AccountRecord { account, .. }| {
             if by_name {
-                self.seal_name(&query, account.identity.handle().as_str())
+                self.seal_name(&query, account.identity.handle().as_str(), account.id)
             } else {
                 self.seal_position(&query, (account.created_at, account.id))
             }

@@ -137,8 +137,8 @@ impl PasswordHash {
         }
     }
 
-    /// Estimates the work of verifying the hash, in the unit of [`Self::work_of`]: some 1.5 µs on a machine of 2024. Of
-    /// the schemes that are not argon2, it was measured once; it is right within a factor of two.
+    /// Estimates the work of verifying the hash, in the unit of [`Self::work_of`]: some 1.5 µs on a machine of 2024.
+    /// The work of schemes other than argon2 was measured once, and is right within a factor of two.
     pub fn work(&self) -> u64 {
         match &self.scheme {
             Scheme::Argon2(hash) => Self::work_of(&hash.params),

@@ -25,7 +25,7 @@ impl PasswordStore for PostgresStore {
     }
 
     async fn hash_costs(&self) -> Result<Vec<(PasswordHash, u64)>, StoreError> {
-        let rows = sqlx::query_as(
+        let rows = sqlx::query(
             // The text up to the lanes has the scheme, the memory and the passes; of bcrypt, 7 characters have all.
             "select min(password_hash), count(*) from accounts where password_hash <> ''
              group by substr(password_hash, 1, greatest(strpos(password_hash, ',p='), 7))",
@@ -33,7 +33,7 @@ impl PasswordStore for PostgresStore {
         .fetch_all(&self.pools.calls()?)
         .await
         .map_err(failure)?;
-        Ok(costs(rows))
+        Ok(costs(&rows))
     }
 
     async fn change_password(

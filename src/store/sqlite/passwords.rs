@@ -24,7 +24,7 @@ impl PasswordStore for SqliteStore {
     }
 
     async fn hash_costs(&self) -> Result<Vec<(PasswordHash, u64)>, StoreError> {
-        let rows = sqlx::query_as(
+        let rows = sqlx::query(
             // The text up to the lanes has the scheme, the memory and the passes; of bcrypt, 7 characters have all.
             "select min(password_hash), count(*) from accounts where password_hash <> ''
              group by substr(password_hash, 1, max(instr(password_hash, ',p='), 7))",
@@ -32,7 +32,7 @@ impl PasswordStore for SqliteStore {
         .fetch_all(&mut **self.readers.take().await?)
         .await
         .map_err(failure)?;
-        Ok(costs(rows))
+        Ok(costs(&rows))
     }
 
     async fn change_password(

@@ -26,12 +26,13 @@ where
 {
     let mut query = QueryBuilder::new("");
     match (&page.order, after) {
-        (AccountOrder::Handle { prefix, .. }, AccountKey::Name(after, _)) => {
+        (AccountOrder::Handle { prefix, .. }, AccountKey::Name(after, after_id)) => {
+            let after = (after.as_str(), *after_id);
             query.push("select * from (select * from (");
             select_named(&mut query, page, &format!("accounts.username{collation}"), prefix, after, limit);
             query.push(") as usernames union all select * from (");
             select_named(&mut query, page, &format!("accounts.email{collation}"), prefix, after, limit);
-            query.push(") as emails) as named order by coalesce(username, email)").push(collation);
+            query.push(") as emails) as named order by coalesce(username, email)").push(collation).push(", id");
         }
         (_, after) => {
             let (after, after_id) = after.created();
@@ -51,7 +52,7 @@ fn select_named<DB: Database>(
     page: &AccountPage,
     column: &str,
     prefix: &str,
-    after: &str,
+    (after, after_id): (&str, Uuid),
     limit: i64,
 ) where
     for<'q> i64: Encode<'q, DB> + Type<DB>,
@@ -59,10 +60,12 @@ fn select_named<DB: Database>(
     for<'q> String: Encode<'q, DB> + Type<DB>,
     for<'q> Uuid: Encode<'q, DB> + Type<DB>,
 {
-    query.push(select_account!()).push(format!(" where {column} >= ")).push_bind(prefix.to_owned());
+    query.push(select_account!()).push(format!(" where {column} >= ")).push_bind(prefix.max(after).to_owned());
     // The last character of Unicode, which no name contains, sorts after every name with the prefix.
     query.push(format!(" and {column} < ")).push_bind(format!("{prefix}\u{10ffff}"));
-    query.push(format!(" and {column} > ")).push_bind(after.to_owned());
+    // A username of another service may be the email address of another account, hence the id.
+    query.push(format!(" and ({column}, accounts.id) > (")).push_bind(after.to_owned());
+    query.push(", ").push_bind(after_id).push(")");
     filter(query, page);
     query.push(format!(" order by {column} limit ")).push_bind(limit);
 }

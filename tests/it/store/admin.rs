@@ -25,6 +25,11 @@ async fn filled(store: &Store) {
         email(2, "zoe@example.com", 6),
         joining(7, "ad-hoc@example.com", 6, Role::Viewer),
         NewAccount { password_hash: None, ..username(1, "mañana") },
+        // As an import may bring it.
+        NewAccount {
+            identity: Identity::Username(Username::imported("zoe@example.com").unwrap()),
+            ..username(12, "zoe")
+        },
     ];
     for (second, new) in (0..).zip(all) {
         store.insert_account(&NewAccount { created_at: at(second), ..new }, None, None).await.unwrap();
@@ -38,16 +43,16 @@ pub async fn accounts_are_asked_for_by_firm_role_status_and_the_beginning_of_the
     let firm = |id| Some(Uuid::from_u128(id));
     let by = |prefix: &str| AccountOrder::Handle { prefix: prefix.to_owned(), after: None };
     for (name, page, expected) in [
-        ("all, as they were registered", all.clone(), &[9, 3, 8, 2, 7, 1][..]),
+        ("all, as they were registered", all.clone(), &[9, 3, 8, 2, 7, 1, 12][..]),
         ("of a firm", AccountPage { firm: firm(7), ..all.clone() }, &[3, 8]),
         ("of none", AccountPage { firm: firm(5), ..all.clone() }, &[]),
         ("with a role", AccountPage { role: Some(Role::Admin), ..all.clone() }, &[3, 2]),
         ("inactive", AccountPage { status: Some(AccountStatus::Inactive), ..all.clone() }, &[8]),
-        ("active", AccountPage { status: Some(AccountStatus::Active), ..all.clone() }, &[9, 3, 2, 7, 1]),
+        ("active", AccountPage { status: Some(AccountStatus::Active), ..all.clone() }, &[9, 3, 2, 7, 1, 12]),
         // Names are ordered by bytes, whatever the database's collation makes of `-` and `@`.
         ("by name", AccountPage { order: by("ad"), ..all.clone() }, &[7, 3, 9, 8]),
         ("by name, beyond ASCII", AccountPage { order: by("mañ"), ..all.clone() }, &[1]),
-        ("a whole name", AccountPage { order: by("zoe@example.com"), ..all.clone() }, &[2]),
+        ("one text that is two names", AccountPage { order: by("zoe@example.com"), ..all.clone() }, &[2, 12]),
         ("no pattern", AccountPage { order: by("a_"), ..all.clone() }, &[]),
         ("nor any", AccountPage { order: by("%"), ..all.clone() }, &[]),
         ("by name in a firm", AccountPage { order: by("ad"), firm: firm(7), ..all.clone() }, &[3, 8]),
@@ -62,7 +67,7 @@ pub async fn accounts_are_asked_for_by_firm_role_status_and_the_beginning_of_the
             next.order = match next.order {
                 AccountOrder::Registration(_) => AccountOrder::Registration(Some((account.created_at, account.id))),
                 AccountOrder::Handle { prefix, .. } => {
-                    AccountOrder::Handle { prefix, after: Some(account.identity.handle().to_string()) }
+                    AccountOrder::Handle { prefix, after: Some((account.identity.handle().to_string(), account.id)) }
                 }
             };
         }
