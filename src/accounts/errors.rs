@@ -13,6 +13,11 @@ use countersign_guard::token::MintError;
 /// When a caller that found a full queue should retry: each call that ends makes room in it.
 const RETRY_FULL_QUEUE: Duration = Duration::from_secs(1);
 
+/// Refuses a call because too many passwords wait to be hashed.
+pub(crate) fn full_queue() -> AuthError {
+    AuthError::Overloaded { retry_after: RETRY_FULL_QUEUE }
+}
+
 /// Refuses a call until a rate limit allows it again; rounded up to whole seconds, at least one.
 pub(super) fn too_many(wait: Duration) -> AuthError {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -31,6 +36,7 @@ impl From<StoreError> for AuthError {
         match error {
             StoreError::HandleTaken => Self::HandleTaken,
             StoreError::LastAdministrator => Self::LastAdministrator,
+            StoreError::AuthorGone => Self::AccountGone,
             StoreError::Unavailable(source) => Self::Unavailable(source),
             StoreError::Corrupt(source) => Self::Internal(source),
         }
@@ -40,7 +46,7 @@ impl From<StoreError> for AuthError {
 impl From<HashError> for AuthError {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Overloaded => Self::Overloaded { retry_after: RETRY_FULL_QUEUE },
+            HashError::Overloaded { .. } => full_queue(),
             HashError::Spent { retry_after } => too_many(retry_after),
             HashError::Late => Self::OutOfTime,
             // Other processes may have taken the memory, and may give it back.
@@ -58,7 +64,7 @@ impl From<MintError> for AuthError {
 
 impl From<TooManyWaiting> for AuthError {
     fn from(_: TooManyWaiting) -> Self {
-        Self::Overloaded { retry_after: RETRY_FULL_QUEUE }
+        full_queue()
     }
 }
 

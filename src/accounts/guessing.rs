@@ -27,8 +27,8 @@ use super::core::{Accounts, turn};
 use super::errors::too_many;
 use super::tasks::CallerPresence;
 use crate::budgets::{AddressBudget, Charge, GuessSlot, GuessingAddress, lockout};
-use crate::domain::{AttemptKey, Attempts, AuthError, Call, Password, PasswordHash};
-use crate::hashing::{Compared, PasswordHasher, Permit, Verdict};
+use crate::domain::{AttemptKey, Attempts, AuthError, Call, NameKind, Password, PasswordHash};
+use crate::hashing::{Compared, Nobody, PasswordHasher, Permit, Verdict};
 use crate::store::{Budget, Store, StoreError};
 use countersign_guard::clock::Clock;
 
@@ -45,7 +45,7 @@ pub(super) struct Guess {
     budget: Budget,
     address: GuessingAddress,
     /// Decides whose work is done if there is no hash to compare with.
-    lot: u64,
+    nobody: Nobody,
     /// Counts the guess as in progress from its address, once its hash has begun.
     permit: Option<Permit>,
     _slot: GuessSlot,
@@ -55,7 +55,8 @@ impl Accounts {
     /// Waits for a guess slot of an account.
     pub(super) async fn admit(&self, key: AttemptKey, deadline: Instant) -> Result<Guess, AuthError> {
         let look_up = || async { Ok((self.store.find_attempts(&key).await?, ())) };
-        let (guess, ()) = self.admit_by(look_up, key, GuessingAddress::default(), deadline).await?;
+        let (guess, ()) =
+            self.admit_by(look_up, (key, NameKind::Username), GuessingAddress::default(), deadline).await?;
         Ok(guess)
     }
 
@@ -64,7 +65,7 @@ impl Accounts {
     pub(super) async fn admit_by<T, F>(
         &self,
         look_up: impl Fn() -> F,
-        key: AttemptKey,
+        (key, kind): (AttemptKey, NameKind),
         address: GuessingAddress,
         deadline: Instant,
     ) -> Result<(Guess, T), AuthError>
@@ -80,8 +81,8 @@ impl Accounts {
         let (slot, (seen, found)) = admitted.await.unwrap_or(Err(AuthError::OutOfTime))?;
         let budget = Budget { key, seen, below: lockout::failure_limit(seen) };
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        let lot = self.lot(&key);
-        Ok((Guess { store, clock, budget, address, lot, permit: None, _slot: slot }, found))
+        let nobody = Nobody { kind, lot: self.lot(&key) };
+        Ok((Guess { store, clock, budget, address, nobody, permit: None, _slot: slot }, found))
     }
 }
 
@@ -113,7 +114,7 @@ impl Guess {
     ) -> Result<Verdict, AuthError> {
         let address = self.address.clone();
         let begin = move || address.begin_guess();
-        let compared = stored.map_or(Compared::Nothing(self.lot), Compared::Stored);
+        let compared = stored.map_or(Compared::Nothing(self.nobody), Compared::Stored);
         let (verdict, permit) = hasher.verify_if(begin, password, compared, turn(call), caller.disconnected()).await?;
         self.permit = Some(permit);
         Ok(verdict)

@@ -10,6 +10,7 @@
 //!
 //! The limits of failed guesses and how they are counted are in `guessing`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ use crate::domain::{
     Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Device, DeviceNumber, Identity, Note,
     Password, PasswordHash, SignInName,
 };
-use crate::hashing::Turn;
+use crate::hashing::{HashError, Turn};
 use crate::store::{Credentials, Opened, Opening};
 
 /// How long a rehash waits for the hash lane; after that, it is left to a later sign-in.
@@ -54,6 +55,15 @@ struct AdmittedSignIn {
 }
 
 impl Accounts {
+    /// Refuses a caller whose password the hash lane has no room for. The error is the distance at which refused callers
+    /// may come again ([`HashError::Overloaded`]).
+    pub(crate) fn require_room(&self, client: Option<IpAddr>, deadline: Instant) -> Result<(), Duration> {
+        match self.hasher.require_room(&Turn { client, deadline }) {
+            Err(HashError::Overloaded { distance }) => Err(distance),
+            _ => Ok(()),
+        }
+    }
+
     /// Signs in. A refused caller does not learn the reason and costs exactly one hash. A caller that cannot be served
     /// in time costs not even a database read.
     pub(crate) async fn login(
@@ -90,7 +100,7 @@ impl Accounts {
         let device = self.recognise(name, evidence).await?;
         let key = device.map_or_else(|| AttemptKey::login(handle), |device| device.attempts());
         let look_up = || self.store.find_sign_in(&key, handle, lockout::FREE_FAILURES);
-        let (guess, found) = self.admit_by(look_up, key, address, call.deadline).await?;
+        let (guess, found) = self.admit_by(look_up, (key, handle.kind()), address, call.deadline).await?;
         // While failures are free, one look-up returns both the failures and the account.
         let found = if guess.budget().seen < lockout::FREE_FAILURES {
             found

@@ -48,6 +48,7 @@ pub(crate) use actor::Actor;
 pub(crate) use administration::{AccountQuestion, AttemptState, AuditQuestion, Creation, Invited, SpentAttempts};
 pub(crate) use audit::Audit;
 pub(crate) use devices::DeviceEvidence;
+pub(crate) use errors::full_queue;
 pub(crate) use import::Import;
 pub use operator::Operator;
 pub(crate) use passwords::PasswordRules;

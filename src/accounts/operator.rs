@@ -17,9 +17,9 @@ use super::new_rows::{new_id, to_the_second};
 use super::register::Registration;
 use crate::budgets::lockout;
 use crate::domain::{
-    Account, AccountChange, AccountRecord, AccountStatus, Action, AttemptKey, AuditEvent, AuthError, DeadMail, Detail,
-    Email, FirmRecord, Handle, Identity, Invitation, NewAccount, NewPassword, Outline, PersonName, Role, StoredSession,
-    Username,
+    Account, AccountChange, AccountRecord, AccountStatus, Action, AttemptKey, AuditEvent, AuthError, Authority,
+    DeadMail, Detail, Email, FirmRecord, Handle, Identity, Invitation, NewAccount, NewPassword, Outline, PersonName,
+    Role, StoredSession, Username,
 };
 use crate::hashing::{PasswordHasher, Turn};
 use crate::store::{
@@ -89,12 +89,17 @@ impl Operator {
 
     /// Enables or disables an account; disabling ends all its sessions. Returns whether that changed anything.
     pub async fn set_status(&self, id: Uuid, status: AccountStatus, forced: bool) -> Result<bool, AuthError> {
-        self.update(id, AccountChange { status: Some(status), forced, ..AccountChange::default() }).await
+        self.update(
+            id,
+            AccountChange { status: Some(status), authority: authority(forced), ..AccountChange::default() },
+        )
+        .await
     }
 
     /// Gives an email account a role; a change ends all its sessions. Returns whether that changed anything.
     pub async fn set_role(&self, id: Uuid, role: Role, forced: bool) -> Result<bool, AuthError> {
-        self.update(id, AccountChange { role: Some(role), forced, ..AccountChange::default() }).await
+        self.update(id, AccountChange { role: Some(role), authority: authority(forced), ..AccountChange::default() })
+            .await
     }
 
     /// Renames the person of an email account. Returns whether that changed anything.
@@ -137,7 +142,7 @@ impl Operator {
         let Some(account) = self.store.find_outline(id).await? else {
             return Ok(false);
         };
-        let epoch = self.changes().delete(&By::Operator, &account, forced).await?;
+        let epoch = self.changes().delete(&By::Operator, &account, authority(forced)).await?;
         self.settle().await?;
         Ok(epoch.is_some())
     }
@@ -306,4 +311,8 @@ impl fmt::Debug for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operator").finish_non_exhaustive()
     }
+}
+
+fn authority(forced: bool) -> Authority {
+    if forced { Authority::Forced } else { Authority::Operator }
 }

@@ -224,9 +224,9 @@ pub struct Settings {
     pub(crate) hash_threads: Option<usize>,
 
     /// How many sign-ins may wait for a hashing thread; a quarter of the queue is reserved for networks without a
-    /// recent sign-in
-    #[arg(long, env, global = true, default_value = "128", value_parser = number::<100_000>)]
-    pub(crate) hash_queue: usize,
+    /// recent sign-in [default: 768 for each hashing thread]
+    #[arg(long, env, global = true, value_parser = number::<100_000>)]
+    pub(crate) hash_queue: Option<usize>,
 
     #[command(flatten)]
     pub(crate) budgets: BudgetSettings,
@@ -300,6 +300,12 @@ impl Settings {
     /// so.
     pub fn hash_threads(&self) -> usize {
         self.hash_threads.unwrap_or_else(|| cost::threads(&self.hash_params))
+    }
+
+    /// Returns how many passwords may wait for those threads. With the default parameters of hashes, that many take some
+    /// five seconds.
+    pub(crate) fn hash_queue(&self) -> usize {
+        self.hash_queue.unwrap_or_else(|| self.hash_threads().saturating_mul(768))
     }
 
     /// Checks the settings against each other and against the memory of the machine, and looks for misspelt names of

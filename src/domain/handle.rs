@@ -17,9 +17,26 @@ pub enum Handle {
     Email(Email),
 }
 
+/// The kinds of names. The names of one kind are never mistaken for those of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// The names of username accounts.
+    Username,
+    /// The addresses of email accounts.
+    Email,
+}
+
 type Reader<T> = fn(&str) -> Result<T, &'static str>;
 
 impl Handle {
+    /// The kind of the name.
+    pub(crate) fn kind(&self) -> NameKind {
+        match self {
+            Self::Username(_) => NameKind::Username,
+            Self::Email(_) => NameKind::Email,
+        }
+    }
+
     /// Reads a name to look up from a field for both kinds, as the command line has. A name with an `@` is an email
     /// address. An imported username may have an `@`; its account is named by its id in such a field.
     pub fn typed(input: &str) -> Result<Self, &'static str> {

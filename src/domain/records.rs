@@ -28,8 +28,20 @@ pub struct AccountChange {
     pub role: Option<Role>,
     /// The new status, which decides whether the account may sign in.
     pub status: Option<AccountStatus>,
-    /// Whether the change may leave a firm with active accounts and without an active administrator.
-    pub forced: bool,
+    /// Who makes the change.
+    pub authority: Authority,
+}
+
+/// The authority by which an account is changed or deleted. It decides what keeps the change from being made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Authority {
+    /// The operator. The last active administrator of a firm with other active accounts stays one.
+    #[default]
+    Operator,
+    /// The operator, who insists: nothing keeps the change from being made.
+    Forced,
+    /// An account, which must still be active. The last active administrator stays one here, too.
+    Account(Uuid),
 }
 
 /// An account before and after a change.

@@ -66,7 +66,7 @@ pub(super) fn change(request: &pb::UpdateAccountRequest) -> Result<AccountChange
     let status = bad.check("status", status(request.status)).flatten();
     let username = request.username.as_deref().and_then(|name| bad.check("username", Username::parse(name)));
     if bad.is_empty() {
-        Ok(AccountChange { name, username, role, status, forced: false })
+        Ok(AccountChange { name, username, role, status, ..AccountChange::default() })
     } else {
         Err(AuthError::Validation(bad))
     }

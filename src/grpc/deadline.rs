@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tonic::Status;
 
 use super::status::ToStatus;
@@ -19,7 +19,14 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sets the deadline of a request, which its handler reads by [`of`].
 pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> {
-    let mut timeouts = request.headers().get_all("grpc-timeout").iter().map(parse);
+    let deadline = read(request.headers())?;
+    request.extensions_mut().insert(Deadline(deadline));
+    Ok(deadline)
+}
+
+/// The deadline of a request with these headers that has just arrived.
+pub(super) fn read(headers: &HeaderMap) -> Result<Instant, Status> {
+    let mut timeouts = headers.get_all("grpc-timeout").iter().map(parse);
     let limit = match (timeouts.next(), timeouts.next()) {
         (None, _) => MAX_TIMEOUT,
         (Some(Some(limit)), None) => limit.min(MAX_TIMEOUT),
@@ -30,9 +37,7 @@ pub(super) fn set<B>(request: &mut http::Request<B>) -> Result<Instant, Status> 
             return Err(ToStatus(AuthError::Validation(violations)).into());
         }
     };
-    let deadline = Instant::now() + limit;
-    request.extensions_mut().insert(Deadline(deadline));
-    Ok(deadline)
+    Ok(Instant::now() + limit)
 }
 
 /// The deadline of the call that this request belongs to.

@@ -6,6 +6,7 @@
 //!
 //! The steps of `stack` from the outside in, each with its reason; `tests/it/stack.rs` asserts their order:
 //!
+//! 0. A sign-in or a registration that the password lane has no room for is refused before anything else.
 //! 1. Panics come outside everything, because a panic in any step below must become one INTERNAL and not a lost
 //!    connection.
 //! 2. Authentication comes outside what follows, because a call that panicked or ran out of time was authenticated all
@@ -24,6 +25,7 @@ mod call_context;
 mod closing;
 mod convert;
 mod deadline;
+mod early_refusal;
 mod failures;
 mod fields;
 mod metering;
@@ -57,12 +59,14 @@ use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
+use early_refusal::EarlyRefusal;
 use reflection::{Reflection, V1Alpha};
 use stack::{Handlers, Refuse};
 
 pub use call_context::ClientAddress;
 pub(crate) use call_context::RequestId;
 pub(crate) use closing::Closing;
+pub(crate) use early_refusal::Overload;
 pub(crate) use metering::meter;
 pub(crate) use stack::Stack;
 pub(crate) use status::{head_too_large, overloaded};
@@ -140,6 +144,7 @@ pub(crate) fn stack(parts: StackParts) -> Result<Stack, StackError> {
     let sessions = session_service::SessionRpcs::new(accounts.clone(), watch::Watchers::new(watch_credentials));
     let sessions = limited!(SessionServiceServer::new(sessions));
     let admin = limited!(AdminServiceServer::new(admin_service::AdminRpcs::new(accounts.clone())));
+    let early = EarlyRefusal::new(accounts.clone());
     let auth = limited!(AuthServiceServer::new(auth_service::AuthRpcs::new(accounts)));
     let health = limited!(HealthServer::new(HealthService::from_health_reporter(health)));
     let mut others = Routes::new(health);
@@ -156,7 +161,7 @@ pub(crate) fn stack(parts: StackParts) -> Result<Stack, StackError> {
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
     let streams = metering::streams().chain([REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned));
     let handlers = Handlers { auth, sessions, admin, others: others.prepare(), streams: Arc::new(streams.collect()) };
-    Ok(Stack::new(handlers, &layer, meter))
+    Ok(Stack::new(handlers, &layer, early, meter))
 }
 
 /// The paths of the RPCs that take one of these credentials.

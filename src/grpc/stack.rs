@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use countersign_guard::layer::{self, AuthLayer, Refusal};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use http_body::Body as HttpBody;
 use tokio::time::timeout_at;
 use tonic::body::Body;
@@ -27,6 +28,7 @@ use super::admin_service::AdminRpcs;
 use super::auth_service::AuthRpcs;
 use super::body_timeout::TimedBody;
 use super::closing::Closing;
+use super::early_refusal::EarlyRefusal;
 use super::session_service::SessionRpcs;
 use super::{deadline, metering, status};
 use crate::meter::Meter;
@@ -39,6 +41,7 @@ use crate::pb::session_service_server::SessionServiceServer;
 pub(crate) struct Stack {
     guarded: layer::Auth<Handlers, Refuse>,
     streams: Arc<HashSet<String>>,
+    early: Arc<EarlyRefusal>,
     /// Counts calls, if metrics are served.
     meter: Option<Arc<Meter>>,
 }
@@ -60,9 +63,24 @@ pub(super) struct Handlers {
 }
 
 impl Stack {
-    pub(super) fn new(handlers: Handlers, auth: &AuthLayer<Refuse>, meter: Option<Arc<Meter>>) -> Self {
+    pub(super) fn new(
+        handlers: Handlers,
+        auth: &AuthLayer<Refuse>,
+        early: EarlyRefusal,
+        meter: Option<Arc<Meter>>,
+    ) -> Self {
         let streams = Arc::clone(&handlers.streams);
-        Self { guarded: auth.layer(handlers), streams, meter }
+        Self { guarded: auth.layer(handlers), streams, early: Arc::new(early), meter }
+    }
+
+    /// The answer to a call with this head, if it is refused before its message is read. REST asks this before it reads
+    /// a body.
+    pub(crate) fn refusal(&self, path: &str, headers: &HeaderMap, extensions: &Extensions) -> Option<Response<Body>> {
+        let answer = self.early.of(path, headers, extensions)?;
+        if let Some(meter) = &self.meter {
+            metering::begin(meter, path).answered(metering::code(&answer));
+        }
+        Some(answer)
     }
 
     /// Whether the method at this path is a stream, which may last for ever.
@@ -71,7 +89,8 @@ impl Stack {
     }
 }
 
-/// Step 1 catches panics, outside everything. Step 2 is authentication.
+/// Step 0 is the refusal of calls that the password lane has no room for. Step 1 catches panics, outside everything
+/// else. Step 2 is authentication.
 impl<B> Service<Request<B>> for Stack
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -86,6 +105,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        if let Some(answer) = self.refusal(request.uri().path(), request.headers(), request.extensions()) {
+            return Box::pin(ready(Ok(answer)));
+        }
         let running = self.meter.as_ref().map(|meter| metering::begin(meter, request.uri().path()));
         // Safe to unwind: after a panic only the answer is used, and no state that may be half-changed.
         let called = catch_unwind(AssertUnwindSafe(|| self.guarded.call(request)));
@@ -120,8 +142,8 @@ where
         let deadline = match deadline::set(&mut request) {
             // A handler that need not wait would be done before its timer is asked.
             Ok(deadline) if deadline > Instant::now() => deadline,
-            Ok(_) => return Box::pin(std::future::ready(Ok(status::deadline_exceeded().into_http()))),
-            Err(status) => return Box::pin(std::future::ready(Ok(status.into_http()))),
+            Ok(_) => return Box::pin(ready(Ok(status::deadline_exceeded().into_http()))),
+            Err(status) => return Box::pin(ready(Ok(status.into_http()))),
         };
         let closing = request.extensions().get::<Closing>().filter(|_| self.streams.contains(request.uri().path()));
         let closing = closing.cloned();

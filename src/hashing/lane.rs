@@ -109,7 +109,7 @@ impl Lane {
     /// Refuses and counts a caller for whose job there is no room now.
     pub(super) fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
         let mut state = self.0.lock();
-        state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal))
+        state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal, turn))
     }
 
     /// Runs a job without a gate, as [`Self::run_past`] does with one.
@@ -160,9 +160,9 @@ impl Lane {
         let job = Job { gate, is_dear, hash, reply, deadline: turn.deadline, since: Instant::now() };
         let shared = &*self.0;
         let mut state = shared.lock();
-        let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal))?;
+        let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal, turn))?;
         let displaced = gives_way.and_then(|client| state.queue.pop_latest(client));
-        let displaced = displaced.map(|job| (job.reply, state.refuse(RefusalCause::Displaced)));
+        let displaced = displaced.map(|job| (job.reply, state.refuse(RefusalCause::Displaced, turn)));
         let place = state.queue.push(turn.client.into(), job);
         drop(state);
         shared.news.notify_one();
@@ -277,10 +277,14 @@ impl LaneState {
         Ok(gives_way)
     }
 
-    /// Counts a refusal and returns its error.
-    fn refuse(&mut self, refusal: RefusalCause) -> HashError {
+    /// Counts a refusal and returns its error. A call without any time left is late, however few wait.
+    fn refuse(&mut self, refusal: RefusalCause, turn: &Turn) -> HashError {
         self.stats.refused[refusal as usize] += 1;
-        HashError::Overloaded
+        if refusal == RefusalCause::Deadline && turn.deadline <= Instant::now() {
+            return HashError::Late;
+        }
+        let threads = self.stats.threads.try_into().unwrap_or(u32::MAX);
+        HashError::Overloaded { distance: self.time_for(1) / threads / 2 }
     }
 
     /// Returns how long it takes until each thread has run so many jobs.

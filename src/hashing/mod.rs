@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use argon2::Params;
 use argon2_kernel::{Kernel, OUTPUT_BYTES};
 
-use crate::domain::{Password, PasswordHash};
+use crate::domain::{NameKind, Password, PasswordHash};
 use imitation::Imitations;
 use lane::{Gate, Lane};
 use memory::Memory;
@@ -59,10 +59,17 @@ pub struct PasswordHasher {
 pub enum Compared<'a> {
     /// The hash of an account.
     Stored(&'a PasswordHash),
-    /// Nothing, because no account has the name, or the account has no password. The number is the name's lot, which
-    /// decides whose work is done: it is uniformly distributed, always the same for a name, and nobody outside knows
-    /// it.
-    Nothing(u64),
+    /// Nothing, because no account has the name, or the account has no password.
+    Nothing(Nobody),
+}
+
+/// A name without a password, for which the work of a stored hash is imitated.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody {
+    /// The kind of the name: hashes of accounts with such names are imitated.
+    pub kind: NameKind,
+    /// Decides which of them: a uniformly distributed number, always the same for a name, and known to nobody outside.
+    pub lot: u64,
 }
 
 /// The client that a password is hashed for, and the deadline.
@@ -88,7 +95,11 @@ pub struct Verdict {
 pub enum HashError {
     /// The queue is full, or the turn would come after the deadline.
     #[error("too many passwords are waiting to be hashed")]
-    Overloaded,
+    Overloaded {
+        /// Half of the time in which the lane hashes one password. If refused callers come again at this distance, the
+        /// queue stays full.
+        distance: Duration,
+    },
     /// The limit of failed sign-ins was reached before the turn came.
     #[error("the limit of failed sign-ins was reached while the password waited to be hashed")]
     Spent {
@@ -130,15 +141,15 @@ impl PasswordHasher {
         Ok(Self { lane: Arc::new(lane), kernel, params, imitations: Arc::new(Imitations::new(ours)) })
     }
 
-    /// Tells what the hashes of accounts cost: one of each cost, with the number of those.
-    pub(crate) fn imitate(&self, stored: Vec<(PasswordHash, u64)>) {
+    /// Tells what the hashes of accounts cost: for each kind of name one of each cost, with the number of those.
+    pub(crate) fn imitate(&self, stored: Vec<(NameKind, PasswordHash, u64)>) {
         self.imitations.set(stored);
     }
 
     /// Returns the work for a password that is compared with [`Compared::Nothing`], in the unit of
     /// [`PasswordHash::work`]. Tests use it.
-    pub fn work_for_nobody(&self, lot: u64) -> u64 {
-        self.imitations.of(lot).work()
+    pub fn work_for_nobody(&self, nobody: Nobody) -> u64 {
+        self.imitations.of(nobody).work()
     }
 
     /// Returns the error that [`Self::verify`] would return now for lack of room. It is called before other work is
@@ -177,7 +188,7 @@ impl PasswordHasher {
         hash: Option<&PasswordHash>,
         turn: Turn,
     ) -> Result<Verdict, HashError> {
-        let compared = hash.map_or(Compared::Nothing(0), Compared::Stored);
+        let compared = hash.map_or(Compared::Nothing(Nobody { kind: NameKind::Username, lot: 0 }), Compared::Stored);
         self.verify_past(None, password, compared, turn, pending()).await.map(|(verdict, _)| verdict)
     }
 
@@ -209,7 +220,7 @@ impl PasswordHasher {
     ) -> Result<(Verdict, Permit), HashError> {
         let (hash, may_match) = match compared {
             Compared::Stored(hash) => (hash.clone(), true),
-            Compared::Nothing(lot) => (self.imitations.of(lot), false),
+            Compared::Nothing(nobody) => (self.imitations.of(nobody), false),
         };
         let (password, stored, kernel) = (password.clone(), hash.clone(), self.kernel);
         let is_dear = stored.work() > DEAR * PasswordHash::work_of(&self.params);

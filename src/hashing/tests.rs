@@ -104,13 +104,13 @@ async fn in_a_full_queue_who_has_fewest_displaces_the_latest_of_who_has_most() {
     assert_eq!((busy.lane.stats().waiting, busy.lane.stats().running), (3, 1));
 
     let fourth = busy.queue(turn(1), "a4").await;
-    assert!(matches!(fourth.await.unwrap(), Err(HashError::Overloaded)), "no room, and nobody who has more");
-    assert!(matches!(busy.lane.require_room(&turn(1)), Err(HashError::Overloaded)));
+    assert!(matches!(fourth.await.unwrap(), Err(HashError::Overloaded { .. })), "no room, and nobody who has more");
+    assert!(matches!(busy.lane.require_room(&turn(1)), Err(HashError::Overloaded { .. })));
     assert_eq!(refused(&busy.lane.stats(), RefusalCause::Full), 2);
 
     assert!(busy.lane.require_room(&turn(2)).is_ok());
     let other = busy.queue(turn(2), "b1").await;
-    assert!(matches!(third.await.unwrap(), Err(HashError::Overloaded)), "it gave way");
+    assert!(matches!(third.await.unwrap(), Err(HashError::Overloaded { .. })), "it gave way");
     assert_eq!(refused(&busy.lane.stats(), RefusalCause::Displaced), 1);
     assert_eq!(busy.lane.stats().waiting, 3);
     drop((first, other));
@@ -126,7 +126,10 @@ async fn a_quarter_of_the_queue_is_for_networks_that_had_no_turn_lately() {
         waiting.push(busy.queue(turn(0), "known").await);
     }
     let seventh = busy.queue(turn(0), "known").await;
-    assert!(matches!(seventh.await.unwrap(), Err(HashError::Overloaded)), "it is known, and two places are left");
+    assert!(
+        matches!(seventh.await.unwrap(), Err(HashError::Overloaded { .. })),
+        "it is known, and two places are left"
+    );
     for network in 1..=2 {
         waiting.push(busy.queue(turn(network), "new").await);
     }
@@ -163,7 +166,7 @@ async fn who_could_not_be_served_in_time_is_refused_at_once() {
         assert_eq!(refused(&busy.lane.stats(), RefusalCause::Deadline), refusals, "{name}");
     }
     let late = busy.queue(within(15, turn(2)), "late").await;
-    assert!(matches!(late.await.unwrap(), Err(HashError::Overloaded)));
+    assert!(matches!(late.await.unwrap(), Err(HashError::Overloaded { .. })));
     assert_eq!(busy.finish(flood.pop().unwrap()).await, ["flood"; 5]);
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use axum::response::Response;
 use futures_util::future::BoxFuture;
+use http::Extensions;
 use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
     WWW_AUTHENTICATE,
@@ -27,7 +28,14 @@ pub(super) use countersign_guard::layer::TOKEN;
 /// The gRPC stack as one type, whatever it is made of: a gRPC server without a network. It is cheap to clone, because
 /// every request clones it.
 #[derive(Clone)]
-pub struct Rpc(Arc<dyn Fn(http::Request<Body>) -> RpcFuture + Send + Sync>);
+pub struct Rpc {
+    call: Arc<dyn Fn(http::Request<Body>) -> RpcFuture + Send + Sync>,
+    refusal: Arc<Refusal>,
+}
+
+/// The answer to a call of an RPC, by its path and the head of the HTTP request, if it is refused before its message is
+/// read.
+type Refusal = dyn Fn(&str, &HeaderMap, &Extensions) -> Option<http::Response<Body>> + Send + Sync;
 
 /// The future of the stack.
 pub(super) type RpcFuture = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
@@ -35,7 +43,20 @@ pub(super) type RpcFuture = BoxFuture<'static, Result<http::Response<Body>, Infa
 impl Rpc {
     /// Every call is made by `call`.
     pub fn new(call: impl Fn(http::Request<Body>) -> RpcFuture + Send + Sync + 'static) -> Self {
-        Self(Arc::new(call))
+        Self { call: Arc::new(call), refusal: Arc::new(|_, _, _| None) }
+    }
+
+    /// Calls for which `refusal` has an answer are refused with it, before their bodies are read.
+    pub fn refused_by(
+        self,
+        refusal: impl Fn(&str, &HeaderMap, &Extensions) -> Option<http::Response<Body>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { refusal: Arc::new(refusal), ..self }
+    }
+
+    /// The answer of the stack to a call of this RPC for this request, if it is refused before its message is read.
+    pub(super) fn refusal<B>(&self, rpc: &str, request: &http::Request<B>) -> Option<http::Response<Body>> {
+        (self.refusal)(rpc, request.headers(), request.extensions())
     }
 }
 
@@ -55,7 +76,7 @@ impl Service<http::Request<Body>> for Rpc {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> RpcFuture {
-        (self.0)(request)
+        (self.call)(request)
     }
 }
 

@@ -9,6 +9,7 @@
 mod body;
 mod call;
 mod docs;
+mod early_refusal;
 mod email;
 mod not_grpc;
 pub mod openapi;
@@ -35,11 +36,13 @@ pub use call::Rpc;
 use crate::pb::auth_service_client::AuthServiceClient;
 use crate::pb::{DESCRIPTORS, ERROR_DOMAIN, ErrorReason, codec};
 use body::Fields;
+use early_refusal::EarlyRefusal;
 
 /// All of REST, and the probes.
 #[derive(Debug)]
 pub struct Rest {
     transcoder: Transcoder<Rpc>,
+    early: EarlyRefusal,
     router: Router,
     /// The paths of the router, sorted.
     paths: Vec<&'static str>,
@@ -74,6 +77,7 @@ impl Rest {
     /// served.
     pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RestError> {
         let transcoder = Transcoder::new(Rules::read(DESCRIPTORS)?, rpc.clone(), options());
+        let early = EarlyRefusal::new(rpc.clone(), transcoder.rules());
         let routes = username::routes(AuthServiceClient::new(rpc.clone()))
             .merge(pages::routes())
             .merge(email::routes(&rpc))
@@ -96,7 +100,7 @@ impl Rest {
         let templates = paths.iter().filter(|path| path.contains('{')).filter_map(|path| Template::parse(path).ok());
         let templates = templates.collect();
         let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
-        Ok(Self { transcoder, router, paths, templates })
+        Ok(Self { transcoder, early, router, paths, templates })
     }
 
     /// The response to any request, also of an unknown path or a wrong method.
@@ -112,6 +116,11 @@ impl Rest {
     }
 
     async fn route(&self, mut request: Request) -> Response {
+        let refuse = |status| self.refuse(request.uri().path(), status, &HeaderMap::new());
+        if let Some(refused) = self.early.of(&request, refuse) {
+            early_refusal::skip(request.into_body());
+            return refused;
+        }
         if self.has_rules_near(request.uri().path()) {
             return self.transcoder.answer(request).await;
         }

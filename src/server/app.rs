@@ -224,7 +224,7 @@ fn tokens(
 fn hasher(settings: &Settings, params: Params) -> Result<PasswordHasher, ServeError> {
     let warn = |warning: &str| tracing::warn!(event = "kernel", "{warning}");
     let kernel = settings.hash_kernel.kernel(warn).map_err(HashError::Kernel)?;
-    Ok(PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue)?)
+    Ok(PasswordHasher::start(params, kernel, settings.hash_threads(), settings.hash_queue())?)
 }
 
 fn per_hour(settings: &Settings) -> PerHour {
@@ -243,8 +243,10 @@ fn service(
     bounds: Arc<Bounds>,
     calls: Option<Arc<Meter>>,
 ) -> Result<(RequestRouter, Option<Meters>), ServeError> {
-    let in_process = stack.clone();
-    let rest = Rest::new(Rpc::new(move |request| in_process.clone().call(request)), settings.api_docs)?;
+    let (called, asked) = (stack.clone(), stack.clone());
+    let rpc = Rpc::new(move |request| called.clone().call(request));
+    let rpc = rpc.refused_by(move |path, headers, extensions| asked.refusal(path, headers, extensions));
+    let rest = Rest::new(rpc, settings.api_docs)?;
     let meters = calls.map(|calls| Meters { calls, answers: Arc::new(transport::meter(&rest)) });
     let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
     let (cors, proxies) = (Cors::new(&settings.cors), settings.proxies.trusted_proxies.clone());

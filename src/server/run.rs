@@ -26,14 +26,29 @@ const OTHER_FILES: u64 = 100;
 
 /// Serves by the machine's clock until SIGTERM or SIGINT.
 pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError> {
-    let app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), args).await?;
-    let open_files = raise_descriptor_limit();
-    let hangups = signal(SignalKind::hangup()).map_err(ServeError::Signal)?;
-    tokio::spawn(answer_hangups(hangups, app.certificate.as_ref().map(|certificate| Arc::clone(&certificate.reread))));
-    let scheme = if app.certificate.is_some() { "https" } else { "http" };
-    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
+    let mut hangups = signal(SignalKind::hangup()).map_err(ServeError::Signal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+    let mut signalled = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    // The database may be awaited for a long time.
+    let app = tokio::select! {
+        app = App::open(settings, Arc::new(SystemClock), settings.hash_params.clone(), args) => app?,
+        () = signalled() => {
+            tracing::info!(event = "stop", "the server was stopped before it served anything");
+            return Ok(());
+        }
+        () = answer_hangups(&mut hangups, None) => return Ok(()),
+    };
+    let open_files = raise_descriptor_limit();
+    let reread = app.certificate.as_ref().map(|certificate| Arc::clone(&certificate.reread));
+    tokio::spawn(async move { answer_hangups(&mut hangups, reread).await });
+    let scheme = if app.certificate.is_some() { "https" } else { "http" };
+    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
     serve_metrics(settings, &app).await?;
     signing_key::claim(&*app.store, &app.secrets, args.accept_new_secret).await?;
     log_start(settings, &app, &url);
@@ -43,12 +58,6 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError
     tokio::spawn(accounts::log_misnamed(Arc::clone(&app.store)));
     let (health, delay) = (app.health.clone(), settings.shutdown_delay);
     let stop = async {
-        let mut signalled = async || {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
         signalled().await;
         audit.stopped();
         if !delay.is_zero() {
@@ -66,7 +75,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError
 }
 
 /// Answers SIGHUP, by which many tools ask a server to read its files again. Without this it would end the process.
-async fn answer_hangups(mut hangups: Signal, reread: Option<Arc<Notify>>) {
+async fn answer_hangups(hangups: &mut Signal, reread: Option<Arc<Notify>>) {
     while hangups.recv().await.is_some() {
         match &reread {
             Some(reread) => {

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Listed, StoreError};
-use crate::domain::{Account, AccountStatus, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
+use crate::domain::{Account, AccountStatus, Authority, Handle, NewAccount, NewMail, PasswordHash, Role, Session};
 
 /// The store of accounts. `admin` and `passwords` are further capabilities that change accounts.
 ///
@@ -49,7 +49,12 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Deletes an account and its sessions, and its firm if no other account is in it. Returns the first epoch that was
     /// never used, or `None` if there is no such account. Unless it is `forced`, the last administrator of a firm stays
     /// as in [`update_account`](super::AdminStore::update_account).
-    async fn delete_account(&self, id: Uuid, until: OffsetDateTime, forced: bool) -> Result<Option<i64>, StoreError>;
+    async fn delete_account(
+        &self,
+        id: Uuid,
+        until: OffsetDateTime,
+        authority: Authority,
+    ) -> Result<Option<i64>, StoreError>;
 }
 
 /// An account and what its password is checked against.

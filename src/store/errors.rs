@@ -13,6 +13,9 @@ pub enum StoreError {
     /// The firm of the account would have active accounts and no active administrator. Nothing was changed.
     #[error("the account is the last active administrator of its firm")]
     LastAdministrator,
+    /// The account that makes the change is not active any more. Nothing was changed.
+    #[error("the account that makes the change is not active any more")]
+    AuthorGone,
     /// The database is out of reach, full, or too busy. Nothing was changed, unless the connection was lost during the
     /// commit: then it is not known whether the change was made.
     #[error("the database is out of reach")]

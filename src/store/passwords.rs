@@ -7,18 +7,21 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Credentials, EndedSession, StoreError};
-use crate::domain::{NewMail, PasswordHash};
+use crate::domain::{NameKind, NewMail, PasswordHash};
 
 /// The rows of [`PasswordStore::hash_costs`] as values. A hash that cannot be read is the problem of its own account.
-pub(super) fn costs<'r, R: Row>(rows: &'r [R]) -> Vec<(PasswordHash, u64)>
+pub(super) fn costs<'r, R: Row>(rows: &'r [R]) -> Vec<(NameKind, PasswordHash, u64)>
 where
     usize: ColumnIndex<R>,
     &'r str: Decode<'r, R::Database> + Type<R::Database>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
 {
     let read = |row: &'r R| -> Option<_> {
-        let (text, number): (&str, i64) = (row.try_get(0).ok()?, row.try_get(1).ok()?);
-        Some((PasswordHash::parse(text).ok()?, number.unsigned_abs()))
+        let (is_email, text, number): (bool, &str, i64) =
+            (row.try_get(0).ok()?, row.try_get(1).ok()?, row.try_get(2).ok()?);
+        let kind = if is_email { NameKind::Email } else { NameKind::Username };
+        Some((kind, PasswordHash::parse(text).ok()?, number.unsigned_abs()))
     };
     rows.iter().filter_map(read).collect()
 }
@@ -29,8 +32,9 @@ pub trait PasswordStore: Send + Sync + 'static {
     /// Finds an account and its stored hash by its id, whatever its status.
     async fn credentials_of(&self, id: Uuid) -> Result<Option<Credentials>, StoreError>;
 
-    /// Counts the stored hashes by scheme and cost. Returns one hash of each kind, with the number of hashes like it.
-    async fn hash_costs(&self) -> Result<Vec<(PasswordHash, u64)>, StoreError>;
+    /// Counts the stored hashes by the kind of the account's name, the scheme and the cost. Returns one hash of each
+    /// sort, with the number of hashes like it.
+    async fn hash_costs(&self) -> Result<Vec<(NameKind, PasswordHash, u64)>, StoreError>;
 
     /// Changes the password of an active account. Ends its sessions but `except`, as
     /// [`SessionStore::end_sessions`](super::SessionStore::end_sessions) does, forgets its failed guesses, and voids

@@ -20,17 +20,17 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::StdError;
 use tower::Service;
 
-use super::bounds::CountGuard;
+use super::bounds::{CountGuard, PauseReading};
 use super::first_bytes::{FirstBytes, Protocol};
 use super::large_heads::{LargeHeads, MAX_HEAD, MAX_HTTP2_HEAD};
 use super::limits::{ConnectionRules, Limits};
 use super::request_body::RequestBody;
-use super::sending::{ObservedSocket, OpenCall, Outbox, Outgoing, StallLimits, unless_stalled};
+use super::sending::{Flow, ObservedSocket, OpenCall, Outgoing, StallLimits, unless_stalled};
 use crate::grpc::{ClientAddress, Closing};
 
 /// The bytes that an HTTP/2 stream may send before they are read: one message of the largest size.
@@ -75,7 +75,7 @@ pub(super) struct Connection {
 struct Context {
     peer: IpAddr,
     closing: Closing,
-    outbox: Arc<Outbox>,
+    flow: Arc<Flow>,
 }
 
 /// A connection that speaks HTTP. Boxed, because it would take its space several times within the future that drives
@@ -86,12 +86,18 @@ impl Connection {
     /// `stopping` is cancelled when the server stops.
     pub(super) fn new(peer: IpAddr, is_proxy: bool, rules: Arc<ConnectionRules>, stopping: CancellationToken) -> Self {
         let closing = Closing(Arc::new(stopping.child_token()));
-        Self { context: Context { peer, closing, outbox: Arc::default() }, is_proxy, rules, stopping }
+        Self { context: Context { peer, closing, flow: Arc::default() }, is_proxy, rules, stopping }
     }
 
     /// Serves the connection to its end, on the runtime of the current thread.
     pub(super) async fn serve<S: HttpService<B>, B: AnswerBody>(self, stream: std::net::TcpStream, app: S) {
         let limits = &self.rules.limits;
+        if let Some(bounds) = self.rules.bounds.as_ref().filter(|_| !self.is_proxy) {
+            let wait = bounds.pacing.wait(self.context.peer);
+            if !wait.is_zero() && timeout(wait, self.stopping.cancelled()).await.is_ok() {
+                return;
+            }
+        }
         let Ok(stream) = TcpStream::from_std(stream) else { return };
         // Fails only for a connection that is gone already.
         let _ = stream.set_nodelay(true);
@@ -103,19 +109,19 @@ impl Connection {
                     self.unless_stopping(protocol).await
                 };
                 let Some(protocol) = protocol else { return };
-                let stream = ObservedSocket::new(stream, Arc::clone(&self.context.outbox));
+                let stream = ObservedSocket::new(stream, Arc::clone(&self.context.flow));
                 (self.speak(protocol, stream, deadline, app), protocol)
             }
             // Boxed, because a connection without TLS would otherwise reserve space for a handshake in this future.
             Some(tls) => {
-                let handshake = Box::pin(timeout_at(deadline, tls.begin(stream, &self.context.outbox)));
+                let handshake = Box::pin(timeout_at(deadline, tls.begin(stream, &self.context.flow)));
                 let Some((stream, protocol)) = self.unless_stopping(handshake).await else { return };
                 (self.speak(protocol, stream, deadline, app), protocol)
             }
         };
         let stall = StallLimits { usual: limits.unread, stopping: limits.unread.min(limits.drain / 10) };
         let driven = self.drive(connection, protocol);
-        if unless_stalled(&self.context.outbox, stall, &self.stopping, driven).await.is_none() {
+        if unless_stalled(&self.context.flow, stall, &self.stopping, driven).await.is_none() {
             tracing::debug!(event = "unread", peer = %self.context.peer);
         }
     }
@@ -186,7 +192,7 @@ impl Connection {
         self.stopping.cancelled().await;
         loop {
             sleep(grace).await;
-            if !self.context.outbox.is_busy() {
+            if !self.context.flow.is_busy() {
                 return;
             }
         }
@@ -221,7 +227,7 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
     context: Context,
 ) -> Result<Response<Outgoing<B>>, Infallible> {
     let is_http2 = request.version() == Version::HTTP_2;
-    let call = OpenCall::new(context.outbox);
+    let call = OpenCall::new(Arc::clone(&context.flow));
     let mut request = request.map(|body| RequestBody::new(body, is_http2));
     // In the extensions, which no header of a client can set, and which gRPC and REST both read.
     request.extensions_mut().insert(ClientAddress(context.peer));
@@ -233,6 +239,9 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
     }
     if !is_http2 && context.closing.0.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(PauseReading(time)) = response.extensions_mut().remove() {
+        context.flow.pause(time);
     }
     let guard = response.extensions_mut().remove::<Arc<CountGuard>>();
     Ok(response.map(|body| Outgoing::new(body, call, guard)))

@@ -38,8 +38,9 @@ const BARE_ANSWER: &[u8] = b"HTTP/1.1 431 ";
 /// The line of hyper's answer that the new headers replace.
 const NO_BODY: &[u8] = b"content-length: 0\r\n";
 
-/// The bytes of a head that are kept, for its method and the beginning of its path.
-const START: usize = 64;
+/// The bytes of a head that are kept: its method, the beginning of its path, and the first headers, among which a
+/// browser sends `Origin`.
+const START: usize = 1_024;
 
 /// How long the rest of a refused head is read, and the most bytes of it. If unread bytes were left, the system would
 /// reset the connection, and the client might lose the answer.

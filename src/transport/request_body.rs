@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -56,7 +57,11 @@ impl Drop for RequestBody {
         if let Some(body) = self.body.take().filter(|body| self.is_http2 && !body.is_end_stream())
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(timeout(REST_TIMEOUT, read_rest(body)));
+            let mut rest = Box::pin(read_rest(body));
+            // Most of them have arrived already.
+            if rest.as_mut().now_or_never().is_none() {
+                runtime.spawn(timeout(REST_TIMEOUT, rest));
+            }
         }
     }
 }

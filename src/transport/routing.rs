@@ -9,20 +9,23 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body as RestBody;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::{Method, Request, Response, Version};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Collected, Either};
 use ipnet::IpNet;
+use tokio::time::sleep;
 use tonic::Status;
 use tonic::body::Body as GrpcBody;
 use tonic::codegen::StdError;
@@ -31,16 +34,22 @@ use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::bounds::{Bounds, leave_unread};
+use super::bounds::{Bounds, PauseReading, leave_unread};
 use super::cors::{Cors, RoutedAnswer};
 use super::forwarded;
 use super::large_heads;
-use crate::grpc::{self, ClientAddress, RequestId, Stack};
+use crate::grpc::{self, ClientAddress, Overload, RequestId, Stack};
 use crate::meter::{Meter, Outcome, Running};
 use crate::rest::Rest;
 
 /// The message for a client that sent a head that is too large.
 const LARGE_HEAD: &str = "the head of a request, with all of its headers, may have at most 16 KiB";
+
+/// The distance at which calls beyond the limit of calls in progress may come again.
+const REFUSED_CALLS: Duration = Duration::from_millis(1);
+
+/// The content type of an answer of gRPC-Web whose request's type is not known.
+const GRPC_WEB: &str = "application/grpc-web+proto";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -76,14 +85,22 @@ impl RequestRouter {
 
     /// The answer to an HTTP/1 request that begins with `start`, and with a head that is too large to be read.
     pub(crate) fn refuse_large_head(&self, start: &[u8]) -> Response<Bytes> {
-        let Inner { rest, bounds, .. } = &*self.0;
+        let Inner { cors, bounds, .. } = &*self.0;
         bounds.large_heads.fetch_add(1, Ordering::Relaxed);
-        let line = String::from_utf8_lossy(start);
-        let path = line.split([' ', '?', '\r']).nth(1).unwrap_or_default();
-        let (mut head, body) = rest.refuse_large_head(path, grpc::head_too_large(LARGE_HEAD)).into_parts();
+        let text = String::from_utf8_lossy(start);
+        let path = text.split([' ', '?', '\r']).nth(1).unwrap_or_default();
+        // An RPC over HTTP/1 is a call of gRPC-Web.
+        let web = (path.matches('/').count() == 2 && path.contains('.')).then_some(GrpcProtocol::Web(GRPC_WEB));
+        let mut request = Request::new(RestBody::empty());
+        if let Some(origin) = text.lines().find_map(origin) {
+            request.headers_mut().insert(ORIGIN, origin);
+        }
+        let refuse = |_| ready(self.0.refuse_large(path, web));
+        // Neither the answer nor its body waits for anything.
+        let Some(answer) = cors.around(request, refuse).now_or_never() else { return Response::default() };
+        let (mut head, body) = answer.into_parts();
         head.headers.remove(CONTENT_LENGTH);
         add_id(&mut head.headers, Uuid::now_v7());
-        // The body is complete already.
         let body = body.collect().now_or_never().and_then(Result::ok).map(Collected::to_bytes);
         Response::from_parts(head, body.unwrap_or_default())
     }
@@ -126,15 +143,30 @@ impl Inner {
         if let Some(peer) = peer.filter(|_| !self.proxy_warning.is_completed()) {
             self.warn_of_proxy(peer, request.headers());
         }
-        let client = client.map(tracing::field::display);
-        let span = tracing::info_span!("request", request_id = %id, peer = client);
+        let shown = client.map(tracing::field::display);
+        let span = tracing::info_span!("request", request_id = %id, peer = shown);
         let mut answer = if lacks_host(&request) {
             self.rest.no_host(request.uri().path(), request.headers()).map(Either::Right)
         } else {
             self.apply_cors(request).instrument(span).await
         };
         add_id(answer.headers_mut(), id);
+        self.pace(&mut answer, peer, client).await;
         answer
+    }
+
+    /// Slows down a client that goes on although it is refused.
+    async fn pace(&self, answer: &mut RoutedAnswer, peer: Option<IpAddr>, client: Option<IpAddr>) {
+        let Some((&Overload(distance), client)) = answer.extensions().get().zip(client) else { return };
+        let wait = self.bounds.pacing.refused(client, distance);
+        if wait.is_zero() {
+            return;
+        }
+        if peer == Some(client) {
+            answer.extensions_mut().insert(PauseReading(wait));
+        } else {
+            sleep(wait).await;
+        }
     }
 
     /// Warns of the first request that a proxy seems to have forwarded, if the proxy is not trusted. Only of the first,
@@ -154,12 +186,12 @@ impl Inner {
     }
 
     /// 2. Answers CORS preflights, and adds the headers of CORS to other answers.
-    async fn apply_cors<B>(self: Arc<Self>, request: Request<B>) -> RoutedAnswer
+    async fn apply_cors<B>(self: &Arc<Self>, request: Request<B>) -> RoutedAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
-        self.cors.around(request, |request| Arc::clone(&self).dispatch(request)).await
+        self.cors.around(request, |request| Arc::clone(self).dispatch(request)).await
     }
 
     /// 3. Admits the request to the calls in progress, in which it counts until its answer is sent.
@@ -191,11 +223,15 @@ impl Inner {
     }
 
     fn refuse<B>(&self, request: &Request<B>, protocol: Option<GrpcProtocol>) -> RoutedAnswer {
-        let Some(protocol) = protocol else {
-            let refused = self.rest.refuse(request.uri().path(), grpc::overloaded(), request.headers());
-            return refused.map(Either::Right);
+        let mut answer = match protocol {
+            Some(protocol) => refuse_grpc(&grpc::overloaded(), protocol),
+            None => {
+                let refused = self.rest.refuse(request.uri().path(), grpc::overloaded(), request.headers());
+                refused.map(Either::Right)
+            }
         };
-        refuse_grpc(&grpc::overloaded(), protocol)
+        answer.extensions_mut().insert(Overload(REFUSED_CALLS));
+        answer
     }
 
     fn refuse_large(&self, path: &str, protocol: Option<GrpcProtocol>) -> RoutedAnswer {
@@ -244,6 +280,12 @@ fn add_id(headers: &mut HeaderMap, id: Uuid) {
         id.set_sensitive(true);
         headers.insert(REQUEST_ID, id);
     }
+}
+
+/// The value of a header line, if the header is `Origin`.
+fn origin(line: &str) -> Option<HeaderValue> {
+    let (name, value) = line.split_once(':')?;
+    name.eq_ignore_ascii_case("origin").then(|| HeaderValue::from_str(value.trim()).ok())?
 }
 
 fn refuse_grpc(status: &Status, protocol: GrpcProtocol) -> RoutedAnswer {

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::first_bytes::Protocol;
-use super::sending::{ObservedSocket, Outbox};
+use super::sending::{Flow, ObservedSocket};
 
 /// Makes handshakes with the current certificate. Cheap to clone.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ impl Tls {
     pub(super) async fn begin(
         &self,
         mut stream: TcpStream,
-        outbox: &Arc<Outbox>,
+        flow: &Arc<Flow>,
     ) -> io::Result<(Box<TlsStream<ObservedSocket>>, Protocol)> {
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {
@@ -49,7 +49,7 @@ impl Tls {
             return Err(refuse(&mut stream, first).await);
         }
         let config = Arc::clone(&self.config.borrow());
-        let stream = ObservedSocket::new(stream, Arc::clone(outbox));
+        let stream = ObservedSocket::new(stream, Arc::clone(flow));
         match TlsAcceptor::from(config).accept(stream).into_fallible().await {
             Ok(stream) => {
                 let agreed = stream.get_ref().1.alpn_protocol();

@@ -2,7 +2,8 @@
 
 use argon2::Params;
 use bytes::Bytes;
-use countersign::domain::{AccountStatus, Handle, PasswordHash};
+use countersign::domain::{AccountStatus, Handle, NameKind, PasswordHash};
+use countersign::hashing::{Nobody, PasswordHasher};
 use countersign::pb::{LoginRequest, login_request};
 use http::HeaderMap;
 use prost::Message as _;
@@ -56,7 +57,7 @@ async fn after_the_cost_was_raised_a_name_without_an_account_costs_what_the_acco
     let served = app.serve().await;
     let (hasher, old) = (app.hasher.clone(), PasswordHash::work_of(&Params::new(8, 1, 1, None).unwrap()));
     let new = PasswordHash::work_of(&new);
-    let works = || [0, u64::MAX / 8 * 5, u64::MAX].map(|lot| hasher.work_for_nobody(lot));
+    let works = || works_for_nobody(&hasher);
     assert!(eventually(SOON, async || works() == [old; 3]).await, "{:?}: all have the old cost", works());
     for name in ["alice", "bobby"] {
         let body = json!({ "username": name, "password": PASSWORD });
@@ -73,7 +74,7 @@ async fn after_the_cost_was_raised_a_name_without_an_account_costs_what_the_acco
     let mut app = app.restart_hashing(&Params::new(64, 2, 1, None).unwrap(), &[]).await;
     let served = app.serve().await;
     let hasher = app.hasher.clone();
-    let works = || [0, u64::MAX / 8 * 5, u64::MAX].map(|lot| hasher.work_for_nobody(lot));
+    let works = || works_for_nobody(&hasher);
     assert!(eventually(SOON, async || works() == [old, new, new]).await, "{:?}: half have the new cost", works());
     served.stop().await;
 }
@@ -160,4 +161,10 @@ async fn what_is_refused_as_malformed_costs_no_hash() {
         assert_eq!(app.post("/api/auth/login", &body).await.status, 401, "{name}");
         assert_eq!(app.hasher.runs(), before, "{name}");
     }
+}
+
+/// The work for three usernames without an account.
+fn works_for_nobody(hasher: &PasswordHasher) -> [u64; 3] {
+    let of = |lot| hasher.work_for_nobody(Nobody { kind: NameKind::Username, lot });
+    [0, u64::MAX / 8 * 5, u64::MAX].map(of)
 }

@@ -29,6 +29,7 @@ mod email_invitations;
 mod email_refusals;
 mod enumeration;
 mod every_rpc;
+mod flood;
 mod forge;
 mod grpc;
 mod guessing;

@@ -233,7 +233,7 @@ async fn a_hash_that_cannot_be_read_does_not_hide_what_the_others_cost() {
         .unwrap();
     let url = format!("sqlite:{}", app.database().display());
     let store = store::open(&url, Purpose::Operate).await.unwrap();
-    let numbers: Vec<_> = store.hash_costs().await.unwrap().into_iter().map(|(_, number)| number).collect();
+    let numbers: Vec<_> = store.hash_costs().await.unwrap().into_iter().map(|(.., number)| number).collect();
     assert_eq!(numbers, [1]);
 }
 

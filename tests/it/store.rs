@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::domain::{
-    Account, AccountStatus, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash, PersonName,
-    Role, Session, Username,
+    Account, AccountStatus, Authority, Client, Email, Firm, FirmName, Handle, Identity, NewAccount, PasswordHash,
+    PersonName, Role, Session, Username,
 };
 use countersign::store::{self, Opening, Purpose, StoreError};
 use countersign_guard::revocations::Revocation;
@@ -184,7 +184,7 @@ async fn nobody_is_found_in_an_empty_store(store: Store) {
     for status in [AccountStatus::Active, AccountStatus::Inactive] {
         assert_eq!(store.set_status(id, status, until).await.unwrap(), None);
     }
-    assert_eq!(store.delete_account(id, until, false).await.unwrap(), None);
+    assert_eq!(store.delete_account(id, until, Authority::Operator).await.unwrap(), None);
     assert_eq!(revocations(&store, 0, 0).await, [], "nothing of that ended anything");
     store.purge(at(0)).await.unwrap();
 }
@@ -300,7 +300,7 @@ async fn a_session_opens_only_for_an_active_account_in_its_own_epoch(store: Stor
         "read before it was disabled"
     );
     assert!(store.open_session(&opening(session(15, &new, 1))).await.unwrap().is_open());
-    store.delete_account(new.id, at(100), false).await.unwrap();
+    store.delete_account(new.id, at(100), Authority::Operator).await.unwrap();
     assert!(!store.open_session(&opening(session(16, &new, 1))).await.unwrap().is_open(), "deleted");
 }
 
@@ -336,7 +336,11 @@ async fn disabling_counts_the_epoch_and_enabling_does_not(store: Store) {
     assert_eq!(store.find_account(new.id).await.unwrap().unwrap().epoch, 2);
     let ended = [1, 2].map(|epoch| Revocation::Account { id: new.id, epoch });
     assert_eq!(revocations(&store, 0, 0).await, ended, "one for each time that it was disabled");
-    assert_eq!(store.delete_account(new.id, at(100), false).await.unwrap(), Some(3), "the first epoch never used");
+    assert_eq!(
+        store.delete_account(new.id, at(100), Authority::Operator).await.unwrap(),
+        Some(3),
+        "the first epoch never used"
+    );
     assert_eq!(revocations(&store, 0, 0).await[2], Revocation::Account { id: new.id, epoch: 3 });
 }
 
@@ -347,10 +351,10 @@ async fn deleting_takes_the_firm_with_its_last_account(store: Store) {
         matches!(store.insert_account(&email(2, "bo@example.com", 7), None, None).await, Err(StoreError::Corrupt(_))),
         "nobody joins a firm by its id"
     );
-    assert_eq!(store.delete_account(first.id, at(100), false).await.unwrap(), Some(1));
+    assert_eq!(store.delete_account(first.id, at(100), Authority::Operator).await.unwrap(), Some(1));
     assert!(store.find_account(first.id).await.unwrap().is_none());
     assert!(store.find_credentials(&first.identity.handle()).await.unwrap().is_none());
-    assert_eq!(store.delete_account(first.id, at(100), false).await.unwrap(), None, "once");
+    assert_eq!(store.delete_account(first.id, at(100), Authority::Operator).await.unwrap(), None, "once");
     // The name and the firm can be used again by a new account.
     store.insert_account(&email(2, "ada@example.com", 7), None, None).await.unwrap();
 }

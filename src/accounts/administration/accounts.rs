@@ -15,8 +15,8 @@ use crate::accounts::new_rows::{new_id, to_the_second};
 use crate::accounts::tasks::run_to_end;
 use crate::budgets::Charge;
 use crate::domain::{
-    Account, AccountChange, AccountRecord, Action, AuthError, Call, Email, Firm, Identity, MailKind, NewAccount,
-    NewMail, Outline, Password, PasswordContext, PersonName, Role, Updated, Username, Violations,
+    Account, AccountChange, AccountRecord, Action, AuthError, Authority, Call, Email, Firm, Identity, MailKind,
+    NewAccount, NewMail, Outline, Password, PasswordContext, PersonName, Role, Updated, Username, Violations,
 };
 use countersign_guard::revocations::Revocation;
 
@@ -90,6 +90,7 @@ impl Accounts {
     ) -> Result<Updated, AuthError> {
         let (own, other) = self.commanded(actor, id, &call).await?;
         require_possible(&own, &other, &change)?;
+        let change = AccountChange { authority: Authority::Account(own.id), ..change };
         let (this, by) = (self.clone(), By::Account(own.id, call));
         run_to_end(async move {
             let changes = this.changes();
@@ -143,7 +144,11 @@ impl Accounts {
         }
         let (this, by) = (self.clone(), By::Account(own.id, call));
         run_to_end(async move {
-            let epoch = this.changes().delete(&by, &other, false).await?.ok_or(AuthError::NotFound("account"))?;
+            let epoch = this
+                .changes()
+                .delete(&by, &other, Authority::Account(own.id))
+                .await?
+                .ok_or(AuthError::NotFound("account"))?;
             this.ended(id, epoch);
             Ok(())
         })

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::accounts::audit::Audit;
 use crate::accounts::core::AFTERLIFE;
 use crate::domain::{
-    AccountChange, AccountStatus, Action, AuthError, Call, Detail, NewAccount, NewMail, Note, Origin, Outline,
-    PasswordHash, Updated,
+    AccountChange, AccountStatus, Action, AuthError, Authority, Call, Detail, NewAccount, NewMail, Note, Origin,
+    Outline, PasswordHash, Updated,
 };
 use crate::store::{Store, StoreError};
 use countersign_guard::clock::Clock;
@@ -83,8 +83,13 @@ impl Changes {
     }
 
     /// Deletes an account and returns the first epoch that it never used; `None` if the account does not exist.
-    pub(crate) async fn delete(&self, by: &By, account: &Outline, forced: bool) -> Result<Option<i64>, AuthError> {
-        let epoch = self.store.delete_account(account.id, self.until(), forced).await?;
+    pub(crate) async fn delete(
+        &self,
+        by: &By,
+        account: &Outline,
+        authority: Authority,
+    ) -> Result<Option<i64>, AuthError> {
+        let epoch = self.store.delete_account(account.id, self.until(), authority).await?;
         if epoch.is_some() {
             self.audit.note(by.note(Action::Delete, "ok").on(account.id).within(account.member.map(|(firm, _)| firm)));
         }

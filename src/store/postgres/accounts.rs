@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::errors::{self, failure};
 use super::{PostgresStore, admin, attempts, outbox, sessions, to_completion};
 use crate::domain::{
-    Account, AccountStatus, AttemptKey, Handle, Identity, NewAccount, NewMail, PasswordHash, Role, Session,
+    Account, AccountStatus, AttemptKey, Authority, Handle, Identity, NewAccount, NewMail, PasswordHash, Role, Session,
 };
 use crate::store::listing::{PageReader, by_id};
 use crate::store::rows::{AccountRow, millis};
@@ -136,10 +136,16 @@ impl AccountStore for PostgresStore {
         .await
     }
 
-    async fn delete_account(&self, id: Uuid, until: OffsetDateTime, forced: bool) -> Result<Option<i64>, StoreError> {
+    async fn delete_account(
+        &self,
+        id: Uuid,
+        until: OffsetDateTime,
+        authority: Authority,
+    ) -> Result<Option<i64>, StoreError> {
         let pool = self.pools.calls()?;
         to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
+            admin::require_author(&mut tx, authority, id).await?;
             // The account before its sessions, as every other transaction that ends sessions locks them.
             let Some(before) = admin::find_outline(&mut *tx, admin::FIND_OUTLINE_AND_LOCK, id).await? else {
                 return Ok(None);
@@ -161,7 +167,7 @@ impl AccountStore for PostgresStore {
             let Some((epoch, firm_id)) = deleted else {
                 return Ok(None);
             };
-            if !forced {
+            if authority != Authority::Forced {
                 admin::require_administrator(&mut tx, before.administered_firm()).await?;
             }
             sessions::end_all(&mut tx, id, epoch, until).await?;

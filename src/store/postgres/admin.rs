@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::errors::{self, failure};
 use super::{PostgresStore, attempts, revocations, sessions, to_completion};
-use crate::domain::{AccountStatus, AttemptKey, Handle, Role, Username};
+use crate::domain::{AccountStatus, AttemptKey, Authority, Handle, Role, Username};
 use crate::store::listing::{AccountKey, PageReader, by_creation, by_id};
 use crate::store::rows::{AccountRow, FirmRow, OutlineRow, UsernameRow, millis};
 use crate::store::{
@@ -83,6 +83,7 @@ impl AdminStore for PostgresStore {
         let (pool, change) = (self.pools.calls()?, change.clone());
         to_completion(async move {
             let mut tx = pool.begin().await.map_err(failure)?;
+            require_author(&mut tx, change.authority, id).await?;
             let Some(before) = find_outline(&mut *tx, FIND_OUTLINE_AND_LOCK, id).await? else {
                 return Ok(None);
             };
@@ -123,7 +124,7 @@ impl AdminStore for PostgresStore {
             let Some(after) = find_outline(&mut *tx, statements::accounts::FIND_OUTLINE, id).await? else {
                 return Ok(None);
             };
-            if !change.forced && after.administered_firm().is_none() {
+            if change.authority != Authority::Forced && after.administered_firm().is_none() {
                 require_administrator(&mut tx, before.administered_firm()).await?;
             }
             let mut record = PageReader::new("accounts", id, 1);
@@ -202,6 +203,24 @@ pub(super) async fn lock_firm(tx: &mut Transaction<'_, Postgres>, firm: Option<U
         .await
         .map_err(failure)?;
     Ok(())
+}
+
+/// Refuses the change of an account by one that is not active any more. Locks both in the order of their ids: of two
+/// that disable or delete each other at once, the second waits, and then sees that it is inactive itself.
+pub(super) async fn require_author(
+    tx: &mut Transaction<'_, Postgres>,
+    authority: Authority,
+    id: Uuid,
+) -> Result<(), StoreError> {
+    let Authority::Account(author) = authority else { return Ok(()) };
+    let rows: Vec<(Uuid, bool)> =
+        sqlx::query_as("select id, status = 'active' from accounts where id = $1 or id = $2 order by id for update")
+            .bind(author)
+            .bind(id)
+            .fetch_all(&mut **tx)
+            .await
+            .map_err(failure)?;
+    if rows.contains(&(author, true)) { Ok(()) } else { Err(StoreError::AuthorGone) }
 }
 
 /// Refuses what has just left a locked firm with active accounts and no active administrator.

@@ -8,7 +8,7 @@ use super::errors::{self, failure};
 use super::writer::WriteTransaction;
 use super::{SqliteStore, admin, attempts, outbox, sessions};
 use crate::domain::{
-    Account, AccountStatus, AttemptKey, Handle, Identity, NewAccount, NewMail, PasswordHash, Role, Session,
+    Account, AccountStatus, AttemptKey, Authority, Handle, Identity, NewAccount, NewMail, PasswordHash, Role, Session,
 };
 use crate::store::listing::{PageReader, by_id};
 use crate::store::rows::{AccountRow, millis};
@@ -120,15 +120,21 @@ impl AccountStore for SqliteStore {
         Ok(epoch)
     }
 
-    async fn delete_account(&self, id: Uuid, until: OffsetDateTime, forced: bool) -> Result<Option<i64>, StoreError> {
+    async fn delete_account(
+        &self,
+        id: Uuid,
+        until: OffsetDateTime,
+        authority: Authority,
+    ) -> Result<Option<i64>, StoreError> {
         let mut tx = self.begin().await?;
+        admin::require_author(&mut tx, authority).await?;
         let before = admin::find_outline(&mut *tx, id).await?;
         let deleted: Option<(i64, Option<Uuid>)> =
             sqlx::query_as(statements::accounts::DELETE).bind(id).fetch_optional(&mut *tx).await.map_err(failure)?;
         let Some((epoch, firm_id)) = deleted else {
             return Ok(None);
         };
-        if !forced {
+        if authority != Authority::Forced {
             admin::require_administrator(&mut tx, before.and_then(|before| before.administered_firm())).await?;
         }
         sessions::end_all(&mut tx, id, epoch, until).await?;

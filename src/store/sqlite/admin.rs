@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::errors::{self, failure};
 use super::writer::WriteTransaction;
 use super::{SqliteStore, attempts, revocations, sessions};
-use crate::domain::{AccountStatus, AttemptKey, Handle, Role, Username};
+use crate::domain::{AccountStatus, AttemptKey, Authority, Handle, Role, Username};
 use crate::store::listing::{AccountKey, PageReader, by_creation, by_id};
 use crate::store::rows::{AccountRow, FirmRow, OutlineRow, UsernameRow, millis};
 use crate::store::{
@@ -77,6 +77,7 @@ impl AdminStore for SqliteStore {
         heard: OffsetDateTime,
     ) -> Result<Option<Updated>, StoreError> {
         let mut tx = self.begin().await?;
+        require_author(&mut tx, change.authority).await?;
         let Some(before) = find_outline(&mut *tx, id).await? else {
             return Ok(None);
         };
@@ -114,7 +115,7 @@ impl AdminStore for SqliteStore {
         let Some(after) = find_outline(&mut *tx, id).await? else {
             return Ok(None);
         };
-        if !change.forced && after.administered_firm().is_none() {
+        if change.authority != Authority::Forced && after.administered_firm().is_none() {
             require_administrator(&mut tx, before.administered_firm()).await?;
         }
         let mut record = PageReader::new("accounts", id, 1);
@@ -176,6 +177,18 @@ impl AdminStore for SqliteStore {
         }
         Ok(page.listed())
     }
+}
+
+/// Refuses the change of an account by one that is not active any more.
+pub(super) async fn require_author(tx: &mut WriteTransaction, authority: Authority) -> Result<(), StoreError> {
+    let Authority::Account(author) = authority else { return Ok(()) };
+    let is_active: bool =
+        sqlx::query_scalar("select exists (select 1 from accounts where id = ? and status = 'active')")
+            .bind(author)
+            .fetch_one(&mut **tx)
+            .await
+            .map_err(failure)?;
+    if is_active { Ok(()) } else { Err(StoreError::AuthorGone) }
 }
 
 /// Refuses what has just left a firm with active accounts and no active administrator.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::errors::failure;
 use super::writer::WriteTransaction;
 use super::{SqliteStore, attempts, outbox, sessions, tickets};
-use crate::domain::{Account, AttemptKey, NewMail, PasswordHash};
+use crate::domain::{Account, AttemptKey, NameKind, NewMail, PasswordHash};
 use crate::store::passwords::costs;
 use crate::store::rows::AccountRow;
 use crate::store::{Credentials, EndedSession, PasswordStore, StoreError, statements};
@@ -23,11 +23,11 @@ impl PasswordStore for SqliteStore {
         row.map(AccountRow::into_credentials).transpose()
     }
 
-    async fn hash_costs(&self) -> Result<Vec<(PasswordHash, u64)>, StoreError> {
+    async fn hash_costs(&self) -> Result<Vec<(NameKind, PasswordHash, u64)>, StoreError> {
         let rows = sqlx::query(
             // The text up to the lanes has the scheme, the memory and the passes; of bcrypt, 7 characters have all.
-            "select min(password_hash), count(*) from accounts where password_hash <> ''
-             group by substr(password_hash, 1, max(instr(password_hash, ',p='), 7))",
+            "select email is not null, min(password_hash), count(*) from accounts where password_hash <> ''
+             group by email is not null, substr(password_hash, 1, max(instr(password_hash, ',p='), 7))",
         )
         .fetch_all(&mut **self.readers.take().await?)
         .await

@@ -11,16 +11,20 @@
 //! 4. **bytes of bodies** count as they arrive ([`Bodies`]). If there are too many, the slowest body of the client with
 //!    most bytes is refused.
 //!
+//! A client that goes on although it is refused is slowed down ([`Pacing`]).
+//!
 //! The documentation lists the memory that this allows with the default settings, under "What clients may hold".
 
 mod admission;
 mod bodies;
 mod body;
 mod count;
+mod pacing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -31,6 +35,7 @@ pub(super) use count::CountGuard;
 
 use bodies::Bodies;
 use count::Count;
+use pacing::Pacing;
 
 /// The most streams in total, of each of the two kinds. Each has a task and may leave a window of 64 KiB unread.
 const STREAMS: usize = 1_024;
@@ -51,10 +56,16 @@ pub(crate) struct Bounds {
     pub open_streams: Arc<Count>,
     /// The bytes of incomplete bodies.
     pub bodies: Arc<Bodies>,
+    /// Slows down clients that are refused again and again.
+    pub pacing: Pacing,
     /// Requests that were refused because their head is too large.
     pub large_heads: AtomicU64,
     trusted_proxies: Vec<IpNet>,
 }
+
+/// Lets nothing be read from the connection for a time after its answer. In the extensions of the answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PauseReading(pub Duration);
 
 /// A connection that was admitted, until this is dropped.
 #[derive(Debug)]
@@ -74,6 +85,7 @@ impl Bounds {
             streams: Count::new(STREAMS, STREAMS_OF_ONE),
             open_streams: Count::new(STREAMS, STREAMS_OF_ONE),
             bodies: Bodies::new(settings.max_body_bytes, settings.body_bytes_of_one()),
+            pacing: Pacing::new(),
             large_heads: AtomicU64::new(0),
             trusted_proxies,
         }

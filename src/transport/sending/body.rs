@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{OpenCall, Outbox};
+use super::{Flow, OpenCall};
 use crate::transport::bounds::CountGuard;
 
 pin_project! {
@@ -52,14 +52,14 @@ impl<B: Body<Data = Bytes>> Body for Outgoing<B> {
 #[derive(Debug)]
 pub(in crate::transport) struct Chunk {
     bytes: Bytes,
-    outbox: Arc<Outbox>,
+    flow: Arc<Flow>,
     _guard: Option<Arc<CountGuard>>,
 }
 
 impl Chunk {
-    fn new(bytes: Bytes, outbox: &Arc<Outbox>, guard: Option<&Arc<CountGuard>>) -> Self {
-        outbox.chunks.fetch_add(1, Ordering::Relaxed);
-        Self { bytes, outbox: Arc::clone(outbox), _guard: guard.cloned() }
+    fn new(bytes: Bytes, flow: &Arc<Flow>, guard: Option<&Arc<CountGuard>>) -> Self {
+        flow.chunks.fetch_add(1, Ordering::Relaxed);
+        Self { bytes, flow: Arc::clone(flow), _guard: guard.cloned() }
     }
 }
 
@@ -74,14 +74,14 @@ impl Buf for Chunk {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        self.outbox.taken.fetch_add(count, Ordering::Relaxed);
+        self.flow.taken.fetch_add(count, Ordering::Relaxed);
     }
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        self.outbox.chunks.fetch_sub(1, Ordering::Relaxed);
+        self.flow.chunks.fetch_sub(1, Ordering::Relaxed);
         // Counts for an empty chunk as well, so that the progress changes.
-        self.outbox.taken.fetch_add(1, Ordering::Relaxed);
+        self.flow.taken.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,5 @@
-//! Closes connections to peers that stopped reading. hyper has no limit here: such a peer keeps its connection and its
+//! What flows over a connection. Reading from it pauses when its calls are refused for their number (`bounds::pacing`),
+//! so that a flood waits in the sockets of its sender. And a connection is closed if its peer stopped reading: hyper has no limit here: such a peer keeps its connection and its
 //! answers in memory for ever, whether it leaves the socket unread or, in HTTP/2, answers pings but opens no window.
 //!
 //! `body` sends answers in chunks that record when they are taken, and `socket` records what the system takes. The
@@ -10,7 +11,7 @@ mod socket;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 pub(super) use body::Outgoing;
 pub(super) use socket::ObservedSocket;
 
-/// The data that one connection has to send.
+/// The data that one connection has to send, and the pause until more is read from it.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct Flow {
+    /// The next pause in reading, in microseconds; 0 for none.
+    pause: AtomicU64,
     /// The number of calls with an answer that is not completely sent.
     calls: AtomicUsize,
     /// The number of chunks that are not yet completely taken.
@@ -47,12 +50,12 @@ enum SendProgress {
 
 /// A call in progress on a connection, until this is dropped.
 #[derive(Debug)]
-pub(super) struct OpenCall(Arc<Outbox>);
+pub(super) struct OpenCall(Arc<Flow>);
 
 impl OpenCall {
-    pub(super) fn new(outbox: Arc<Outbox>) -> Self {
-        outbox.calls.fetch_add(1, Ordering::Relaxed);
-        Self(outbox)
+    pub(super) fn new(flow: Arc<Flow>) -> Self {
+        flow.calls.fetch_add(1, Ordering::Relaxed);
+        Self(flow)
     }
 }
 
@@ -62,10 +65,15 @@ impl Drop for OpenCall {
     }
 }
 
-impl Outbox {
+impl Flow {
     /// Whether a call is in progress, or data waits to be sent.
     pub(super) fn is_busy(&self) -> bool {
         self.calls.load(Ordering::Relaxed) > 0 || self.progress().is_some()
+    }
+
+    /// Lets nothing be read for this time.
+    pub(super) fn pause(&self, time: Duration) {
+        self.pause.fetch_max(time.as_micros().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn progress(&self) -> Option<SendProgress> {
@@ -93,7 +101,7 @@ pub(super) struct StallLimits {
 /// The result of a connection's `work`, or `None` if its peer has stopped reading. SendProgress is checked whenever the
 /// work is polled, which pings cause.
 pub(super) async fn unless_stalled<T>(
-    outbox: &Outbox,
+    flow: &Flow,
     limits: StallLimits,
     stopping: &CancellationToken,
     work: impl Future<Output = T>,
@@ -104,7 +112,7 @@ pub(super) async fn unless_stalled<T>(
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Some(done));
         }
-        let Some(now) = outbox.progress() else {
+        let Some(now) = flow.progress() else {
             waiting = None;
             return Poll::Pending;
         };
@@ -120,7 +128,7 @@ pub(super) async fn unless_stalled<T>(
         }
         let Some((_, timer)) = &mut waiting else { return Poll::Pending };
         timer.as_mut().poll(cx).map(|()| {
-            outbox.is_given_up.store(true, Ordering::Relaxed);
+            flow.is_given_up.store(true, Ordering::Relaxed);
             None
         })
     })

@@ -1,33 +1,42 @@
-//! A socket that records how many bytes the system takes. It is below TLS, because the buffer of TLS takes bytes that
-//! nobody has read.
+//! A socket that records how many bytes the system takes, and that pauses in reading. It is below TLS, because the
+//! buffer of TLS takes bytes that nobody has read.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
-use super::Outbox;
+use super::Flow;
 
-/// `stream` with a record of its writes.
+/// The most bytes that are read at a time after a pause: a few requests. Without this limit, all that has arrived
+/// meanwhile would be answered at once.
+const PART: usize = 1_024;
+
+/// `stream` with a record of its writes, and with pauses in its reads.
 #[derive(Debug)]
 pub(in crate::transport) struct ObservedSocket {
     stream: TcpStream,
-    outbox: Arc<Outbox>,
+    flow: Arc<Flow>,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Whether a pause is over, and what has arrived meanwhile is not yet read.
+    is_behind: bool,
 }
 
 impl ObservedSocket {
-    pub(crate) fn new(stream: TcpStream, outbox: Arc<Outbox>) -> Self {
-        Self { stream, outbox }
+    pub(crate) fn new(stream: TcpStream, flow: Arc<Flow>) -> Self {
+        Self { stream, flow, pause: None, is_behind: false }
     }
 
     fn record(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.outbox.is_blocked.store(poll.is_pending(), Ordering::Relaxed);
+        self.flow.is_blocked.store(poll.is_pending(), Ordering::Relaxed);
         if let Poll::Ready(Ok(written)) = &poll {
-            self.outbox.written.fetch_add(*written, Ordering::Relaxed);
+            self.flow.written.fetch_add(*written, Ordering::Relaxed);
         }
         poll
     }
@@ -35,7 +44,25 @@ impl ObservedSocket {
 
 impl AsyncRead for ObservedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        if self.flow.pause.load(Ordering::Relaxed) > 0 {
+            let micros = self.flow.pause.swap(0, Ordering::Relaxed);
+            self.pause = Some(Box::pin(sleep(Duration::from_micros(micros))));
+            self.is_behind = true;
+        }
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        if !self.is_behind {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let mut bytes = [0; PART];
+        let room = buf.remaining().min(PART);
+        let mut part = ReadBuf::new(&mut bytes[..room]);
+        let poll = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        self.is_behind = poll.is_ready();
+        buf.put_slice(part.filled());
+        poll
     }
 }
 
@@ -69,7 +96,7 @@ impl AsyncWrite for ObservedSocket {
 
 impl Drop for ObservedSocket {
     fn drop(&mut self) {
-        if self.outbox.is_given_up.load(Ordering::Relaxed) {
+        if self.flow.is_given_up.load(Ordering::Relaxed) {
             // Closes with a reset: otherwise the system would keep the unread bytes for minutes.
             let _ = self.stream.set_zero_linger();
         }

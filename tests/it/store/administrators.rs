@@ -30,7 +30,8 @@ async fn change(store: &Store, id: Uuid, change: AccountChange) -> Result<(), St
 
 pub async fn the_last_administrator_of_a_firm_stays_unless_it_is_forced(store: Store) {
     let ada = member(&store, 2, Role::Admin).await;
-    let (inactive, forced) = (status(AccountStatus::Inactive), |change| AccountChange { forced: true, ..change });
+    let (inactive, forced) =
+        (status(AccountStatus::Inactive), |change| AccountChange { authority: Authority::Forced, ..change });
     assert!(matches!(change(&store, ada, role(Role::User)).await, Err(StoreError::LastAdministrator)), "of itself");
     // With its only account, a firm has nobody left who needs an administrator.
     change(&store, ada, inactive.clone()).await.unwrap();
@@ -41,7 +42,10 @@ pub async fn the_last_administrator_of_a_firm_stays_unless_it_is_forced(store: S
     {
         assert!(matches!(change(&store, ada, refused).await, Err(StoreError::LastAdministrator)));
     }
-    assert!(matches!(store.delete_account(ada, at(100), false).await, Err(StoreError::LastAdministrator)));
+    assert!(matches!(
+        store.delete_account(ada, at(100), Authority::Operator).await,
+        Err(StoreError::LastAdministrator)
+    ));
     assert_eq!(store.find_outline(ada).await.unwrap(), before, "nothing was changed");
     change(&store, ada, role(Role::Admin)).await.unwrap();
     // An administrator that may not sign in is none.
@@ -50,14 +54,14 @@ pub async fn the_last_administrator_of_a_firm_stays_unless_it_is_forced(store: S
     assert!(matches!(change(&store, ada, role(Role::User)).await, Err(StoreError::LastAdministrator)));
     change(&store, bo, status(AccountStatus::Active)).await.unwrap();
     change(&store, ada, role(Role::User)).await.unwrap();
-    assert!(matches!(store.delete_account(bo, at(100), false).await, Err(StoreError::LastAdministrator)));
+    assert!(matches!(store.delete_account(bo, at(100), Authority::Operator).await, Err(StoreError::LastAdministrator)));
     change(&store, bo, forced(role(Role::User))).await.unwrap();
     // A firm that has no administrator has none to lose.
     change(&store, bo, inactive).await.unwrap();
     change(&store, ada, role(Role::Admin)).await.unwrap();
     change(&store, bo, status(AccountStatus::Active)).await.unwrap();
-    assert!(store.delete_account(ada, at(100), true).await.unwrap().is_some());
-    assert!(store.delete_account(bo, at(100), false).await.unwrap().is_some());
+    assert!(store.delete_account(ada, at(100), Authority::Forced).await.unwrap().is_some());
+    assert!(store.delete_account(bo, at(100), Authority::Operator).await.unwrap().is_some());
 }
 
 pub async fn of_two_administrators_that_remove_each_other_at_once_one_stays(store: Store) {
@@ -84,7 +88,7 @@ pub async fn of_two_administrators_that_remove_each_other_at_once_one_stays(stor
     }
     let removals = [one, other].map(|id| {
         let store = Arc::clone(&store);
-        tokio::spawn(async move { store.delete_account(id, at(100), false).await })
+        tokio::spawn(async move { store.delete_account(id, at(100), Authority::Operator).await })
     });
     let mut stayed = 0;
     for removal in removals {

@@ -100,7 +100,7 @@ pub async fn an_invitation_whose_address_was_taken_meanwhile_stays(store: Store)
     assert!(store.find_invitation_by_ticket(&ticket.digest(), at(1)).await.unwrap().is_some());
     // Deleting the account deletes its firm, the firm's invitation with its ticket, and the account's other tickets.
     let reset = send(&store, MailKind::ResetPassword, "ada@example.com", 0, 9).await;
-    store.delete_account(Uuid::from_u128(2), at(9_000), false).await.unwrap();
+    store.delete_account(Uuid::from_u128(2), at(9_000), Authority::Operator).await.unwrap();
     assert!(store.find_invitation_by_ticket(&ticket.digest(), at(1)).await.unwrap().is_none());
     assert!(store.find_ticket(&reset.digest(), at(1)).await.unwrap().is_none());
     assert!(!store.issue_ticket(&mail, &new_ticket(&self::ticket(5), MailKind::Invitation, None)).await.unwrap());
