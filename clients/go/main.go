@@ -88,8 +88,8 @@ func run(address string) error {
 	if err != nil {
 		return err
 	}
-	first := login.GetToken()
-	keeper.Set(first)
+	keeper.Set(login.GetToken())
+	first := keeper.Token()
 	lifetime := time.Duration(login.GetExpiresIn()) * time.Second
 	if lifetime > 30*time.Second {
 		return fmt.Errorf("tokens live for %v: start the server with USERNAME_TOKEN_LIFETIME=3s", lifetime)

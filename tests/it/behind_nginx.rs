@@ -1,6 +1,7 @@
 //! A real proxy in front of the server. With persistent connections, no request is lost when a connection reaches its
 //! maximum age; `NGINX_REQUESTS` sets the number of requests, and the default is a few thousand. The configuration in
-//! `docs/username-api.md` joins the server and the product that the username API comes from.
+//! `docs/guarding.md` lets a service be called with a valid token only. The one in `docs/username-api.md` joins the
+//! server and the product that the username API comes from.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -22,6 +23,7 @@ use tokio::net::{TcpListener, UnixStream};
 use crate::sockets::SOON;
 use crate::support::app::request;
 use crate::support::binary::{Binary, command};
+use crate::support::http::over_socket;
 use crate::support::{Answer, PASSWORD, SECRET};
 use crate::wire::eventually;
 
@@ -168,24 +170,60 @@ async fn product() -> SocketAddr {
     address
 }
 
+/// The configuration in a page as it stands there. Only the addresses are the test's own.
+fn of_page(page: &str, dir: &Path, port: &str, addresses: &[(&str, String)]) -> String {
+    let text = std::fs::read_to_string(page).unwrap();
+    let block = text.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it is in the page");
+    let listen = (&*format!("listen {port}"), format!("listen unix:{}", socket(dir).display()));
+    addresses.iter().chain([&listen]).fold(block.to_owned(), |block, (written, ours)| {
+        assert_eq!(block.matches(written).count(), 1, "{written}");
+        block.replace(written, ours)
+    })
+}
+
+#[tokio::test]
+async fn the_configuration_in_the_docs_guards_a_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Binary::start(dir.path());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let service = listener.local_addr().unwrap();
+    let api = axum::Router::new().route("/accounts", axum::routing::any(|body: String| async move { body }));
+    tokio::spawn(async move { axum::serve(listener, api).await });
+    let ours = [("127.0.0.1:3008", server.address.to_string()), ("127.0.0.1:9000", service.to_string())];
+    let servers = of_page("docs/guarding.md", dir.path(), "127.0.0.1:8080", &ours);
+    let Some(_nginx) = Nginx::start(dir.path(), &servers).await else { return };
+
+    let json = [("content-type", "application/json")];
+    let alice = Body::from(json!({ "username": "alice", "password": PASSWORD }).to_string());
+    let registered = over_socket(server.address, request(Method::POST, "/v1/accounts", &json, alice)).await;
+    let mut token = registered.json()["token"].as_str().unwrap().to_owned();
+    let mut sender = connect(&socket(dir.path())).await.unwrap();
+    let mut send = async |path: &str, token: &str| {
+        let request = request(Method::POST, path, &[("host", "localhost"), ("token", token)], Body::from("savings"));
+        Answer::read(sender.send_request(request).await.unwrap()).await
+    };
+    for (path, status, body) in [("/accounts", StatusCode::OK, "savings"), ("/missing", StatusCode::NOT_FOUND, "")] {
+        let answer = send(path, &token).await;
+        assert_eq!((answer.status, &*answer.body), (status, body.as_bytes()), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        token = answer.token();
+    }
+    let logout = request(Method::POST, "/v1/sessions:logout", &[("token", &token)], Body::empty());
+    assert_eq!(over_socket(server.address, logout).await.status, StatusCode::OK);
+    for refused in [&*token, "undefined", ""] {
+        let answer = send("/accounts", refused).await;
+        assert_eq!((answer.status, answer.header("token")), (StatusCode::UNAUTHORIZED, None), "{answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_configuration_in_the_docs_joins_the_product_and_the_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = command(dir.path());
     settings.env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true").env("TRUSTED_PROXIES", "127.0.0.1");
     let server = Binary::spawn(&mut settings);
-    let page = std::fs::read_to_string("docs/username-api.md").unwrap();
-    let block = page.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it is in the page");
-    let servers = [
-        ("127.0.0.1:3008", server.address.to_string()),
-        ("127.0.0.1:3000", product().await.to_string()),
-        ("listen 8080", format!("listen unix:{}", socket(dir.path()).display())),
-    ]
-    .iter()
-    .fold(block.to_owned(), |block, (written, ours)| {
-        assert_eq!(block.matches(written).count(), 1, "{written}");
-        block.replace(written, ours)
-    });
+    let ours = [("127.0.0.1:3008", server.address.to_string()), ("127.0.0.1:3000", product().await.to_string())];
+    let servers = of_page("docs/username-api.md", dir.path(), "8080", &ours);
     let Some(_nginx) = Nginx::start(dir.path(), &servers).await else { return };
     let mut sender = connect(&socket(dir.path())).await.unwrap();
     let mut send = async |method: Method, path: &str, headers: &[(&str, &str)], body: Value| {

@@ -1,11 +1,13 @@
-//! The documents: the generated pages agree with the code, every page is in the table of contents, and every link
-//! resolves.
+//! The documents: the generated pages agree with the code, every page is in the table of contents, every link
+//! resolves, and every block of code is run.
 //!
 //! `BLESS=1 cargo test --test it documents` writes the generated parts instead of comparing them.
 
 mod command_line;
 mod links;
+mod replicas;
 mod settings;
+mod snippets;
 
 use std::fs;
 use std::ops::Range;

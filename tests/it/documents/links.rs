@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The folders of documents. The other folders hold what tools install.
 const FOLDERS: [&str; 7] = ["docs", "crates", "examples", "clients", "findings", "argon2-kernel", ".github"];
 
-fn markdown_files() -> Vec<PathBuf> {
+pub(super) fn markdown_files() -> Vec<PathBuf> {
     let mut found = Vec::new();
     collect(Path::new("."), false, &mut found);
     for folder in FOLDERS.iter().map(Path::new).filter(|folder| folder.exists()) {

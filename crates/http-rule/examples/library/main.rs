@@ -1,4 +1,4 @@
-//! A gRPC service that is also served as REST on `127.0.0.1:8080`:
+//! A gRPC service that is also served as REST, on `127.0.0.1:8080` or on `LISTEN_ADDR`:
 //!
 //! ```text
 //! cargo run --example library
@@ -6,6 +6,8 @@
 //! curl 127.0.0.1:8080/v1/books/1
 //! curl 127.0.0.1:8080/v1/books/2
 //! ```
+
+#![expect(clippy::disallowed_methods, reason = "a process of its own, with a setting of its own")]
 
 mod service;
 
@@ -22,7 +24,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let library = service::Library::default();
     let grpc = service_fn(move |request| library.clone().serve(request));
     let rest = Transcoder::new(Rules::read(&service::descriptors()?)?, grpc, Options::default());
-    let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    let address = std::env::var("LISTEN_ADDR").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
+    let listener = TcpListener::bind(address).await?;
     println!("http://{}/v1/books", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
