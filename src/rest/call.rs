@@ -78,18 +78,18 @@ pub(super) const PASSED_ON: [HeaderName; 5] =
 
 /// A message on behalf of the client that sent the request of `parts`, with its `User-Agent`. The extensions of the
 /// request are passed on; the connection put them there, and no header can.
-pub(super) fn on_behalf<T>(parts: &Parts, message: T) -> Request<T> {
-    http_rule::on_behalf(parts, &[USER_AGENT], message)
+pub(super) fn on_behalf<T>(mut parts: Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(&mut parts, &[USER_AGENT], message)
 }
 
 /// As [`on_behalf`], with the headers that may carry a token.
-pub(super) fn with_credentials<T>(parts: &Parts, message: T) -> Request<T> {
-    http_rule::on_behalf(parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
+pub(super) fn with_credentials<T>(mut parts: Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(&mut parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
 }
 
 /// As [`with_credentials`], with the device of an earlier sign-in.
-pub(super) fn with_device<T>(parts: &Parts, message: T) -> Request<T> {
-    http_rule::on_behalf(parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
+pub(super) fn with_device<T>(mut parts: Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(&mut parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
 }
 
 /// The fresh token that an answer carries.
