@@ -58,7 +58,7 @@ use crate::pb::auth_service_server::AuthServiceServer;
 use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
 use reflection::{Reflection, V1Alpha};
-use stack::{Handlers, Refuse};
+use stack::{Refuse, Services};
 
 pub use call_context::ClientAddress;
 pub(crate) use call_context::RequestId;
@@ -155,8 +155,8 @@ pub(crate) fn stack(parts: StackParts) -> Result<Stack, StackError> {
         .ending(paths(&descriptors, &[Credential::FormerToken]))?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
     let streams = metering::streams().chain([REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned));
-    let handlers = Handlers { auth, sessions, admin, others: others.prepare(), streams: Arc::new(streams.collect()) };
-    Ok(Stack::new(handlers, &layer, meter))
+    let services = Services { auth, sessions, admin, others: others.prepare(), streams: streams.collect() };
+    Ok(Stack::new(services, &layer, meter))
 }
 
 /// The paths of the RPCs that take one of these credentials.

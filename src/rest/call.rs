@@ -20,8 +20,6 @@ use tonic_types::StatusExt as _;
 use tower::Service;
 
 use crate::pb::ErrorReason;
-use crate::pb::admin_service_client::AdminServiceClient;
-use crate::pb::auth_service_client::AuthServiceClient;
 pub(super) use countersign_guard::layer::TOKEN;
 
 /// The gRPC stack as one type, whatever it is made of: a gRPC server without a network. It is cheap to clone, because
@@ -61,12 +59,6 @@ impl Service<http::Request<Body>> for Rpc {
 
 /// The response of a route in a dialect; as an error, if the route refuses.
 pub(super) type RouteResult = Result<Response, Response>;
-
-/// The generated client of `AuthService` on the stack.
-pub(super) type AuthClient = AuthServiceClient<Rpc>;
-
-/// The generated client of `AdminService` on the stack.
-pub(super) type AdminClient = AdminServiceClient<Rpc>;
 
 /// The header `device`: the answer to a sign-in has it, and the client sends it along with the next sign-in.
 const DEVICE: HeaderName = HeaderName::from_static("device");

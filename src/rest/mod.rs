@@ -2,9 +2,9 @@
 //! `email`, under `/api/auth` and `/auth`) as projections of the RPCs. All of them call the stack that the network is
 //! served, in process, and translate its answers. Nothing here decides anything about accounts or tokens.
 //!
-//! `call` and `body` are shared by the two dialects. `routes` has every path that no proto describes. `pages` are the pages that links in
-//! mail lead to; `openapi` describes all of REST as a document, and `docs` serves it. Sources: the two contracts,
-//! quoted where they decide something, and `google/api/http.proto`.
+//! `call` and `body` are shared by the two dialects. `rpcs` has the RPCs that they call, and `routes` every path that
+//! no proto describes. `pages` are the pages that links in mail lead to; `openapi` describes all of REST as a document,
+//! and `docs` serves it. Sources: the two contracts, quoted where they decide something, and `google/api/http.proto`.
 
 mod body;
 mod call;
@@ -15,6 +15,7 @@ pub mod openapi;
 mod pages;
 mod probes;
 mod routes;
+mod rpcs;
 mod username;
 
 use std::fmt;
@@ -31,7 +32,6 @@ use tonic::Status;
 
 pub use call::Rpc;
 
-use crate::pb::auth_service_client::AuthServiceClient;
 use crate::pb::{DESCRIPTORS, ERROR_DOMAIN, ErrorReason, codec};
 use body::Fields;
 use routes::Route;
@@ -100,7 +100,7 @@ impl Rest {
         let documents = docs::routes(Arc::clone(transcoder.rules())).into_iter();
         // Reserved even if they are not served, so that names in metrics do not depend on the setting.
         let documents = documents.map(|route| if docs { route } else { route.reserved() });
-        username::routes(AuthServiceClient::new(rpc.clone()))
+        username::routes(rpc.clone())
             .into_iter()
             .chain(pages::routes())
             .chain(email::routes(&rpc))

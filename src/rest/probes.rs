@@ -8,14 +8,13 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
 use super::call::Rpc;
 use super::routes::{Route, Routes};
 
 pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
     let mut routes = Routes::new(()).on(Method::GET, "/healthz", alive).into_vec();
-    routes.extend(Routes::new(HealthClient::new(rpc)).on(Method::GET, "/readyz", ready).into_vec());
+    routes.extend(Routes::new(rpc).on(Method::GET, "/readyz", ready).into_vec());
     routes
 }
 
@@ -25,10 +24,12 @@ async fn alive((): (), _: Request) -> Response {
 }
 
 /// The service answers: 503 while the database is out of reach, and from the moment of a shutdown.
-async fn ready(mut health: HealthClient<Rpc>, _: Request) -> Response {
+async fn ready(rpc: Rpc, _: Request) -> Response {
     let overall = HealthCheckRequest { service: String::new() };
-    let serving =
-        health.check(overall).await.is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);
+    let serving = rpc
+        .unary(tonic::Request::new(overall))
+        .await
+        .is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);
     if serving {
         Json(json!({ "status": "ready" })).into_response()
     } else {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tonic::Status;
 
 use super::body::{self, FieldProblem, Fields};
-use super::call::{self, AuthClient, RouteResult, RpcFailure};
+use super::call::{self, RouteResult, Rpc, RpcFailure};
 use super::routes::{Route, Routes};
 use crate::pb::account::Identity;
 use crate::pb::{
@@ -31,8 +31,8 @@ pub(super) fn plain_path(path: &str) -> Option<String> {
     is_ours.then(|| path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase())
 }
 
-pub(super) fn routes(client: AuthClient) -> Vec<Route> {
-    Routes::new(client)
+pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
+    Routes::new(rpc)
         .on(Method::POST, "/api/auth/login", login)
         .on(Method::POST, "/api/auth/register", register)
         .on(Method::GET, "/api/auth/me", me)
@@ -41,7 +41,7 @@ pub(super) fn routes(client: AuthClient) -> Vec<Route> {
         .into_vec()
 }
 
-async fn login(mut client: AuthClient, request: Request) -> RouteResult {
+async fn login(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let (username, password) = credentials(&mut fields);
     for (name, text) in [("username", &username), ("password", &password)] {
@@ -51,7 +51,7 @@ async fn login(mut client: AuthClient, request: Request) -> RouteResult {
     }
     let handle = Some(login_request::Handle::Username(username));
     let message = LoginRequest { handle, password, ..LoginRequest::default() };
-    let answered = client.login(call::with_device(parts, message)).await;
+    let answered = rpc.unary(call::with_device(parts, message)).await;
     let login = answered.map_err(|status| refuse_login(status.into(), &fields))?.into_inner();
     let Some(Identity::UsernameIdentity(identity)) = login.account.and_then(|account| account.identity) else {
         return Err(refuse(RpcFailure::defect(), &fields, &LOGIN_ORDER));
@@ -60,28 +60,28 @@ async fn login(mut client: AuthClient, request: Request) -> RouteResult {
     Ok(call::attach_device(answer, &login.device))
 }
 
-async fn register(mut client: AuthClient, request: Request) -> RouteResult {
+async fn register(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let (username, password) = credentials(&mut fields);
     let handle = Some(register_request::Handle::Username(username));
     let message = RegisterRequest { handle, password, ..RegisterRequest::default() };
-    let answered = client.register(call::on_behalf(parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     let registered = answered.map_err(|status| refuse(status.into(), &fields, &REGISTER_ORDER))?.into_inner();
     Ok(Json(json!({ "token": registered.token })).into_response())
 }
 
-async fn me(mut client: AuthClient, request: Request) -> RouteResult {
-    let answered = client.me(call::with_credentials(request.into_parts().0, MeRequest {})).await;
+async fn me(rpc: Rpc, request: Request) -> RouteResult {
+    let answered = rpc.unary(call::with_credentials(request.into_parts().0, MeRequest {})).await;
     Ok(only_the_token(answered, &Fields::default(), &[]))
 }
 
 /// The contract has no route to change a password; this one is in its manner.
-async fn password(mut client: AuthClient, request: Request) -> RouteResult {
+async fn password(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let pair = (fields.text_of("current_password", "currentPassword"), fields.text_of("new_password", "newPassword"));
     let (current_password, new_password) = if fields.untaken().is_some() { Default::default() } else { pair };
     let message = ChangePasswordRequest { current_password, new_password };
-    let answered = client.change_password(call::with_credentials(parts, message)).await;
+    let answered = rpc.unary(call::with_credentials(parts, message)).await;
     Ok(only_the_token(answered, &fields, &PASSWORD_ORDER))
 }
 
