@@ -48,10 +48,10 @@ pub struct Rest {
 
 /// What answers a request. It is found once for each request, and handed on.
 #[derive(Debug, Clone, Copy)]
-pub struct Target(Place);
+pub struct RestTarget(Surface);
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Surface {
     /// The transcoder, with what its rules have for the request.
     Rules(Found),
     /// The route at this index.
@@ -66,7 +66,7 @@ struct Names {
     of_routes: Vec<usize>,
 }
 
-/// Why REST cannot be served: the annotations of the protos have a defect.
+/// Why REST cannot be served: the annotations of the protos, or the other paths, have a defect.
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
     /// The annotations make no sense by themselves.
@@ -121,17 +121,17 @@ impl Rest {
     }
 
     /// Looks a request up.
-    pub fn find(&self, method: &Method, path: &str) -> Target {
+    pub fn find(&self, method: &Method, path: &str) -> RestTarget {
         if self.has_rules_near(path) {
-            return Target(Place::Rules(self.transcoder.rules().find(method, path)));
+            return RestTarget(Surface::Rules(self.transcoder.rules().find(method, path)));
         }
-        let route = |path: &str| self.paths.find(path, |&index| Some(Place::Route(index)));
+        let route = |path: &str| self.paths.find(path, |&index| Some(Surface::Route(index)));
         let found = route(path).or_else(|| route(&username::plain_path(path)?));
-        Target(found.unwrap_or(Place::Nothing))
+        RestTarget(found.unwrap_or(Surface::Nothing))
     }
 
     /// The response to any request, also of an unknown path or a wrong method. `target` is what [`Self::find`] found.
-    pub async fn answer(&self, target: Target, request: Request) -> Response {
+    pub async fn answer(&self, target: RestTarget, request: Request) -> Response {
         // A handler that has panicked leaves nothing behind that another request sees.
         let answered = AssertUnwindSafe(self.route(target, request)).catch_unwind().await;
         let mut response =
@@ -142,12 +142,12 @@ impl Rest {
         response
     }
 
-    async fn route(&self, Target(place): Target, request: Request) -> Response {
-        let route = match place {
+    async fn route(&self, RestTarget(surface): RestTarget, request: Request) -> Response {
+        let route = match surface {
             // Boxed, because every request would otherwise reserve the space of this future.
-            Place::Rules(found) => return self.transcoder.answer_found(found, request).boxed().await,
-            Place::Route(index) => self.routes.get(index),
-            Place::Nothing => None,
+            Surface::Rules(found) => return self.transcoder.answer_found(found, request).boxed().await,
+            Surface::Route(index) => self.routes.get(index),
+            Surface::Nothing => None,
         };
         let is_head = request.method() == Method::HEAD;
         let response = match route.and_then(|route| route.handler(request.method())) {
@@ -192,8 +192,8 @@ impl Rest {
     }
 
     /// Whether the answer is a stream, which may last for ever.
-    pub fn is_stream(&self, Target(place): Target) -> bool {
-        let Place::Rules(Found::Binding(index)) = place else { return false };
+    pub fn is_stream(&self, RestTarget(surface): RestTarget) -> bool {
+        let Surface::Rules(Found::Binding(index)) = surface else { return false };
         self.transcoder.rules().bindings().get(index).is_some_and(|binding| binding.rpc.is_server_streaming())
     }
 
@@ -213,13 +213,13 @@ impl Rest {
     }
 
     /// The index of the name that a request is counted under; `None` of an unknown path.
-    pub fn name(&self, Target(place): Target) -> Option<usize> {
-        match place {
-            Place::Rules(Found::Binding(index) | Found::OtherMethods(index)) => {
+    pub fn name(&self, RestTarget(surface): RestTarget) -> Option<usize> {
+        match surface {
+            Surface::Rules(Found::Binding(index) | Found::OtherMethods(index)) => {
                 self.names.of_bindings.get(index).copied()
             }
-            Place::Route(index) => self.names.of_routes.get(index).copied(),
-            Place::Rules(Found::Nothing) | Place::Nothing => None,
+            Surface::Route(index) => self.names.of_routes.get(index).copied(),
+            Surface::Rules(Found::Nothing) | Surface::Nothing => None,
         }
     }
 }

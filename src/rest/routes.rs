@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use http::Method;
 use http::header::HeaderValue;
 
-/// Answers a request.
+/// Answers the requests of one method.
 pub(super) type Handler = Box<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// One path with its handlers.

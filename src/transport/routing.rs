@@ -37,7 +37,7 @@ use super::forwarded;
 use super::large_heads;
 use crate::grpc::{self, ClientAddress, RequestId, Stack};
 use crate::meter::{Meter, Outcome, Running};
-use crate::rest::{Rest, Target};
+use crate::rest::{Rest, RestTarget};
 
 /// The message for a client that sent a head that is too large.
 const LARGE_HEAD: &str = "the head of a request, with all of its headers, may have at most 16 KiB";
@@ -171,10 +171,11 @@ impl Inner {
         let path = request.uri().path();
         // No gRPC service has such a path: a gRPC content type there is a wrong content type of REST.
         let protocol = GrpcProtocol::of(&request).filter(|_| !self.rest.has_rules_near(path));
-        let route = protocol.map_or_else(|| Route::Rest(self.rest.find(request.method(), path)), Route::Grpc);
-        let is_stream = match route {
-            Route::Grpc(_) => self.stack.is_stream(path),
-            Route::Rest(target) => self.rest.is_stream(target),
+        let destination =
+            protocol.map_or_else(|| Destination::Rest(self.rest.find(request.method(), path)), Destination::Grpc);
+        let is_stream = match destination {
+            Destination::Grpc(_) => self.stack.is_stream(path),
+            Destination::Rest(target) => self.rest.is_stream(target),
         };
         let refused = if large_heads::is_large(&request) {
             self.bounds.large_heads.fetch_add(1, Ordering::Relaxed);
@@ -189,7 +190,7 @@ impl Inner {
                 return answer;
             }
         };
-        let mut answer = self.serve(admitted.count(request), route).await;
+        let mut answer = self.serve(admitted.count(request), destination).await;
         admitted.answered(&mut answer);
         answer
     }
@@ -210,14 +211,14 @@ impl Inner {
     }
 
     /// 4. Serves the request as gRPC or as REST.
-    async fn serve<B>(&self, mut request: Request<B>, route: Route) -> RoutedAnswer
+    async fn serve<B>(&self, mut request: Request<B>, destination: Destination) -> RoutedAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
-        let protocol = match route {
-            Route::Grpc(protocol) => protocol,
-            Route::Rest(target) => return self.rest(target, request.map(rest_body)).await.map(Either::Right),
+        let protocol = match destination {
+            Destination::Grpc(protocol) => protocol,
+            Destination::Rest(target) => return self.rest(target, request.map(rest_body)).await.map(Either::Right),
         };
         let Ok(mut answer) = match protocol {
             GrpcProtocol::Grpc => self.stack.clone().oneshot(request).await,
@@ -234,7 +235,7 @@ impl Inner {
 }
 
 impl Inner {
-    async fn rest(&self, target: Target, request: Request<RestBody>) -> Response<RestBody> {
+    async fn rest(&self, target: RestTarget, request: Request<RestBody>) -> Response<RestBody> {
         let Some(meter) = &self.meter else { return self.rest.answer(target, request).await };
         let running = Running::begin(meter, self.rest.name(target), CLIENT_CLOSED);
         let answer = self.rest.answer(target, request).await;
@@ -300,9 +301,9 @@ pub(crate) fn meter(rest: &Rest) -> Meter {
 
 /// What a request is for. It is found once, before the request is admitted.
 #[derive(Clone, Copy)]
-enum Route {
+enum Destination {
     Grpc(GrpcProtocol),
-    Rest(Target),
+    Rest(RestTarget),
 }
 
 /// The protocol of a gRPC request: POST with a content type of gRPC, and over HTTP/2 where that type needs it. Other

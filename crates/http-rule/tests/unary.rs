@@ -37,14 +37,16 @@ async fn call(
     let trailers: HeaderMap =
         trailers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
     let end = Some(Frame::trailers(trailers)).filter(|frame| frame.trailers_ref().is_some_and(|all| !all.is_empty()));
-    let frames: Vec<_> = data.chain(end).map(Ok::<_, Infallible>).collect();
+    let mut frames = Some(data.chain(end).map(Ok::<_, Infallible>).collect::<Vec<_>>());
     let mut service = service_fn(move |request: Request<Body>| {
-        let frames = frames.clone();
+        let frames = frames.take().unwrap();
         async move {
             let (head, body) = request.into_parts();
             assert_eq!((head.uri.path(), head.method.as_str()), ("/s.S/M", "POST"));
-            assert_eq!((&head.headers["content-type"], &head.headers["te"]), ("application/grpc", "trailers"));
-            assert_eq!((&head.headers["mark"], head.extensions.get()), ("m", Some(&7_u8)));
+            assert_eq!(head.headers["content-type"], "application/grpc");
+            assert_eq!(head.headers["te"], "trailers");
+            assert_eq!(head.headers["mark"], "m");
+            assert_eq!(head.extensions.get(), Some(&7_u8));
             assert_eq!(body.collect().await.unwrap().to_bytes(), framed("question"));
             let response = Response::builder().status(status).header(header.0, header.1);
             Ok::<_, Infallible>(response.body(Body::new(StreamBody::new(stream::iter(frames)))).unwrap())
@@ -62,7 +64,8 @@ async fn an_answer_is_read_in_one_part_or_in_many_with_its_metadata() {
     let parts: Vec<_> = bytes.chunks(1).collect();
     for parts in [&[&bytes[..]][..], &parts] {
         let answer = call(StatusCode::OK, ("token", "t"), parts, &[("grpc-status", "0"), ("late", "l")]).await.unwrap();
-        assert_eq!((&answer.metadata().as_ref()["token"], &answer.metadata().as_ref()["late"]), ("t", "l"));
+        assert_eq!(answer.metadata().as_ref()["token"], "t");
+        assert_eq!(answer.metadata().as_ref()["late"], "l");
         assert_eq!(answer.into_inner(), "answer");
     }
 }
@@ -87,7 +90,7 @@ async fn an_answer_that_is_no_message_is_a_failure_with_its_metadata() {
         let failure = call(StatusCode::from_u16(http).unwrap(), header, &[body], trailers).await.unwrap_err();
         assert_eq!(failure.code(), code, "{name}: {failure:?}");
         if trailers.len() == 1 && trailers[0].1 != "0" {
-            assert_eq!(&failure.metadata().as_ref()["token"], "t", "{name}");
+            assert_eq!(failure.metadata().as_ref()["token"], "t", "{name}");
         }
     }
 }
