@@ -40,15 +40,16 @@ struct Calls {
 #[derive(Debug)]
 pub(crate) struct Running {
     meter: Arc<Meter>,
-    name: String,
+    name: Option<usize>,
     outcome: u16,
     since: Instant,
 }
 
 impl Running {
-    /// Begins a call of this name. It counts as `unanswered` unless [`Self::answered`] is called.
-    pub(crate) fn begin(meter: &Arc<Meter>, name: &str, unanswered: u16) -> Self {
-        Self { meter: Arc::clone(meter), name: name.to_owned(), outcome: unanswered, since: Instant::now() }
+    /// Begins a call of the name with this index among those of the meter, or of another. It counts as `unanswered`
+    /// unless [`Self::answered`] is called.
+    pub(crate) fn begin(meter: &Arc<Meter>, name: Option<usize>, unanswered: u16) -> Self {
+        Self { meter: Arc::clone(meter), name, outcome: unanswered, since: Instant::now() }
     }
 
     /// Ends the call with this outcome.
@@ -59,7 +60,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.meter.count(&self.name, self.outcome, self.since.elapsed());
+        self.meter.count(self.name, self.outcome, self.since.elapsed());
     }
 }
 
@@ -78,7 +79,7 @@ pub(crate) struct MeterReading<'a> {
 }
 
 impl Meter {
-    /// Counters for these names, and one for all others.
+    /// Counters for these names, each with its place among them as its index, and one for all others.
     pub(crate) fn new(names: impl IntoIterator<Item = String>, outcomes: &'static [Outcome]) -> Self {
         let calls = |name: String| Calls {
             name,
@@ -91,9 +92,13 @@ impl Meter {
         Self { indexes, calls, outcomes }
     }
 
-    fn count(&self, name: &str, outcome: u16, took: Duration) {
-        let index = self.indexes.get(name).copied().unwrap_or(self.calls.len() - 1);
-        let Some(calls) = self.calls.get(index) else { return };
+    /// The index of a name.
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.indexes.get(name).copied()
+    }
+
+    fn count(&self, name: Option<usize>, outcome: u16, took: Duration) {
+        let Some(calls) = self.calls.get(name.unwrap_or(self.calls.len() - 1)) else { return };
         let outcome = self.outcomes.iter().position(|(number, _)| *number == outcome).unwrap_or(self.outcomes.len());
         let time = BOUNDS.partition_point(|bound| *bound < took.as_secs_f64());
         for counter in [calls.by_outcome.get(outcome), calls.by_time.get(time)].into_iter().flatten() {
@@ -130,10 +135,10 @@ mod tests {
     #[test]
     fn calls_are_counted_by_name_outcome_and_time_and_unknown_names_together() {
         let meter = Meter::new(["/a".to_owned()], &[(0, "OK"), (5, "NOT_FOUND")]);
-        meter.count("/a", 0, Duration::from_micros(50));
-        meter.count("/a", 5, Duration::from_secs(60));
+        meter.count(meter.index("/a"), 0, Duration::from_micros(50));
+        meter.count(meter.index("/a"), 5, Duration::from_secs(60));
         for unknown in 0..100 {
-            meter.count(&format!("/unknown/{unknown}"), 17, Duration::ZERO);
+            meter.count(meter.index(&format!("/unknown/{unknown}")), 17, Duration::ZERO);
         }
         let readings: Vec<_> = meter.read().collect();
         assert_eq!(readings.iter().map(|reading| reading.name).collect::<Vec<_>>(), ["/a", "other"]);

@@ -69,5 +69,5 @@ pub(super) fn code<B>(answer: &Response<B>) -> u16 {
 
 /// Counts the beginning of a call. A call that is never answered counts as cancelled by its caller.
 pub(super) fn begin(meter: &Arc<Meter>, name: &str) -> Running {
-    Running::begin(meter, name, Code::Cancelled as u16)
+    Running::begin(meter, meter.index(name), Code::Cancelled as u16)
 }

@@ -61,7 +61,7 @@ use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
 use early_refusal::EarlyRefusal;
 use reflection::{Reflection, V1Alpha};
-use stack::{Handlers, Refuse};
+use stack::{Refuse, Services};
 
 pub use call_context::ClientAddress;
 pub(crate) use call_context::RequestId;
@@ -160,8 +160,8 @@ pub(crate) fn stack(parts: StackParts) -> Result<Stack, StackError> {
         .ending(paths(&descriptors, &[Credential::FormerToken]))?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
     let streams = metering::streams().chain([REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned));
-    let handlers = Handlers { auth, sessions, admin, others: others.prepare(), streams: Arc::new(streams.collect()) };
-    Ok(Stack::new(handlers, &layer, early, meter))
+    let services = Services { auth, sessions, admin, others: others.prepare(), streams: streams.collect() };
+    Ok(Stack::new(services, &layer, early, meter))
 }
 
 /// The paths of the RPCs that take one of these credentials.

@@ -40,7 +40,7 @@ use crate::pb::session_service_server::SessionServiceServer;
 #[derive(Clone)]
 pub(crate) struct Stack {
     guarded: layer::Auth<Handlers, Refuse>,
-    streams: Arc<HashSet<String>>,
+    services: Arc<Services>,
     early: Arc<EarlyRefusal>,
     /// Counts calls, if metrics are served.
     meter: Option<Arc<Meter>>,
@@ -51,26 +51,29 @@ pub(super) type Refuse = fn(Refusal) -> Response<Body>;
 
 type CallResult = Result<Response<Body>, Infallible>;
 
-/// All services: our own, which are called by name, and those of other crates.
+/// What is behind authentication. Every call clones it, so the services are shared.
 #[derive(Clone)]
-pub(super) struct Handlers {
+struct Handlers(Arc<Services>);
+
+/// All services: our own, which are called by name, and those of other crates.
+pub(super) struct Services {
     pub auth: AuthServiceServer<AuthRpcs>,
     pub sessions: SessionServiceServer<SessionRpcs>,
     pub admin: AdminServiceServer<AdminRpcs>,
     pub others: Routes,
     /// The paths of streams, which end with their connection.
-    pub streams: Arc<HashSet<String>>,
+    pub streams: HashSet<String>,
 }
 
 impl Stack {
     pub(super) fn new(
-        handlers: Handlers,
+        services: Services,
         auth: &AuthLayer<Refuse>,
         early: EarlyRefusal,
         meter: Option<Arc<Meter>>,
     ) -> Self {
-        let streams = Arc::clone(&handlers.streams);
-        Self { guarded: auth.layer(handlers), streams, early: Arc::new(early), meter }
+        let services = Arc::new(services);
+        Self { guarded: auth.layer(Handlers(Arc::clone(&services))), services, early: Arc::new(early), meter }
     }
 
     /// The answer to a call with this head, if it is refused before its message is read. REST asks this before it reads
@@ -85,7 +88,7 @@ impl Stack {
 
     /// Whether the method at this path is a stream, which may last for ever.
     pub(crate) fn is_stream(&self, path: &str) -> bool {
-        self.streams.contains(path)
+        self.services.streams.contains(path)
     }
 }
 
@@ -145,9 +148,9 @@ where
             Ok(_) => return Box::pin(ready(Ok(status::deadline_exceeded().into_http()))),
             Err(status) => return Box::pin(ready(Ok(status.into_http()))),
         };
-        let closing = request.extensions().get::<Closing>().filter(|_| self.streams.contains(request.uri().path()));
+        let closing = request.extensions().get::<Closing>().filter(|_| self.0.streams.contains(request.uri().path()));
         let closing = closing.cloned();
-        let handler = self.dispatch(request.map(TimedBody::new));
+        let handler = self.0.dispatch(request.map(TimedBody::new));
         let answer = async move {
             match timeout_at(deadline.into(), handler).await {
                 Ok(answer) => {
@@ -162,17 +165,17 @@ where
     }
 }
 
-impl Handlers {
-    fn dispatch<B>(&mut self, request: Request<B>) -> BoxFuture<'static, CallResult>
+impl Services {
+    fn dispatch<B>(&self, request: Request<B>) -> BoxFuture<'static, CallResult>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
         match request.uri().path().split('/').nth(1) {
-            Some(<AuthServiceServer<AuthRpcs> as NamedService>::NAME) => self.auth.call(request),
-            Some(<SessionServiceServer<SessionRpcs> as NamedService>::NAME) => self.sessions.call(request),
-            Some(<AdminServiceServer<AdminRpcs> as NamedService>::NAME) => self.admin.call(request),
-            _ => Box::pin(self.others.call(request)),
+            Some(<AuthServiceServer<AuthRpcs> as NamedService>::NAME) => self.auth.clone().call(request),
+            Some(<SessionServiceServer<SessionRpcs> as NamedService>::NAME) => self.sessions.clone().call(request),
+            Some(<AdminServiceServer<AdminRpcs> as NamedService>::NAME) => self.admin.clone().call(request),
+            _ => Box::pin(self.others.clone().call(request)),
         }
     }
 }

@@ -21,8 +21,6 @@ use tonic_types::StatusExt as _;
 use tower::Service;
 
 use crate::pb::ErrorReason;
-use crate::pb::admin_service_client::AdminServiceClient;
-use crate::pb::auth_service_client::AuthServiceClient;
 pub(super) use countersign_guard::layer::TOKEN;
 
 /// The gRPC stack as one type, whatever it is made of: a gRPC server without a network. It is cheap to clone, because
@@ -83,12 +81,6 @@ impl Service<http::Request<Body>> for Rpc {
 /// The response of a route in a dialect; as an error, if the route refuses.
 pub(super) type RouteResult = Result<Response, Response>;
 
-/// The generated client of `AuthService` on the stack.
-pub(super) type AuthClient = AuthServiceClient<Rpc>;
-
-/// The generated client of `AdminService` on the stack.
-pub(super) type AdminClient = AdminServiceClient<Rpc>;
-
 /// The header `device`: the answer to a sign-in has it, and the client sends it along with the next sign-in.
 const DEVICE: HeaderName = HeaderName::from_static("device");
 
@@ -99,18 +91,18 @@ pub(super) const PASSED_ON: [HeaderName; 5] =
 
 /// A message on behalf of the client that sent the request of `parts`, with its `User-Agent`. The extensions of the
 /// request are passed on; the connection put them there, and no header can.
-pub(super) fn on_behalf<T>(parts: &Parts, message: T) -> Request<T> {
-    http_rule::on_behalf(parts, &[USER_AGENT], message)
+pub(super) fn on_behalf<T>(mut parts: Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(&mut parts, &[USER_AGENT], message)
 }
 
 /// As [`on_behalf`], with the headers that may carry a token.
-pub(super) fn with_credentials<T>(parts: &Parts, message: T) -> Request<T> {
-    http_rule::on_behalf(parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
+pub(super) fn with_credentials<T>(mut parts: Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(&mut parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
 }
 
 /// As [`with_credentials`], with the device of an earlier sign-in.
-pub(super) fn with_device<T>(parts: &Parts, message: T) -> Request<T> {
-    http_rule::on_behalf(parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
+pub(super) fn with_device<T>(mut parts: Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(&mut parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
 }
 
 /// The fresh token that an answer carries.

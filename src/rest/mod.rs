@@ -2,9 +2,9 @@
 //! `email`, under `/api/auth` and `/auth`) as projections of the RPCs. All of them call the stack that the network is
 //! served, in process, and translate its answers. Nothing here decides anything about accounts or tokens.
 //!
-//! `call` and `body` are shared by the two dialects, `routes` keeps their paths. `pages` are the pages that links in
-//! mail lead to; `openapi` describes all of REST as a document, and `docs` serves it. Sources: the two contracts,
-//! quoted where they decide something, and `google/api/http.proto`.
+//! `call` and `body` are shared by the two dialects. `rpcs` has the RPCs that they call, and `routes` every path that
+//! no proto describes. `pages` are the pages that links in mail lead to; `openapi` describes all of REST as a document,
+//! and `docs` serves it. Sources: the two contracts, quoted where they decide something, and `google/api/http.proto`.
 
 mod body;
 mod call;
@@ -16,41 +16,60 @@ pub mod openapi;
 mod pages;
 mod probes;
 mod routes;
+mod rpcs;
 mod username;
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
-use http_rule::{Options, RuleError, Rules, Template, Transcoder, without_body};
+use http_rule::{Found, Options, Paths, RuleError, Rules, Template, Transcoder, without_body};
 use tonic::Status;
-use tower::ServiceExt as _;
 
 pub use call::Rpc;
 
-use crate::pb::auth_service_client::AuthServiceClient;
 use crate::pb::{DESCRIPTORS, ERROR_DOMAIN, ErrorReason, codec};
 use body::Fields;
 use early_refusal::EarlyRefusal;
+use routes::Route;
 
 /// All of REST, and the probes.
-#[derive(Debug)]
 pub struct Rest {
     transcoder: Transcoder<Rpc>,
     early: EarlyRefusal,
-    router: Router,
-    /// The paths of the router, sorted.
-    paths: Vec<&'static str>,
-    /// The paths of the router that have a variable.
-    templates: Vec<Template>,
+    /// The dialects, the pages, the probes and the documentation; sorted by their paths.
+    routes: Vec<Route>,
+    /// The index of each route.
+    paths: Paths<usize>,
+    names: Names,
 }
 
-/// Why REST cannot be served: the annotations of the protos have a defect.
+/// What answers a request. It is found once for each request, and handed on.
+#[derive(Debug, Clone, Copy)]
+pub struct RestTarget(Surface);
+
+#[derive(Debug, Clone, Copy)]
+enum Surface {
+    /// The transcoder, with what its rules have for the request.
+    Rules(Found),
+    /// The route at this index.
+    Route(usize),
+    Nothing,
+}
+
+/// The names that requests are counted under, and the index of the name of each binding and each route.
+struct Names {
+    all: Vec<String>,
+    of_bindings: Vec<usize>,
+    of_routes: Vec<usize>,
+}
+
+/// Why REST cannot be served: the annotations of the protos, or the other paths, have a defect.
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
     /// The annotations make no sense by themselves.
@@ -59,6 +78,9 @@ pub enum RestError {
     /// The rule of this RPC matches this path, which belongs to a dialect, a page or a probe.
     #[error("the google.api.http rule of {0} matches the path {1}, which is reserved for other routes")]
     PathTaken(String, &'static str),
+    /// A path of the dialects, pages or probes is no template.
+    #[error("the path {0} of a route {1}")]
+    Path(&'static str, &'static str),
 }
 
 /// The options of the transcoder before our RPCs. The tests that compare it with another transcoder take them, too.
@@ -78,35 +100,44 @@ impl Rest {
     pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RestError> {
         let transcoder = Transcoder::new(Rules::read(DESCRIPTORS)?, rpc.clone(), options());
         let early = EarlyRefusal::new(rpc.clone(), transcoder.rules());
-        let routes = username::routes(AuthServiceClient::new(rpc.clone()))
-            .merge(pages::routes())
-            .merge(email::routes(&rpc))
-            .merge(probes::routes(rpc));
-        let (mut router, mut paths) = routes.into_parts();
-        let (docs_router, docs_paths) = docs::routes(Arc::clone(transcoder.rules())).into_parts();
-        if docs {
-            router = router.merge(docs_router);
-        }
+        let mut routes = Vec::new();
+        let documents = docs::routes(Arc::clone(transcoder.rules())).into_iter();
         // Reserved even if they are not served, so that names in metrics do not depend on the setting.
-        paths.extend(docs_paths);
-        paths.sort_unstable();
-        paths.dedup();
-        for path in &paths {
-            let taken = transcoder.rules().bindings().iter().find(|binding| binding.template.matches(path).is_some());
-            if let Some(binding) = taken {
-                return Err(RestError::PathTaken(binding.rpc.full_name().to_owned(), path));
+        let documents = documents.map(|route| if docs { route } else { route.reserved() });
+        username::routes(rpc.clone())
+            .into_iter()
+            .chain(pages::routes())
+            .chain(email::routes(&rpc))
+            .chain(probes::routes(rpc))
+            .chain(documents)
+            .for_each(|route| routes::add(&mut routes, route));
+        routes.sort_by_key(|route| route.path);
+        let mut paths = Paths::default();
+        for (index, &Route { path, .. }) in routes.iter().enumerate() {
+            if let Found::Binding(taken) | Found::OtherMethods(taken) = transcoder.rules().find(&Method::GET, path) {
+                let rpc = transcoder.rules().bindings().get(taken).map(|binding| binding.rpc.full_name().to_owned());
+                return Err(RestError::PathTaken(rpc.unwrap_or_default(), path));
             }
+            paths.insert(&Template::parse(path).map_err(|problem| RestError::Path(path, problem))?, index);
         }
-        let templates = paths.iter().filter(|path| path.contains('{')).filter_map(|path| Template::parse(path).ok());
-        let templates = templates.collect();
-        let router = router.fallback(unknown_path).method_not_allowed_fallback(wrong_method);
-        Ok(Self { transcoder, early, router, paths, templates })
+        let names = Names::of(transcoder.rules(), &routes);
+        Ok(Self { transcoder, early, routes, paths, names })
     }
 
-    /// The response to any request, also of an unknown path or a wrong method.
-    pub async fn answer(&self, request: Request) -> Response {
+    /// Looks a request up.
+    pub fn find(&self, method: &Method, path: &str) -> RestTarget {
+        if self.has_rules_near(path) {
+            return RestTarget(Surface::Rules(self.transcoder.rules().find(method, path)));
+        }
+        let route = |path: &str| self.paths.find(path, |&index| Some(Surface::Route(index)));
+        let found = route(path).or_else(|| route(&username::plain_path(path)?));
+        RestTarget(found.unwrap_or(Surface::Nothing))
+    }
+
+    /// The response to any request, also of an unknown path or a wrong method. `target` is what [`Self::find`] found.
+    pub async fn answer(&self, target: RestTarget, request: Request) -> Response {
         // A handler that has panicked leaves nothing behind that another request sees.
-        let answered = AssertUnwindSafe(self.route(request)).catch_unwind().await;
+        let answered = AssertUnwindSafe(self.route(target, request)).catch_unwind().await;
         let mut response =
             answered.unwrap_or_else(|_| self.transcoder.refuse(http_rule::defect(&"a panic"), &HeaderMap::new()));
         // No answer may be cached, or be taken for another type than its own.
@@ -115,22 +146,26 @@ impl Rest {
         response
     }
 
-    async fn route(&self, mut request: Request) -> Response {
+    async fn route(&self, RestTarget(surface): RestTarget, request: Request) -> Response {
         let refuse = |status| self.refuse(request.uri().path(), status, &HeaderMap::new());
         if let Some(refused) = self.early.of(&request, refuse) {
             early_refusal::skip(request.into_body());
             return refused;
         }
-        if self.has_rules_near(request.uri().path()) {
-            return self.transcoder.answer(request).await;
-        }
-        if let Some(path) = username::plain_path(request.uri().path()) {
-            let plain = request.uri().query().map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
-            // A path in lower case is as valid as the path that was sent.
-            *request.uri_mut() = plain.parse().unwrap_or_default();
-        }
+        let route = match surface {
+            // Boxed, because every request would otherwise reserve the space of this future.
+            Surface::Rules(found) => return self.transcoder.answer_found(found, request).boxed().await,
+            Surface::Route(index) => self.routes.get(index),
+            Surface::Nothing => None,
+        };
         let is_head = request.method() == Method::HEAD;
-        let Ok(response) = self.router.clone().oneshot(request).await;
+        let response = match route.and_then(|route| route.handler(request.method())) {
+            Some(handler) => handler(request).await,
+            None => match route.and_then(Route::allow) {
+                Some(allow) => wrong_method(request.uri().path(), allow),
+                None => unknown_path(&request),
+            },
+        };
         if is_head { without_body(response) } else { response }
     }
 
@@ -165,9 +200,10 @@ impl Rest {
         refuse(path, code, "head_too_large", status.message())
     }
 
-    /// Whether the answer at this path is a stream, which may last for ever.
-    pub fn is_stream(&self, path: &str) -> bool {
-        self.transcoder.rules().is_stream(path)
+    /// Whether the answer is a stream, which may last for ever.
+    pub fn is_stream(&self, RestTarget(surface): RestTarget) -> bool {
+        let Surface::Rules(Found::Binding(index)) = surface else { return false };
+        self.transcoder.rules().bindings().get(index).is_some_and(|binding| binding.rpc.is_server_streaming())
     }
 
     /// Whether this path begins as those of the annotated RPCs do (`/v1`), so that the transcoder answers it.
@@ -176,39 +212,55 @@ impl Rest {
     }
 
     /// Every path of the dialects, the pages, the probes and the documentation; sorted.
-    pub fn paths(&self) -> &[&'static str] {
-        &self.paths
+    pub fn paths(&self) -> Vec<&'static str> {
+        self.routes.iter().map(|route| route.path).collect()
     }
 
     /// The names that requests are counted under: all paths, with the names of their variables in place of values.
-    pub fn names(&self) -> Vec<String> {
-        let of_rules = self.transcoder.rules().bindings().iter().map(|binding| binding.template.shown());
-        let mut names: Vec<_> = self.paths.iter().map(|&path| path.to_owned()).chain(of_rules).collect();
-        names.sort();
-        names.dedup();
-        names
+    pub fn names(&self) -> &[String] {
+        &self.names.all
     }
 
-    /// The name among [`Self::names`] that a request is counted under; of an unknown path, the path itself.
-    pub fn name(&self, method: &Method, path: &str) -> String {
-        if let Some(name) = self.transcoder.rules().route(method, path) {
-            return name;
+    /// The index of the name that a request is counted under; `None` of an unknown path.
+    pub fn name(&self, RestTarget(surface): RestTarget) -> Option<usize> {
+        match surface {
+            Surface::Rules(Found::Binding(index) | Found::OtherMethods(index)) => {
+                self.names.of_bindings.get(index).copied()
+            }
+            Surface::Route(index) => self.names.of_routes.get(index).copied(),
+            Surface::Rules(Found::Nothing) | Surface::Nothing => None,
         }
-        let plain = username::plain_path(path);
-        let path = plain.as_deref().unwrap_or(path);
-        let template = self.templates.iter().find(|template| template.matches(path).is_some());
-        let template = template.filter(|_| self.paths.binary_search(&path).is_err());
-        template.map_or_else(|| path.to_owned(), Template::shown)
     }
 }
 
-async fn wrong_method(request: Request) -> Response {
-    let text = "this path does not take this method: see the Allow header";
-    refuse(request.uri().path(), StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+impl Names {
+    fn of(rules: &Rules, routes: &[Route]) -> Self {
+        let bindings: Vec<_> = rules.bindings().iter().map(|binding| binding.template.shown()).collect();
+        let routes: Vec<_> = routes.iter().map(|route| route.path.to_owned()).collect();
+        let mut all: Vec<_> = bindings.iter().chain(&routes).cloned().collect();
+        all.sort();
+        all.dedup();
+        let indexes = |names: Vec<String>| names.iter().filter_map(|name| all.binary_search(name).ok()).collect();
+        let (of_bindings, of_routes) = (indexes(bindings), indexes(routes));
+        Self { all, of_bindings, of_routes }
+    }
 }
 
-async fn unknown_path(request: Request) -> Response {
-    let answer = not_grpc::answer(&request);
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").field("names", &self.names.all).finish_non_exhaustive()
+    }
+}
+
+fn wrong_method(path: &str, allow: HeaderValue) -> Response {
+    let text = "this path does not take this method: see the Allow header";
+    let mut response = refuse(path, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text);
+    response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+fn unknown_path(request: &Request) -> Response {
+    let answer = not_grpc::answer(request);
     let text = "there is nothing at this path";
     answer.unwrap_or_else(|| refuse(request.uri().path(), StatusCode::NOT_FOUND, "not_found", text))
 }

@@ -2,32 +2,34 @@
 //! projection of `grpc.health.v1.Health/Check`.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::json;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
 use super::call::Rpc;
-use super::routes::Routes;
+use super::routes::{Route, Routes};
 
-pub(super) fn routes(rpc: Rpc) -> Routes {
-    Routes::new().at("/healthz", get(alive)).at("/readyz", get(ready)).with_state(HealthClient::new(rpc))
+pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
+    let mut routes = Routes::new(()).on(Method::GET, "/healthz", alive).into_vec();
+    routes.extend(Routes::new(rpc).on(Method::GET, "/readyz", ready).into_vec());
+    routes
 }
 
 /// The process answers, whatever the state of the service.
-async fn alive() -> Response {
+async fn alive((): (), _: Request) -> Response {
     Json(json!({ "status": "alive" })).into_response()
 }
 
 /// The service answers: 503 while the database is out of reach, and from the moment of a shutdown.
-async fn ready(State(mut health): State<HealthClient<Rpc>>) -> Response {
+async fn ready(rpc: Rpc, _: Request) -> Response {
     let overall = HealthCheckRequest { service: String::new() };
-    let serving =
-        health.check(overall).await.is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);
+    let serving = rpc
+        .unary(tonic::Request::new(overall))
+        .await
+        .is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);
     if serving {
         Json(json!({ "status": "ready" })).into_response()
     } else {

@@ -2,17 +2,16 @@
 //! `{"statusCode", "error", "message"}`. The contract says: "the official client reads `statusCode`".
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post, put};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use http_rule::body::BodyError;
 use serde_json::json;
 use tonic::Status;
 
 use super::body::{self, FieldProblem, Fields};
-use super::call::{self, AuthClient, RouteResult, RpcFailure};
-use super::routes::Routes;
+use super::call::{self, RouteResult, Rpc, RpcFailure};
+use super::routes::{Route, Routes};
 use crate::pb::account::Identity;
 use crate::pb::{
     ChangePasswordRequest, ErrorReason, LoginRequest, MeRequest, RegisterRequest, login_request, register_request,
@@ -24,25 +23,25 @@ const LOGIN_ORDER: [&str; 2] = ["username", "password"];
 const REGISTER_ORDER: [&str; 2] = ["password", "username"];
 const PASSWORD_ORDER: [&str; 2] = ["currentPassword", "newPassword"];
 
-/// The path as the routes have it, if that is another one: "A trailing slash and upper-case paths are answered as the
-/// path without (its router does), for this API only."
+/// The path as the routes have it, of a path that is spelt in another way: "A trailing slash and upper-case paths are
+/// answered as the path without (its router does), for this API only."
 pub(super) fn plain_path(path: &str) -> Option<String> {
     const BEGINNING: &str = "/api/auth/";
     let is_ours = path.get(..BEGINNING.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(BEGINNING));
-    let plain = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
-    (is_ours && plain != path).then_some(plain)
+    is_ours.then(|| path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase())
 }
 
-pub(super) fn routes(client: AuthClient) -> Routes {
-    Routes::new()
-        .at("/api/auth/login", post(login))
-        .at("/api/auth/register", post(register))
-        .at("/api/auth/me", get(me))
-        .at("/api/auth/password", put(password).post(password))
-        .with_state(client)
+pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
+    Routes::new(rpc)
+        .on(Method::POST, "/api/auth/login", login)
+        .on(Method::POST, "/api/auth/register", register)
+        .on(Method::GET, "/api/auth/me", me)
+        .on(Method::PUT, "/api/auth/password", password)
+        .on(Method::POST, "/api/auth/password", password)
+        .into_vec()
 }
 
-async fn login(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn login(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let (username, password) = credentials(&mut fields);
     for (name, text) in [("username", &username), ("password", &password)] {
@@ -52,7 +51,7 @@ async fn login(State(mut client): State<AuthClient>, request: Request) -> RouteR
     }
     let handle = Some(login_request::Handle::Username(username));
     let message = LoginRequest { handle, password, ..LoginRequest::default() };
-    let answered = client.login(call::with_device(&parts, message)).await;
+    let answered = rpc.unary(call::with_device(parts, message)).await;
     let login = answered.map_err(|status| refuse_login(status.into(), &fields))?.into_inner();
     let Some(Identity::UsernameIdentity(identity)) = login.account.and_then(|account| account.identity) else {
         return Err(refuse(RpcFailure::defect(), &fields, &LOGIN_ORDER));
@@ -61,28 +60,28 @@ async fn login(State(mut client): State<AuthClient>, request: Request) -> RouteR
     Ok(call::attach_device(answer, &login.device))
 }
 
-async fn register(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn register(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let (username, password) = credentials(&mut fields);
     let handle = Some(register_request::Handle::Username(username));
     let message = RegisterRequest { handle, password, ..RegisterRequest::default() };
-    let answered = client.register(call::on_behalf(&parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     let registered = answered.map_err(|status| refuse(status.into(), &fields, &REGISTER_ORDER))?.into_inner();
     Ok(Json(json!({ "token": registered.token })).into_response())
 }
 
-async fn me(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
-    let answered = client.me(call::with_credentials(&request.into_parts().0, MeRequest {})).await;
+async fn me(rpc: Rpc, request: Request) -> RouteResult {
+    let answered = rpc.unary(call::with_credentials(request.into_parts().0, MeRequest {})).await;
     Ok(only_the_token(answered, &Fields::default(), &[]))
 }
 
 /// The contract has no route to change a password; this one is in its manner.
-async fn password(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn password(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let pair = (fields.text_of("current_password", "currentPassword"), fields.text_of("new_password", "newPassword"));
     let (current_password, new_password) = if fields.untaken().is_some() { Default::default() } else { pair };
     let message = ChangePasswordRequest { current_password, new_password };
-    let answered = client.change_password(call::with_credentials(&parts, message)).await;
+    let answered = rpc.unary(call::with_credentials(parts, message)).await;
     Ok(only_the_token(answered, &fields, &PASSWORD_ORDER))
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -233,10 +233,6 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
     request.extensions_mut().insert(ClientAddress(context.peer));
     request.extensions_mut().insert(context.closing.clone());
     let mut response = app.call(request).await?;
-    if response.status() == StatusCode::NO_CONTENT {
-        // RFC 9110 section 8.6 forbids this header here, but axum adds it to every answer to HEAD.
-        response.headers_mut().remove(CONTENT_LENGTH);
-    }
     if !is_http2 && context.closing.0.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

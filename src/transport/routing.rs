@@ -40,7 +40,7 @@ use super::forwarded;
 use super::large_heads;
 use crate::grpc::{self, ClientAddress, Overload, RequestId, Stack};
 use crate::meter::{Meter, Outcome, Running};
-use crate::rest::Rest;
+use crate::rest::{Rest, RestTarget};
 
 /// The message for a client that sent a head that is too large.
 const LARGE_HEAD: &str = "the head of a request, with all of its headers, may have at most 16 KiB";
@@ -203,7 +203,12 @@ impl Inner {
         let path = request.uri().path();
         // No gRPC service has such a path: a gRPC content type there is a wrong content type of REST.
         let protocol = GrpcProtocol::of(&request).filter(|_| !self.rest.has_rules_near(path));
-        let is_stream = if protocol.is_some() { self.stack.is_stream(path) } else { self.rest.is_stream(path) };
+        let destination =
+            protocol.map_or_else(|| Destination::Rest(self.rest.find(request.method(), path)), Destination::Grpc);
+        let is_stream = match destination {
+            Destination::Grpc(_) => self.stack.is_stream(path),
+            Destination::Rest(target) => self.rest.is_stream(target),
+        };
         let refused = if large_heads::is_large(&request) {
             self.bounds.large_heads.fetch_add(1, Ordering::Relaxed);
             Err(self.refuse_large(path, protocol))
@@ -217,7 +222,7 @@ impl Inner {
                 return answer;
             }
         };
-        let mut answer = self.serve(admitted.count(request), protocol).await;
+        let mut answer = self.serve(admitted.count(request), destination).await;
         admitted.answered(&mut answer);
         answer
     }
@@ -242,13 +247,14 @@ impl Inner {
     }
 
     /// 4. Serves the request as gRPC or as REST.
-    async fn serve<B>(&self, mut request: Request<B>, protocol: Option<GrpcProtocol>) -> RoutedAnswer
+    async fn serve<B>(&self, mut request: Request<B>, destination: Destination) -> RoutedAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
-        let Some(protocol) = protocol else {
-            return self.rest(request.map(RestBody::new)).await.map(Either::Right);
+        let protocol = match destination {
+            Destination::Grpc(protocol) => protocol,
+            Destination::Rest(target) => return self.rest(target, request.map(rest_body)).await.map(Either::Right),
         };
         let Ok(mut answer) = match protocol {
             GrpcProtocol::Grpc => self.stack.clone().oneshot(request).await,
@@ -265,13 +271,22 @@ impl Inner {
 }
 
 impl Inner {
-    async fn rest(&self, request: Request<RestBody>) -> Response<RestBody> {
-        let Some(meter) = &self.meter else { return self.rest.answer(request).await };
-        let running = Running::begin(meter, &self.rest.name(request.method(), request.uri().path()), CLIENT_CLOSED);
-        let answer = self.rest.answer(request).await;
+    async fn rest(&self, target: RestTarget, request: Request<RestBody>) -> Response<RestBody> {
+        let Some(meter) = &self.meter else { return self.rest.answer(target, request).await };
+        let running = Running::begin(meter, self.rest.name(target), CLIENT_CLOSED);
+        let answer = self.rest.answer(target, request).await;
         running.answered(answer.status().as_u16());
         answer
     }
+}
+
+/// The body as the type of REST. Most requests have none, and then nothing is allocated.
+fn rest_body<B>(body: B) -> RestBody
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError>,
+{
+    if body.is_end_stream() { RestBody::empty() } else { RestBody::new(body) }
 }
 
 fn add_id(headers: &mut HeaderMap, id: Uuid) {
@@ -323,7 +338,14 @@ pub(crate) fn meter(rest: &Rest) -> Meter {
         (503, "503"),
         (504, "504"),
     ];
-    Meter::new(rest.names(), &STATUSES)
+    Meter::new(rest.names().iter().cloned(), &STATUSES)
+}
+
+/// What a request is for. It is found once, before the request is admitted.
+#[derive(Clone, Copy)]
+enum Destination {
+    Grpc(GrpcProtocol),
+    Rest(RestTarget),
 }
 
 /// The protocol of a gRPC request: POST with a content type of gRPC, and over HTTP/2 where that type needs it. Other

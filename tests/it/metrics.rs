@@ -105,6 +105,11 @@ async fn every_rpc_and_every_route_is_counted_by_how_it_ended_and_nobody_can_add
     for path in ["/api/auth/me", "/healthz", "/alice", "/alice/secret", "/countersign.v1.AuthService/Alice"] {
         get(server.address, path).await;
     }
+    // A path that is spelt in another way counts as itself, and a wrong method under its path.
+    get(server.address, "/API/auth/ME/").await;
+    for path in ["/v1/sessions/alices", "/api/auth/me", "/auth/invitations/alices"] {
+        over_socket(server.address, request(Method::PUT, path, &[], Body::empty())).await;
+    }
     for session in ["alices", "alices-other"] {
         let delete = request(Method::DELETE, &format!("/v1/sessions/{session}"), &[], Body::empty());
         over_socket(server.address, delete).await;
@@ -120,11 +125,14 @@ async fn every_rpc_and_every_route_is_counted_by_how_it_ended_and_nobody_can_add
         r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Register",code="OK"} 1"#,
         r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Register",code="ALREADY_EXISTS"} 1"#,
         r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Login",code="OK"} 1"#,
-        r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Me",code="UNAUTHENTICATED"} 1"#,
+        r#"countersign_rpc_calls_total{method="/countersign.v1.AuthService/Me",code="UNAUTHENTICATED"} 2"#,
         r#"countersign_rpc_duration_seconds_count{method="/countersign.v1.AuthService/Register"} 2"#,
         r#"countersign_http_calls_total{route="/api/auth/register",status="200"} 1"#,
         r#"countersign_http_calls_total{route="/api/auth/register",status="409"} 1"#,
-        r#"countersign_http_calls_total{route="/api/auth/me",status="401"} 1"#,
+        r#"countersign_http_calls_total{route="/api/auth/me",status="401"} 2"#,
+        r#"countersign_http_calls_total{route="/api/auth/me",status="405"} 1"#,
+        r#"countersign_http_calls_total{route="/v1/sessions/{session_id}",status="405"} 1"#,
+        r#"countersign_http_calls_total{route="/auth/invitations/{id}",status="405"} 1"#,
         r#"countersign_http_calls_total{route="/healthz",status="200"} 1"#,
         r#"countersign_http_calls_total{route="other",status="404"} 2"#,
         r#"countersign_http_calls_total{route="other",status="405"} 1"#,

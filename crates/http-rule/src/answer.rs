@@ -7,8 +7,8 @@ use axum_core::body::Body;
 use bytes::Bytes;
 use futures_util::future::ready;
 use futures_util::stream::{self, StreamExt as _};
-use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
 use http_body::Body as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, ReflectMessage as _, SerializeOptions};
 use serde_json::{Value, json};
@@ -78,9 +78,9 @@ fn json_value(message: &DynamicMessage, field: Option<&FieldDescriptor>) -> Resu
 }
 
 /// Turns the response to a GET into the response to a HEAD: the body is dropped, and `content-length` tells how long it
-/// was, if that is known (RFC 9110 section 9.3.2).
+/// was, if that is known (RFC 9110 section 9.3.2). A 204 has no such header (section 8.6).
 pub fn without_body(mut response: Response<Body>) -> Response<Body> {
-    let length = response.body().size_hint().exact();
+    let length = response.body().size_hint().exact().filter(|_| response.status() != StatusCode::NO_CONTENT);
     if let (Some(length), false) = (length, response.headers().contains_key(CONTENT_LENGTH)) {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }

@@ -1,31 +1,33 @@
 //! All bindings of a descriptor set, and which of them a request is for. Separate from the transcoder because this
 //! knows no service: documentation and metrics are made from it as well.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use http::Method;
 use prost_reflect::DescriptorPool;
 
 use crate::binding::{self, Binding, RuleError};
+use crate::paths::Paths;
 
 /// The `google.api.http` rules of all services in a descriptor set.
 #[derive(Debug)]
 pub struct Rules {
     pool: DescriptorPool,
     bindings: Vec<Binding>,
+    /// The index of each binding.
+    paths: Paths<usize>,
     /// The first segments of all paths; `None` if a template begins with a wildcard.
     roots: Option<BTreeSet<String>>,
-    /// The paths of RPCs that answer with a stream and have no variable in their path.
-    streams: HashSet<String>,
 }
 
-/// What the rules have for a method and a path.
-pub(crate) enum Found<'a> {
-    /// A binding, and the texts of its variables, still percent-encoded.
-    Binding(&'a Binding, Vec<&'a str>),
-    /// Rules for the path, but with these methods.
-    OtherMethods(Vec<Method>),
-    /// No rule for the path.
+/// What the rules have for a method and a path. Each index is that of a binding in [`Rules::bindings`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The request is for this binding.
+    Binding(usize),
+    /// The path has rules, but with other methods. The index is that of the first.
+    OtherMethods(usize),
+    /// No rule has the path.
     Nothing,
 }
 
@@ -37,12 +39,14 @@ impl Rules {
         let pool = DescriptorPool::decode(descriptors)?;
         let bindings = binding::read(&pool)?;
         let roots = bindings.iter().map(|binding| binding.template.first().map(str::to_owned)).collect();
-        let streams = bindings.iter().filter(|binding| binding.rpc.is_server_streaming());
-        let streams = streams.map(|binding| binding.template.shown()).collect();
-        Ok(Self { pool, bindings, roots, streams })
+        let mut paths = Paths::default();
+        for (index, binding) in bindings.iter().enumerate() {
+            paths.insert(&binding.template, index);
+        }
+        Ok(Self { pool, bindings, paths, roots })
     }
 
-    /// Every way to call an RPC, in the order in which they are tried.
+    /// Every way to call an RPC, in the order of precedence.
     pub fn bindings(&self) -> &[Binding] {
         &self.bindings
     }
@@ -59,45 +63,39 @@ impl Rules {
         path.split('/').nth(1).is_some_and(|first| roots.contains(first))
     }
 
-    /// Whether `path` is exactly that of an RPC that answers with a stream. It is not if it is spelt with escapes, or
-    /// if the rule has a variable.
-    pub fn is_stream(&self, path: &str) -> bool {
-        self.streams.contains(path)
-    }
-
-    /// The path of the rule for a request, with the names of its variables in place of their values:
-    /// `/v1/books/{name}`.
-    pub fn route(&self, method: &Method, path: &str) -> Option<String> {
-        match self.find(method, path) {
-            Found::Binding(binding, _) => Some(binding.template.shown()),
-            Found::OtherMethods(_) | Found::Nothing => None,
-        }
-    }
-
-    pub(crate) fn find<'a>(&'a self, method: &Method, path: &'a str) -> Found<'a> {
-        let matching = || self.bindings.iter().filter_map(|binding| Some((binding, binding.template.matches(path)?)));
-        let with = |method: Option<&Method>| matching().find(|(binding, _)| binding.method.as_ref() == method);
-        let found = with(Some(method))
-            .or_else(|| with(Some(&Method::GET)).filter(|_| method == Method::HEAD))
-            .or_else(|| with(None));
-        if let Some((binding, variables)) = found {
-            return Found::Binding(binding, variables);
-        }
-        let mut methods: Vec<Method> = Vec::new();
-        for taken in matching().filter_map(|(binding, _)| binding.method.clone()) {
-            let head = (taken == Method::GET).then_some(Method::HEAD);
-            for method in std::iter::once(taken).chain(head) {
-                if !methods.contains(&method) {
-                    methods.push(method);
-                }
+    /// Looks a request up, at a cost that depends on the length of its path and not on the number of rules. Metrics are
+    /// counted under [`Template::shown`](crate::Template::shown) of what was found, so that no client can add a name.
+    pub fn find(&self, method: &Method, path: &str) -> Found {
+        let (mut of_get, mut of_any, mut other) = (None, None, None);
+        let exact = self.paths.find(path, |&index| {
+            match &self.bindings.get(index)?.method {
+                Some(taken) if taken == method => return Some(index),
+                Some(taken) if method == Method::HEAD && taken == Method::GET => &mut of_get,
+                Some(_) => &mut other,
+                None => &mut of_any,
             }
-        }
-        if methods.is_empty() {
-            return Found::Nothing;
-        }
-        if !methods.contains(&Method::OPTIONS) {
-            methods.push(Method::OPTIONS);
-        }
-        Found::OtherMethods(methods)
+            .get_or_insert(index);
+            None
+        });
+        let other = other.map_or(Found::Nothing, Found::OtherMethods);
+        exact.or(of_get).or(of_any).map_or(other, Found::Binding)
+    }
+
+    /// The methods that a path takes, for the header `Allow`.
+    pub(crate) fn methods(&self, path: &str) -> Vec<Method> {
+        let mut methods: Vec<Method> = Vec::new();
+        let mut add = |method: Method| {
+            if !methods.contains(&method) {
+                methods.push(method);
+            }
+        };
+        self.paths.find(path, |&index| {
+            let taken = self.bindings.get(index)?.method.clone()?;
+            let head = (taken == Method::GET).then_some(Method::HEAD);
+            add(taken);
+            head.map(&mut add).and(None::<()>)
+        });
+        add(Method::OPTIONS);
+        methods
     }
 }

@@ -76,11 +76,17 @@ impl Template {
             None => path,
         };
         // The range of each segment in the path. That of a `**` without segments is empty, at the end of the path.
-        let mut ranges = Vec::with_capacity(self.segments.len());
+        let mut ranges = Vec::new();
+        // Without variables, nothing is allocated.
+        let mut add = |range| {
+            if !self.variables.is_empty() {
+                ranges.push(range);
+            }
+        };
         let mut at = 0;
         for segment in &self.segments {
             if *segment == Segment::Rest {
-                ranges.push((at + 1).min(path.len())..path.len());
+                add((at + 1).min(path.len())..path.len());
                 at = path.len();
                 break;
             }
@@ -93,7 +99,7 @@ impl Template {
             if !fits {
                 return None;
             }
-            ranges.push(begin..end);
+            add(begin..end);
             at = end;
         }
         if at != path.len() {

@@ -10,6 +10,7 @@ use axum_core::body::Body;
 use http::header::{ALLOW, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
+use prost_reflect::DynamicMessage;
 use tonic::Status;
 use tonic::client::{Grpc, GrpcService};
 use tonic::metadata::MetadataMap;
@@ -21,6 +22,7 @@ use crate::codec::DynamicCodec;
 use crate::failure::{Failures, allow};
 use crate::options::Options;
 use crate::rules::{Found, Rules};
+use crate::unary::unary;
 use crate::{escapes, message};
 
 /// REST before a gRPC service `S`. Cheap to clone if `S` is, as every call clones `S`.
@@ -67,12 +69,22 @@ where
         B: http_body::Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
-        let response = self.route(&parts, body).await;
+        let found = self.rules.find(request.method(), request.uri().path());
+        self.answer_found(found, request).await
+    }
+
+    /// As [`Self::answer`], for a server that has called [`Rules::find`] with this request before.
+    pub async fn answer_found<B>(&self, found: Found, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let response = self.route(found, &mut parts, body).await;
         if parts.method == Method::HEAD { without_body(response) } else { response }
     }
 
-    async fn route<B>(&self, parts: &Parts, body: B) -> Response<Body>
+    async fn route<B>(&self, found: Found, parts: &mut Parts, body: B) -> Response<Body>
     where
         B: http_body::Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -81,29 +93,26 @@ where
         if !escapes::are_whole(path) && self.rules.is_near(path) {
             return self.failures.violation(("path".to_owned(), escapes::NOT_WHOLE), &parts.headers);
         }
-        match self.rules.find(&parts.method, path) {
-            Found::Binding(binding, variables) => {
-                let called = self.call(binding, &variables, parts, body).await;
+        match found {
+            Found::Binding(index) => {
+                let Some(binding) = self.rules.bindings().get(index) else {
+                    return self.failures.unknown_path(&parts.headers);
+                };
+                let called = self.call(binding, parts, body).await;
                 called.unwrap_or_else(|status| self.failures.of_status(status, &parts.headers))
             }
-            Found::OtherMethods(methods) if parts.method == Method::OPTIONS => {
+            Found::OtherMethods(_) if parts.method == Method::OPTIONS => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
-                response.headers_mut().insert(ALLOW, allow(&methods));
+                response.headers_mut().insert(ALLOW, allow(&self.rules.methods(path)));
                 response
             }
-            Found::OtherMethods(methods) => self.failures.wrong_method(&methods, &parts.headers),
+            Found::OtherMethods(_) => self.failures.wrong_method(&self.rules.methods(path), &parts.headers),
             Found::Nothing => self.failures.unknown_path(&parts.headers),
         }
     }
 
-    async fn call<B>(
-        &self,
-        binding: &Binding,
-        variables: &[&str],
-        parts: &Parts,
-        body: B,
-    ) -> Result<Response<Body>, Status>
+    async fn call<B>(&self, binding: &Binding, parts: &mut Parts, body: B) -> Result<Response<Body>, Status>
     where
         B: http_body::Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -119,22 +128,26 @@ where
                 Err(error) => return Ok(self.failures.body(error, &parts.headers)),
             },
         };
+        let Some(variables) = binding.template.matches(parts.uri.path()) else {
+            return Ok(self.failures.unknown_path(&parts.headers));
+        };
         let query = parts.uri.query().unwrap_or_default();
-        let message = match message::of_request(binding, variables, query, body) {
+        let message = match message::of_request(binding, &variables, query, body) {
             Ok(message) => message,
             Err(violation) => return Ok(self.failures.violation(violation, &parts.headers)),
         };
         let request = on_behalf(parts, &self.options.request_headers, message);
-        let codec = DynamicCodec { output: binding.rpc.output(), buffers: self.options.buffers };
-        let mut grpc = Grpc::new(self.service.clone());
-        grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
         let (path, field) = (binding.grpc_path.clone(), binding.response_body.as_ref());
-        if binding.rpc.is_server_streaming() {
-            let answer = grpc.server_streaming(request, path, codec).await?;
-            answer::of_stream(answer, field.cloned(), self.failures.clone(), &self.options).await
-        } else {
-            answer::of_unary(grpc.unary(request, path, codec).await?, field, &self.options)
+        let mut service = self.service.clone();
+        if !binding.rpc.is_server_streaming() {
+            let answer = unary(&mut service, path, request, DynamicMessage::new(binding.rpc.output())).await?;
+            return answer::of_unary(answer, field, &self.options);
         }
+        let codec = DynamicCodec { output: binding.rpc.output(), buffers: self.options.buffers };
+        let mut grpc = Grpc::new(service);
+        grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        let answer = grpc.server_streaming(request, path, codec).await?;
+        answer::of_stream(answer, field.cloned(), self.failures.clone(), &self.options).await
     }
 
     /// The JSON of a body; `None` of an empty one, whatever its content type.
@@ -177,13 +190,13 @@ where
 }
 
 /// A gRPC request with `message`, made on behalf of an HTTP request: its headers of these `names` are the metadata,
-/// each value as often as it was sent, and its extensions are passed on.
-pub fn on_behalf<T>(parts: &Parts, names: &[HeaderName], message: T) -> tonic::Request<T> {
+/// each value as often as it was sent, and its extensions are moved to it.
+pub fn on_behalf<T>(parts: &mut Parts, names: &[HeaderName], message: T) -> tonic::Request<T> {
     let mut headers = HeaderMap::new();
     for name in names {
         for value in parts.headers.get_all(name) {
             headers.append(name, value.clone());
         }
     }
-    tonic::Request::from_parts(MetadataMap::from_headers(headers), parts.extensions.clone(), message)
+    tonic::Request::from_parts(MetadataMap::from_headers(headers), std::mem::take(&mut parts.extensions), message)
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use http_rule::{Options, RuleError, Rules, Transcoder};
+use http_rule::{Found, Options, RuleError, Rules, Transcoder};
 use serde_json::{Value, json};
 use tower::{Service as _, service_fn};
 
@@ -121,7 +121,33 @@ async fn options_set_limits_headers_and_the_reason_of_an_invalid_field() {
 fn a_path_belongs_to_the_rules_by_its_first_segment() -> Result<(), RuleError> {
     let rules = Rules::read(&service::descriptors().unwrap())?;
     assert_eq!((rules.is_near("/v1"), rules.is_near("/v1/shelves"), rules.is_near("/healthz")), (true, true, false));
-    assert_eq!(rules.route(&Method::GET, "/v1/books/1").as_deref(), Some("/v1/books/{id}"));
-    assert_eq!(rules.route(&Method::PUT, "/v1/books/1"), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_was_looked_up_before_is_answered_as_it_would_be_without() -> Result<(), RuleError> {
+    let rules = Rules::read(&service::descriptors().unwrap())?;
+    let shown = |index: usize| rules.bindings()[index].template.shown();
+    let get = rules.find(&Method::GET, "/v1/books/1");
+    assert!(matches!(get, Found::Binding(index) if shown(index) == "/v1/books/{id}"), "{get:?}");
+    assert_eq!(rules.find(&Method::HEAD, "/v1/books/1"), get);
+    let put = rules.find(&Method::PUT, "/v1/books/1");
+    assert!(matches!(put, Found::OtherMethods(index) if shown(index) == "/v1/books/{id}"), "{put:?}");
+    let nothing = rules.find(&Method::GET, "/v1/shelves");
+    assert_eq!(nothing, Found::Nothing);
+
+    let library = service::Library::default();
+    let rest = Transcoder::new(rules, service_fn(move |request| library.clone().serve(request)), Options::default());
+    for (method, path, found, status) in [
+        (Method::GET, "/v1/books/1", get, StatusCode::NOT_FOUND),
+        (Method::PUT, "/v1/books/1", put, StatusCode::METHOD_NOT_ALLOWED),
+        (Method::GET, "/v1/shelves", nothing, StatusCode::NOT_FOUND),
+        // What belongs to another request, or to other rules, calls nothing.
+        (Method::GET, "/v1/shelves", get, StatusCode::NOT_FOUND),
+        (Method::GET, "/v1/books/1", Found::Binding(usize::MAX), StatusCode::NOT_FOUND),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Full::<Bytes>::default()).unwrap();
+        assert_eq!(rest.answer_found(found, request).await.status(), status, "{path} {found:?}");
+    }
     Ok(())
 }

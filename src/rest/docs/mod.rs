@@ -1,15 +1,16 @@
 //! `GET /openapi.json` for tools, and `GET /docs` for people: a page that shows the document and loads nothing from
 //! other servers. Separate from `openapi`, which makes the document and knows no HTTP.
 
+use std::future::ready;
 use std::sync::{Arc, OnceLock};
 
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::response::Response;
 use bytes::Bytes;
+use http::Method;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http_rule::Rules;
 
-use super::routes::Routes;
+use super::routes::{Route, Routes};
 use super::{openapi, pages};
 
 /// The page may load files of this server only, and has no script or style in itself. `data:` is for the viewer's
@@ -29,16 +30,19 @@ const FILES: [(&str, &str, &[u8], bool); 4] = [
 ];
 
 /// The document is made when it is first requested, and then kept: most servers are never asked for it.
-pub(super) fn routes(rules: Arc<Rules>) -> Routes {
-    let made: Arc<OnceLock<Bytes>> = Arc::default();
-    let document = async move || {
-        let bytes = made.get_or_init(|| openapi::document(&rules).to_string().into());
-        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes.clone()).into_response()
-    };
-    let routes = Routes::new().at("/openapi.json", get(document));
-    FILES.into_iter().fold(routes, |routes, (path, kind, bytes, is_compressed)| {
-        routes.at(path, get(async move || file(kind, bytes, is_compressed)))
-    })
+pub(super) fn routes(rules: Arc<Rules>) -> Vec<Route> {
+    let document = Routes::new((rules, Arc::<OnceLock<Bytes>>::default())).on(
+        Method::GET,
+        "/openapi.json",
+        async |(rules, made), _| {
+            let bytes = made.get_or_init(|| openapi::document(&rules).to_string().into());
+            ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes.clone())
+        },
+    );
+    let files = FILES.into_iter().fold(Routes::new(()), |routes, (path, kind, bytes, is_compressed)| {
+        routes.on(Method::GET, path, move |(), _| ready(file(kind, bytes, is_compressed)))
+    });
+    document.into_vec().into_iter().chain(files.into_vec()).collect()
 }
 
 fn file(kind: &'static str, bytes: &'static [u8], is_compressed: bool) -> Response {

@@ -2,9 +2,8 @@
 //! check your email to verify"); they are in its manner. The pages of `rest::pages`, where links in mail lead, call
 //! them.
 
-use axum::extract::{Request, State};
-use axum::routing::post;
-use http::StatusCode;
+use axum::extract::Request;
+use http::{Method, StatusCode};
 use tonic::Code;
 
 use super::{done, error, refuse_body};
@@ -13,66 +12,66 @@ use crate::pb::{
     ResetPasswordRequest, VerifyEmailRequest,
 };
 use crate::rest::body;
-use crate::rest::call::{self, AuthClient, RouteResult, RpcFailure};
-use crate::rest::routes::Routes;
+use crate::rest::call::{self, RouteResult, Rpc, RpcFailure};
+use crate::rest::routes::{Route, Routes};
 
-pub(super) fn routes(client: AuthClient) -> Routes {
-    Routes::new()
-        .at("/auth/verify", post(verify))
-        .at("/auth/verify/resend", post(resend))
-        .at("/auth/password/forgot", post(forgot))
-        .at("/auth/password/reset", post(reset))
-        .at("/auth/password/change", post(change_password))
-        .at("/auth/email/change", post(change_email))
-        .with_state(client)
+pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
+    Routes::new(rpc)
+        .on(Method::POST, "/auth/verify", verify)
+        .on(Method::POST, "/auth/verify/resend", resend)
+        .on(Method::POST, "/auth/password/forgot", forgot)
+        .on(Method::POST, "/auth/password/reset", reset)
+        .on(Method::POST, "/auth/password/change", change_password)
+        .on(Method::POST, "/auth/email/change", change_email)
+        .into_vec()
 }
 
-async fn verify(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn verify(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = VerifyEmailRequest { one_time_token: fields.text_of("one_time_token", "token") };
-    let answered = client.verify_email(call::on_behalf(&parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     Ok(done(answered, "Email verified successfully.", &fields))
 }
 
-async fn resend(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn resend(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = ResendVerificationRequest { email: fields.text("email") };
-    let answered = client.resend_verification(call::on_behalf(&parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     Ok(done(answered, "If this email is still to be verified, a link is on its way to it.", &fields))
 }
 
-async fn forgot(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn forgot(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = RequestPasswordResetRequest { email: fields.text("email") };
-    let answered = client.request_password_reset(call::on_behalf(&parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     Ok(done(answered, "If this email is registered, a link to set a new password is on its way to it.", &fields))
 }
 
-async fn reset(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn reset(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = ResetPasswordRequest {
         one_time_token: fields.text_of("one_time_token", "token"),
         new_password: fields.text_of("new_password", "password"),
     };
-    let answered = client.reset_password(call::on_behalf(&parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     Ok(done(answered, "Password set successfully. Please log in with it.", &fields))
 }
 
-async fn change_password(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn change_password(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = ChangePasswordRequest {
         current_password: fields.text("current_password"),
         new_password: fields.text("new_password"),
     };
-    let answered = client.change_password(call::with_credentials(&parts, message)).await;
+    let answered = rpc.unary(call::with_credentials(parts, message)).await;
     Ok(done(answered, "Password changed successfully. All other sessions have ended.", &fields))
 }
 
-async fn change_email(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn change_email(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message =
         ChangeEmailRequest { new_email: fields.text_of("new_email", "email"), password: fields.text("password") };
-    match client.change_email(call::with_credentials(&parts, message)).await {
+    match rpc.unary(call::with_credentials(parts, message)).await {
         // Elsewhere this code means that only an administrator may call; here, that the account has no email.
         Err(status) if status.code() == Code::PermissionDenied => {
             let text = "this account has no email: it signs in with a username";

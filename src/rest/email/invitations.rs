@@ -2,11 +2,10 @@
 //! administrators call these routes, all but one.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::Request;
 use axum::response::IntoResponse as _;
-use axum::routing::{delete, get, post};
-use http::StatusCode;
+use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{done, refuse, refuse_body, role, user, with_token};
@@ -14,8 +13,8 @@ use crate::pb::{
     AcceptInvitationRequest, CreateInvitationRequest, Invitation, ListInvitationsRequest, RevokeInvitationRequest, Role,
 };
 use crate::rest::body::{self, FieldProblem, Fields};
-use crate::rest::call::{self, AdminClient, AuthClient, RouteResult, RpcFailure};
-use crate::rest::routes::Routes;
+use crate::rest::call::{self, RouteResult, Rpc, RpcFailure};
+use crate::rest::routes::{Route, Routes};
 
 /// A number of no role. The RPC refuses it after it has seen that the caller may invite at all.
 const NO_ROLE: i32 = -1;
@@ -23,15 +22,16 @@ const NO_ROLE: i32 = -1;
 /// A text that the RPC refuses as a page token: the empty one would be answered with the first page.
 const NO_PAGE_TOKEN: &str = "?";
 
-pub(super) fn routes(client: AuthClient, admins: AdminClient) -> Routes {
-    let of_administrators = Routes::new()
-        .at("/auth/invitations", get(list).post(create))
-        .at("/auth/invitations/{id}", delete(revoke))
-        .with_state(admins);
-    Routes::new().at("/auth/invitations/accept", post(accept)).with_state(client).merge(of_administrators)
+pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
+    Routes::new(rpc)
+        .on(Method::GET, "/auth/invitations", list)
+        .on(Method::POST, "/auth/invitations", create)
+        .on(Method::DELETE, "/auth/invitations/{id}", revoke)
+        .on(Method::POST, "/auth/invitations/accept", accept)
+        .into_vec()
 }
 
-async fn create(State(mut client): State<AdminClient>, request: Request) -> RouteResult {
+async fn create(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let email = fields.text("email");
     let role = match fields.optional("role").as_deref() {
@@ -46,14 +46,14 @@ async fn create(State(mut client): State<AdminClient>, request: Request) -> Rout
     };
     // The invitation is to the caller's own firm: a body cannot name another.
     let message = CreateInvitationRequest { email, role, firm_id: String::new() };
-    let answered = client.create_invitation(call::with_credentials(&parts, message)).await;
+    let answered = rpc.unary(call::with_credentials(parts, message)).await;
     let (metadata, created, _) = answered.map_err(|status| refuse(status.into(), &fields))?.into_parts();
     let invitation = created.invitation.as_ref().map(shown).ok_or_else(|| refuse(RpcFailure::defect(), &fields))?;
     let answer = json!({ "invitation": invitation, "message": "Invitation sent successfully." });
     Ok(with_token((StatusCode::CREATED, Json(answer)).into_response(), &metadata))
 }
 
-async fn list(State(mut client): State<AdminClient>, request: Request) -> RouteResult {
+async fn list(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, _) = request.into_parts();
     let mut fields = Fields::of_query(parts.uri.query());
     let page_size = match fields.optional("page_size").as_deref().map(str::parse) {
@@ -69,32 +69,30 @@ async fn list(State(mut client): State<AdminClient>, request: Request) -> RouteR
         NO_PAGE_TOKEN.clone_into(&mut page_token);
     }
     let message = ListInvitationsRequest { firm_id: String::new(), page_size, page_token };
-    let answered = client.list_invitations(call::with_credentials(&parts, message)).await;
+    let answered = rpc.unary(call::with_credentials(parts, message)).await;
     let (metadata, page, _) = answered.map_err(|status| refuse(status.into(), &fields))?.into_parts();
     let invitations: Vec<_> = page.invitations.iter().map(shown).collect();
     let answer = json!({ "invitations": invitations, "next_page_token": page.next_page_token });
     Ok(with_token(Json(answer).into_response(), &metadata))
 }
 
-async fn revoke(
-    State(mut client): State<AdminClient>,
-    id: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> RouteResult {
+async fn revoke(rpc: Rpc, request: Request) -> RouteResult {
+    let id = request.uri().path().rsplit('/').next().unwrap_or_default();
     // A path that cannot be decoded names no invitation, and neither does an empty id.
-    let message = RevokeInvitationRequest { invitation_id: id.map(|Path(id)| id).unwrap_or_default() };
-    let answered = client.revoke_invitation(call::with_credentials(&request.into_parts().0, message)).await;
+    let invitation_id = percent_decode_str(id).decode_utf8().unwrap_or_default().into_owned();
+    let message = RevokeInvitationRequest { invitation_id };
+    let answered = rpc.unary(call::with_credentials(request.into_parts().0, message)).await;
     Ok(done(answered, "Invitation withdrawn successfully.", &Fields::default()))
 }
 
-async fn accept(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn accept(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = AcceptInvitationRequest {
         one_time_token: fields.text_of("one_time_token", "token"),
         name: fields.text("name"),
         password: fields.text("password"),
     };
-    let answered = client.accept_invitation(call::on_behalf(&parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     let accepted = answered.map_err(|status| refuse(status.into(), &fields))?.into_inner();
     let user = user(accepted.account).ok_or_else(|| refuse(RpcFailure::defect(), &fields))?;
     let answer = json!({ "user": user, "message": "Account created successfully. Please log in." });

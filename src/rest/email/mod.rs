@@ -19,17 +19,13 @@ use tonic::metadata::MetadataMap;
 
 use super::body::{FieldProblem, Fields};
 use super::call::{self, Rpc, RpcFailure};
-use super::routes::Routes;
+use super::routes::Route;
 use crate::pb::account::Identity;
-use crate::pb::admin_service_client::AdminServiceClient;
-use crate::pb::auth_service_client::AuthServiceClient;
 use crate::pb::{Account, EmailIdentity, ErrorReason, Role};
 
-pub(super) fn routes(rpc: &Rpc) -> Routes {
-    let client = AuthServiceClient::new(rpc.clone());
-    sign_in::routes(client.clone())
-        .merge(credentials::routes(client.clone()))
-        .merge(invitations::routes(client, AdminServiceClient::new(rpc.clone())))
+pub(super) fn routes(rpc: &Rpc) -> impl Iterator<Item = Route> + use<> {
+    let routes = [sign_in::routes(rpc.clone()), credentials::routes(rpc.clone()), invitations::routes(rpc.clone())];
+    routes.into_iter().flatten()
 }
 
 /// "Authenticated answers carry the `Token` header here too: a client may ignore it."

@@ -2,11 +2,10 @@
 //! answers field by field.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::IntoResponse as _;
-use axum::routing::{get, post};
 use countersign_guard::layer::FreshTokenLifetime;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{email_account, error, refuse, refuse_body, role, user, with_token};
@@ -14,24 +13,24 @@ use crate::pb::{
     ErrorReason, LoginRequest, LogoutRequest, MeRequest, RegisterRequest, login_request, register_request,
 };
 use crate::rest::body::{self, Fields};
-use crate::rest::call::{self, AuthClient, RouteResult, RpcFailure};
-use crate::rest::routes::Routes;
+use crate::rest::call::{self, RouteResult, Rpc, RpcFailure};
+use crate::rest::routes::{Route, Routes};
 
-pub(super) fn routes(client: AuthClient) -> Routes {
-    Routes::new()
-        .at("/auth/login", post(login))
-        .at("/auth/register", post(register))
-        .at("/auth/refresh", post(refresh))
-        .at("/auth/logout", post(logout))
-        .at("/auth/me", get(me))
-        .with_state(client)
+pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
+    Routes::new(rpc)
+        .on(Method::POST, "/auth/login", login)
+        .on(Method::POST, "/auth/register", register)
+        .on(Method::POST, "/auth/refresh", refresh)
+        .on(Method::POST, "/auth/logout", logout)
+        .on(Method::GET, "/auth/me", me)
+        .into_vec()
 }
 
-async fn login(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn login(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let handle = Some(login_request::Handle::Email(fields.text("email")));
     let message = LoginRequest { handle, password: fields.text("password"), ..LoginRequest::default() };
-    let answered = client.login(call::with_device(&parts, message)).await;
+    let answered = rpc.unary(call::with_device(parts, message)).await;
     let login = answered.map_err(|status| refuse(status.into(), &fields))?.into_inner();
     let Some((id, _, identity)) = email_account(login.account) else {
         return Err(refuse(RpcFailure::defect(), &fields));
@@ -47,7 +46,7 @@ async fn login(State(mut client): State<AuthClient>, request: Request) -> RouteR
     Ok(call::attach_device(Json(answer).into_response(), &login.device))
 }
 
-async fn register(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
+async fn register(rpc: Rpc, request: Request) -> RouteResult {
     let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
     let message = RegisterRequest {
         handle: Some(register_request::Handle::Email(fields.text("email"))),
@@ -55,7 +54,7 @@ async fn register(State(mut client): State<AuthClient>, request: Request) -> Rou
         name: fields.text("name"),
         firm_name: fields.text("firm_name"),
     };
-    let answered = client.register(call::on_behalf(&parts, message)).await;
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
     let registered = answered.map_err(|status| refuse(status.into(), &fields))?.into_inner();
     let user = user(registered.account).ok_or_else(|| refuse(RpcFailure::defect(), &fields))?;
     let message = "Account created successfully. Please check your email to verify.";
@@ -63,8 +62,8 @@ async fn register(State(mut client): State<AuthClient>, request: Request) -> Rou
 }
 
 /// `Me` with the fresh token in the body.
-async fn refresh(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
-    let answered = client.me(call::with_credentials(&request.into_parts().0, MeRequest {})).await;
+async fn refresh(rpc: Rpc, request: Request) -> RouteResult {
+    let answered = rpc.unary(call::with_credentials(request.into_parts().0, MeRequest {})).await;
     let answered = answered.map_err(|status| refuse(status.into(), &Fields::default()))?;
     let token = call::fresh_token(answered.metadata());
     let token =
@@ -78,14 +77,14 @@ async fn refresh(State(mut client): State<AuthClient>, request: Request) -> Rout
     Ok(with_token(Json(bearer(token, expires_in)).into_response(), answered.metadata()))
 }
 
-async fn logout(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
-    let answered = client.logout(call::with_credentials(&request.into_parts().0, LogoutRequest {})).await;
+async fn logout(rpc: Rpc, request: Request) -> RouteResult {
+    let answered = rpc.unary(call::with_credentials(request.into_parts().0, LogoutRequest {})).await;
     answered.map_err(|status| refuse(status.into(), &Fields::default()))?;
     Ok(Json(json!({ "message": "Logged out successfully" })).into_response())
 }
 
-async fn me(State(mut client): State<AuthClient>, request: Request) -> RouteResult {
-    let answered = client.me(call::with_credentials(&request.into_parts().0, MeRequest {})).await;
+async fn me(rpc: Rpc, request: Request) -> RouteResult {
+    let answered = rpc.unary(call::with_credentials(request.into_parts().0, MeRequest {})).await;
     let (metadata, me, _) = answered.map_err(|status| refuse(status.into(), &Fields::default()))?.into_parts();
     let answer = match email_account(me.account) {
         Some((id, created_at, identity)) => Json(json!({

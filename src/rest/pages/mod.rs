@@ -5,11 +5,13 @@
 //! The token is in the fragment of the address, which browsers send to no server: no log, no proxy and no `Referer` has
 //! it. Opening a page changes nothing, so the scanners that open every link in a mail use no token up.
 
+use std::future::ready;
+
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use http::Method;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY};
 
-use super::routes::Routes;
+use super::routes::{Route, Routes};
 
 /// A page may load files of this server only, and has no script or style in itself; `data:` is its empty icon. It may
 /// call this server only, no other page may frame it, and its script may not write HTML.
@@ -30,10 +32,11 @@ const FILES: [(&str, &str, &[u8]); 5] = [
 ];
 
 /// `GET` and `HEAD` of each file. `email` has the `POST` of the first three paths.
-pub(super) fn routes() -> Routes {
-    FILES.into_iter().fold(Routes::new(), |routes, (path, kind, bytes)| {
-        routes.at(path, get(async move || file(kind, POLICY, bytes)))
-    })
+pub(super) fn routes() -> Vec<Route> {
+    let routes = FILES.into_iter().fold(Routes::new(()), |routes, (path, kind, bytes)| {
+        routes.on(Method::GET, path, move |(), _| ready(file(kind, POLICY, bytes)))
+    });
+    routes.into_vec()
 }
 
 /// The response for a file, with the policy of its page.

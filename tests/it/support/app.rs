@@ -195,7 +195,7 @@ impl Served {
 
 /// Every REST path that has no rule in a proto.
 pub fn rest_paths() -> Vec<&'static str> {
-    Rest::new(Rpc::new(|_| unreachable!("nothing is called")), true).unwrap().paths().to_vec()
+    Rest::new(Rpc::new(|_| unreachable!("nothing is called")), true).unwrap().paths()
 }
 
 pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
