@@ -139,3 +139,6 @@ impl Part {
         displaced
     }
 }
+
+#[cfg(test)]
+mod tests;
