@@ -71,7 +71,7 @@ impl Memory {
         self.part(session).find(is_known).map(|known| Arc::clone(&known.claims))
     }
 
-    /// Returns the token that was minted of exactly these claims. `iat` is one of them, so this happens within a second.
+    /// Returns the token that was minted of exactly these claims. `iat` is one of them, so it is of the same second.
     pub(super) fn minted(&self, claims: &Claims) -> Option<String> {
         let is_known = |known: &RememberedToken| known.origin == Origin::Minted && *known.claims == *claims;
         self.part(claims.sid).find(is_known).map(|known| known.text.expose_secret().to_owned())
