@@ -32,20 +32,36 @@ const SECRET: &str = "a secret of the benchmarks, and of nothing else";
 criterion_group!(benches, tokens, revocations, names, stack);
 criterion_main!(benches);
 
+/// A check is a verification and a fresh token. The memory of tokens saves both for a caller that comes again within the
+/// second, and neither for sessions that come once.
 fn tokens(c: &mut Criterion) {
     let secret = Secret::parse(SECRET.to_owned()).unwrap();
-    let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), Duration::from_secs(86_400));
-    let session = NewSession {
-        account_id: Uuid::now_v7(),
-        session_id: Uuid::now_v7(),
-        epoch: 0,
-        token_lifetime: Duration::from_secs(3_600),
-        profile: Profile::Username { username: "alice".to_owned() },
+    let tokens = || Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), Duration::from_secs(86_400));
+    // What one process has minted, the other does not know yet.
+    let (ours, theirs) = (tokens(), tokens());
+    let issue = || {
+        let session = NewSession {
+            account_id: Uuid::now_v7(),
+            session_id: Uuid::now_v7(),
+            epoch: 0,
+            token_lifetime: Duration::from_secs(3_600),
+            profile: Profile::Username { username: "alice".to_owned() },
+        };
+        theirs.issue(session).unwrap().token.into_string()
     };
-    let issued = tokens.issue(session).unwrap();
-    let claims = tokens.verify(issued.token.as_str()).unwrap();
-    c.bench_function("token/verify", |b| b.iter(|| tokens.verify(black_box(issued.token.as_str()))));
-    c.bench_function("token/refresh", |b| b.iter(|| tokens.refresh(black_box(&claims), None)));
+    let check = |token: &str| {
+        let claims = ours.verify(black_box(token)).unwrap();
+        ours.refresh(&claims, None).unwrap().token.into_string()
+    };
+    let mut group = c.benchmark_group("token/check");
+    let token = issue();
+    group.bench_function("the same token", |b| b.iter(|| check(&token)));
+    let mut newest = issue();
+    group.bench_function("always the newest", |b| b.iter(|| newest = check(&newest)));
+    // Many more sessions than the memory holds, so that it has forgotten each when its turn comes again.
+    let sessions: Vec<_> = (0..100_000).map(|_| issue()).collect();
+    let mut turn = sessions.iter().cycle();
+    group.bench_function("one call per session", |b| b.iter(|| turn.next().map(|token| check(token))));
 }
 
 /// Random ids, more than fit any cache: a server that does other work has none of them in its cache.

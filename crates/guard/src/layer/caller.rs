@@ -13,8 +13,8 @@ use crate::token::Claims;
 pub struct Caller(Arc<Claims>);
 
 impl Caller {
-    pub(super) fn new(verified: Claims) -> Self {
-        Self(Arc::new(verified))
+    pub(super) fn new(verified: Arc<Claims>) -> Self {
+        Self(verified)
     }
 
     /// Returns the account's id: the claim `sub`.
@@ -40,8 +40,8 @@ impl Caller {
 pub struct FormerCaller(Arc<Claims>);
 
 impl FormerCaller {
-    pub(super) fn new(verified: Claims) -> Self {
-        Self(Arc::new(verified))
+    pub(super) fn new(verified: Arc<Claims>) -> Self {
+        Self(verified)
     }
 
     /// Returns all claims of the token.

@@ -181,13 +181,13 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use http::Response;
+    use http::{HeaderMap, HeaderValue, Response};
     use uuid::Uuid;
 
-    use super::{FreshTokenLifetime, TOKEN};
-    use crate::clock::ManualClock;
+    use super::{Admitted, FreshTokenLifetime, Refusal, TOKEN};
+    use crate::clock::{Clock as _, ManualClock};
     use crate::layer::{AuthLayer, Caller};
-    use crate::revocations::Revocations;
+    use crate::revocations::{Revocation, Revocations};
     use crate::token::{Keyring, NewSession, Profile, Secret, Tokens};
 
     #[test]
@@ -213,5 +213,55 @@ mod tests {
             assert!(response.headers().contains_key(TOKEN));
             assert_eq!(response.extensions().get(), Some(&FreshTokenLifetime(expected)), "{passed}");
         }
+    }
+
+    #[test]
+    fn a_remembered_token_is_checked_for_revocation_staleness_and_clocks_at_each_call() {
+        let clock = ManualClock::at(1_000);
+        let secret = Secret::parse("x".repeat(32)).unwrap();
+        let longest = Duration::from_secs(1_000);
+        let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(clock.clone()), longest);
+        let revocations = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
+        let session = NewSession {
+            account_id: Uuid::from_u128(1),
+            session_id: Uuid::from_u128(2),
+            epoch: 0,
+            token_lifetime: Duration::from_secs(100),
+            profile: Profile::Username { username: "ada".to_owned() },
+        };
+        let issued = tokens.issue(session).unwrap();
+        let layer = AuthLayer::new(tokens.clone(), Arc::clone(&revocations), [""; 0], |_| Response::new(()));
+        let layer = layer.unwrap().ending(["/end"]).unwrap();
+        let headers = HeaderMap::from_iter([(TOKEN, HeaderValue::from_str(issued.token.as_str()).unwrap())]);
+        let claims = || tokens.verify_former(issued.token.as_str()).unwrap();
+        claims();
+        assert!(Arc::ptr_eq(&claims(), &claims()), "it is remembered");
+        // Whether the call is admitted, and whether its answer gets a fresh token.
+        let call = |path| {
+            let admitted = layer.guard.admit(path, &headers).map(|admitted| matches!(admitted, Admitted::Caller(_)));
+            let mut response = Response::new(());
+            layer.guard.countersign(&mut response, &Caller::new(claims()));
+            (admitted, response.headers().contains_key(TOKEN))
+        };
+        let complete = || revocations.mark_complete(clock.elapsed());
+
+        assert_eq!(call("/"), (Err(Refusal::Unavailable), false), "the set was never complete");
+        complete();
+        assert_eq!((call("/"), call("/end")), ((Ok(true), true), (Ok(false), true)));
+        clock.elapse(5);
+        assert_eq!(call("/"), (Err(Refusal::Unavailable), false), "the set is stale");
+        complete();
+        revocations.compare(clock.now() + Duration::from_secs(61), clock.elapsed());
+        assert_eq!(call("/"), (Err(Refusal::Unavailable), false), "the clock is wrong");
+        revocations.compare(clock.now(), clock.elapsed());
+        assert_eq!(call("/"), (Ok(true), true));
+        clock.advance(100);
+        revocations.compare(clock.now(), clock.elapsed());
+        assert_eq!(call("/").0, Err(Refusal::TokenExpired));
+        clock.advance(-1);
+        assert_eq!(call("/"), (Ok(true), true));
+        revocations.insert(Revocation::Account { id: Uuid::from_u128(1), epoch: 1 }, clock.now() + longest);
+        assert_eq!(call("/"), (Err(Refusal::TokenInvalid), false), "the account's sessions were ended");
+        assert_eq!(call("/end"), (Ok(false), false), "its end may still be asked for");
     }
 }

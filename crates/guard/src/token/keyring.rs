@@ -10,6 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
+use super::memory::Memory;
+
 /// Secrets of at least 32 bytes that are printed in documentation, this project's included. Everybody could sign with
 /// them.
 const PUBLISHED: [&str; 5] = [
@@ -88,6 +90,8 @@ pub struct Keyring {
     // Prepared once: that is most of the cost of a short HMAC.
     signing: hmac::Key,
     previous: Option<hmac::Key>,
+    /// The tokens that these keys have signed or accepted. It belongs to the keys, so that no token outlasts its key.
+    pub(super) memory: Memory,
 }
 
 /// The 32 bytes of an HMAC-SHA256.
@@ -99,7 +103,7 @@ impl Keyring {
     /// `previous` signed is signed with `current`.
     pub fn new(current: &Secret, previous: Option<&Secret>) -> Self {
         let key = |secret: &Secret| hmac::Key::new(hmac::HMAC_SHA256, secret.0.expose_secret().as_bytes());
-        Self { signing: key(current), previous: previous.map(key) }
+        Self { signing: key(current), previous: previous.map(key), memory: Memory::default() }
     }
 
     /// Appends a dot and the signature of `message`, in base64url.

@@ -4,11 +4,13 @@
 //! knows nothing of accounts: a service that has the secret can verify and refresh tokens without asking the server.
 //!
 //! Inside, `claims` is the payload of a token, `keyring` holds the keys, `jws` reads the three segments strictly,
-//! `service` issues, verifies and refreshes, and `seal` signs other texts with the same keys.
+//! `memory` knows tokens again, `service` issues, verifies and refreshes, and `seal` signs other texts with the same
+//! keys.
 
 mod claims;
 mod jws;
 mod keyring;
+mod memory;
 mod seal;
 mod service;
 

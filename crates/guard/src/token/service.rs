@@ -9,8 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use super::claims::{Claims, Profile};
-use super::jws::{HEADER, Unverified};
+use super::jws::{HEADER, Unverified, session_at_its_place};
 use super::keyring::Keyring;
+use super::memory::Origin;
 use crate::clock::{Clock, Skew};
 
 /// The longest lifetime of a token: 90 days. Revocations can be forgotten after that. A token that claims a longer
@@ -86,7 +87,11 @@ pub enum TokenError {
 #[error("the token could not be minted")]
 pub struct MintError(#[from] serde_json::Error);
 
-/// Issues, verifies and refreshes tokens. A clone is cheap: it shares the keys and the clock.
+/// Issues, verifies and refreshes tokens. A clone is cheap: it shares the keys, the clock and a memory of tokens.
+///
+/// The memory has at most 2 MiB. A token in it is not read and its signature is not verified again, and a second token
+/// of equal claims, which is one of the same second, is not signed again. Nothing else is remembered: times are judged
+/// at each call.
 #[derive(Clone)]
 pub struct Tokens {
     keyring: Arc<Keyring>,
@@ -145,7 +150,7 @@ impl Tokens {
     /// Verifies a token that a client sent, and returns its claims. There is no leeway for `exp`: the documented hour
     /// has sixty minutes. It does not ask whether the session was revoked; see
     /// [`Revocations`](crate::revocations::Revocations).
-    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+    pub fn verify(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
         let (claims, now) = (self.read(token)?, self.now());
         if claims.exp <= now {
             return Err(TokenError::Expired);
@@ -156,24 +161,36 @@ impl Tokens {
 
     /// Verifies a token that may have expired, as long as its session may still live, and returns its claims. Use them
     /// only to end that session.
-    pub fn verify_former(&self, token: &str) -> Result<Claims, TokenError> {
+    pub fn verify_former(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
         let claims = self.read(token)?;
         self.require_past(&claims, self.now())?;
         Ok(claims)
     }
 
     /// Returns the claims of a token with a good signature, without a look at the time.
-    fn read(&self, token: &str) -> Result<Claims, TokenError> {
-        let unverified = Unverified::parse(token).ok_or(TokenError::Invalid)?;
-        if !self.keyring.accepts(unverified.message, &unverified.signature) {
-            return Err(TokenError::Invalid);
-        }
-        let claims = unverified.claims().ok_or(TokenError::Invalid)?;
+    fn read(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
+        let (memory, session) = (&self.keyring.memory, session_at_its_place(token));
+        let claims = if let Some(known) = session.and_then(|session| memory.claims(session, token)) {
+            known
+        } else {
+            let claims = Arc::new(self.read_unknown(token).ok_or(TokenError::Invalid)?);
+            // Where the id stands at another place, the token would never be found again.
+            if session == Some(claims.sid) {
+                memory.remember(Origin::Verified, claims.sid, token, Arc::clone(&claims));
+            }
+            claims
+        };
         let lifetime = claims.exp.saturating_sub(claims.iat);
         if lifetime <= 0 || lifetime > seconds(MAX_LIFETIME) {
             return Err(TokenError::Invalid);
         }
         Ok(claims)
+    }
+
+    /// Verifies the signature of a token, and reads its claims. All failures are `None`.
+    fn read_unknown(&self, token: &str) -> Option<Claims> {
+        let unverified = Unverified::parse(token)?;
+        self.keyring.accepts(unverified.message, &unverified.signature).then(|| unverified.claims())?
     }
 
     /// Refuses a token if its session has lasted too long, or if one of its times is in the future by more than the
@@ -200,14 +217,24 @@ impl Tokens {
     fn mint(&self, mut claims: Claims) -> Result<IssuedToken, MintError> {
         claims.exp = claims.exp.min(self.session_end(&claims));
         let expires_in = Duration::from_secs(claims.exp.saturating_sub(claims.iat).try_into().unwrap_or(0));
-        let payload = serde_json::to_vec(&claims)?;
+        let memory = &self.keyring.memory;
+        if let Some(token) = memory.minted(&claims) {
+            return Ok(IssuedToken { token: Token(token), expires_in });
+        }
+        let token = self.sign(&claims)?;
+        memory.remember(Origin::Minted, claims.sid, &token, claims);
+        Ok(IssuedToken { token: Token(token), expires_in })
+    }
+
+    fn sign(&self, claims: &Claims) -> Result<String, MintError> {
+        let payload = serde_json::to_vec(claims)?;
         // Base64 needs four characters for three bytes; 84 are the other two segments and the dots.
         let mut token = String::with_capacity(payload.len() * 4 / 3 + 84);
         token.push_str(HEADER);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         self.keyring.sign(&mut token);
-        Ok(IssuedToken { token: Token(token), expires_in })
+        Ok(token)
     }
 
     pub(super) fn keyring(&self) -> &Keyring {
