@@ -32,8 +32,8 @@ const SECRET: &str = "a secret of the benchmarks, and of nothing else";
 criterion_group!(benches, tokens, revocations, names, stack);
 criterion_main!(benches);
 
-/// A check is a verification and a fresh token. The memory of tokens saves both for a caller that comes again within the
-/// second, and neither for sessions that come once.
+/// A check is a verification and a fresh token. The memory of tokens saves both for a caller that comes again within
+/// the second, and neither for sessions that come once.
 fn tokens(c: &mut Criterion) {
     let secret = Secret::parse(SECRET.to_owned()).unwrap();
     let tokens = || Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), Duration::from_secs(86_400));

@@ -55,8 +55,8 @@ struct AdmittedSignIn {
 }
 
 impl Accounts {
-    /// Refuses a caller whose password the hash lane has no room for. The error is the distance at which refused callers
-    /// may come again ([`HashError::Overloaded`]).
+    /// Refuses a caller whose password the hash lane has no room for. The error is the distance at which refused
+    /// callers may come again ([`HashError::Overloaded`]).
     pub(crate) fn require_room(&self, client: Option<IpAddr>, deadline: Instant) -> Result<(), Duration> {
         match self.hasher.require_room(&Turn { client, deadline }) {
             Err(HashError::Overloaded { distance }) => Err(distance),

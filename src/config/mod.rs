@@ -302,8 +302,8 @@ impl Settings {
         self.hash_threads.unwrap_or_else(|| cost::threads(&self.hash_params))
     }
 
-    /// Returns how many passwords may wait for those threads. With the default parameters of hashes, that many take some
-    /// five seconds.
+    /// Returns how many passwords may wait for those threads. With the default parameters of hashes, that many take
+    /// some five seconds.
     pub(crate) fn hash_queue(&self) -> usize {
         self.hash_queue.unwrap_or_else(|| self.hash_threads().saturating_mul(768))
     }

@@ -3,7 +3,8 @@
 //! after HASH_PARAMS was raised, and after an import, most still have their old cost.
 //!
 //! Each name without an account gets the cost of one of the stored hashes of accounts with names of its kind: all
-//! usernames may have been imported, and no email address. A cost is given as often as those accounts have it, and always to the same names, so that neither one answer nor several tell such a name from that of an account.
+//! usernames may have been imported, and no email address. A cost is given as often as those accounts have it, and
+//! always to the same names, so that neither one answer nor several tell such a name from that of an account.
 
 use std::sync::{PoisonError, RwLock};
 

@@ -25,7 +25,7 @@ const PATHS: [(&str, [&str; 2]); 2] = [
 
 /// The paths, and the answers that have been made.
 #[derive(Debug)]
-pub(super) struct EarlyRefusal {
+pub(super) struct PreparedRefusals {
     rpc: Rpc,
     paths: HashMap<String, (&'static str, OnceLock<Prepared>)>,
 }
@@ -38,7 +38,7 @@ struct Prepared {
     body: Bytes,
 }
 
-impl EarlyRefusal {
+impl PreparedRefusals {
     pub(super) fn new(rpc: Rpc, rules: &Rules) -> Self {
         let paths = PATHS.into_iter().flat_map(|(rpc, dialects)| {
             let bindings = rules.bindings().iter().filter(move |binding| binding.grpc_path == rpc);

@@ -35,13 +35,13 @@ pub use call::Rpc;
 
 use crate::pb::{DESCRIPTORS, ERROR_DOMAIN, ErrorReason, codec};
 use body::Fields;
-use early_refusal::EarlyRefusal;
+use early_refusal::PreparedRefusals;
 use routes::Route;
 
 /// All of REST, and the probes.
 pub struct Rest {
     transcoder: Transcoder<Rpc>,
-    early: EarlyRefusal,
+    early: PreparedRefusals,
     /// The dialects, the pages, the probes and the documentation; sorted by their paths.
     routes: Vec<Route>,
     /// The index of each route.
@@ -99,7 +99,7 @@ impl Rest {
     /// served.
     pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RestError> {
         let transcoder = Transcoder::new(Rules::read(DESCRIPTORS)?, rpc.clone(), options());
-        let early = EarlyRefusal::new(rpc.clone(), transcoder.rules());
+        let early = PreparedRefusals::new(rpc.clone(), transcoder.rules());
         let mut routes = Vec::new();
         let documents = docs::routes(Arc::clone(transcoder.rules())).into_iter();
         // Reserved even if they are not served, so that names in metrics do not depend on the setting.

@@ -51,6 +51,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError
     let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
     serve_metrics(settings, &app).await?;
     signing_key::claim(&*app.store, &app.secrets, args.accept_new_secret).await?;
+    tokio::spawn(signing_key::follow(Arc::clone(&app.store), &app.secrets));
     log_start(settings, &app, &url);
     warn_of_machine(settings, open_files);
     let audit = Arc::clone(&app.audit);

@@ -1,10 +1,20 @@
-//! Checks at the start that the secret is the one of the other servers on the database, and of the ones before. With
-//! different secrets, each would refuse the tokens of the others.
+//! Checks at the start, and from then on, that the secret is the one of the other servers on the database, and of the
+//! ones before. With different secrets, each would refuse the tokens of the others.
+
+use std::iter;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_guard::token::Secret;
+use tokio::time::sleep;
 
 use super::error::ServeError;
 use super::secret::{self, SecretSourceError, SigningSecrets};
 use crate::config::Settings;
 use crate::store::{Listed, Store};
+
+/// The time between two looks at the digest in the database.
+const PERIOD: Duration = Duration::from_secs(5);
 
 /// Finds the secrets. One is made only for a database that was never served, or if `accept_new`.
 pub(super) async fn find(
@@ -56,4 +66,32 @@ pub(super) async fn claim(store: &dyn Store, secrets: &SigningSecrets, accept_ne
         );
     }
     Ok(())
+}
+
+/// Looks from time to time whether another server signs with a secret that this one does not know, and logs it until it
+/// ends: this server refuses the tokens of that one.
+pub(super) fn follow(store: Arc<dyn Store>, secrets: &SigningSecrets) -> impl Future<Output = ()> + use<> {
+    let known: Vec<_> = iter::once(&secrets.current).chain(&secrets.previous).map(Secret::digest).collect();
+    compare(store, known)
+}
+
+async fn compare(store: Arc<dyn Store>, known: Vec<String>) {
+    let mut told = None;
+    loop {
+        sleep(PERIOD).await;
+        // Whether the database is out of reach is told by others.
+        let Ok(Some(digest)) = store.signing_key().await else { continue };
+        if known.contains(&digest) {
+            told = None;
+        } else if told.as_ref() != Some(&digest) {
+            tracing::error!(
+                event = "secret",
+                result = "another",
+                "another server on this database signs tokens with a secret that this one does not know, so about half \
+                 of all calls fail: restart this server with that secret as JWT_SECRET, and with its own as \
+                 JWT_SECRET_PREVIOUS"
+            );
+            told = Some(digest);
+        }
+    }
 }

@@ -50,6 +50,15 @@ async fn over_http_1_it_is_answered_in_the_dialect_of_its_path() {
     let mut raw = Raw::saying(served.address, format!("GET /v1/me HTTP/1.1\r\nhost: a\r\n{many}\r\n")).await;
     let answer = raw.answer().await;
     assert_eq!((answer.status.as_u16(), answer.json()["message"].as_str()), (431, Some(TEXT)), "too many headers");
+    for (origin, allowed) in [("http://localhost:5173", Some("http://localhost:5173")), ("https://evil.example", None)]
+    {
+        let head = get("/auth/me", 20_000).replace("filler", &format!("Origin: {origin}\r\nfiller"));
+        let answer = Raw::saying(served.address, head).await.answer().await;
+        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (431, allowed));
+    }
+    let head = get("/countersign.v1.AuthService/Me", 20_000).replacen("GET", "POST", 1);
+    let answer = Raw::saying(served.address, head).await.answer().await;
+    assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, Some("8")), "gRPC-Web");
     let head = get("/healthz", 20_000).replace("GET", "HEAD");
     let answer = Raw::connect(served.address).await.flood(head).await;
     assert!(answer.starts_with(b"HTTP/1.1 431 ") && answer.ends_with(b"\r\n\r\n"), "HEAD has no body");

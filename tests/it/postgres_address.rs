@@ -2,12 +2,14 @@
 //! that is not up yet, to a database of another encoding, and with a password file that cannot be used.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener as Listener, TcpStream};
 use tokio::time::Instant;
@@ -84,6 +86,17 @@ async fn a_server_that_is_up_later_is_waited_for_and_one_that_never_is_ends_the_
     let begun = Instant::now();
     ends("in time", server(dir.path(), &url).env("DATABASE_WAIT", "1s"), 1, &said);
     assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+
+    // A signal does not wait for the database.
+    let mut awaiting = server(dir.path(), &url).env("DATABASE_WAIT", "600s").stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(awaiting.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("trying again")));
+    let process = Pid::from_child(&awaiting);
+    kill_process(process, Signal::HUP).unwrap();
+    assert!(lines.any(|line| line.contains("SIGHUP: nothing is read again")));
+    kill_process(process, Signal::TERM).unwrap();
+    assert!(lines.any(|line| line.contains("before it served anything")));
+    assert!(awaiting.wait().unwrap().success());
 
     let mut late = server(dir.path(), &url);
     late.env("DATABASE_WAIT", "30s");

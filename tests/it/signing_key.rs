@@ -9,10 +9,12 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::settings::refuses;
+use crate::sockets::SOON;
 use crate::support::binary::{command, database, run};
 use crate::support::http::call;
 use crate::support::postgres::Database;
 use crate::support::{Binary, PASSWORD, SECRET};
+use crate::wire::eventually;
 
 const OTHER: &str = "another secret of the tests, of forty bytes";
 
@@ -67,6 +69,14 @@ async fn a_replica_with_another_secret_does_not_start_and_a_change_of_the_secret
     }
     assert!(log_of(third).contains("tokens are signed with a new secret"));
     drop((second, fourth));
+
+    // A server that was forgotten says so while it runs.
+    let forgotten = Binary::spawn(&mut server(dir, &url, OTHER, None));
+    let mut accepts = server(dir, &url, "a third secret of the tests, long enough", None);
+    drop(Binary::spawn(accepts.args(["serve", "--accept-new-secret"])));
+    let says = async || forgotten.log.lock().unwrap().contains("with a secret that this one does not know");
+    assert!(eventually(SOON, says).await, "{}", log_of(forgotten));
+    drop(Binary::spawn(server(dir, &url, OTHER, None).args(["serve", "--accept-new-secret"])));
     drop(Binary::spawn(&mut server(dir, &url, OTHER, Some(SECRET))));
     refuses("the old secret", &mut server(dir, &url, SECRET, None), &DIFFERS);
     let last = Binary::spawn(&mut server(dir, &url, OTHER, None));

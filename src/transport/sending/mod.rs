@@ -1,6 +1,7 @@
 //! What flows over a connection. Reading from it pauses when its calls are refused for their number (`bounds::pacing`),
-//! so that a flood waits in the sockets of its sender. And a connection is closed if its peer stopped reading: hyper has no limit here: such a peer keeps its connection and its
-//! answers in memory for ever, whether it leaves the socket unread or, in HTTP/2, answers pings but opens no window.
+//! so that a flood waits in the sockets of its sender. And a connection is closed if its peer stopped reading: hyper
+//! has no limit here: such a peer keeps its connection and its answers in memory for ever, whether it leaves the socket
+//! unread or, in HTTP/2, answers pings but opens no window.
 //!
 //! `body` sends answers in chunks that record when they are taken, and `socket` records what the system takes. The
 //! connection is dropped ([`unless_stalled`]) when something waits to be sent and none of it was taken for a time. Each

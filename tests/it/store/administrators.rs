@@ -96,3 +96,27 @@ pub async fn of_two_administrators_that_remove_each_other_at_once_one_stays(stor
     }
     assert_eq!(stayed, 1);
 }
+
+pub async fn of_two_administrators_with_nobody_else_that_remove_each_other_at_once_one_stays(store: Store) {
+    for round in 0..10 {
+        let [one, other] = [member(&store, 2, Role::Admin).await, member(&store, 3, Role::Admin).await];
+        let removals = [(one, other), (other, one)].map(|(author, id)| {
+            let (store, authority) = (Arc::clone(&store), Authority::Account(author));
+            tokio::spawn(async move {
+                if round % 2 == 0 {
+                    return store.delete_account(id, at(100), authority).await.map(drop);
+                }
+                let inactive = AccountChange { authority, ..status(AccountStatus::Inactive) };
+                store.update_account(id, &inactive, at(100), at(100)).await.map(drop)
+            })
+        });
+        let mut stayed = 0;
+        for removal in removals {
+            stayed += usize::from(matches!(removal.await.unwrap(), Err(StoreError::AuthorGone)));
+        }
+        assert_eq!(stayed, 1, "round {round}");
+        for id in [one, other] {
+            store.delete_account(id, at(100), Authority::Forced).await.unwrap();
+        }
+    }
+}

@@ -195,3 +195,45 @@ pub async fn a_changed_role_counts_the_epoch_and_ends_all_sessions(store: Store)
     }
     assert_eq!(listed(&store, &alice, &page(9)).await, [20], "a username account has no role");
 }
+
+pub async fn revocations_are_told_in_order_from_where_one_stopped_until_they_expire(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, Some(&super::session(10, &new, 0)), None).await.unwrap();
+    let [first, second] = [10, 11].map(Uuid::from_u128);
+    store.end_session(first, at(20)).await.unwrap();
+    store.set_status(new.id, AccountStatus::Inactive, at(30)).await.unwrap();
+    store.end_session(second, at(10)).await.unwrap();
+    store.end_session(first, at(20)).await.unwrap();
+
+    let account = Revocation::Account { id: new.id, epoch: 1 };
+    let [first, second] = [first, second].map(Revocation::Session);
+    let all = store.revocations_after(0, at(0)).await.unwrap();
+    let told: Vec<_> = all.iter().map(|stored| stored.revocation).collect();
+    assert_eq!(told[..3], [first, account, second]);
+    assert!(told[3..].iter().all(|again| *again == first), "saying it twice changes nothing more");
+    assert_eq!(all[..3].iter().map(|stored| stored.until).collect::<Vec<_>>(), [at(20), at(30), at(10)]);
+    assert!(all.is_sorted_by(|one, next| one.seq < next.seq));
+    assert_eq!(revocations(&store, all[1].seq, 0).await[0], second);
+    assert_eq!(revocations(&store, all.last().unwrap().seq, 0).await, []);
+    assert_eq!(revocations(&store, 0, 9).await[..3], told[..3]);
+    assert_eq!(revocations(&store, 0, 10).await[..2], [first, account], "needed until, and not at");
+    assert_eq!(revocations(&store, 0, 20).await, [account]);
+    assert_eq!(revocations(&store, 0, 30).await, []);
+}
+
+pub async fn purging_forgets_what_has_expired_and_never_reuses_a_place(store: Store) {
+    let new = username(1, "alice");
+    store.insert_account(&new, Some(&super::session(10, &new, 0)), None).await.unwrap();
+    for (id, until) in [(11, 20), (12, 30)] {
+        store.end_session(Uuid::from_u128(id), at(until)).await.unwrap();
+    }
+    let last = store.revocations_after(0, at(0)).await.unwrap()[1].seq;
+    store.purge(at(20)).await.unwrap();
+    assert_eq!(revocations(&store, 0, 0).await, [Revocation::Session(Uuid::from_u128(12))]);
+    store.purge(at(30)).await.unwrap();
+    assert_eq!(revocations(&store, 0, 0).await, []);
+    assert!(store.find_account(new.id).await.unwrap().is_some(), "an account is never forgotten");
+    store.end_session(Uuid::from_u128(13), at(40)).await.unwrap();
+    let next = store.revocations_after(last, at(0)).await.unwrap();
+    assert_eq!(next.len(), 1, "a reader that stopped at the last place hears of the next one");
+}
