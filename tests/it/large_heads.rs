@@ -58,7 +58,7 @@ async fn over_http_1_it_is_answered_in_the_dialect_of_its_path() {
     }
     let head = get("/countersign.v1.AuthService/Me", 20_000).replacen("GET", "POST", 1);
     let answer = Raw::saying(served.address, head).await.answer().await;
-    assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (200, Some("8")), "gRPC-Web");
+    assert_eq!((answer.status.as_u16(), answer.header("grpc-status")), (431, Some("8")), "gRPC-Web");
     let head = get("/healthz", 20_000).replace("GET", "HEAD");
     let answer = Raw::connect(served.address).await.flood(head).await;
     assert!(answer.starts_with(b"HTTP/1.1 431 ") && answer.ends_with(b"\r\n\r\n"), "HEAD has no body");

@@ -71,7 +71,7 @@ async fn a_replica_with_another_secret_does_not_start_and_a_change_of_the_secret
     drop((second, fourth));
 
     // A server that was forgotten says so while it runs.
-    let forgotten = Binary::spawn(&mut server(dir, &url, OTHER, None));
+    let forgotten = Binary::spawn(&mut server(dir, &url, OTHER, Some(SECRET)));
     let mut accepts = server(dir, &url, "a third secret of the tests, long enough", None);
     drop(Binary::spawn(accepts.args(["serve", "--accept-new-secret"])));
     let says = async || forgotten.log.lock().unwrap().contains("with a secret that this one does not know");
