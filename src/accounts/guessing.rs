@@ -29,7 +29,7 @@ use super::tasks::CallerPresence;
 use crate::budgets::{AddressBudget, Charge, GuessSlot, GuessingAddress, lockout};
 use crate::domain::{AttemptKey, Attempts, AuthError, Call, NameKind, Password, PasswordHash};
 use crate::hashing::{Compared, Nobody, PasswordHasher, Permit, Verdict};
-use crate::store::{Budget, Store, StoreError};
+use crate::store::{Budget, Store};
 use countersign_guard::clock::Clock;
 
 /// Takes one unit from the budget of the caller's address. A charge that is dropped without being spent is given back.
@@ -70,7 +70,7 @@ impl Accounts {
         deadline: Instant,
     ) -> Result<(Guess, T), AuthError>
     where
-        F: Future<Output = Result<(Option<Attempts>, T), StoreError>>,
+        F: Future<Output = Result<(Option<Attempts>, T), AuthError>>,
     {
         let allowed = || async {
             let (attempts, found) = look_up().await?;

@@ -99,7 +99,10 @@ impl Accounts {
         let SignInName { handle, once_stored } = name;
         let device = self.recognise(name, evidence).await?;
         let key = device.map_or_else(|| AttemptKey::login(handle), |device| device.attempts());
-        let look_up = || self.store.find_sign_in(&key, handle, lockout::FREE_FAILURES);
+        let look_up = || async {
+            let _place = self.hasher.reserve(&turn(call))?;
+            Ok(self.store.find_sign_in(&key, handle, lockout::FREE_FAILURES).await?)
+        };
         let (guess, found) = self.admit_by(look_up, (key, handle.kind()), address, call.deadline).await?;
         // While failures are free, one look-up returns both the failures and the account.
         let found = if guess.budget().seen < lockout::FREE_FAILURES {

@@ -17,7 +17,7 @@ use super::queue::{Queue, QueueClient, QueueSlot};
 use super::stats::{Dropped, LaneStats, RefusalCause};
 use super::{HashError, Turn, machine};
 
-/// The assumed duration of a hash before the first one is done.
+/// The assumed duration of a hash before any is done. The first ones are slower than the others, so it counts for them.
 const FIRST_GUESS: Duration = Duration::from_millis(50);
 
 /// How long an idle thread keeps its memory. Allocating it again costs milliseconds.
@@ -50,9 +50,10 @@ struct Shared {
 struct LaneState {
     queue: Queue<Job>,
     closed: bool,
-    /// The moving average of the duration of hashes, without dear ones if they have threads of their own; `None` until
-    /// one is done.
-    run_time: Option<Duration>,
+    /// The places that are kept for callers who have not sent their job yet.
+    reserved: usize,
+    /// The moving average of the duration of hashes, without dear ones if they have threads of their own.
+    run_time: Duration,
     /// The number of threads that hash a dear job.
     dear: usize,
     /// All statistics except the number of waiting jobs and the memory, which are read directly.
@@ -77,6 +78,10 @@ type Reply = Result<(Zeroizing<Vec<u8>>, Permit), HashError>;
 #[must_use]
 pub struct Permit(Option<(GateValue, Arc<Shared>)>);
 
+/// A place in the queue that is kept for a caller.
+#[must_use]
+pub(crate) struct Reservation(Arc<Shared>);
+
 /// A task that waits for its job, and removes the job from the queue when dropped.
 struct Waiter<'a> {
     shared: &'a Shared,
@@ -91,7 +96,8 @@ impl Lane {
         let state = LaneState {
             queue: Queue::new(),
             closed: false,
-            run_time: None,
+            reserved: 0,
+            run_time: FIRST_GUESS,
             dear: 0,
             stats: LaneStats { threads, capacity, ..LaneStats::default() },
         };
@@ -110,6 +116,14 @@ impl Lane {
     pub(super) fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
         let mut state = self.0.lock();
         state.judge(turn).map(drop).map_err(|refusal| state.refuse(refusal, turn))
+    }
+
+    /// Keeps a place for a job that is sent soon, until the result is dropped. Refuses as [`Self::require_room`] does.
+    pub(super) fn reserve(&self, turn: &Turn) -> Result<Reservation, HashError> {
+        let mut state = self.0.lock();
+        state.judge(turn).map_err(|refusal| state.refuse(refusal, turn))?;
+        state.reserved += 1;
+        Ok(Reservation(Arc::clone(&self.0)))
     }
 
     /// Runs a job without a gate, as [`Self::run_past`] does with one.
@@ -176,7 +190,7 @@ impl Lane {
     /// Sets the assumed duration of a hash.
     #[cfg(test)]
     pub(super) fn assume(&self, run_time: Duration) {
-        self.0.lock().run_time = Some(run_time);
+        self.0.lock().run_time = run_time;
     }
 
     /// Returns the counter of the memory that the threads hold. Each running thread holds a reference to it.
@@ -261,7 +275,7 @@ impl LaneState {
         let client = QueueClient::from(turn.client);
         let room = capacity - if self.queue.is_known(client) { capacity / RESERVED } else { 0 };
         // Jobs for which a thread is waking up take no room.
-        let full = self.queue.len() + running >= room + threads;
+        let full = self.queue.len() + self.reserved + running >= room + threads;
         let gives_way = if full { Some(self.queue.gives_way_to(client).ok_or(RefusalCause::Full)?) } else { None };
         let left = turn.deadline.saturating_duration_since(Instant::now());
         // A job that must wait must also be done in time: in a queue that is as long as all deadlines, every job would
@@ -289,7 +303,7 @@ impl LaneState {
 
     /// Returns how long it takes until each thread has run so many jobs.
     fn time_for(&self, jobs: usize) -> Duration {
-        self.run_time.unwrap_or(FIRST_GUESS).saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
+        self.run_time.saturating_mul(jobs.try_into().unwrap_or(u32::MAX))
     }
 
     /// Updates the statistics when a job begins.
@@ -305,7 +319,7 @@ impl LaneState {
         self.dear -= usize::from(is_dear);
         // Nobody is refused because a few hashes of another system take long, unless everybody waits for them.
         if !is_dear || self.stats.threads == 1 {
-            self.run_time = Some(self.run_time.map_or(took, |average| (average * 7 + took) / 8));
+            self.run_time = (self.run_time * 7 + took) / 8;
         }
     }
 }
@@ -335,6 +349,12 @@ impl Drop for Permit {
         if shared.lock().queue.len() > 0 {
             shared.news.notify_one();
         }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.0.lock().reserved -= 1;
     }
 }
 

@@ -34,7 +34,7 @@ use imitation::Imitations;
 use lane::{Gate, Lane};
 use memory::Memory;
 
-pub(crate) use lane::Permit;
+pub(crate) use lane::{Permit, Reservation};
 pub(crate) use stats::LaneStats;
 pub use stats::{Dropped, Histogram, RefusalCause};
 
@@ -156,6 +156,12 @@ impl PasswordHasher {
     /// done for the request.
     pub fn require_room(&self, turn: &Turn) -> Result<(), HashError> {
         self.lane.require_room(turn)
+    }
+
+    /// Keeps a place in the queue while other work is done for the request. Without it, thousands of requests would find
+    /// the same room.
+    pub(crate) fn reserve(&self, turn: &Turn) -> Result<Reservation, HashError> {
+        self.lane.reserve(turn)
     }
 
     /// Hashes a password that is to be stored.

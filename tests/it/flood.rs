@@ -20,9 +20,9 @@ use crate::support::app::{PASSWORD, Served};
 
 const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
 
-/// So many refusals that their sender is not heard for more than a second. The lane, which has hashed nothing yet,
+/// So many refusals that their sender is not heard for most of a second. The lane, which has hashed nothing yet,
 /// assumes 50 ms for a hash, so refused calls may come again every 25 ms.
-const REFUSALS: usize = 60;
+const REFUSALS: usize = 30;
 
 /// The least time from the first of that many refusals to the end of the pause after the last one.
 const PAUSE: Duration = Duration::from_millis(25 * (REFUSALS as u64 - 1));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::domain::subscriber;
 
 /// The longest time that a client is not heard.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// The most addresses that are remembered, in some 4 MiB. Of more, the others are not slowed down.
 const MOST: usize = 65_536;
@@ -77,7 +77,7 @@ mod tests {
     const DISTANCE: Duration = Duration::from_millis(2);
 
     #[test]
-    fn the_first_refusal_is_prompt_and_the_following_ones_come_at_the_distance_up_to_two_seconds() {
+    fn the_first_refusal_is_prompt_and_the_following_ones_come_at_the_distance_up_to_a_second() {
         let (pacing, address, now) = (Pacing::new(), IpAddr::from([192, 0, 2, 1]), Instant::now());
         let waits: Vec<_> = (0..2_000).map(|_| pacing.refused_at(address, DISTANCE, now)).collect();
         assert_eq!(waits[..3], [Duration::ZERO, DISTANCE, 2 * DISTANCE]);

@@ -14,9 +14,9 @@ use tokio::time::{Sleep, sleep};
 
 use super::Flow;
 
-/// The most bytes that are read at a time after a pause: a few requests. Without this limit, all that has arrived
+/// The most bytes that are read at a time after a pause: one or two requests. Without this limit, all that has arrived
 /// meanwhile would be answered at once.
-const PART: usize = 1_024;
+const PART: usize = 256;
 
 /// `stream` with a record of its writes, and with pauses in its reads.
 #[derive(Debug)]
