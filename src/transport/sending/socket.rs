@@ -26,11 +26,13 @@ pub(in crate::transport) struct ObservedSocket {
     pause: Option<Pin<Box<Sleep>>>,
     /// Whether a pause is over, and what has arrived meanwhile is not yet read.
     is_behind: bool,
+    /// Whether a part was read whose requests are not answered yet.
+    has_read: bool,
 }
 
 impl ObservedSocket {
     pub(crate) fn new(stream: TcpStream, flow: Arc<Flow>) -> Self {
-        Self { stream, flow, pause: None, is_behind: false }
+        Self { stream, flow, pause: None, is_behind: false, has_read: false }
     }
 
     fn record(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -56,11 +58,17 @@ impl AsyncRead for ObservedSocket {
         if !self.is_behind {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
+        if std::mem::take(&mut self.has_read) {
+            // The tasks of those requests come first: their answers may begin the next pause.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut bytes = [0; PART];
         let room = buf.remaining().min(PART);
         let mut part = ReadBuf::new(&mut bytes[..room]);
         let poll = Pin::new(&mut self.stream).poll_read(cx, &mut part);
         self.is_behind = poll.is_ready();
+        self.has_read = poll.is_ready();
         buf.put_slice(part.filled());
         poll
     }
