@@ -192,7 +192,9 @@ impl Bench {
         println!("\n== compared with {FILE}");
         let run = Run { scenes: &self.scenes, rows: &self.rows, short: self.short() };
         let mut judgement = quotes.judge(&run);
-        if self.arguments.quote && self.failures.is_empty() {
+        if self.arguments.quote && !self.failures.is_empty() {
+            judgement.lines.push(format!("{FILE} keeps its ratios, because calls failed"));
+        } else if self.arguments.quote {
             let machine = machine::describe();
             let machine = format!("{}, {} cores", machine["cpu"].as_str().unwrap_or_default(), machine["cores"]);
             quotes.replace(&run, &SystemClock.now().date().to_string(), &machine);
@@ -223,7 +225,6 @@ impl Bench {
             "machine": machine::describe(),
             "busy_before": self.busy,
             "short": self.short(),
-            "rounds": self.rounds(),
             "seconds": self.spell().as_secs_f64(),
             "rows": rows.collect::<Vec<_>>(),
             "failures": self.failures,
