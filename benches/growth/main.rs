@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     if let Some(ended) = yardsticks::serve() {
         return ended;
     }
-    let mut bench = Bench::start("growth");
+    let mut bench = Bench::start("growth", None);
     bench.scene("sqlite", "accounts, on SQLite", |bench| accounts(bench, "SQLite", |_| None));
     bench.scene("postgres", "accounts, on PostgreSQL", |bench| {
         if data::block_on(Database::create()).is_none() {

@@ -1,9 +1,11 @@
 //! Shared code of the benchmarks that start the real server: the load ([`load`], with [`wire`], [`connection`],
 //! [`schedule`] and [`outcome`]), the processes ([`process`], [`machine`]), the servers to compare with
-//! ([`yardsticks`]), the database ([`data`]), and the command line, the JSON ([`report`]) and the table ([`table`]).
+//! ([`yardsticks`]), the database ([`data`]), and the command line, the JSON ([`report`]), the table
+//! ([`table`]) and the comparison with the last quoted run ([`judge`]).
 
 pub mod connection;
 pub mod data;
+pub mod judge;
 pub mod load;
 pub mod machine;
 pub mod outcome;

@@ -1,13 +1,15 @@
-//! The command line of a benchmark, its scenes and rounds, its failures, and the JSON that it writes.
+//! The command line of a benchmark, its scenes and rounds, its failures, the JSON that it writes, and the quoted ratios.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use countersign_guard::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
+use super::judge::{FILE, Judgement, Quotes, Run, is_steady};
 use super::table::{self, Goal, Row};
 use super::{Outcome, machine};
 
@@ -25,9 +27,12 @@ struct Arguments {
     /// The length of the storm
     #[arg(long)]
     storm_seconds: Option<f64>,
-    /// Runs everything once, in a minute, to check that it works, and judges no ratio
+    /// Runs everything for a moment, to check that it works, and judges only by the quoted ratios, roughly
     #[arg(long)]
     short: bool,
+    /// Makes the ratios of this run the quoted ones, by which later runs are judged
+    #[arg(long, conflicts_with = "short")]
+    quote: bool,
     /// The argument that `cargo bench` passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -43,33 +48,41 @@ pub struct Bench {
     rows: Vec<(String, Row)>,
     failures: Vec<String>,
     scene: String,
-    ran: usize,
+    /// All scenes, and whether each ran.
+    scenes: Vec<(String, bool)>,
+    /// The ratios to judge by, if this benchmark has any.
+    quotes: Option<Quotes>,
 }
 
 impl Bench {
-    /// Reads the command line.
-    pub fn start(name: &'static str) -> Self {
+    /// Reads the command line. `quotes` are the ratios by which this benchmark is judged, if there are any.
+    pub fn start(name: &'static str, quotes: Option<Quotes>) -> Self {
         let arguments = Arguments::parse();
-        let form = if arguments.short { ", the short form: no ratio of it means anything" } else { "" };
+        if arguments.quote && quotes.is_none() {
+            let error = format!("--quote: no ratio of {name} is in {FILE}");
+            Arguments::command().error(ErrorKind::ArgumentConflict, error).exit();
+        }
+        let form = if arguments.short { ", the short form: its ratios are rough" } else { "" };
         println!("{name}: {}{form}", machine::describe());
         let busy = machine::busy(Duration::from_secs(if arguments.short { 0 } else { 2 }) + Duration::from_millis(200));
         println!("busy with something else before it began: {:.0} % of all cores", busy * 100.0);
         machine::raise_descriptor_limit();
-        let (rows, failures) = (Vec::new(), Vec::new());
-        Self { name, arguments, busy, begun: Instant::now(), rows, failures, scene: String::new(), ran: 0 }
+        let (rows, failures, scenes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name, arguments, busy, begun: Instant::now(), rows, failures, scene: String::new(), scenes, quotes }
     }
 
     /// Runs a scene and prints its lines, unless the command line names other scenes.
     pub fn scene(&mut self, name: &str, about: &str, scene: impl FnOnce(&mut Self)) {
         let named = &self.arguments.scenes;
-        if !named.is_empty() && !named.iter().any(|one| one == name) {
+        let runs = named.is_empty() || named.iter().any(|one| one == name);
+        self.scenes.push((name.to_owned(), runs));
+        if !runs {
             return;
         }
         println!("\n== {name}: {about}");
         name.clone_into(&mut self.scene);
         let (begun, first) = (Instant::now(), self.rows.len());
         scene(self);
-        self.ran += 1;
         table::print(&self.rows[first..], !self.short());
         println!("-- {name}: {:.0} s", begun.elapsed().as_secs_f64());
     }
@@ -78,8 +91,14 @@ impl Bench {
         self.arguments.short
     }
 
+    /// The number of rounds of the scene that runs.
     pub fn rounds(&self) -> usize {
-        self.arguments.rounds.unwrap_or(if self.short() { 1 } else { 5 }).max(1)
+        let usual = match self.short() {
+            false => 5,
+            true if self.quotes.is_some() && is_steady(&self.scene) => 3,
+            true => 1,
+        };
+        self.arguments.rounds.unwrap_or(usual).max(1)
     }
 
     /// The length of a measurement.
@@ -142,14 +161,17 @@ impl Bench {
         self.failures.push(format!("{}: {what}", self.scene));
     }
 
-    /// Prints everything again as one table, writes the JSON, and returns the exit code of the process. A benchmark
-    /// fails when calls failed, not when a goal is missed.
-    pub fn finish(self) -> std::process::ExitCode {
-        if self.ran == 0 {
+    /// Prints everything again as one table, writes the JSON, judges by the quoted ratios or replaces them, and returns
+    /// the exit code of the process. A benchmark fails when calls failed or a ratio fell, not when a goal is missed.
+    pub fn finish(mut self) -> std::process::ExitCode {
+        if !self.scenes.iter().any(|(_, ran)| *ran) {
             println!("no scene has such a name");
             return 2.into();
         }
-        println!("\n== {}, {} rounds of {:.1} s", self.name, self.rounds(), self.spell().as_secs_f64());
+        match self.short() {
+            true => println!("\n== {}, the short form", self.name),
+            false => println!("\n== {}, {} rounds of {:.1} s", self.name, self.rounds(), self.spell().as_secs_f64()),
+        }
         table::print(&self.rows, !self.short());
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name(format!("{}.json", self.name));
         fs::write(&file, format!("{:#}\n", self.json())).unwrap();
@@ -157,7 +179,30 @@ impl Bench {
         for failure in &self.failures {
             println!("failed: {failure}");
         }
-        u8::from(!self.failures.is_empty()).into()
+        let Judgement { lines, fails } = match self.quotes.take() {
+            Some(quotes) => self.judge(quotes),
+            None => Judgement::default(),
+        };
+        lines.iter().for_each(|line| println!("{line}"));
+        u8::from(fails || !self.failures.is_empty()).into()
+    }
+
+    /// Compares the run with the quoted ratios. With `--quote` it then replaces them, unless calls failed.
+    fn judge(&self, mut quotes: Quotes) -> Judgement {
+        println!("\n== compared with {FILE}");
+        let run = Run { scenes: &self.scenes, rows: &self.rows, short: self.short() };
+        let mut judgement = quotes.judge(&run);
+        if self.arguments.quote && !self.failures.is_empty() {
+            judgement.lines.push(format!("{FILE} keeps its ratios, because calls failed"));
+        } else if self.arguments.quote {
+            let machine = machine::describe();
+            let machine = format!("{}, {} cores", machine["cpu"].as_str().unwrap_or_default(), machine["cores"]);
+            quotes.replace(&run, &SystemClock.now().date().to_string(), &machine);
+            fs::write(quotes_path(), quotes.text().unwrap()).unwrap();
+            judgement.lines.push(format!("{FILE} now has the ratios of this run"));
+            judgement.fails = false;
+        }
+        judgement
     }
 
     /// The verdict on a row. The short form has none.
@@ -180,10 +225,22 @@ impl Bench {
             "machine": machine::describe(),
             "busy_before": self.busy,
             "short": self.short(),
-            "rounds": self.rounds(),
             "seconds": self.spell().as_secs_f64(),
             "rows": rows.collect::<Vec<_>>(),
             "failures": self.failures,
         })
     }
+}
+
+/// Reads the quoted ratios. Without the file there are none.
+pub fn quotes() -> Result<Quotes, String> {
+    match fs::read_to_string(quotes_path()) {
+        Ok(text) => Quotes::read(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Quotes::default()),
+        Err(error) => Err(format!("{FILE} cannot be read: {error}")),
+    }
+}
+
+fn quotes_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE)
 }

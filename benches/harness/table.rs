@@ -1,10 +1,19 @@
-//! The rows of a table: a figure, its yardstick in each round, and its goals.
+//! The rows of a table: a figure, its yardstick in each round, its goals, and its name among the quoted ratios.
 
 /// A limit that a figure should keep.
 #[derive(Debug, Clone, Copy)]
 pub enum Goal {
     AtLeast(f64),
     AtMost(f64),
+}
+
+/// The meaning of a figure: whether a higher or a lower one is better, and how well it repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Rate,
+    /// The CPU time of a call.
+    Cost,
+    Latency,
 }
 
 /// One row of the table.
@@ -18,12 +27,14 @@ pub struct Row {
     pub yardstick: Vec<f64>,
     /// The goal, and a more ambitious one.
     pub goals: [Option<Goal>; 2],
+    /// The name of the ratio in `docs/performance.json`, after that of its scene.
+    pub name: Option<(String, Kind)>,
 }
 
 impl Row {
     /// A figure and its yardstick, round by round.
     pub fn ratio(what: impl Into<String>, unit: &'static str, ours: Vec<f64>, yardstick: Vec<f64>) -> Self {
-        Self { what: what.into(), unit, ours, yardstick, goals: [None; 2] }
+        Self { what: what.into(), unit, ours, yardstick, goals: [None; 2], name: None }
     }
 
     /// A figure without a yardstick.
@@ -38,6 +49,12 @@ impl Row {
 
     pub fn beyond(mut self, beyond: Goal) -> Self {
         self.goals[1] = Some(beyond);
+        self
+    }
+
+    /// Has the ratio judged by the quoted one of this name.
+    pub fn quoted(mut self, name: impl Into<String>, kind: Kind) -> Self {
+        self.name = Some((name.into(), kind));
         self
     }
 
@@ -117,7 +134,7 @@ pub fn print(rows: &[(String, Row)], judged: bool) {
 }
 
 /// A number with three significant digits.
-fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     match value.abs() {
         size if !size.is_finite() => "-".to_owned(),
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,7 +1,7 @@
 //! The two lanes at the machine's limit: `cargo bench --bench lanes`. It starts the real server as a process, drives it
 //! over real sockets, and compares it in the same run, round by round, with the most that the machine can do. Separate
-//! from the tests because it needs the machine for itself and takes minutes. `--short` checks in a minute that it
-//! works.
+//! from the tests because it needs the machine for itself and takes minutes. `--short` checks in two minutes that it
+//! works. Both judge the ratios by those of `docs/performance.json`, which `--quote` replaces.
 //!
 //! `cargo bench --bench lanes -- me get --rounds 9` runs only these scenes. `HASH_KERNEL=portable` in the environment
 //! selects that kernel. Nothing else may run meanwhile.
@@ -14,7 +14,7 @@ mod scenes;
 
 use std::process::ExitCode;
 
-use harness::{Bench, yardsticks};
+use harness::{Bench, report, yardsticks};
 use scenes::{checks, connections, crowds, half_sent, rest, rush, sign_ins, start, together};
 
 #[global_allocator]
@@ -24,7 +24,14 @@ fn main() -> ExitCode {
     if let Some(ended) = yardsticks::serve() {
         return ended;
     }
-    let mut bench = Bench::start("lanes");
+    let quotes = match report::quotes() {
+        Ok(quotes) => quotes,
+        Err(error) => {
+            println!("{error}");
+            return 2.into();
+        }
+    };
+    let mut bench = Bench::start("lanes", Some(quotes));
     bench.scene("me", "Me over gRPC ÷ a bare tonic echo, server on one core, load on another", checks::me);
     bench.scene("get", "GET /api/auth/me ÷ a bare axum 204, server on one core, load on another", checks::get);
     bench.scene("signins", "sign-ins ÷ the hash by itself, both on all cores", sign_ins::sign_ins);

@@ -10,6 +10,7 @@ mod audit;
 mod backup;
 mod bad_requests;
 mod behind_nginx;
+mod benchmarks;
 mod bounds;
 mod breaches;
 mod calibrate;

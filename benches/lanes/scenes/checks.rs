@@ -2,6 +2,7 @@
 //! looked up, the account is read and a fresh token is signed.
 
 use super::{Ours, two_cores};
+use crate::harness::table::Kind;
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Process, Row, data, yardsticks};
 
@@ -47,11 +48,14 @@ pub fn me(bench: &mut Bench) {
     ];
     drive(bench, &mut runners);
     let [me, echo, current, one_me, one_echo] = &runners;
-    let rate = Row::ratio("Me ÷ echo", "/s", me.each(Outcome::rate), echo.each(Outcome::rate));
+    let rate =
+        Row::ratio("Me ÷ echo", "/s", me.each(Outcome::rate), echo.each(Outcome::rate)).quoted("echo", Kind::Rate);
     bench.row(rate.goal(Goal::AtLeast(0.75)).beyond(Goal::AtLeast(0.95)));
-    bench.row(Row::ratio("Me ÷ current-thread echo", "/s", me.each(Outcome::rate), current.each(Outcome::rate)));
+    let rate = Row::ratio("Me ÷ current-thread echo", "/s", me.each(Outcome::rate), current.each(Outcome::rate));
+    bench.row(rate.quoted("current-thread-echo", Kind::Rate));
     let p50 = |runner: &Runner<'_>| runner.each(|outcome| outcome.ms(0.5) * 1_000.0);
-    bench.row(Row::ratio("one call at a time, p50", "µs", p50(one_me), p50(one_echo)));
+    let row = Row::ratio("one call at a time, p50", "µs", p50(one_me), p50(one_echo));
+    bench.row(row.quoted("one-at-a-time-p50", Kind::Latency));
     costs(bench, me, echo);
 }
 
@@ -65,6 +69,7 @@ pub fn get(bench: &mut Bench) {
     drive(bench, &mut runners);
     let [get, bare] = &runners;
     let rate = Row::ratio("GET me ÷ bare 204", "/s", get.each(Outcome::rate), bare.each(Outcome::rate));
+    let rate = rate.quoted("bare-204", Kind::Rate);
     bench.row(rate.goal(Goal::AtLeast(0.5)).beyond(Goal::AtLeast(0.75)));
     costs(bench, get, bare);
 }

@@ -4,6 +4,7 @@
 
 use super::checks::{Runner, drive};
 use super::{ACCOUNTS, Ours, two_cores};
+use crate::harness::table::Kind;
 use crate::harness::{Bench, Goal, Outcome, Row, data};
 
 pub fn rest(bench: &mut Bench) {
@@ -22,17 +23,18 @@ pub fn rest(bench: &mut Bench) {
     ];
     drive(bench, &mut runners);
     let [me, me_each, http2, http1, one_me, one_http2, one_http1] = &runners;
-    for (what, rest, grpc) in [
-        ("GET /v1/me ÷ Me, 8 connections, 128 at a time: CPU", http2, me),
-        ("  one at a time", one_http2, one_me),
-        ("GET /v1/me over HTTP/1.1 ÷ Me, 128 connections: CPU", http1, me_each),
-        ("  one at a time", one_http1, one_me),
+    for (what, name, rest, grpc) in [
+        ("GET /v1/me ÷ Me, 8 connections, 128 at a time: CPU", "http2", http2, me),
+        ("  one at a time", "http2-one-at-a-time", one_http2, one_me),
+        ("GET /v1/me over HTTP/1.1 ÷ Me, 128 connections: CPU", "http1", http1, me_each),
+        ("  one at a time", "http1-one-at-a-time", one_http1, one_me),
     ] {
         let row = Row::ratio(what, "µs", rest.each(Outcome::server_us), grpc.each(Outcome::server_us));
-        bench.row(row.goal(Goal::AtMost(1.5)));
+        bench.row(row.quoted(name, Kind::Cost).goal(Goal::AtMost(1.5)));
     }
     let cost = |runner: &Runner<'_>| runner.each(Outcome::server_us);
-    bench.row(Row::ratio("  over HTTP/1.1 ÷ Me that shares 8 connections", "µs", cost(http1), cost(me)));
+    let row = Row::ratio("  over HTTP/1.1 ÷ Me that shares 8 connections", "µs", cost(http1), cost(me));
+    bench.row(row.quoted("http1-to-shared-grpc", Kind::Cost));
 }
 
 pub fn sign_ins(bench: &mut Bench) {
@@ -49,5 +51,5 @@ pub fn sign_ins(bench: &mut Bench) {
     by_rest.iter().for_each(|outcome| bench.check("POST /v1/sessions:login", outcome));
     let each = |found: &[Outcome]| found.iter().map(Outcome::server_us).collect::<Vec<_>>();
     let row = Row::ratio("POST /v1/sessions:login ÷ Login: CPU", "µs", each(&by_rest), each(&by_grpc));
-    bench.row(row.goal(Goal::AtMost(1.5)));
+    bench.row(row.quoted("login", Kind::Cost).goal(Goal::AtMost(1.5)));
 }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{ACCOUNTS, Ours, lane_mib};
+use crate::harness::table::Kind;
 use crate::harness::table::spread;
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data};
@@ -78,14 +79,15 @@ pub fn storm(bench: &mut Bench) {
     }
     let each = |of: fn(&Storm) -> f64| found.iter().map(of).collect::<Vec<_>>();
     let goodput = Row::ratio("storm: goodput ÷ capacity", "/s", each(|s| s.storm.rate()), each(|s| s.capacity.rate()));
-    bench.row(goodput.goal(Goal::AtLeast(0.9)).beyond(Goal::AtLeast(0.97)));
+    bench.row(goodput.quoted("goodput", Kind::Rate).goal(Goal::AtLeast(0.9)).beyond(Goal::AtLeast(0.97)));
     let offered = |s: &Storm| (s.storm.good + s.storm.refused) as f64 / s.storm.seconds();
     bench.row(Row::plain("  answers a second in all", "/s", each(offered)));
     bench.row(Row::plain("  connections made anew", "", each(|s| s.storm.replaced as f64)));
     bench.row(Row::plain("  refusals, p50", "ms", each(|s| s.storm.refusal_ms(0.5))));
     bench.row(Row::plain("  refusals, p99", "ms", each(|s| s.storm.refusal_ms(0.99))).goal(Goal::AtMost(100.0)));
     let (during, quiet) = (each(|s| s.checks.ms(0.99)), each(|s| s.quiet.ms(0.99)));
-    bench.row(Row::ratio("  Me at 100/s, p99: in the storm ÷ in quiet", "ms", during, quiet).goal(Goal::AtMost(5.0)));
+    let checks = Row::ratio("  Me at 100/s, p99: in the storm ÷ in quiet", "ms", during, quiet);
+    bench.row(checks.quoted("me-p99", Kind::Latency).goal(Goal::AtMost(5.0)));
     let peak = Row::plain(format!("  peak RSS − idle − lane ({:.0})", lane_mib()), "MiB", each(|s| s.above_idle));
     bench.row(peak.goal(Goal::AtMost(64.0)));
     let over = each(|s| s.over_after.map_or(f64::INFINITY, |time| time.as_secs_f64()));

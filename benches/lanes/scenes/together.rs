@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{ACCOUNTS, Ours};
+use crate::harness::table::Kind;
 use crate::harness::wire::Call;
 use crate::harness::{Bench, Goal, Load, Outcome, Pace, Row, data, machine};
 
@@ -39,11 +40,15 @@ pub fn together(bench: &mut Bench) {
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
         let of = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| outcome.ms(share)).collect();
         let row = Row::ratio(format!("Me at 500/s, {name}: beside sign-ins ÷ in quiet"), "ms", of(&loaded), of(&quiet));
-        let judged = name == "p99";
-        bench.row(if judged { row.goal(Goal::AtMost(1.5)).beyond(Goal::AtMost(1.1)) } else { row });
+        bench.row(match name {
+            "p99" => row.quoted("p99", Kind::Latency).goal(Goal::AtMost(1.5)).beyond(Goal::AtMost(1.1)),
+            "p50" => row.quoted("p50", Kind::Latency),
+            _ => row,
+        });
     }
     let rates = sign_ins.iter().map(Outcome::rate).collect();
-    bench.row(Row::ratio("  sign-ins meanwhile ÷ raw hashes, all cores", "/s", rates, raw));
+    let row = Row::ratio("  sign-ins meanwhile ÷ raw hashes, all cores", "/s", rates, raw);
+    bench.row(row.quoted("raw-hashes", Kind::Rate));
     bench.row(Row::plain("  cores that both loads kept busy", "", pairs(&loaded, &sign_ins)));
 }
 
