@@ -181,7 +181,8 @@ impl Better {
         }
     }
 
-    /// The share of the quoted speed that is lost: a half if a rate halves or a cost doubles, all if there is no figure.
+    /// The share of the quoted speed that is lost: a half if a rate halves or a cost doubles, all if there is no
+    /// figure.
     fn lost(self, quoted: f64, now: f64) -> f64 {
         if !now.is_finite() {
             return 1.0;

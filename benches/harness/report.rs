@@ -1,4 +1,5 @@
-//! The command line of a benchmark, its scenes and rounds, its failures, the JSON that it writes, and the quoted ratios.
+//! The command line of a benchmark, its scenes and rounds, its failures, the JSON that it writes, and the quoted
+//! ratios.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

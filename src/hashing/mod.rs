@@ -158,8 +158,8 @@ impl PasswordHasher {
         self.lane.require_room(turn)
     }
 
-    /// Keeps a place in the queue while other work is done for the request. Without it, thousands of requests would find
-    /// the same room.
+    /// Keeps a place in the queue while other work is done for the request. Without it, thousands of requests would
+    /// find the same room.
     pub(crate) fn reserve(&self, turn: &Turn) -> Result<Reservation, HashError> {
         self.lane.reserve(turn)
     }

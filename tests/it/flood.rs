@@ -137,3 +137,17 @@ async fn behind_a_trusted_proxy_only_the_streams_of_that_client_wait() {
     assert!(flooded > PAUSE, "{flooded:?}");
     assert!(other < flooded, "{other:?}: the connection is read meanwhile");
 }
+
+#[tokio::test]
+async fn what_has_arrived_meanwhile_on_one_connection_is_not_answered_all_at_once() {
+    let (_app, served, _waiting) = busy(&[]).await;
+    let channel = channel(served.address).await;
+    let begun = Instant::now();
+    for refusals in [2 * REFUSALS, REFUSALS] {
+        let all = join_all((0..refusals).map(|_| grpc_login(&channel, "192.0.2.1"))).await;
+        assert!(all.iter().all(|status| status.code() == Code::ResourceExhausted), "{all:?}");
+    }
+    // The first ones are followed by the longest pause, which is a second, and most of the others by pauses of their
+    // own.
+    assert!(begun.elapsed() > Duration::from_secs(1) + PAUSE / 2, "{:?}", begun.elapsed());
+}

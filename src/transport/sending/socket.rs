@@ -18,6 +18,9 @@ use super::Flow;
 /// meanwhile would be answered at once.
 const PART: usize = 256;
 
+/// The time between two parts.
+const BETWEEN_PARTS: Duration = Duration::from_millis(1);
+
 /// `stream` with a record of its writes, and with pauses in its reads.
 #[derive(Debug)]
 pub(in crate::transport) struct ObservedSocket {
@@ -26,13 +29,11 @@ pub(in crate::transport) struct ObservedSocket {
     pause: Option<Pin<Box<Sleep>>>,
     /// Whether a pause is over, and what has arrived meanwhile is not yet read.
     is_behind: bool,
-    /// Whether a part was read whose requests are not answered yet.
-    has_read: bool,
 }
 
 impl ObservedSocket {
     pub(crate) fn new(stream: TcpStream, flow: Arc<Flow>) -> Self {
-        Self { stream, flow, pause: None, is_behind: false, has_read: false }
+        Self { stream, flow, pause: None, is_behind: false }
     }
 
     fn record(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -58,17 +59,15 @@ impl AsyncRead for ObservedSocket {
         if !self.is_behind {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
-        if std::mem::take(&mut self.has_read) {
-            // The tasks of those requests come first: their answers may begin the next pause.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let mut bytes = [0; PART];
         let room = buf.remaining().min(PART);
         let mut part = ReadBuf::new(&mut bytes[..room]);
         let poll = Pin::new(&mut self.stream).poll_read(cx, &mut part);
         self.is_behind = poll.is_ready();
-        self.has_read = poll.is_ready();
+        if self.is_behind {
+            // Meanwhile the tasks of these requests answer them, which may begin a longer pause.
+            self.pause = Some(Box::pin(sleep(BETWEEN_PARTS)));
+        }
         buf.put_slice(part.filled());
         poll
     }
