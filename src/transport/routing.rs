@@ -162,7 +162,8 @@ impl Inner {
         if wait.is_zero() {
             return;
         }
-        if peer == Some(client) {
+        let is_proxy = self.trusted_proxies.iter().any(|network| network.contains(&client));
+        if peer == Some(client) && !is_proxy {
             answer.extensions_mut().insert(PauseReading(wait));
         } else {
             sleep(wait).await;

@@ -136,6 +136,14 @@ async fn behind_a_trusted_proxy_only_the_streams_of_that_client_wait() {
     let (flooded, other) = tokio::join!(flood, other);
     assert!(flooded > PAUSE, "{flooded:?}");
     assert!(other < flooded, "{other:?}: the connection is read meanwhile");
+
+    // A proxy that does not name its clients is not left unread either.
+    let mut proxy = Raw::connect(served.address).await;
+    let _connections = refused(served.address).await;
+    let begun = Instant::now();
+    proxy.send(HEALTHZ).await;
+    assert_eq!(proxy.answer().await.status, 200);
+    assert!(begun.elapsed() < PAUSE, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
