@@ -13,7 +13,7 @@ use super::Bounds;
 use super::bodies::Bodies;
 use super::body::CountedBody;
 use super::count::CountGuard;
-use crate::grpc::ClientAddress;
+use crate::grpc::{ClientAddress, Overload};
 
 /// A call that was admitted.
 #[derive(Debug)]
@@ -55,7 +55,9 @@ impl AdmittedCall {
         if self.unread.is_some_and(|unread| unread.load(Ordering::Relaxed)) {
             announce_close(answer);
         }
-        if let Some(guard) = self.guard {
+        // A refusal holds nothing while it waits to be sent. In a flood there are thousands, which must not keep out
+        // the other calls of their address.
+        if let Some(guard) = self.guard.filter(|_| answer.extensions().get::<Overload>().is_none()) {
             answer.extensions_mut().insert(Arc::new(guard));
         }
     }
