@@ -28,7 +28,7 @@ use crate::domain::{
     Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Device, DeviceNumber, Identity, Note,
     Password, PasswordHash, SignInName,
 };
-use crate::hashing::{HashError, Turn};
+use crate::hashing::{HashError, Reservation, Turn};
 use crate::store::{Credentials, Opened, Opening};
 
 /// How long a rehash waits for the hash lane; after that, it is left to a later sign-in.
@@ -48,6 +48,8 @@ pub(crate) struct SignedIn {
 /// A sign-in that may try its password.
 struct AdmittedSignIn {
     guess: Guess,
+    /// Its place in the queue of the hash lane.
+    place: Reservation,
     /// The device that it comes from, if the account has signed in from it before.
     device: Option<Device>,
     /// The account with that name as it was when the guess was admitted, if there is one.
@@ -100,10 +102,11 @@ impl Accounts {
         let device = self.recognise(name, evidence).await?;
         let key = device.map_or_else(|| AttemptKey::login(handle), |device| device.attempts());
         let look_up = || async {
-            let _place = self.hasher.reserve(&turn(call))?;
-            Ok(self.store.find_sign_in(&key, handle, lockout::FREE_FAILURES).await?)
+            let place = self.hasher.reserve(&turn(call))?;
+            let (attempts, found) = self.store.find_sign_in(&key, handle, lockout::FREE_FAILURES).await?;
+            Ok((attempts, (found, place)))
         };
-        let (guess, found) = self.admit_by(look_up, (key, handle.kind()), address, call.deadline).await?;
+        let (guess, (found, place)) = self.admit_by(look_up, (key, handle.kind()), address, call.deadline).await?;
         // While failures are free, one look-up returns both the failures and the account.
         let found = if guess.budget().seen < lockout::FREE_FAILURES {
             found
@@ -114,7 +117,7 @@ impl Accounts {
             Some(handle) => self.store.find_credentials(handle).await?,
             None => None,
         };
-        Ok(AdmittedSignIn { guess, device, credentials: found.or(once_stored) })
+        Ok(AdmittedSignIn { guess, place, device, credentials: found.or(once_stored) })
     }
 
     /// Decides the outcome of an admitted sign-in: hashes the password once and compares it, then counts a failure or
@@ -126,8 +129,10 @@ impl Accounts {
         call: Call,
         mut caller: CallerPresence,
     ) -> Result<SignedIn, AuthError> {
-        let AdmittedSignIn { mut guess, device, credentials } = admitted;
+        let AdmittedSignIn { mut guess, place, device, credentials } = admitted;
         let stored = credentials.as_ref().and_then(|found| found.password_hash.as_ref());
+        // The password takes the place at once.
+        drop(place);
         let verified = guess.verify(&self.hasher, &password, stored, &call, &mut caller).await;
         let verdict = verified.inspect_err(self.audit_too_many(Action::Login, None, &call))?;
         let Some(Credentials { account, password_hash, password_changes }) = credentials else {

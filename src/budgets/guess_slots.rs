@@ -75,6 +75,8 @@ impl GuessSlots {
                 account.in_progress.fetch_add(1, Ordering::SeqCst);
                 return Ok((GuessSlot(guess), found));
             }
+            // A guess that waits keeps nothing that others need.
+            drop(found);
             freed.await;
         }
     }

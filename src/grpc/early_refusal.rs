@@ -1,6 +1,6 @@
 //! Refuses a sign-in or a registration before its message is read, while the password lane has no room for it. Separate
 //! from the handlers, which ask the lane again: this is only cheaper. In a flood nearly every call is refused here, and
-//! what refusing costs is taken from those who can be served.
+//! what refusing costs is missing for the calls that can be served.
 
 use std::time::Duration;
 
@@ -15,6 +15,11 @@ use crate::accounts::{Accounts, full_queue};
 
 /// The RPCs that anybody may call and that compute a hash for each call.
 const HASHING: [&str; 2] = ["/countersign.v1.AuthService/Login", "/countersign.v1.AuthService/Register"];
+
+/// Whether the RPC at this path computes a hash for every caller.
+pub(crate) fn hashes(path: &str) -> bool {
+    HASHING.contains(&path)
+}
 
 /// Marks the answer to a call that was refused because there were too many of its kind, in its extensions. The value is
 /// the distance at which refused calls may come again without leaving the server idle.
@@ -35,7 +40,7 @@ impl EarlyRefusal {
 
     /// The answer to a call at this path with this head, if the lane has no room for it.
     pub(super) fn of(&self, path: &str, headers: &HeaderMap, extensions: &Extensions) -> Option<Response<Body>> {
-        if !HASHING.contains(&path) {
+        if !hashes(path) {
             return None;
         }
         let client = extensions.get().map(|&ClientAddress(address)| address);

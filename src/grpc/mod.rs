@@ -66,7 +66,7 @@ use stack::{Refuse, Services};
 pub use call_context::ClientAddress;
 pub(crate) use call_context::RequestId;
 pub(crate) use closing::Closing;
-pub(crate) use early_refusal::Overload;
+pub(crate) use early_refusal::{Overload, hashes};
 pub(crate) use metering::meter;
 pub(crate) use stack::Stack;
 pub(crate) use status::{head_too_large, overloaded};

@@ -32,7 +32,7 @@ pub(super) struct PreparedRefusals {
 
 /// An answer that is sent again and again.
 #[derive(Debug)]
-struct Prepared {
+pub(super) struct Prepared {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -49,12 +49,14 @@ impl PreparedRefusals {
         Self { paths: paths.collect(), rpc }
     }
 
+    /// The RPC and the answer of a request that the stack may refuse early.
+    pub(super) fn find(&self, method: &Method, path: &str) -> Option<&(&'static str, OnceLock<Prepared>)> {
+        if *method == Method::POST { self.paths.get(path) } else { None }
+    }
+
     /// The answer to a request that the stack refuses early. `refuse` makes the answer of its path.
     pub(super) fn of(&self, request: &Request, refuse: impl FnOnce(Status) -> Response) -> Option<Response> {
-        if request.method() != Method::POST {
-            return None;
-        }
-        let (rpc, prepared) = self.paths.get(request.uri().path())?;
+        let (rpc, prepared) = self.find(request.method(), request.uri().path())?;
         let (head, _) = self.rpc.refusal(rpc, request)?.into_parts();
         let prepared = prepared.get_or_init(|| {
             Prepared::new(refuse(Status::from_header_map(&head.headers).unwrap_or_else(|| Status::unavailable(""))))

@@ -211,6 +211,11 @@ impl Rest {
         self.transcoder.rules().is_near(path)
     }
 
+    /// Whether a request of this method and path computes a password hash for every caller.
+    pub(crate) fn hashes(&self, method: &Method, path: &str) -> bool {
+        self.early.find(method, path).is_some()
+    }
+
     /// Every path of the dialects, the pages, the probes and the documentation; sorted.
     pub fn paths(&self) -> Vec<&'static str> {
         self.routes.iter().map(|route| route.path).collect()

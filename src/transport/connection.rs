@@ -228,7 +228,7 @@ async fn answer<S: HttpService<B>, B: AnswerBody>(
 ) -> Result<Response<Outgoing<B>>, Infallible> {
     let is_http2 = request.version() == Version::HTTP_2;
     let call = OpenCall::new(Arc::clone(&context.flow));
-    let mut request = request.map(|body| RequestBody::new(body, is_http2));
+    let mut request = request.map(|body| RequestBody::new(body, is_http2, &context.flow));
     // In the extensions, which no header of a client can set, and which gRPC and REST both read.
     request.extensions_mut().insert(ClientAddress(context.peer));
     request.extensions_mut().insert(context.closing.clone());

@@ -4,6 +4,7 @@
 //! proxy that shares a connection among many clients, would lose its other calls.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
+
+use super::sending::{AwaitedBody, Flow};
 
 /// The bytes of an unread body that are read after the answer: the largest message.
 const MAX_REST: usize = 64 * 1_024;
@@ -24,11 +27,14 @@ const REST_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct RequestBody {
     body: Option<Incoming>,
     is_http2: bool,
+    /// `None` once the body has come to its end.
+    awaited: Option<AwaitedBody>,
 }
 
 impl RequestBody {
-    pub(crate) fn new(body: Incoming, is_http2: bool) -> Self {
-        Self { body: Some(body), is_http2 }
+    pub(super) fn new(body: Incoming, is_http2: bool, flow: &Arc<Flow>) -> Self {
+        let awaited = (!body.is_end_stream()).then(|| AwaitedBody::new(Arc::clone(flow)));
+        Self { body: Some(body), is_http2, awaited }
     }
 }
 
@@ -37,10 +43,12 @@ impl Body for RequestBody {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut *body).poll_frame(cx);
+        if matches!(frame, Poll::Ready(None | Some(Err(_)))) || body.is_end_stream() {
+            self.awaited = None;
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

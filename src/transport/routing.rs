@@ -206,15 +206,15 @@ impl Inner {
         let protocol = GrpcProtocol::of(&request).filter(|_| !self.rest.has_rules_near(path));
         let destination =
             protocol.map_or_else(|| Destination::Rest(self.rest.find(request.method(), path)), Destination::Grpc);
-        let is_stream = match destination {
-            Destination::Grpc(_) => self.stack.is_stream(path),
-            Destination::Rest(target) => self.rest.is_stream(target),
+        let (is_stream, hashes) = match destination {
+            Destination::Grpc(_) => (self.stack.is_stream(path), grpc::hashes(path)),
+            Destination::Rest(target) => (self.rest.is_stream(target), self.rest.hashes(request.method(), path)),
         };
         let refused = if large_heads::is_large(&request) {
             self.bounds.large_heads.fetch_add(1, Ordering::Relaxed);
             Err(self.refuse_large(path, protocol))
         } else {
-            self.bounds.admit(&request, is_stream).ok_or_else(|| self.refuse(&request, protocol))
+            self.bounds.admit(&request, is_stream, hashes).ok_or_else(|| self.refuse(&request, protocol))
         };
         let admitted = match refused {
             Ok(admitted) => admitted,

@@ -146,6 +146,19 @@ async fn grpc(address: SocketAddr, client: &str) -> Result<(), Status> {
 }
 
 #[tokio::test]
+async fn sign_ins_leave_a_quarter_of_the_calls_of_their_address_to_others() {
+    let (_app, served) = served(&["--max-calls-per-address=4"]).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(begin(served.address, "").await);
+    }
+    let (head, _) = post("/auth/login", "", &json!({}));
+    assert_eq!(Raw::saying(served.address, head).await.answer().await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let mut other = Raw::saying(served.address, "GET /api/auth/me HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(other.answer().await.status, StatusCode::UNAUTHORIZED, "it was admitted");
+}
+
+#[tokio::test]
 async fn the_process_has_so_many_calls_and_streams_are_none() {
     let (_app, served) = served(&["--max-calls=1"]).await;
     let channel = Endpoint::from_shared(format!("http://{}", served.address)).unwrap().connect().await.unwrap();

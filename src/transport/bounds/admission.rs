@@ -27,8 +27,14 @@ pub(in crate::transport) struct AdmittedCall {
 }
 
 impl Bounds {
-    /// Admits a call of which only the head was read, unless there are too many.
-    pub(in crate::transport) fn admit<B: Body>(&self, request: &Request<B>, is_stream: bool) -> Option<AdmittedCall> {
+    /// Admits a call of which only the head was read, unless there are too many. Calls that compute a password hash
+    /// wait for seconds in a flood, so they leave a quarter of the limits to the others.
+    pub(in crate::transport) fn admit<B: Body>(
+        &self,
+        request: &Request<B>,
+        is_stream: bool,
+        hashes: bool,
+    ) -> Option<AdmittedCall> {
         let client = request.extensions().get().map(|&ClientAddress(address)| address);
         // The streams of health and reflection.
         let is_open = request.uri().path().starts_with("/grpc.");
@@ -37,7 +43,11 @@ impl Bounds {
             (true, false) => &self.streams,
             (true, true) => &self.open_streams,
         };
-        let guard = if is_probe(request.uri().path()) { None } else { Some(bound.take(client)?) };
+        let guard = match is_probe(request.uri().path()) {
+            true => None,
+            false if hashes => Some(bound.take_leaving_a_quarter(client)?),
+            false => Some(bound.take(client)?),
+        };
         let unread = has_body_of_http1(request).then(|| Arc::new(AtomicBool::new(true)));
         Some(AdmittedCall { guard, bodies: Arc::clone(&self.bodies), client, unread })
     }

@@ -39,26 +39,35 @@ impl Count {
     /// Counts one more of this address, if there is room. A call from within the process has no address, and counts in
     /// total only.
     pub(crate) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<CountGuard> {
-        let guard = self.try_take(address);
+        self.take_up_to(address, |limit| limit)
+    }
+
+    /// As [`Self::take`], but leaves a quarter of each limit to others.
+    pub(crate) fn take_leaving_a_quarter(self: &Arc<Self>, address: Option<IpAddr>) -> Option<CountGuard> {
+        self.take_up_to(address, |limit| limit - limit / 4)
+    }
+
+    fn take_up_to(self: &Arc<Self>, address: Option<IpAddr>, part: fn(usize) -> usize) -> Option<CountGuard> {
+        let guard = self.try_take(address, part);
         if guard.is_none() {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         guard
     }
 
-    fn try_take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<CountGuard> {
+    fn try_take(self: &Arc<Self>, address: Option<IpAddr>, part: fn(usize) -> usize) -> Option<CountGuard> {
         let subscriber = address.map(subscriber);
         if let Some(subscriber) = subscriber {
             let mut stripe = self.stripe(subscriber);
             let of_one = stripe.entry(subscriber).or_default();
-            if *of_one >= self.most_of_one {
+            if *of_one >= part(self.most_of_one) {
                 return None;
             }
             *of_one += 1;
         }
         // If there is no room in total, dropping the guard uncounts the address.
         let guard = CountGuard { count: Arc::clone(self), subscriber };
-        (self.all.fetch_add(1, Ordering::Relaxed) < self.most).then_some(guard)
+        (self.all.fetch_add(1, Ordering::Relaxed) < part(self.most)).then_some(guard)
     }
 
     /// The number that is held now.
@@ -97,6 +106,16 @@ impl Drop for CountGuard {
 #[cfg(test)]
 mod tests {
     use super::Count;
+
+    #[test]
+    fn a_quarter_is_left_to_others_and_a_limit_of_one_is_not_divided() {
+        let address = Some("192.0.2.1".parse().unwrap());
+        let count = Count::new(100, 8);
+        let held: Vec<_> = std::iter::from_fn(|| count.take_leaving_a_quarter(address)).collect();
+        assert_eq!(held.len(), 6);
+        assert!(count.take(address).is_some());
+        assert!(Count::new(1, 1).take_leaving_a_quarter(address).is_some());
+    }
 
     #[test]
     fn the_count_is_limited_in_total_and_by_address() {

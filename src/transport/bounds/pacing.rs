@@ -1,8 +1,8 @@
 //! Slows clients down that come again although they are refused. A refusal is cheap, but a flood of them takes the
-//! cores from those who could be served. So an address that was refused is heard again only as often as calls can be
-//! served: the first refusal comes at once and a connection with refused calls is left unread for a time, so that the
-//! rest of the flood waits in the sockets of its sender. The connection of a trusted proxy carries the calls of many
-//! clients and is always read; the answer to a refused call waits instead.
+//! cores from the calls that could be served. So an address that was refused is heard again only as often as calls can
+//! be served: the first refusal comes at once and a connection with refused calls is left unread for a time, so that
+//! the rest of the flood waits in the sockets of its sender. The connection of a trusted proxy carries the calls of
+//! many clients and is always read; the answer to a refused call waits instead.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

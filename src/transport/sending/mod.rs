@@ -27,6 +27,8 @@ pub(super) use socket::ObservedSocket;
 pub(super) struct Flow {
     /// The next pause in reading, in microseconds; 0 for none.
     pause: AtomicU64,
+    /// The number of calls that wait for the rest of their body.
+    awaited: AtomicUsize,
     /// The number of calls with an answer that is not completely sent.
     calls: AtomicUsize,
     /// The number of chunks that are not yet completely taken.
@@ -63,6 +65,23 @@ impl OpenCall {
 impl Drop for OpenCall {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A call that waits for the rest of its body, until this is dropped.
+#[derive(Debug)]
+pub(super) struct AwaitedBody(Arc<Flow>);
+
+impl AwaitedBody {
+    pub(super) fn new(flow: Arc<Flow>) -> Self {
+        flow.awaited.fetch_add(1, Ordering::Relaxed);
+        Self(flow)
+    }
+}
+
+impl Drop for AwaitedBody {
+    fn drop(&mut self) {
+        self.0.awaited.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -21,19 +21,25 @@ const PART: usize = 256;
 /// The time between two parts.
 const BETWEEN_PARTS: Duration = Duration::from_millis(1);
 
+/// The most parts that are read before a pause while a call waits for its body. A call that was admitted would
+/// otherwise hold its place through the pause.
+const GRACE: u8 = 4;
+
 /// `stream` with a record of its writes, and with pauses in its reads.
 #[derive(Debug)]
 pub(in crate::transport) struct ObservedSocket {
     stream: TcpStream,
     flow: Arc<Flow>,
     pause: Option<Pin<Box<Sleep>>>,
+    /// The parts that may still be read before the next pause.
+    grace: u8,
     /// Whether a pause is over, and what has arrived meanwhile is not yet read.
     is_behind: bool,
 }
 
 impl ObservedSocket {
     pub(crate) fn new(stream: TcpStream, flow: Arc<Flow>) -> Self {
-        Self { stream, flow, pause: None, is_behind: false }
+        Self { stream, flow, pause: None, grace: GRACE, is_behind: false }
     }
 
     fn record(&self, poll: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -47,14 +53,22 @@ impl ObservedSocket {
 
 impl AsyncRead for ObservedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.flow.pause.load(Ordering::Relaxed) > 0 {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(cx));
+                self.pause = None;
+            }
+            if self.flow.pause.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            self.is_behind = true;
+            if self.grace > 0 && self.flow.awaited.load(Ordering::Relaxed) > 0 {
+                self.grace -= 1;
+                break;
+            }
             let micros = self.flow.pause.swap(0, Ordering::Relaxed);
             self.pause = Some(Box::pin(sleep(Duration::from_micros(micros))));
-            self.is_behind = true;
-        }
-        if let Some(pause) = &mut self.pause {
-            ready!(pause.as_mut().poll(cx));
-            self.pause = None;
+            self.grace = GRACE;
         }
         if !self.is_behind {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
