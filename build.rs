@@ -1,5 +1,6 @@
-//! Compiles `proto/` with protox, so that a fresh machine needs no protoc, and turns options of the protos into Rust.
-//! It is the build script of `crates/proto`; cargo runs it in the folder of that package.
+//! Compiles `proto/` and the health protocol of gRPC with protox, so that a fresh machine needs no protoc, and turns
+//! options of the protos into Rust. It is the build script of `crates/proto`; cargo runs it in the folder of that
+//! package.
 
 use std::{
     env,
@@ -13,10 +14,14 @@ use protox::prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
 
 const PACKAGE: &str = "countersign.v1";
 
+/// What proxies speak, with all that it imports.
+const ENVOY: &str = "envoy/service/auth/v3/external_auth.proto";
+
 #[expect(clippy::disallowed_methods, reason = "cargo hands a build script its folder this way")]
 fn main() -> Result<(), Box<dyn Error>> {
     let proto = Path::new("../../proto");
     println!("cargo:rerun-if-changed={}", proto.display());
+    println!("cargo:rerun-if-changed=vendor");
 
     // All files of our own, and the messages of error details, which no service mentions.
     let mut protos: Vec<_> =
@@ -42,15 +47,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;
     fs::write(out.join("options.rs"), debug_impls + &grpc_codes(&pool)?)?;
-    let builder = tonic_prost_build::configure()
-        .build_transport(false)
-        .codec_path("crate::codec::SmallCodec")
-        .skip_debug(secretive.iter().map(MessageDescriptor::full_name));
+    let configured = || tonic_prost_build::configure().build_transport(false).codec_path("crate::codec::SmallCodec");
+    let builder = configured().skip_debug(secretive.iter().map(MessageDescriptor::full_name));
     // A message without a derived `Debug` has oneofs without one.
     let oneofs = secretive.iter().flat_map(|message| message.oneofs().collect::<Vec<_>>());
     oneofs
         .fold(builder, |builder, oneof| builder.enum_attribute(oneof.full_name(), "#[derive(Debug)]"))
         .compile_fds(descriptors)?;
+
+    let health = protox::compile(["grpc/health/v1/health.proto"], ["vendor"])?;
+    fs::write(out.join("health.bin"), health.encode_to_vec())?;
+    configured().compile_fds(health)?;
+    compile_envoy(proto, &out)
+}
+
+/// Compiles the protos that proxies speak apart from our own: they are described only if they are served, and the
+/// server reads and writes them by hand.
+fn compile_envoy(proto: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut compiler = protox::Compiler::new([proto])?;
+    compiler.include_imports(true).include_source_info(true).open_file(proto.join(ENVOY))?;
+    let descriptors = compiler.encode_file_descriptor_set();
+    fs::write(out.join("envoy.bin"), &descriptors)?;
+    tonic_prost_build::configure()
+        .build_server(false)
+        .build_client(false)
+        .include_file("envoy.rs")
+        .compile_fds(prost_types::FileDescriptorSet::decode(descriptors.as_slice())?)?;
     Ok(())
 }
 

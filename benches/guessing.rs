@@ -24,7 +24,7 @@ const GOAL: f64 = 32.0;
 
 fn main() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let per_hour = PerHour { login_failures: 100, registrations: 60, mail_requests: 20 };
+    let per_hour = PerHour { login_failures: 100, registrations: 60, mail_requests: 20, introspection_failures: 1_000 };
     // Allocates what the allocator and the code need anyway, before the measurement.
     go_through(&Budgets::new(per_hour, &clock), 0..1_000);
     let before = resident_kib();

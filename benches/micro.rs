@@ -15,10 +15,12 @@ use countersign::domain::{Email, Username};
 use countersign::server::{App, RequestRouter};
 use countersign_guard::clock::{Clock as _, ManualClock, SystemClock};
 use countersign_guard::revocations::{Revocation, Revocations};
-use countersign_guard::token::{Keyring, NewSession, Profile, Secret, Tokens};
+use countersign_guard::token::{Asymmetric, Keyring, NewSession, Profile, Secret, SigningKey, Tokens, Verifier};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use http::{Method, Request, StatusCode, Version};
 use http_body_util::BodyExt as _;
+use jsonwebtoken::{DecodingKey, Validation, decode};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
@@ -29,7 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SECRET: &str = "a secret of the benchmarks, and of nothing else";
 
-criterion_group!(benches, tokens, revocations, names, stack);
+criterion_group!(benches, tokens, verifiers, revocations, names, stack);
 criterion_main!(benches);
 
 /// A check is a verification and a fresh token. The memory of tokens saves both for a caller that comes again within
@@ -39,16 +41,7 @@ fn tokens(c: &mut Criterion) {
     let tokens = || Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), Duration::from_secs(86_400));
     // What one process has minted, the other does not know yet.
     let (ours, theirs) = (tokens(), tokens());
-    let issue = || {
-        let session = NewSession {
-            account_id: Uuid::now_v7(),
-            session_id: Uuid::now_v7(),
-            epoch: 0,
-            token_lifetime: Duration::from_secs(3_600),
-            profile: Profile::Username { username: "alice".to_owned() },
-        };
-        theirs.issue(session).unwrap().token.into_string()
-    };
+    let issue = || issue(&theirs);
     let check = |token: &str| {
         let claims = ours.verify(black_box(token)).unwrap();
         ours.refresh(&claims, None).unwrap().token.into_string()
@@ -62,6 +55,62 @@ fn tokens(c: &mut Criterion) {
     let sessions: Vec<_> = (0..100_000).map(|_| issue()).collect();
     let mut turn = sessions.iter().cycle();
     group.bench_function("one call per session", |b| b.iter(|| turn.next().map(|token| check(token))));
+}
+
+/// A token of a session that comes for the first time.
+fn issue(tokens: &Tokens) -> String {
+    let session = NewSession {
+        account_id: Uuid::now_v7(),
+        session_id: Uuid::now_v7(),
+        epoch: 0,
+        token_lifetime: Duration::from_secs(3_600),
+        profile: Profile::Username { username: "alice".to_owned() },
+    };
+    tokens.issue(session).unwrap().token.into_string()
+}
+
+/// A verification without a secret, beside that of `jsonwebtoken` with the same key and the same rules.
+fn verifiers(c: &mut Criterion) {
+    const ISSUER: &str = "https://auth.example.com";
+    let secret = Secret::parse(SECRET.to_owned()).unwrap();
+    for algorithm in [Asymmetric::Es256, Asymmetric::EdDsa, Asymmetric::Rs256] {
+        let (key, _) = SigningKey::generate(algorithm).unwrap();
+        let public = key.public().clone();
+        let keyring = Keyring::new(&secret, None).signing_with(key);
+        let tokens = Tokens::new(keyring, Arc::new(SystemClock), Duration::from_secs(86_400)).with_issuer(ISSUER, None);
+        // Many more sessions than the memory holds.
+        let sessions: Vec<_> = (0..5_000).map(|_| issue(&tokens)).collect();
+
+        let mut group = c.benchmark_group(format!("verifier/{algorithm}"));
+        let key = DecodingKey::from_jwk(public.jwk()).unwrap();
+        let mut rules = Validation::new(algorithm.name().parse().unwrap());
+        rules.leeway = 0;
+        rules.set_issuer(&[ISSUER]);
+        let mut turn = sessions.iter().cycle();
+        group.bench_function("jsonwebtoken::decode", |b| {
+            b.iter(|| turn.next().map(|token| decode::<DecodedClaims>(token, &key, &rules).unwrap()));
+        });
+        let verifier = Verifier::from_keys([public], ISSUER);
+        let mut turn = sessions.iter().cycle();
+        group.bench_function("one call per session", |b| {
+            b.iter(|| turn.next().map(|token| verifier.verify(token).unwrap()))
+        });
+        group.bench_function("the same token", |b| b.iter(|| verifier.verify(black_box(&sessions[0])).unwrap()));
+    }
+}
+
+/// The claims that a service reads.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "they are read and thrown away")]
+struct DecodedClaims {
+    sub: Uuid,
+    sid: Uuid,
+    epoch: i64,
+    auth_time: i64,
+    iat: i64,
+    exp: i64,
+    session_exp: i64,
+    username: String,
 }
 
 /// Random ids, more than fit any cache: a server that does other work has none of them in its cache.

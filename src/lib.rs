@@ -15,6 +15,7 @@
 //! | [`hashing`] | the password lane |
 //! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
+//! | `keys` | the keys of tokens: publication, rotation, the switch from the secret to keys and back |
 //! | [`mail`] | sends the mail that is queued in the database |
 //! | [`accounts`] | the use cases |
 //! | [`grpc`] | the gRPC services behind the one stack |
@@ -40,6 +41,7 @@ pub mod grpc;
 pub mod hashing;
 mod import;
 mod jobs;
+mod keys;
 pub mod mail;
 mod meter;
 pub mod process;

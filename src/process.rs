@@ -51,6 +51,7 @@ pub fn run() -> ExitCode {
         Command::Firm(what) => runtime.block_on(command::firm(settings, what)).map_err(failed),
         Command::Attempts(what) => runtime.block_on(command::attempts(settings, what)).map_err(failed),
         Command::Mail(what) => runtime.block_on(command::mail(settings, what)).map_err(failed),
+        Command::Keys(what) => runtime.block_on(command::keys(settings, what)).map_err(failed),
         Command::Audit(what) => runtime.block_on(command::audit(settings, what)).map_err(failed),
         Command::Completions { shell } => command::completions(shell).map_err(failed),
         Command::MigrateStore { from, to } => runtime.block_on(command::migrate_store(&from, &to)).map_err(failed),

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use countersign::store::{self, Purpose};
 use countersign_guard::clock::SystemClock;
-use countersign_guard::token::{Keyring, NewSession, Profile, Secret, Tokens};
+use countersign_guard::token::{Keyring, NewSession, Profile, Secret, SigningKey, Tokens};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 use uuid::Uuid;
 
@@ -62,26 +62,61 @@ fn username(number: u64) -> String {
     format!("u{number:08}")
 }
 
+/// What mints the tokens of a measured server in its place.
+pub struct Minter(Tokens);
+
+impl Minter {
+    /// By the secret of the benchmarks.
+    pub fn of_secret() -> Self {
+        Self::of(Keyring::new(&secret(), None))
+    }
+
+    /// By the key of a server with this issuer.
+    pub fn of_key(key: SigningKey, issuer: &str) -> Self {
+        let Self(tokens) = Self::of(Keyring::new(&secret(), None).signing_with(key));
+        Self(tokens.with_issuer(issuer, None))
+    }
+
+    fn of(keyring: Keyring) -> Self {
+        Self(Tokens::new(keyring, Arc::new(SystemClock), Duration::from_secs(30 * 86_400)))
+    }
+
+    /// A token of the account with this number, of a new session.
+    fn token(&self, number: u64) -> String {
+        let session = NewSession {
+            account_id: Uuid::from_u128(0x01a00000_0000_7000_8000_000000000000 + u128::from(number)),
+            session_id: Uuid::now_v7(),
+            epoch: 0,
+            token_lifetime: Duration::from_secs(3_600),
+            profile: Profile::Username { username: username(number) },
+        };
+        self.0.issue(session).unwrap().token.as_str().to_owned()
+    }
+
+    /// `Me` for each of these accounts.
+    pub fn me(&self, numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+        numbers.map(|number| Call::me(&self.token(number))).collect()
+    }
+}
+
+fn secret() -> Secret {
+    Secret::parse(SECRET.to_owned()).unwrap()
+}
+
 /// A token of the account with this number.
 fn token(number: u64) -> String {
-    static TOKENS: OnceLock<Tokens> = OnceLock::new();
-    let tokens = TOKENS.get_or_init(|| {
-        let secret = Secret::parse(SECRET.to_owned()).unwrap();
-        Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), Duration::from_secs(30 * 86_400))
-    });
-    let session = NewSession {
-        account_id: Uuid::from_u128(0x01a00000_0000_7000_8000_000000000000 + u128::from(number)),
-        session_id: Uuid::now_v7(),
-        epoch: 0,
-        token_lifetime: Duration::from_secs(3_600),
-        profile: Profile::Username { username: username(number) },
-    };
-    tokens.issue(session).unwrap().token.as_str().to_owned()
+    static MINTER: OnceLock<Minter> = OnceLock::new();
+    MINTER.get_or_init(Minter::of_secret).token(number)
 }
 
 /// `Me` for each of these accounts.
 pub fn me(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
     numbers.map(|number| Call::me(&token(number))).collect()
+}
+
+/// Envoy's question about a request of each of these accounts.
+pub fn checks(numbers: impl Iterator<Item = u64>) -> Vec<Call> {
+    numbers.map(|number| Call::check(&token(number))).collect()
 }
 
 /// `GET` of a path for each of these accounts.

@@ -6,6 +6,7 @@
 //! the first call after the warm-up ends, and lasts until the first end after the spell. It thus has whole calls in a
 //! whole time, even when a call takes 50 ms.
 
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
@@ -21,7 +22,7 @@ use super::outcome::Outcome;
 use super::schedule::{Schedule, TIMER};
 use super::wire::{Call, Protocol};
 
-/// How long answers are waited for at the end. A call takes 30 s at most.
+/// How long answers are usually waited for at the end. A call takes 30 s at most.
 const DRAIN: Duration = Duration::from_secs(35);
 
 /// How long the first and the last answer of a spell are waited for.
@@ -56,6 +57,8 @@ pub struct Load<'a> {
     pub pace: Pace,
     pub warm: Duration,
     pub spell: Duration,
+    /// How long answers are waited for at the end.
+    pub drain: Duration,
     /// The core on which the load runs.
     pub core: Option<usize>,
     /// The process whose CPU time is read at the beginning and the end of the measurement.
@@ -69,7 +72,9 @@ struct Run<'a> {
     epoll: OwnedFd,
     connections: Vec<Connection>,
     next_call: usize,
-    next_connection: usize,
+    /// The connections that may have room for another call of an open loop, the next one first. Looking for one among a
+    /// thousand full connections would take the cores from the server.
+    with_room: VecDeque<usize>,
     scratch: Vec<u8>,
     outcome: Outcome,
 }
@@ -84,10 +89,17 @@ impl<'a> Load<'a> {
             pace,
             warm: Duration::ZERO,
             spell,
+            drain: DRAIN,
             core: None,
             server: None,
             when_over: None,
         }
+    }
+
+    /// The most concurrent calls on a connection of an open loop: the limit of the server, less one stream that it may
+    /// not have closed yet.
+    fn streams(&self) -> usize {
+        if self.calls[0].protocol == Protocol::Http1 { 1 } else { 199 }
     }
 
     /// Runs the load to its end on this thread.
@@ -99,7 +111,7 @@ impl<'a> Load<'a> {
             epoll,
             connections: Vec::new(),
             next_call: 0,
-            next_connection: 0,
+            with_room: (0..self.connections).collect(),
             scratch: vec![0; 1 << 17],
             outcome: Outcome::default(),
         };
@@ -182,7 +194,7 @@ impl Run<'_> {
                 self.outcome.close(now, self.load.server);
             }
             let idle = || self.connections.iter().all(|connection| connection.in_flight() == 0);
-            if !sending && (idle() || waited(stopped.unwrap_or(begun), DRAIN)) {
+            if !sending && (idle() || waited(stopped.unwrap_or(begun), self.load.drain)) {
                 break;
             }
         }
@@ -191,7 +203,7 @@ impl Run<'_> {
         }
         self.outcome.backlog = schedule.map_or(0, |schedule| schedule.behind(end));
         for connection in &mut self.connections {
-            self.outcome.lost += connection.lost().count() as u64;
+            self.outcome.unanswered += connection.lost().count() as u64;
         }
     }
 
@@ -207,6 +219,7 @@ impl Run<'_> {
         let Self { connections, outcome, scratch, load, .. } = self;
         let once = matches!(load.pace, Pace::Once);
         let connection = &mut connections[index];
+        let was_full = !connection.has_room(load.streams());
         let mut count = 0;
         let received = connection.receive(scratch, |since, end| {
             count += 1;
@@ -234,6 +247,9 @@ impl Run<'_> {
                 self.replace(index);
             }
         }
+        if was_full && self.has_room(index) {
+            self.with_room.push_back(index);
+        }
         match self.load.pace {
             Pace::Closed { streams } if sending => self.fill(index, streams),
             Pace::Callers if sending => self.fill(index, 1),
@@ -259,17 +275,21 @@ impl Run<'_> {
 
     /// Sends a due call on the next connection with room. Returns `false` if none has room.
     fn offer(&mut self, due: Instant) -> bool {
-        // The limit of the server, less one stream that it may not have closed yet.
-        let streams = if self.load.calls[0].protocol == Protocol::Http1 { 1 } else { 199 };
-        let count = self.connections.len();
-        let turn = (0..count).map(|step| (self.next_connection + step) % count);
-        let Some(index) = turn.into_iter().find(|&index| self.connections[index].has_room(streams)) else {
-            return false;
-        };
-        self.next_connection = (index + 1) % count;
-        self.push(index, due);
-        self.flush(index);
-        true
+        while let Some(index) = self.with_room.pop_front() {
+            if self.has_room(index) {
+                self.push(index, due);
+                self.flush(index);
+                if self.has_room(index) {
+                    self.with_room.push_back(index);
+                }
+                return true;
+            }
+        }
+        false
+    }
+
+    fn has_room(&self, index: usize) -> bool {
+        self.connections[index].has_room(self.load.streams())
     }
 
     fn push(&mut self, index: usize, since: Instant) {

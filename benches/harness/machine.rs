@@ -60,7 +60,18 @@ pub fn thread_cpu() -> Duration {
 
 /// The CPU time of all threads of a process, in ticks of the system (10 ms).
 pub fn process_cpu(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    cpu(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default())
+}
+
+/// The CPU time of all threads of a process except those that compute password hashes.
+pub fn cpu_beside_hashes(pid: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let stats = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default());
+    stats.filter(|stat| !stat.contains("(hash-")).map(|stat| cpu(&stat)).sum()
+}
+
+/// The CPU time in the text of a `stat` file.
+fn cpu(stat: &str) -> Duration {
     // The fields after the name, which may contain anything. The twelfth and thirteenth are user and system time.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();

@@ -1,8 +1,9 @@
 //! Shared code of the benchmarks that start the real server: the load ([`load`], with [`wire`], [`connection`],
-//! [`schedule`] and [`outcome`]), the processes ([`process`], [`machine`]), the servers to compare with
-//! ([`yardsticks`]), the database ([`data`]), and the command line, the JSON ([`report`]), the table
-//! ([`table`]) and the comparison with the last quoted run ([`judge`]).
+//! [`schedule`] and [`outcome`]) and a client for one request at a time ([`client`]), the processes ([`process`],
+//! [`machine`]), the servers to compare with ([`yardsticks`]), the database ([`data`]), and the command line, the JSON
+//! ([`report`]), the table ([`table`]) and the comparison with the last quoted run ([`judge`]).
 
+pub mod client;
 pub mod connection;
 pub mod data;
 pub mod judge;

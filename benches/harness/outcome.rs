@@ -22,8 +22,10 @@ pub struct Outcome {
     pub refused: u64,
     /// The refusals with 429.
     pub too_many: u64,
-    /// Calls without an answer, in the whole spell.
+    /// Calls without an answer on a connection that ended, in the whole spell.
     pub lost: u64,
+    /// Calls that still waited for an answer when the load gave up.
+    pub unanswered: u64,
     /// In an open loop, calls that were due and could not be sent.
     pub backlog: u64,
     /// The number of connections that were replaced.
@@ -46,6 +48,7 @@ impl Default for Outcome {
             refused: 0,
             too_many: 0,
             lost: 0,
+            unanswered: 0,
             backlog: 0,
             replaced: 0,
             cause: None,
@@ -139,8 +142,8 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { good, refused, lost, backlog, .. } = self;
-        write!(f, "{good} good, {refused} refused, {lost} without an answer, {backlog} not sent")?;
+        let Self { good, refused, lost, unanswered, backlog, .. } = self;
+        write!(f, "{good} good, {refused} refused, {lost} lost, {unanswered} without an answer, {backlog} not sent")?;
         self.cause.as_ref().map_or(Ok(()), |cause| write!(f, " ({cause})"))
     }
 }

@@ -14,9 +14,14 @@ use super::machine::{self, Memory, Pinned};
 const TIME_TO_START: Duration = Duration::from_secs(60);
 
 /// `HASH_KERNEL`, for the server and its yardstick. Two runs compare the two kernels.
-#[expect(clippy::disallowed_methods, reason = "that is how the server is told, too")]
 pub fn kernel_setting() -> Option<String> {
-    std::env::var("HASH_KERNEL").ok()
+    setting("HASH_KERNEL")
+}
+
+/// A variable of the environment, unless it is missing or empty.
+#[expect(clippy::disallowed_methods, reason = "a benchmark is told by its environment what to measure")]
+pub fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 pub struct Process {
@@ -30,9 +35,9 @@ impl Process {
         Self::start(folder, core, |address| Self::command(database, address))
     }
 
-    /// Starts the release binary on all cores, with these settings.
-    pub fn server_with(folder: &Path, database: &str, settings: &[(&str, &str)]) -> Self {
-        Self::start(folder, None, |address| {
+    /// Starts the release binary with a database and these settings, on one core or on all.
+    pub fn server_with(folder: &Path, database: &str, core: Option<usize>, settings: &[(&str, &str)]) -> Self {
+        Self::start(folder, core, |address| {
             let mut command = Self::command(database, address);
             command.envs(settings.iter().copied());
             command
@@ -44,10 +49,17 @@ impl Process {
         Self::spawn(folder, None, |address| Self::command(database, address))
     }
 
+    /// Starts a program of others, which the command tells where to listen.
+    pub fn of_others(folder: &Path, command: impl Fn(SocketAddr) -> Command) -> Self {
+        Self::start(folder, None, command)
+    }
+
+    /// The server that `COUNTERSIGN_BIN` names, or the one that was built with the benchmark.
     fn command(database: &str, address: SocketAddr) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let built = || env!("CARGO_BIN_EXE_countersign").to_owned();
+        let mut command = Command::new(setting("COUNTERSIGN_BIN").unwrap_or_else(built));
         command.env_clear().env("DATABASE_URL", database).env("JWT_SECRET", super::data::SECRET);
-        command.env("LISTEN_ADDR", address.to_string()).env("LOG_FORMAT", "json");
+        command.env("LISTEN_ADDR", address.to_string()).env("LOG_FORMAT", "json").env("EXT_AUTHZ", "true");
         command.envs(kernel_setting().map(|kernel| ("HASH_KERNEL", kernel)));
         // All load comes from one address.
         for budget in ["LOGIN_FAILURES_PER_ADDRESS", "REGISTRATIONS_PER_ADDRESS", "MAIL_REQUESTS_PER_ADDRESS"] {

@@ -142,7 +142,7 @@ impl Bench {
 
     /// As [`Self::check`], for a server that may refuse calls or be late.
     pub fn check_alive(&mut self, what: &str, outcome: &Outcome) {
-        if outcome.good == 0 || outcome.lost > 0 {
+        if outcome.good == 0 || outcome.lost + outcome.unanswered > 0 {
             self.fail(format!("{what}: {outcome}"));
         }
     }

@@ -8,7 +8,7 @@ use rustix::fd::OwnedFd;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 /// The shortest time between two looks at the schedule.
-const TICK: Duration = Duration::from_micros(200);
+const TICK: Duration = Duration::from_millis(1);
 
 /// The id of the timer among the connections.
 pub const TIMER: u64 = u64::MAX;

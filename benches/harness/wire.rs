@@ -1,6 +1,8 @@
 //! Requests as bytes. They are encoded once before the measurement, so sending one is a copy and, over HTTP/2, two
 //! stream ids. Separate from the connection because it runs before the measurement.
 
+use countersign::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use countersign::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use countersign::pb::{LoginRequest, MeRequest, login_request};
 use prost::Message;
 
@@ -49,6 +51,31 @@ impl Call {
     /// A `Me` call over gRPC.
     pub fn me(token: &str) -> Self {
         Self::grpc("/countersign.v1.AuthService/Me", &[("token", token)], &MeRequest {})
+    }
+
+    /// The question of Envoy about a request of a browser with this token.
+    pub fn check(token: &str) -> Self {
+        let headers = [
+            (":authority", "app.example.com"),
+            (":method", "GET"),
+            (":path", "/accounts?page=2"),
+            (":scheme", "https"),
+            ("accept", "application/json, text/plain, */*"),
+            ("accept-encoding", "gzip, deflate, br, zstd"),
+            ("accept-language", "en-GB,en;q=0.9"),
+            ("origin", "https://app.example.com"),
+            ("token", token),
+            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36"),
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-proto", "https"),
+            ("x-request-id", "c2a8f9b0-0000-4000-8000-000000000000"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let http = HttpRequest { method: "GET".to_owned(), headers, ..HttpRequest::default() };
+        let request = Some(Request { http: Some(http) });
+        let context_extensions = [("policy".to_owned(), "account".to_owned())].into();
+        let question = CheckRequest { attributes: Some(AttributeContext { request, context_extensions }) };
+        Self::grpc("/envoy.service.auth.v3.Authorization/Check", &[], &question)
     }
 
     /// A `Login` call of a username over gRPC.

@@ -1,6 +1,7 @@
 //! The yardsticks: servers that do nothing, each in a process of its own (this program again, selected by a word), and
 //! the bare hash. They use the same allocator, get the same bytes, and answer with about as many.
 
+use std::future::ready;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
@@ -14,7 +15,11 @@ use countersign::pb::account::Identity;
 use countersign::pb::auth_service_server::{AuthService, AuthServiceServer};
 use countersign::pb::{Account, MeRequest, MeResponse, UsernameIdentity};
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http_body_util::{BodyExt as _, Full};
 use tokio::runtime::{Builder, Runtime};
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -29,6 +34,8 @@ pub const ECHO: &str = "echo";
 pub const ECHO_CURRENT: &str = "echo-current-thread";
 /// A bare axum route that answers 204, on the runtime of `#[tokio::main]`.
 pub const NO_CONTENT: &str = "204";
+/// A bare tonic service that lets every request of Envoy pass, on the runtime of `#[tokio::main]`.
+pub const YES: &str = "yes";
 
 /// Starts one of the servers, on one core or on all.
 pub fn start(folder: &Path, core: Option<usize>, what: &str) -> Process {
@@ -55,9 +62,15 @@ pub fn serve() -> Option<ExitCode> {
         ECHO_CURRENT => echo(current(), address),
         NO_CONTENT => default().block_on(async {
             let router = Router::new().route("/api/auth/me", axum::routing::get(async || StatusCode::NO_CONTENT));
+            // For services behind a proxy, at any path.
+            let router = router.fallback(async || StatusCode::NO_CONTENT);
             let listener = tokio::net::TcpListener::bind(address).await.unwrap();
             axum::serve(listener, router).await.unwrap();
         }),
+        YES => {
+            let routes = Routes::from(Router::new().fallback(async || yes()));
+            default().block_on(Server::builder().add_routes(routes).serve(address)).unwrap();
+        }
         other => panic!("no yardstick is called {other}"),
     }
     Some(ExitCode::SUCCESS)
@@ -65,6 +78,15 @@ pub fn serve() -> Option<ExitCode> {
 
 fn echo(runtime: Runtime, address: SocketAddr) {
     runtime.block_on(Server::builder().add_service(AuthServiceServer::new(Nothing)).serve(address)).unwrap();
+}
+
+/// The answer to every call: a `CheckResponse` with an empty status and an empty `ok_response`.
+fn yes() -> http::Response<Body> {
+    let trailers = HeaderMap::from_iter([(Status::GRPC_STATUS, HeaderValue::from_static("0"))]);
+    let body = Full::from(&[0, 0, 0, 0, 4, 0x0a, 0, 0x1a, 0][..]).with_trailers(ready(Some(Ok(trailers))));
+    let mut answer = http::Response::new(Body::new(body));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    answer
 }
 
 /// A service that answers Me with the same account always.

@@ -6,16 +6,21 @@
 //! `cargo bench --bench lanes -- me get --rounds 9` runs only these scenes. `HASH_KERNEL=portable` in the environment
 //! selects that kernel. Nothing else may run meanwhile.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a run that fails has nothing to say")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a run that fails has nothing to say")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../../tests/it/support/postgres.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod postgres;
 mod scenes;
 
 use std::process::ExitCode;
 
 use harness::{Bench, report, yardsticks};
-use scenes::{checks, connections, crowds, half_sent, rest, rush, sign_ins, start, together};
+use scenes::{
+    algorithms, checks, connections, crowds, half_sent, neighbours, refusals, rest, rush, sign_ins, start, together,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,6 +39,18 @@ fn main() -> ExitCode {
     let mut bench = Bench::start("lanes", Some(quotes));
     bench.scene("me", "Me over gRPC ÷ a bare tonic echo, server on one core, load on another", checks::me);
     bench.scene("get", "GET /api/auth/me ÷ a bare axum 204, server on one core, load on another", checks::get);
+    bench.scene("proxies", "Check, and forward auth, ÷ Me, server on one core, load on another", checks::proxies);
+    bench.scene(
+        "algorithms",
+        "Me with tokens of asymmetric keys ÷ of the secret, server on one core, load on another",
+        algorithms::algorithms,
+    );
+    bench.scene(
+        "neighbours",
+        "one request at a time through a real proxy that asks, beside one that does not",
+        neighbours::added,
+    );
+    bench.scene("logout", "a logout, until the next request through Envoy is refused", neighbours::logout);
     bench.scene("signins", "sign-ins ÷ the hash by itself, both on all cores", sign_ins::sign_ins);
     bench.scene("kernels", "sign-ins with the fastest kernel ÷ with the argon2 crate, all cores", sign_ins::kernels);
     bench.scene("rest", "GET /v1/me ÷ Me over gRPC, server on one core, load on another", rest::rest);
@@ -41,6 +58,11 @@ fn main() -> ExitCode {
     bench.scene("together", "Me beside 64 callers who sign in without pause", together::together);
     bench.scene("share", "sign-ins beside Me at half its maximum", together::share);
     bench.scene("burst", "1,000 sign-ins at once over 1,000 connections", rush::burst);
+    bench.scene(
+        "refusal",
+        "a sign-in that is refused ÷ an echo, server on one core, load on another",
+        refusals::refusals,
+    );
     bench.scene("storm", "50 times as many sign-ins as it can do, over 1,000 connections", rush::storm);
     bench.scene("lowered", "sign-ins of accounts that were hashed before HASH_PARAMS was lowered", sign_ins::lowered);
     bench.scene("crowds", "sign-ins from elsewhere while the callers of a few networks fill the queue", crowds::crowds);

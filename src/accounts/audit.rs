@@ -178,7 +178,7 @@ fn log(note: &Note) {
         Detail::None => {}
         Detail::Session(id) => session = Some(display(id)),
         Detail::Sessions(count) => sessions = Some(*count),
-        Detail::Role(_) | Detail::Invitation(_) | Detail::Mail(_) | Detail::Accounts(_) => {
+        Detail::Role(_) | Detail::Invitation(_) | Detail::Mail(_) | Detail::Accounts(_) | Detail::Key(_) => {
             other = Some(display(detail))
         }
     }

@@ -19,6 +19,7 @@ use crate::domain::{
     PasswordPolicy, Session,
 };
 use crate::hashing::{PasswordHasher, Turn};
+use crate::keys::TokenKeys;
 use crate::store::Store;
 use countersign_guard::clock::{Clock, Skew};
 use countersign_guard::revocations::Revocations;
@@ -71,6 +72,7 @@ pub(crate) struct Accounts {
     pub(super) cache: Arc<AccountCache>,
     pub(super) hasher: PasswordHasher,
     pub(super) tokens: Tokens,
+    pub(super) keys: Arc<TokenKeys>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) activity: Arc<Activity>,
     pub(super) audit: Arc<Audit>,
@@ -87,6 +89,8 @@ pub(crate) struct AccountsParts {
     pub hasher: PasswordHasher,
     /// Mints and verifies tokens.
     pub tokens: Tokens,
+    /// The keys that sign and verify tokens.
+    pub keys: Arc<TokenKeys>,
     /// The sessions that were ended early.
     pub revocations: Arc<Revocations>,
     /// The time of each session's latest token.
@@ -102,9 +106,21 @@ pub(crate) struct AccountsParts {
 impl Accounts {
     /// Assembles the use cases from their parts.
     pub(crate) fn new(parts: AccountsParts) -> Self {
-        let AccountsParts { store, hasher, tokens, revocations, activity, budgets, clock, rules } = parts;
+        let AccountsParts { store, hasher, tokens, keys, revocations, activity, budgets, clock, rules } = parts;
         let (cache, audit) = (Arc::default(), Arc::new(Audit::new(Arc::clone(&clock))));
-        Self { store, cache, hasher, tokens, revocations, activity, audit, budgets, clock, rules: Arc::new(rules) }
+        Self {
+            store,
+            cache,
+            hasher,
+            tokens,
+            keys,
+            revocations,
+            activity,
+            audit,
+            budgets,
+            clock,
+            rules: Arc::new(rules),
+        }
     }
 
     /// The accounts that are held in memory.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::core::Accounts;
 use crate::domain::{AuthError, Device, DeviceNumber, Session, SignInName};
 use crate::store::Credentials;
+use countersign_guard::token::Tokens;
 
 /// How long a device is recognised after its latest sign-in.
 const RECOGNISED_FOR: Duration = Duration::days(180);
@@ -61,8 +62,8 @@ impl Accounts {
         name: &SignInName,
         evidence: &DeviceEvidence,
     ) -> Result<Option<Device>, AuthError> {
-        let claims = evidence.token.as_ref().and_then(|token| self.tokens.verify_former(token).ok());
-        let Some(claims) = claims else { return Ok(None) };
+        let Some(token) = &evidence.token else { return Ok(None) };
+        let Ok(claims) = self.keys.verify(token, Tokens::verify_former).await else { return Ok(None) };
         // Both are looked up in any case, so that the time of the answer does not tell whether the account exists.
         let session = self.store.find_session(claims.sid).await?.map(|stored| stored.session);
         let Some(Credentials { account, password_changes, .. }) = self.find_named(name).await? else {
@@ -87,7 +88,7 @@ impl Accounts {
     }
 
     /// Reads the evidence of [`Self::seal_device`]; `None` if it is invalid or has expired.
-    fn open_device(&self, sealed: &str) -> Option<Device> {
+    pub(super) fn open_device(&self, sealed: &str) -> Option<Device> {
         let payload = self.tokens.unseal(PURPOSE, sealed)?;
         let (account_id, rest) = payload.split_first_chunk()?;
         let ([number], rest) = rest.split_first_chunk()?;

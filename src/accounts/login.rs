@@ -4,7 +4,7 @@
 //! 1. [`Accounts::login`] admits the guess ([`Accounts::admit_sign_in`]) or refuses it before any hash.
 //! 2. It then runs [`Accounts::decide`] as a task that ends even if the caller disconnects: disconnecting before the
 //!    answer must not save a failed guess from being counted.
-//! 3. `decide` hashes the password exactly once, whether or not the account exists, and decides the outcome. Every
+//! 3. `decide` hashes the password exactly once, whether or not the account exists, and settles the outcome. Every
 //!    wrong sign-in has the same answer ([`Accounts::refuse_sign_in`]); the reason goes to the log and the audit trail
 //!    only.
 //!
@@ -28,7 +28,7 @@ use crate::domain::{
     Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Device, DeviceNumber, Identity, Note,
     Password, PasswordHash, SignInName,
 };
-use crate::hashing::{HashError, Reservation, Turn};
+use crate::hashing::{HashError, Reservation, Turn, Verdict};
 use crate::store::{Credentials, Opened, Opening};
 
 /// How long a rehash waits for the hash lane; after that, it is left to a later sign-in.
@@ -48,8 +48,6 @@ pub(crate) struct SignedIn {
 /// A sign-in that may try its password.
 struct AdmittedSignIn {
     guess: Guess,
-    /// Its place in the queue of the hash lane.
-    place: Reservation,
     /// The device that it comes from, if the account has signed in from it before.
     device: Option<Device>,
     /// The account with that name as it was when the guess was admitted, if there is one.
@@ -77,14 +75,15 @@ impl Accounts {
     ) -> Result<SignedIn, AuthError> {
         self.require_right_clock()?;
         let too_many = self.audit_too_many(Action::Login, None, &call);
-        let admitted = self.admit_sign_in(name, evidence, &call).await.inspect_err(too_many)?;
+        // Boxed, because its space is not needed while the password waits for its hash.
+        let (admitted, place) = Box::pin(self.admit_sign_in(name, evidence, &call)).await.inspect_err(too_many)?;
         // Dropped with this future if the caller disconnects.
         let (_connected, caller) = watch_caller();
-        run_to_end(self.clone().decide(admitted, password.clone(), call, caller)).await
+        run_to_end(self.clone().decide(admitted, place, password.clone(), call, caller)).await
     }
 
     /// Admits a sign-in: its address must not have failed too often, the hash lane must have room, and the guess must
-    /// get one of the account's guess slots.
+    /// get one of the account's guess slots. Returns it with its place in the queue of the lane.
     ///
     /// An earlier version may have stored the name in another form. That form is always looked up too, so that the work
     /// is the same, and it counts only if no account has the present form: no name leads to an account that only has it
@@ -94,7 +93,7 @@ impl Accounts {
         name: &SignInName,
         evidence: &DeviceEvidence,
         call: &Call,
-    ) -> Result<AdmittedSignIn, AuthError> {
+    ) -> Result<(AdmittedSignIn, Reservation), AuthError> {
         let address = self.budgets.login_failures.of(call.client.address);
         address.require_room().map_err(too_many)?;
         self.hasher.require_room(&turn(call))?;
@@ -117,24 +116,37 @@ impl Accounts {
             Some(handle) => self.store.find_credentials(handle).await?,
             None => None,
         };
-        Ok(AdmittedSignIn { guess, place, device, credentials: found.or(once_stored) })
+        Ok((AdmittedSignIn { guess, device, credentials: found.or(once_stored) }, place))
     }
 
-    /// Decides the outcome of an admitted sign-in: hashes the password once and compares it, then counts a failure or
-    /// opens a session.
+    /// Hashes the password of an admitted sign-in once, compares it, and settles the outcome.
     async fn decide(
         self,
-        admitted: AdmittedSignIn,
+        mut admitted: AdmittedSignIn,
+        place: Reservation,
         password: Password,
         call: Call,
         mut caller: CallerPresence,
     ) -> Result<SignedIn, AuthError> {
-        let AdmittedSignIn { mut guess, place, device, credentials } = admitted;
-        let stored = credentials.as_ref().and_then(|found| found.password_hash.as_ref());
+        let stored = admitted.credentials.as_ref().and_then(|found| found.password_hash.as_ref());
         // The password takes the place at once.
         drop(place);
-        let verified = guess.verify(&self.hasher, &password, stored, &call, &mut caller).await;
+        let verified = admitted.guess.verify(&self.hasher, &password, stored, &call, &mut caller).await;
         let verdict = verified.inspect_err(self.audit_too_many(Action::Login, None, &call))?;
+        // Boxed, because its space is not needed while the password waits for its hash.
+        Box::pin(self.settle(admitted, verdict, password, call, caller)).await
+    }
+
+    /// Counts a failure or opens a session.
+    async fn settle(
+        self,
+        admitted: AdmittedSignIn,
+        verdict: Verdict,
+        password: Password,
+        call: Call,
+        mut caller: CallerPresence,
+    ) -> Result<SignedIn, AuthError> {
+        let AdmittedSignIn { mut guess, device, credentials } = admitted;
         let Some(Credentials { account, password_hash, password_changes }) = credentials else {
             return Err(self.refuse_sign_in("unknown account", guess, None, &call).await);
         };

@@ -13,6 +13,12 @@ impl Accounts {
     /// Ends the session of a token, which may have expired, durably and at once. Succeeds if the session has ended
     /// already.
     pub(crate) async fn logout(&self, claims: &Claims, call: Call) -> Result<(), AuthError> {
+        let note = Note::new(Action::Logout, "ok", &call).by(claims.sub).on(claims.sub);
+        self.end_session_of(claims, note).await
+    }
+
+    /// As [`Self::logout`], and describes the event by `note`.
+    pub(super) async fn end_session_of(&self, claims: &Claims, note: Note) -> Result<(), AuthError> {
         let Claims { sid: session_id, sub: account_id, epoch, iat, exp, .. } = *claims;
         if self.revocations.contains(session_id, account_id, epoch) {
             return Ok(());
@@ -30,7 +36,6 @@ impl Accounts {
         run_to_end(async move {
             this.store.end_session(session_id, until).await?;
             this.revocations.insert(Revocation::Session(session_id), until);
-            let note = Note::new(Action::Logout, "ok", &call).by(account_id).on(account_id);
             this.audit.note(note.with(Detail::Session(session_id)));
             Ok(())
         })

@@ -11,6 +11,7 @@
 //! | `operator`, `problems` | what the command line reads and changes |
 //! | `import` | taking accounts in and giving them out |
 //! | `watch` | telling other services which sessions have ended |
+//! | `introspection` | telling other services about single tokens, and ending sessions for them |
 //!
 //! The others are shared by these: `core` is the type [`Accounts`] and its parts, `actor` the caller, `guessing` admits
 //! password guesses and counts them, `devices` recognises the devices of an account, `passwords` checks new passwords,
@@ -28,6 +29,7 @@ mod devices;
 mod errors;
 mod guessing;
 mod import;
+mod introspection;
 mod login;
 mod logout;
 mod new_rows;
@@ -43,6 +45,7 @@ mod watch;
 
 pub(crate) use self::core::{AccountRules, AccountsParts};
 pub(crate) use self::core::{Accounts, profile};
+pub use crate::keys::{Rotation, RotationError};
 pub(crate) use account_cache::AccountCache;
 pub(crate) use actor::Actor;
 pub(crate) use administration::{AccountQuestion, AttemptState, AuditQuestion, Creation, Invited, SpentAttempts};
@@ -50,6 +53,7 @@ pub(crate) use audit::Audit;
 pub(crate) use devices::DeviceEvidence;
 pub(crate) use errors::full_queue;
 pub(crate) use import::Import;
+pub(crate) use introspection::{ActiveToken, Unanswered};
 pub use operator::Operator;
 pub(crate) use passwords::PasswordRules;
 pub(crate) use problems::{AccountProblem, Mend, log_misnamed};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::administration::{AttemptState, By, Changes, SpentAttempts};
+use super::administration::{AttemptState, By, Changes, SpentAttempts, rotation_action};
 use super::audit::Audit;
 use super::core::AFTERLIFE;
 use super::new_rows::{new_id, to_the_second};
@@ -18,12 +18,14 @@ use super::register::Registration;
 use crate::budgets::lockout;
 use crate::domain::{
     Account, AccountChange, AccountRecord, AccountStatus, Action, AttemptKey, AuditEvent, AuthError, Authority,
-    DeadMail, Detail, Email, FirmRecord, Handle, Identity, Invitation, NewAccount, NewPassword, Outline, PersonName,
-    Role, StoredSession, Username,
+    DeadMail, Detail, Email, FirmRecord, Handle, Identity, Invitation, KeyId, NewAccount, NewPassword, Outline,
+    PersonName, Role, StoredSession, Username,
 };
 use crate::hashing::{PasswordHasher, Turn};
+use crate::keys::{self, Rotation, RotationError};
 use crate::store::{
     AccountPage, AuditPage, EndedSession, InvitationPage, Listed, SessionPage, Store, StoreError, StoredAttempts,
+    StoredKey,
 };
 use countersign_guard::clock::Clock;
 
@@ -278,6 +280,25 @@ impl Operator {
         Ok(self.store.list_events(page).await?)
     }
 
+    /// The keys that sign and verify tokens, the oldest first.
+    pub async fn signing_keys(&self) -> Result<Vec<StoredKey>, AuthError> {
+        Ok(self.store.token_keys().await?.keys)
+    }
+
+    /// Lets the next key sign, now or when it has been published for an hour. `lifetime` is the longest one of a token.
+    pub async fn rotate_keys(&self, lifetime: Duration, immediately: bool) -> Result<Rotation, RotationError> {
+        let rotation = keys::rotate(&*self.store, || self.clock.now(), lifetime, immediately).await?;
+        self.audit.note(By::Operator.note(rotation_action(&rotation), "ok").with(Detail::Key(rotation.id)));
+        Ok(rotation)
+    }
+
+    /// Revokes a key and all tokens that it signed.
+    pub async fn revoke_key(&self, id: KeyId) -> Result<(), RotationError> {
+        keys::revoke(&*self.store, id, self.clock.now()).await?;
+        self.audit.note(By::Operator.note(Action::KeyRevoked, "ok").with(Detail::Key(id)));
+        Ok(())
+    }
+
     async fn update(&self, id: Uuid, change: AccountChange) -> Result<bool, AuthError> {
         let updated = self.changes().update(&By::Operator, id, &change).await?;
         self.settle().await?;
@@ -289,7 +310,7 @@ impl Operator {
         Changes { store, audit, clock }
     }
 
-    /// Writes the queued events. Only an import has to call this: every other change does it by itself.
+    /// Writes the queued events. An import and the commands of keys call this: every other change does it by itself.
     pub async fn settle(&self) -> Result<(), AuthError> {
         loop {
             let batch = self.audit.unwritten(BATCH);

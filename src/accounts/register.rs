@@ -73,8 +73,10 @@ impl Accounts {
         let turn = turn(&call);
         // Before the file of breached passwords is read: a flood of registrations must not become a flood of disk
         // reads.
-        self.hasher.require_room(&turn)?;
+        let place = self.hasher.reserve(&turn)?;
         self.rules.passwords.require_unbreached("password", &password).await?;
+        // The password takes the place at once.
+        drop(place);
         let begins = move || charge.spend();
         let password_hash = Some(self.hasher.hash_with(password.as_password(), turn, begins).await?);
         let (identity, created_at) = (registration.identity(&*self.clock), to_the_second(self.clock.now()));

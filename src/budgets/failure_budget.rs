@@ -1,5 +1,6 @@
-//! The limit of failed sign-ins of an address. Separate from the other budgets ([`AddressBudget`]) because it is
-//! charged only when a guess has failed: a guess that waits or is right costs nothing.
+//! The limit of the failed guesses of an address, at passwords, service credentials or tokens. Separate from the other
+//! budgets ([`AddressBudget`]) because it is charged only when a guess has failed: a guess that waits or is right costs
+//! nothing.
 //!
 //! 1. An address with a spent budget is refused when its call arrives, and again when its hash is about to begin.
 //! 2. An address never has more guesses in progress than may still fail. Further guesses wait. Many guesses at once

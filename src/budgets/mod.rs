@@ -7,6 +7,8 @@
 //! | failed sign-ins of an address | 100 an hour | setting `LOGIN_FAILURES_PER_ADDRESS`, [`FailureBudget`] |
 //! | registrations of an address | 60 an hour | setting `REGISTRATIONS_PER_ADDRESS`, [`AddressBudget`] |
 //! | requests for mail of an address | 20 an hour | setting `MAIL_REQUESTS_PER_ADDRESS`, [`AddressBudget`] |
+//! | wrong service credentials of an address | 1,000 an hour | `INTROSPECTION_FAILURES_PER_ADDRESS` |
+//! | wrong tokens that services of an address ask about | 1,000 an hour | `INTROSPECTION_FAILURES_PER_ADDRESS` |
 //! | the same of a network | 16 times as many | [`AddressBudget`] |
 //! | failures in a row of an account | 10 without a wait, 100 until it is locked | [`lockout`] |
 //! | guesses of an account at the same time | as many as may still fail | [`GuessSlots`] |
@@ -41,6 +43,8 @@ pub struct PerHour {
     pub registrations: u32,
     /// Requests for mail of an address.
     pub mail_requests: u32,
+    /// Wrong service credentials of an address, and as many wrong tokens.
+    pub introspection_failures: u32,
 }
 
 /// The budgets of one process.
@@ -52,6 +56,10 @@ pub struct Budgets {
     pub registrations: Arc<AddressBudget>,
     /// Requests for mail, by client address.
     pub mail_requests: Arc<AddressBudget>,
+    /// Wrong service credentials, by client address.
+    pub wrong_credentials: Arc<FailureBudget>,
+    /// Tokens that were not signed here, by the address of the service that asks about them.
+    pub wrong_tokens: Arc<FailureBudget>,
     /// Guesses in progress, by account.
     pub guess_slots: Arc<GuessSlots>,
 }
@@ -60,10 +68,13 @@ impl Budgets {
     /// Full budgets with these limits.
     pub fn new(per_hour: PerHour, clock: &Arc<dyn Clock>) -> Self {
         let addresses = |limit| Arc::new(AddressBudget::new(limit, CountedNetworks::Ipv6, clock));
+        let failures = |limit| Arc::new(FailureBudget::new(limit, clock));
         Self {
-            login_failures: Arc::new(FailureBudget::new(per_hour.login_failures, clock)),
+            login_failures: failures(per_hour.login_failures),
             registrations: addresses(per_hour.registrations),
             mail_requests: addresses(per_hour.mail_requests),
+            wrong_credentials: failures(per_hour.introspection_failures),
+            wrong_tokens: failures(per_hour.introspection_failures),
             guess_slots: Arc::default(),
         }
     }

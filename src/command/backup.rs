@@ -32,9 +32,11 @@ pub(crate) async fn backup(settings: &Settings, file: &Path) -> Result<(), Comma
     say(&format!("sessions     {}", counts.sessions))?;
     say(&format!("revocations  {}", counts.revocations))?;
     say(&format!("bytes        {bytes}"))?;
-    let secret = store::beside(&source, "-secret");
-    if secret.exists() {
-        say(&format!("The backup does not contain the secret that signs tokens: keep {} too.", secret.display()))?;
+    for (suffix, does) in [("-secret", "signs tokens"), ("-master", "encrypts the signing keys")] {
+        let secret = store::beside(&source, suffix);
+        if secret.exists() {
+            say(&format!("The backup does not contain the secret that {does}: keep {} too.", secret.display()))?;
+        }
     }
     Ok(())
 }

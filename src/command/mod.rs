@@ -1,7 +1,7 @@
-//! The commands of the operator. `account`, `session`, `firm`, `attempts`, `mail` and `audit` work with what their
-//! names say and print it by `output`. `import` and `export` work with all accounts, `moving` and `backup` with a whole
-//! database, `calibrate` with the machine, `passwords` with lists of passwords, `completions` with the shell. `stop`
-//! hears the signals that end a command early.
+//! The commands of the operator. `account`, `session`, `firm`, `attempts`, `keys`, `mail` and `audit` work with what
+//! their names say and print it by `output`. `import` and `export` work with all accounts, `moving` and `backup` with a
+//! whole database, `calibrate` with the machine, `passwords` with lists of passwords, `completions` with the shell.
+//! `stop` hears the signals that end a command early.
 
 mod account;
 mod account_problems;
@@ -13,6 +13,7 @@ mod completions;
 mod export;
 mod firm;
 mod import;
+mod keys;
 mod mail;
 mod moving;
 mod output;
@@ -28,7 +29,7 @@ use argon2_kernel::Kernel;
 use countersign_guard::clock::{Clock, SetClock, SystemClock};
 use uuid::Uuid;
 
-use crate::accounts::Operator;
+use crate::accounts::{Operator, RotationError};
 use crate::breaches::BreachesError;
 use crate::config::{SettingFileError, Settings, SettingsError};
 use crate::domain::{AuthError, UnreadableRow, with_cause};
@@ -45,6 +46,7 @@ pub(crate) use completions::completions;
 pub(crate) use export::export;
 pub(crate) use firm::firm;
 pub(crate) use import::import;
+pub(crate) use keys::keys;
 pub(crate) use mail::mail;
 pub(crate) use moving::migrate_store;
 pub(crate) use passwords::passwords;
@@ -109,6 +111,12 @@ pub(crate) enum CommandError {
     /// No mail that was given up has this id.
     #[error("there is no undelivered mail {0}: `countersign mail list` shows the ids")]
     NoMail(Uuid),
+    /// No key has this id.
+    #[error("there is no key {0}: `countersign keys list` shows the ids")]
+    NoKey(String),
+    /// The keys cannot be rotated or revoked.
+    #[error("{}", key_problem(.0))]
+    Keys(RotationError),
     /// The terminal or standard input cannot be read.
     #[error("cannot read the password: {0}")]
     Password(io::Error),
@@ -176,11 +184,34 @@ impl From<AuthError> for CommandError {
     }
 }
 
+/// What to do about keys that cannot be rotated or revoked.
+fn key_problem(error: &RotationError) -> String {
+    match error {
+        RotationError::NoNextKey => {
+            "there is no next key: a server makes it when it starts with TOKEN_ALGORITHM set to ES256, \
+                                     RS256 or EdDSA, and runs"
+                .to_owned()
+        }
+        RotationError::Store(error) => with_cause(error),
+        other => other.to_string(),
+    }
+}
+
 impl CommandError {
+    /// The error about a key that was named.
+    fn of_key(kid: String, error: RotationError) -> Self {
+        if matches!(error, RotationError::Unknown) { Self::NoKey(kid) } else { Self::Keys(error) }
+    }
+
     /// Returns the exit code of the process: 3 when the named thing does not exist, else 1.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Unknown(_) | Self::NoSession(_) | Self::NoFirm(_) | Self::NoInvitation(_) | Self::NoMail(_) => 3,
+            Self::Unknown(_)
+            | Self::NoSession(_)
+            | Self::NoFirm(_)
+            | Self::NoInvitation(_)
+            | Self::NoMail(_)
+            | Self::NoKey(_) => 3,
             _ => 1,
         }
     }

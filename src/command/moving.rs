@@ -16,8 +16,15 @@ pub(crate) async fn migrate_store(from: &SecretString, to: &SecretString) -> Res
     say(&format!("sha256        {}", content.digest))?;
     say("")?;
     say("All of it was read back from --to and is the same. Now set DATABASE_URL to that address.")?;
-    let secret = store::file(from)?.map(|file| store::beside(&file, "-secret")).filter(|secret| secret.exists());
-    say(&match secret {
+    let file = store::file(from)?;
+    let secret = |suffix| file.as_ref().map(|file| store::beside(file, suffix)).filter(|secret| secret.exists());
+    if let Some(path) = secret("-master") {
+        say(&format!(
+            "The signing keys are encrypted with the secret in {}: set MASTER_SECRET_FILE to a copy of that file.",
+            path.display()
+        ))?;
+    }
+    say(&match secret("-secret") {
         Some(path) => format!(
             "Tokens were signed with the secret in {}, unless JWT_SECRET was set: set JWT_SECRET_FILE to a copy of that \
              file, or everyone is signed out.",

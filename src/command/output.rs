@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use super::{CommandError, say};
 use crate::accounts::{AttemptState, SpentAttempts};
 use crate::config::Output;
-use crate::domain::{AccountRecord, AuditEvent, DeadMail, FirmRecord, Handle, Identity, Invitation, StoredSession};
+use crate::domain::{
+    AccountRecord, AuditEvent, DeadMail, FirmRecord, Handle, Identity, Invitation, StoredKey, StoredSession,
+};
 
 impl Output {
     /// Prints one thing in the requested form.
@@ -117,6 +119,25 @@ pub(super) fn invitation(invitation: &Invitation) -> Value {
 pub(super) fn invitation_line(Invitation { id, email, role, created_at, expires_at, .. }: &Invitation) -> String {
     let (made, end) = (timestamp(*created_at), timestamp(*expires_at));
     format!("{id}  {made}  {end}  {:6}  {email}", role.as_str())
+}
+
+pub(super) fn key(key: &StoredKey) -> Value {
+    json!({
+        "id": key.id.to_string(),
+        "algorithm": key.algorithm.name(),
+        "state": key.state.as_str(),
+        "published_at": timestamp(key.published_at),
+        "signs_from": key.signs_from.map(timestamp),
+        "ends_at": key.accepted_until.map(timestamp),
+        "rotation_asked": key.rotation_asked,
+    })
+}
+
+pub(super) fn key_line(key: &StoredKey) -> String {
+    let time = |time: Option<OffsetDateTime>| time.map_or_else(|| format!("{:20}", "-"), timestamp);
+    let (published, begin, end) = (timestamp(key.published_at), time(key.signs_from), time(key.accepted_until));
+    let line = format!("{}  {:5}  {:7}  {published}  {begin}  {end}", key.id, key.algorithm.name(), key.state.as_str());
+    line.trim_end().to_owned()
 }
 
 pub(super) fn mail(mail: &DeadMail) -> Value {

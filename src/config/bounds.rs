@@ -47,6 +47,19 @@ pub enum BoundsError {
     /// One address would be allowed more than all addresses together.
     #[error("{0}_PER_ADDRESS must not be more than {0}")]
     MoreThanAll(&'static str),
+    /// Some hash threads would never have a password to hash.
+    #[error(
+        "MAX_CALLS={calls} lets fewer sign-ins be under way than there are hash threads ({threads}): raise MAX_CALLS to \
+             {least}, or lower HASH_THREADS"
+    )]
+    FewerThanHashThreads {
+        /// The limit of calls.
+        calls: usize,
+        /// The number of hash threads.
+        threads: usize,
+        /// The lowest limit of calls with that many threads.
+        least: usize,
+    },
     /// The limits allow more memory than there is.
     #[error("{setting} lets clients take {need} MiB of memory, but there are only {have} MiB: lower {setting}")]
     Memory {
@@ -81,8 +94,8 @@ impl BoundSettings {
         self.max_body_bytes_per_address.unwrap_or((16 * 1_024 * 1_024).min(self.max_body_bytes))
     }
 
-    /// Checks that the limits go together and fit into memory.
-    pub(crate) fn check(&self) -> Result<(), BoundsError> {
+    /// Checks that the limits go together, suffice for the hash threads and fit into memory.
+    pub(crate) fn check(&self, threads: usize) -> Result<(), BoundsError> {
         for (setting, all, of_one) in [
             ("MAX_CONNECTIONS", self.max_connections, self.connections_of_one()),
             ("MAX_CALLS", self.max_calls, self.calls_of_one()),
@@ -91,6 +104,11 @@ impl BoundSettings {
             if of_one > all {
                 return Err(BoundsError::MoreThanAll(setting));
             }
+        }
+        // Sign-ins leave a quarter of the calls to others.
+        let least = threads + (threads - 1) / 3;
+        if self.max_calls < least {
+            return Err(BoundsError::FewerThanHashThreads { calls: self.max_calls, threads, least });
         }
         let Some(have) = machine::memory() else { return Ok(()) };
         for (setting, need) in [

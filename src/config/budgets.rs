@@ -1,4 +1,4 @@
-//! The limits of failed sign-ins, registrations and requests for mail by address. Separate because they are one
+//! The limits of failed guesses, registrations and requests for mail by address. Separate because they are one
 //! decision. The limits of one account are not settings: they are the same everywhere (`budgets::lockout`).
 
 use clap::Args;
@@ -20,6 +20,11 @@ pub(crate) struct BudgetSettings {
     /// The rate limit of requests for mail for each address, an hour; 0 means no limit
     #[arg(long, env, global = true, default_value = "20", value_parser = per_hour)]
     pub mail_requests_per_address: u32,
+
+    /// The rate limit of wrong INTROSPECTION_CREDENTIALS for each address, an hour, and of wrong tokens that a service
+    /// asks about; 0 means no limit
+    #[arg(long, env, global = true, default_value = "1000", value_parser = per_hour)]
+    pub introspection_failures_per_address: u32,
 }
 
 /// Reads a whole number, at most a million.

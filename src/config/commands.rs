@@ -196,6 +196,29 @@ pub enum FirmCommand {
     },
 }
 
+/// The commands for the keys of tokens.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List the keys that sign and verify tokens, the oldest first: id, algorithm, state, publication, begin, end
+    List,
+    /// Let the next key sign in place of the current one; nobody is signed out
+    ///
+    /// The next key signs at once if it has been published for an hour. Otherwise a running server does it when that
+    /// hour is over.
+    Rotate {
+        /// Do not wait: services that verify tokens by themselves may refuse the tokens of the key until they look
+        /// again
+        #[arg(long)]
+        now: bool,
+    },
+    /// Revoke a key that was stolen: every token that it signed is refused from now on
+    Revoke {
+        /// The id of the key, which tokens have as kid; write -- before one that is taken for a flag
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+    },
+}
+
 /// The commands for failed sign-ins.
 #[derive(Debug, Subcommand)]
 pub enum AttemptsCommand {

@@ -17,7 +17,10 @@ mod origin;
 mod policy;
 mod proxies;
 pub(crate) mod secret_file;
+mod services;
 mod tls;
+mod tokens;
+mod values;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,8 +30,6 @@ use argon2::Params;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use countersign_guard::clock::Skew;
-use countersign_guard::revocations::MAX_STALENESS;
-use countersign_guard::token::MAX_LIFETIME;
 use secrecy::SecretString;
 
 use crate::domain::LowerThanPreset;
@@ -42,8 +43,8 @@ pub(crate) use budgets::BudgetSettings;
 pub(crate) use calibrate::CalibrateArgs;
 pub use commands::Output;
 pub(crate) use commands::{
-    AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, MailCommand, PlatformAdminCommand, Printed,
-    SessionCommand,
+    AccountCommand, AttemptsCommand, AuditCommand, FirmCommand, KeysCommand, MailCommand, PlatformAdminCommand,
+    Printed, SessionCommand,
 };
 pub(crate) use cors::{CorsSettings, RequestHeader};
 pub(crate) use database::DatabaseSettings;
@@ -55,7 +56,11 @@ pub(crate) use origin::AllowedOrigin;
 pub(crate) use policy::{PasswordsCommand, PolicySettings};
 pub(crate) use proxies::ProxySettings;
 pub use secret_file::SettingFileError;
+pub(crate) use services::ServiceSettings;
 pub(crate) use tls::{IncompleteTls, TlsSettings};
+pub use tokens::TokenSettingsError;
+pub(crate) use tokens::{TokenAlgorithm, TokenSettings};
+use values::{duration, number, shutdown_delay, skew, staleness, token_lifetime};
 
 /// The exit codes, which scripts may rely on.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line or a setting is wrong; 3 no such account, \
@@ -89,6 +94,8 @@ pub enum Command {
     Attempts(Printed<AttemptsCommand>),
     /// Work with mail that could not be delivered
     Mail(Printed<MailCommand>),
+    /// List, rotate and revoke the keys that sign tokens
+    Keys(Printed<KeysCommand>),
     /// Read the audit trail
     Audit(Printed<AuditCommand>),
     /// Print a script that makes a shell complete commands and flags
@@ -169,14 +176,11 @@ pub struct Settings {
     #[arg(long, env, global = true)]
     pub(crate) jwt_secret_previous_file: Option<PathBuf>,
 
-    /// Credentials of the services that may watch revocations, each 32 bytes or more, separated by commas [default:
-    /// none, so that no service may]
-    #[arg(long, env, global = true, hide_env_values = true, conflicts_with = "watch_credentials_file")]
-    pub(crate) watch_credentials: Option<SecretString>,
+    #[command(flatten)]
+    pub(crate) tokens: TokenSettings,
 
-    /// A file that holds WATCH_CREDENTIALS, one on each line
-    #[arg(long, env, global = true)]
-    pub(crate) watch_credentials_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) services: ServiceSettings,
 
     /// Whether anybody may register, by any API: exactly `true` opens registration, anything else closes it
     #[arg(long, env, global = true, default_value = "false")]
@@ -244,6 +248,10 @@ pub struct Settings {
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub(crate) grpc_reflection: bool,
 
+    /// Whether Envoy may ask for decisions by its filter ext_authz, over gRPC (envoy.service.auth.v3.Authorization)
+    #[arg(long, env, global = true, default_value = "false", action = clap::ArgAction::Set)]
+    pub(crate) ext_authz: bool,
+
     /// Whether the server serves the description of its JSON APIs at /openapi.json and /docs
     #[arg(long, env, global = true, default_value = "true", action = clap::ArgAction::Set)]
     pub(crate) api_docs: bool,
@@ -279,6 +287,9 @@ pub enum SettingsError {
     /// A token that would outlive its session.
     #[error("{0} must not be longer than SESSION_MAX_LIFETIME")]
     LongerThanSession(&'static str),
+    /// The settings of what signs tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenSettingsError),
     /// A minimum length below that of the policy.
     #[error(transparent)]
     Policy(#[from] LowerThanPreset),
@@ -319,61 +330,12 @@ impl Settings {
                 return Err(SettingsError::LongerThanSession(name));
             }
         }
+        self.issuer()?;
         self.passwords.policy()?;
         cost::require_memory(&self.hash_params, self.hash_threads())?;
-        self.bounds.check()?;
+        self.bounds.check(self.hash_threads())?;
         names::check(environment)
     }
-}
-
-/// Reads `90s`, `15m`, `1h` or `30d`: a positive whole number and a unit, at most ten years.
-fn duration(text: &str) -> Result<Duration, &'static str> {
-    const FORM: &str = "write a whole number and a unit, as in 90s, 15m, 1h or 30d, of at most 3650d";
-    let unit = match text.as_bytes().last() {
-        Some(b's') => 1,
-        Some(b'm') => 60,
-        Some(b'h') => 3_600,
-        Some(b'd') => 86_400,
-        _ => return Err(FORM),
-    };
-    let digits = &text[..text.len() - 1];
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(FORM);
-    }
-    let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
-    if (1..=3_650 * 86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(FORM) }
-}
-
-/// Reads a duration of at most five minutes, which may be zero.
-fn shutdown_delay(text: &str) -> Result<Duration, &'static str> {
-    let delay = if text == "0s" { Ok(Duration::ZERO) } else { duration(text) };
-    let delay = delay.ok().filter(|delay| *delay <= Duration::from_secs(300));
-    delay.ok_or("write a whole number and a unit, as in 0s, 15s or 1m, of at most 5m")
-}
-
-/// Reads a whole number from 1 to `MOST`.
-fn number<const MOST: usize>(text: &str) -> Result<usize, String> {
-    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=MOST).contains(number));
-    number.ok_or_else(|| format!("write a whole number from 1 to {MOST}"))
-}
-
-/// Reads a [`duration`] that a token may be valid.
-fn token_lifetime(text: &str) -> Result<Duration, &'static str> {
-    let lifetime = duration(text)?;
-    if lifetime <= MAX_LIFETIME { Ok(lifetime) } else { Err("a token may live for at most 90d") }
-}
-
-/// Reads the [`Skew`] of two clocks: a [`duration`], or none at all.
-fn skew(text: &str) -> Result<Skew, &'static str> {
-    let skew = if text == "0s" { Duration::ZERO } else { duration(text)? };
-    Skew::parse(skew).ok_or("clocks may be apart by at most 120s")
-}
-
-/// Reads a [`duration`] that the set of revocations may be old.
-fn staleness(text: &str) -> Result<Duration, &'static str> {
-    let bound = duration(text)?;
-    if bound <= MAX_STALENESS { Ok(bound) } else { Err("revocations may go unread for at most 60s") }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 use super::{Cli, SettingsError};
 
 /// Names that can only be meant for this service. They stop the start, as misspelt settings do.
-const MEANT: [(&str, &str); 16] = [
+const MEANT: [(&str, &str); 20] = [
     ("LISTEN", "LISTEN_ADDR"),
     ("LISTEN_ADDRESS", "LISTEN_ADDR"),
     ("LISTEN_PORT", "LISTEN_ADDR"),
@@ -20,6 +20,10 @@ const MEANT: [(&str, &str); 16] = [
     ("JWT_SECRET_KEY", "JWT_SECRET"),
     ("JWT_SECRET_OLD", "JWT_SECRET_PREVIOUS"),
     ("PREVIOUS_JWT_SECRET", "JWT_SECRET_PREVIOUS"),
+    ("JWT_ALGORITHM", "TOKEN_ALGORITHM"),
+    ("JWT_ISSUER", "ISSUER"),
+    ("JWT_AUDIENCE", "TOKEN_AUDIENCE"),
+    ("PRIVATE_KEY_FILE", "SIGNING_KEY_FILE"),
     ("CORS_ORIGIN", "CORS_ALLOWED_ORIGINS"),
     ("CORS_ORIGINS", "CORS_ALLOWED_ORIGINS"),
     ("CORS_ALLOW_ORIGIN", "CORS_ALLOWED_ORIGINS"),

@@ -45,7 +45,10 @@ impl Settings {
             ("DATABASE_URL_FILE", &self.database.database_url_file),
             ("JWT_SECRET_FILE", &self.jwt_secret_file),
             ("JWT_SECRET_PREVIOUS_FILE", &self.jwt_secret_previous_file),
-            ("WATCH_CREDENTIALS_FILE", &self.watch_credentials_file),
+            ("SIGNING_KEY_FILE", &self.tokens.signing_key_file),
+            ("MASTER_SECRET_FILE", &self.tokens.master_secret_file),
+            ("WATCH_CREDENTIALS_FILE", &self.services.watch_credentials_file),
+            ("INTROSPECTION_CREDENTIALS_FILE", &self.services.introspection_credentials_file),
             ("MAIL_URL_FILE", &self.mail.mail_url_file),
             ("TLS_KEY_FILE", &self.tls.tls_key_file),
         ];

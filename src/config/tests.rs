@@ -38,3 +38,19 @@ fn a_token_may_not_outlive_its_session() {
     let error = settings(&["--session-max-lifetime", "1h"]).check(std::iter::empty()).unwrap_err();
     assert_eq!(error.to_string(), "EMAIL_TOKEN_LIFETIME must not be longer than SESSION_MAX_LIFETIME");
 }
+
+#[test]
+fn every_hash_thread_can_have_a_sign_in() {
+    let check = |threads: usize, calls: usize| {
+        let flags = [format!("--hash-threads={threads}"), format!("--max-calls={calls}")];
+        settings(&flags.each_ref().map(String::as_str)).check(std::iter::empty())
+    };
+    for threads in 1..50 {
+        // Sign-ins leave a quarter of the calls to others.
+        let least = (1..).find(|calls| calls - calls / 4 >= threads).unwrap();
+        assert!(check(threads, least).is_ok(), "{threads}");
+        let few = least - 1;
+        let error = if few == 0 { continue } else { check(threads, few).unwrap_err().to_string() };
+        assert!(error.contains(&format!("raise MAX_CALLS to {least}, or lower HASH_THREADS")), "{error}");
+    }
+}

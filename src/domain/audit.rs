@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Call, Role};
+use super::{Call, KeyId, Role};
 
 /// An event as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ actions! {
     Login = "login",
     /// A session ends itself.
     Logout = "logout",
-    /// A session, or all other sessions, are ended from another session.
+    /// A session, or all other sessions, are ended from another session; or a service ends the session of a token.
     Revoke = "revoke",
     /// An administrator or the command line creates an account.
     Create = "create",
@@ -160,6 +160,18 @@ actions! {
     MailDead = "mail_dead",
     /// A mail that was given up is queued again.
     MailRetried = "mail_retried",
+    /// A key is published, so that everybody knows it before it signs tokens.
+    KeyPublished = "key_published",
+    /// A key begins to sign tokens in place of the one before.
+    KeyRotated = "key_rotated",
+    /// The next key is to sign as soon as it has been published for long enough.
+    KeyRotationRequested = "key_rotation_requested",
+    /// A key is revoked, and all tokens that it signed are refused.
+    KeyRevoked = "key_revoked",
+    /// A key that no longer signs is removed, because its last token has expired.
+    KeyRemoved = "key_removed",
+    /// Tokens are signed with keys in place of the secret, or the reverse.
+    AlgorithmSwitched = "algorithm_switched",
     /// The server starts, with the settings that the log shows at that moment.
     Start = "start",
     /// The server stops for any reason but a crash.
@@ -222,6 +234,8 @@ pub enum Detail {
     Mail(Uuid),
     /// The number of accounts that were imported or exported.
     Accounts(u64),
+    /// The id of the key.
+    Key(KeyId),
 }
 
 impl Detail {
@@ -236,6 +250,7 @@ impl Detail {
             "invitation" => Self::Invitation(Uuid::try_parse(value).ok()?),
             "mail" => Self::Mail(Uuid::try_parse(value).ok()?),
             "accounts" => Self::Accounts(value.parse().ok()?),
+            "key" => Self::Key(KeyId::parse(value)?),
             _ => return None,
         };
         (detail.to_string() == text).then_some(detail)
@@ -252,6 +267,7 @@ impl fmt::Display for Detail {
             Self::Invitation(id) => write!(f, "invitation {id}"),
             Self::Mail(id) => write!(f, "mail {id}"),
             Self::Accounts(count) => write!(f, "accounts {count}"),
+            Self::Key(id) => write!(f, "key {id}"),
         }
     }
 }
@@ -260,7 +276,7 @@ impl fmt::Display for Detail {
 mod tests {
     use uuid::Uuid;
 
-    use super::{Action, Detail, Origin, Role};
+    use super::{Action, Detail, KeyId, Origin, Role};
 
     #[test]
     fn what_is_stored_is_read_as_what_it_was() {
@@ -279,6 +295,7 @@ mod tests {
             Detail::Invitation(id),
             Detail::Mail(id),
             Detail::Accounts(0),
+            Detail::Key(KeyId::parse(&"A".repeat(43)).unwrap()),
         ] {
             assert_eq!(Detail::parse(&detail.to_string()), Some(detail));
         }
@@ -286,7 +303,7 @@ mod tests {
         for origin in [Origin::CommandLine, Origin::Server, Origin::Unknown].into_iter().chain(addresses) {
             assert_eq!(Origin::parse(&origin.to_string()), Some(origin));
         }
-        for text in ["session x", "role owner", "sessions", "anything", "none ", "sessions 01"] {
+        for text in ["session x", "role owner", "sessions", "anything", "none ", "sessions 01", "key A"] {
             assert_eq!(Detail::parse(text), None, "{text}");
             assert_eq!(Origin::parse(text), None, "{text}");
         }

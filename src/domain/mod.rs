@@ -21,6 +21,7 @@ mod portable;
 mod records;
 mod text;
 mod ticket;
+mod token_key;
 mod username;
 
 pub use account::{Account, AccountStatus, Firm, Identity, NewAccount, Role, Session};
@@ -47,4 +48,5 @@ pub use records::{AccountChange, AccountRecord, Authority, DeadMail, Imported, I
 pub(crate) use records::{FirmRecord, UnreadableRow, Updated};
 pub(crate) use ticket::TicketDigest;
 pub use ticket::{Ticket, TicketPurpose};
+pub use token_key::{KeyId, KeyState, StoredKey};
 pub use username::Username;

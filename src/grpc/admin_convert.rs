@@ -5,8 +5,9 @@ use super::fields;
 use crate::accounts::{AccountQuestion, AttemptState, AuditQuestion, Creation, Invited};
 use crate::domain::{
     AccountChange, AccountRecord, AccountStatus, Action, AuditEvent, AuthError, Email, FirmRecord, Handle, Invitation,
-    Password, PersonName, Role, Updated, Username, Violations,
+    KeyState, Password, PersonName, Role, StoredKey, Updated, Username, Violations,
 };
+use crate::keys::Rotation;
 use crate::pb;
 
 /// Parses a new account, or names every bad field at once.
@@ -225,4 +226,31 @@ fn status(number: i32) -> Result<Option<AccountStatus>, &'static str> {
         Ok(pb::AccountStatus::Inactive) => Ok(Some(AccountStatus::Inactive)),
         Err(_) => Err("must be a status"),
     }
+}
+
+/// A key as administrators see it.
+pub(super) fn signing_key(key: &StoredKey) -> pb::SigningKey {
+    pb::SigningKey {
+        id: key.id.to_string(),
+        algorithm: key.algorithm.name().to_owned(),
+        state: key_state(key.state).into(),
+        publish_time: Some(convert::timestamp(key.published_at)),
+        sign_time: key.signs_from.map(convert::timestamp),
+        end_time: key.accepted_until.map(convert::timestamp),
+    }
+}
+
+fn key_state(state: KeyState) -> pb::SigningKeyState {
+    match state {
+        KeyState::Next => pb::SigningKeyState::Next,
+        KeyState::Current => pb::SigningKeyState::Current,
+        KeyState::Former => pb::SigningKeyState::Former,
+        KeyState::Revoked => pb::SigningKeyState::Revoked,
+    }
+}
+
+/// The key that signs next.
+pub(super) fn rotation(rotation: &Rotation) -> pb::RotateSigningKeysResponse {
+    let sign_time = rotation.planned_at.map(convert::timestamp);
+    pb::RotateSigningKeysResponse { key_id: rotation.id.to_string(), sign_time }
 }

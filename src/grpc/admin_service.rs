@@ -7,7 +7,7 @@ use super::call_context::{actor, call};
 use super::status::ToStatus;
 use super::{admin_convert, fields, portable};
 use crate::accounts::{Accounts, Actor};
-use crate::domain::{AuthError, Call};
+use crate::domain::{AuthError, Call, KeyId};
 use crate::pb;
 use crate::pb::admin_service_server::AdminService;
 
@@ -178,6 +178,35 @@ impl AdminService for AdminRpcs {
         let list = self.accounts.list_audit_events(&actor, asked, limit, page_token, &call).await.map_err(ToStatus)?;
         let events = list.events.iter().map(admin_convert::event).collect();
         Ok(Response::new(pb::ListAuditEventsResponse { events, next_page_token: list.next_page_token }))
+    }
+
+    async fn list_signing_keys(
+        &self,
+        request: Request<pb::ListSigningKeysRequest>,
+    ) -> Result<Response<pb::ListSigningKeysResponse>, Status> {
+        let (actor, call) = (actor(&request)?, call(&request));
+        let keys = self.accounts.list_signing_keys(&actor, &call).await.map_err(ToStatus)?;
+        Ok(Response::new(pb::ListSigningKeysResponse { keys: keys.iter().map(admin_convert::signing_key).collect() }))
+    }
+
+    async fn rotate_signing_keys(
+        &self,
+        request: Request<pb::RotateSigningKeysRequest>,
+    ) -> Result<Response<pb::RotateSigningKeysResponse>, Status> {
+        let (actor, call) = (actor(&request)?, call(&request));
+        let immediately = request.into_inner().immediately;
+        let rotation = self.accounts.rotate_signing_keys(&actor, immediately, call).await.map_err(ToStatus)?;
+        Ok(Response::new(admin_convert::rotation(&rotation)))
+    }
+
+    async fn revoke_signing_key(
+        &self,
+        request: Request<pb::RevokeSigningKeyRequest>,
+    ) -> Result<Response<pb::RevokeSigningKeyResponse>, Status> {
+        let (actor, call) = (actor(&request)?, call(&request));
+        let id = KeyId::parse(&request.get_ref().key_id);
+        self.accounts.revoke_signing_key(&actor, id, call).await.map_err(ToStatus)?;
+        Ok(Response::new(pb::RevokeSigningKeyResponse {}))
     }
 
     async fn import_accounts(

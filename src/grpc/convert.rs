@@ -5,7 +5,7 @@ use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::accounts::Revoked;
+use crate::accounts::{ActiveToken, Revoked};
 use crate::domain::{Account, Identity, Role, StoredSession};
 use crate::pb;
 use crate::pb::account::Identity as PbIdentity;
@@ -78,6 +78,19 @@ pub(super) fn account(account: &Account) -> pb::Account {
         id: account.id.to_string(),
         identity: Some(identity),
         create_time: Some(timestamp(account.created_at)),
+    }
+}
+
+/// An active token as a service sees it.
+pub(super) fn active_token(ActiveToken { claims, account: owner }: &ActiveToken) -> pb::ActiveToken {
+    let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    pb::ActiveToken {
+        account: Some(account(owner)),
+        session_id: claims.sid.to_string(),
+        issue_time: time(claims.iat),
+        expire_time: time(claims.exp),
+        issuer: claims.iss.clone().unwrap_or_default(),
+        audiences: claims.aud.clone(),
     }
 }
 

@@ -1,5 +1,6 @@
-//! Failures that occur only in `grpc`: a client does not read its stream, or a service credential is missing or wrong.
-//! Separate so that the code that fails and `status`, which answers the failure, do not import each other.
+//! Failures that occur only in `grpc`: a client does not read its stream, a service credential is missing or wrong, or
+//! a route keeps a request out. Separate so that the code that fails and `status`, which answers the failure, do not
+//! import each other.
 
 use std::time::Duration;
 
@@ -20,11 +21,30 @@ pub(super) enum UnreadResponse {
     Gone,
 }
 
-/// Why a service may not watch revocations.
+/// Why a service may not do what needs a service credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CredentialError {
     #[error("a service credential is missing: send it as `authorization: Bearer`")]
     Missing,
-    #[error("the service credential is not valid: it must be one of the server's WATCH_CREDENTIALS")]
-    Invalid,
+    #[error("the service credential is not valid: it must be one of the server's {setting}")]
+    Invalid { setting: &'static str },
+}
+
+/// Why a proxy must not pass a request on, if it is not for the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PassageError {
+    /// The account has another role or firm than the route asks for, or no email address.
+    #[error("this account may not do this")]
+    Account,
+    #[error("the email address is not verified: use the link that was sent to it, or ask for another")]
+    Unverified,
+    /// No request can pass at all, so the text is for the operator of the proxy.
+    #[error(
+        "the proxy names no policy that is understood, so no request may pass: it must be a list with commas of public, \
+         account, role=admin, role=user, role=viewer, firm=ID, verified, preflight and keep-token"
+    )]
+    Policy,
+    /// The text is for the operator, as with [`Self::Policy`].
+    #[error("the proxy asks in a way that is not understood, or sends no headers, so no request may pass")]
+    Question,
 }

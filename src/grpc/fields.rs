@@ -23,6 +23,12 @@ pub(super) fn optional_id(kind: &'static str, text: &str) -> Result<Option<Uuid>
     if text.is_empty() { Ok(None) } else { id(kind, text).map(Some) }
 }
 
+/// Requires the token that a request is about. Any text may be one.
+pub(super) fn token(text: String) -> Result<String, AuthError> {
+    let mut bad = Violations::default();
+    bad.check("token", if text.is_empty() { Err("is required") } else { Ok(text) }).ok_or(AuthError::Validation(bad))
+}
+
 /// Parses the page size of a request that has no other field to check.
 pub(super) fn page_size(asked: i32) -> Result<u32, AuthError> {
     let mut bad = Violations::default();

@@ -45,7 +45,7 @@ pub(super) fn streams() -> impl Iterator<Item = String> {
 
 /// The path of every method that has a descriptor, and whether it is a stream.
 fn methods() -> impl Iterator<Item = (String, bool)> {
-    let files = [pb::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
+    let files = [pb::DESCRIPTORS, pb::ENVOY_DESCRIPTORS, pb::HEALTH_DESCRIPTORS]
         .into_iter()
         .filter_map(|encoded| FileDescriptorSet::decode(encoded).ok())
         .flat_map(|set| set.file);

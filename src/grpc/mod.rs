@@ -10,7 +10,8 @@
 //! 1. Panics come outside everything, because a panic in any step below must become one INTERNAL and not a lost
 //!    connection.
 //! 2. Authentication comes outside what follows, because a call that panicked or ran out of time was authenticated all
-//!    the same, and its answer carries a fresh token.
+//!    the same, and its answer carries a fresh token. A token of a key that this server has not heard of is verified
+//!    again once the keys were read.
 //! 3. Panics of the handler.
 //! 4. The deadline comes around the handler and the reading of its message.
 //! 5. Reclassification of unreadable requests comes next to tonic, because it replaces the status that tonic gives
@@ -20,6 +21,7 @@ mod admin_convert;
 mod admin_service;
 mod auth_convert;
 mod auth_service;
+mod authz;
 mod body_timeout;
 mod call_context;
 mod closing;
@@ -28,6 +30,9 @@ mod deadline;
 mod early_refusal;
 mod failures;
 mod fields;
+mod health;
+mod introspection;
+mod key_service;
 mod metering;
 mod portable;
 mod reflection;
@@ -43,26 +48,30 @@ use countersign_guard::layer::{AuthLayer, Caller, InvalidPath};
 use countersign_guard::revocations::Revocations;
 use countersign_guard::token::{Secret, Tokens};
 use prost_reflect::{DescriptorError, DescriptorPool};
+use tokio::sync::watch::Receiver;
 use tonic::Status;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
-use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::pb::v1::server_reflection_server::ServerReflectionServer;
 
 use crate::accounts::Accounts;
 use crate::activity::Activity;
+use crate::keys::TokenKeys;
 use crate::meter::Meter;
 use crate::pb;
 use crate::pb::MethodRules;
 use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
+use crate::pb::health::health_server::HealthServer;
+use crate::pb::key_service_server::KeyServiceServer;
 use crate::pb::method_rules::Credential;
 use crate::pb::session_service_server::SessionServiceServer;
+use authz::{CheckServer, Checks};
 use early_refusal::EarlyRefusal;
 use reflection::{Reflection, V1Alpha};
 use stack::{Refuse, Services};
 
+pub(crate) use authz::{CHECK, undecided};
 pub use call_context::ClientAddress;
 pub(crate) use call_context::RequestId;
 pub(crate) use closing::Closing;
@@ -75,8 +84,14 @@ pub(crate) use status::{head_too_large, overloaded};
 const MAX_MESSAGE: usize = 64 * 1_024;
 
 /// The methods of other packages that anybody may call. Their descriptors have no `method_rules`.
-const PUBLIC_ELSEWHERE: [&str; 4] =
-    ["/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch", REFLECTION_V1, REFLECTION_V1ALPHA];
+const PUBLIC_ELSEWHERE: [&str; 6] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
+    "/grpc.health.v1.Health/Watch",
+    REFLECTION_V1,
+    REFLECTION_V1ALPHA,
+    CHECK,
+];
 
 const REFLECTION_V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const REFLECTION_V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
@@ -93,7 +108,6 @@ pub enum StackError {
 }
 
 /// The parts that the stack is built from.
-#[derive(Debug)]
 pub(crate) struct StackParts {
     /// The use cases that the RPCs call.
     pub accounts: Accounts,
@@ -103,14 +117,20 @@ pub(crate) struct StackParts {
     pub revocations: Arc<Revocations>,
     /// Notes every fresh token.
     pub activity: Arc<Activity>,
-    /// Reports the server's health.
-    pub health: HealthReporter,
+    /// Whether the server serves, for the health service.
+    pub health: Receiver<bool>,
     /// The service credentials that allow a caller to watch revocations.
     pub watch_credentials: Vec<Secret>,
+    /// The service credentials that allow a caller to ask about tokens.
+    pub introspection_credentials: Vec<Secret>,
     /// Whether to serve reflection, which describes the API to grpcurl and similar clients, in both of its versions.
     pub reflection: bool,
+    /// Whether proxies may ask for decisions over gRPC (`authz`).
+    pub ext_authz: bool,
     /// Counts calls, if metrics are served. Made by [`meter`].
     pub meter: Option<Arc<Meter>>,
+    /// The keys that sign and verify tokens.
+    pub keys: Arc<TokenKeys>,
 }
 
 /// A server that limits its messages, and takes compressed ones. The limit is that of the unpacked message.
@@ -123,14 +143,13 @@ macro_rules! limited {
     };
 }
 
-/// The names of all services that are served, with reflection or without.
-pub(crate) fn service_names(reflection: bool) -> Result<Vec<String>, StackError> {
-    Ok(served(reflection)?.services().map(|service| service.full_name().to_owned()).collect())
-}
-
-fn served(reflection: bool) -> Result<DescriptorPool, DescriptorError> {
+/// The descriptors of all services that are served, with reflection or without, and with that for proxies or without.
+fn served(reflection: bool, ext_authz: bool) -> Result<DescriptorPool, DescriptorError> {
     let mut served = DescriptorPool::decode(pb::DESCRIPTORS)?;
-    served.decode_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)?;
+    served.decode_file_descriptor_set(pb::HEALTH_DESCRIPTORS)?;
+    if ext_authz {
+        served.decode_file_descriptor_set(pb::ENVOY_DESCRIPTORS)?;
+    }
     if reflection {
         served.decode_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)?;
         served.decode_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)?;
@@ -140,28 +159,34 @@ fn served(reflection: bool) -> Result<DescriptorPool, DescriptorError> {
 
 /// Every service behind the one stack.
 pub(crate) fn stack(parts: StackParts) -> Result<Stack, StackError> {
-    let StackParts { accounts, tokens, revocations, activity, health, watch_credentials, reflection, meter } = parts;
-    let sessions = session_service::SessionRpcs::new(accounts.clone(), watch::Watchers::new(watch_credentials));
+    let StackParts { accounts, tokens, revocations, activity, health, reflection, ext_authz, meter, keys, .. } = parts;
+    let watchers = watch::Watchers::new(parts.watch_credentials);
+    let introspectors = introspection::Introspectors::new(parts.introspection_credentials);
+    let sessions = session_service::SessionRpcs::new(accounts.clone(), watchers, introspectors);
     let sessions = limited!(SessionServiceServer::new(sessions));
     let admin = limited!(AdminServiceServer::new(admin_service::AdminRpcs::new(accounts.clone())));
     let early = EarlyRefusal::new(accounts.clone());
-    let auth = limited!(AuthServiceServer::new(auth_service::AuthRpcs::new(accounts)));
-    let health = limited!(HealthServer::new(HealthService::from_health_reporter(health)));
-    let mut others = Routes::new(health);
+    let auth = limited!(AuthServiceServer::new(auth_service::AuthRpcs::new(accounts.clone())));
+    let served = served(reflection, ext_authz)?;
+    let names = served.services().map(|service| service.full_name().to_owned());
+    let health = limited!(HealthServer::new(health::HealthRpcs::new(names, health)));
+    let key_rpcs = limited!(KeyServiceServer::new(key_service::KeyRpcs::new(Arc::clone(&keys))));
+    let mut others = Routes::new(health).add_service(key_rpcs);
     if reflection {
-        let reflection = limited!(ServerReflectionServer::new(Reflection::new(served(true)?)));
+        let reflection = limited!(ServerReflectionServer::new(Reflection::new(served)));
         others = others.add_service(reflection.clone()).add_service(V1Alpha(reflection));
     }
     let descriptors = DescriptorPool::decode(pb::DESCRIPTORS)?;
-    // The handler of WatchRevocations checks the service credential.
-    let public = paths(&descriptors, &[Credential::None, Credential::Service]);
+    // The handlers check service credentials.
+    let public = paths(&descriptors, &[Credential::None, Credential::Service, Credential::Introspection]);
     let refuse: Refuse = |refusal| Status::from(status::ToStatus(refusal)).into_http();
     let layer = AuthLayer::new(tokens, revocations, public.chain(PUBLIC_ELSEWHERE.map(str::to_owned)), refuse)?
         .ending(paths(&descriptors, &[Credential::FormerToken]))?
         .on_fresh_token(move |caller: &Caller| activity.note(caller.session_id()));
     let streams = metering::streams().chain([REFLECTION_V1, REFLECTION_V1ALPHA].map(str::to_owned));
-    let services = Services { auth, sessions, admin, others: others.prepare(), streams: streams.collect() };
-    Ok(Stack::new(services, &layer, early, meter))
+    let checks = CheckServer::new(Checks::new(accounts, layer.clone(), Arc::clone(&keys)));
+    let services = Services { auth, sessions, admin, checks, others: others.prepare(), streams: streams.collect() };
+    Ok(Stack::new(services, &layer, keys, early, ext_authz, meter))
 }
 
 /// The paths of the RPCs that take one of these credentials.

@@ -3,6 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::call_context::{actor, call};
+use super::introspection::Introspectors;
 use super::status::ToStatus;
 use super::watch::{self, Watchers};
 use super::{convert, fields};
@@ -13,11 +14,12 @@ use crate::pb::session_service_server::SessionService;
 pub(super) struct SessionRpcs {
     accounts: Accounts,
     watchers: Watchers,
+    introspectors: Introspectors,
 }
 
 impl SessionRpcs {
-    pub(super) fn new(accounts: Accounts, watchers: Watchers) -> Self {
-        Self { accounts, watchers }
+    pub(super) fn new(accounts: Accounts, watchers: Watchers, introspectors: Introspectors) -> Self {
+        Self { accounts, watchers, introspectors }
     }
 }
 
@@ -32,6 +34,28 @@ impl SessionService for SessionRpcs {
         self.watchers.authorise(request.metadata()).map_err(ToStatus)?;
         let responses = self.watchers.watch(&self.accounts, &request.get_ref().cursor).await.map_err(ToStatus)?;
         Ok(Response::new(responses))
+    }
+
+    async fn introspect_token(
+        &self,
+        request: Request<pb::IntrospectTokenRequest>,
+    ) -> Result<Response<pb::IntrospectTokenResponse>, Status> {
+        self.introspectors.authorise(&self.accounts, &request)?;
+        let call = call(&request);
+        let token = fields::token(request.into_inner().token).map_err(ToStatus)?;
+        let active = self.accounts.introspect(&token, &call).await.map_err(ToStatus)?;
+        Ok(Response::new(pb::IntrospectTokenResponse { active: active.as_ref().map(convert::active_token) }))
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<pb::RevokeTokenRequest>,
+    ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
+        self.introspectors.authorise(&self.accounts, &request)?;
+        let call = call(&request);
+        let token = fields::token(request.into_inner().token).map_err(ToStatus)?;
+        self.accounts.revoke_token(&token, call).await.map_err(ToStatus)?;
+        Ok(Response::new(pb::RevokeTokenResponse {}))
     }
 
     async fn list_sessions(

@@ -12,10 +12,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use countersign_guard::layer::{self, AuthLayer, Refusal};
+use countersign_guard::layer::{self, AuthLayer, Credential, Refusal, Refused, ResponseFuture};
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use http::{Extensions, HeaderMap, Request, Response};
+use futures_util::future::{BoxFuture, Either};
+use http::{Extensions, HeaderMap, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use tokio::time::timeout_at;
 use tonic::body::Body;
@@ -26,11 +26,13 @@ use tower::{Layer as _, Service};
 
 use super::admin_service::AdminRpcs;
 use super::auth_service::AuthRpcs;
+use super::authz::{self, CHECK, CheckServer};
 use super::body_timeout::TimedBody;
 use super::closing::Closing;
 use super::early_refusal::EarlyRefusal;
 use super::session_service::SessionRpcs;
 use super::{deadline, metering, status};
+use crate::keys::TokenKeys;
 use crate::meter::Meter;
 use crate::pb::admin_service_server::AdminServiceServer;
 use crate::pb::auth_service_server::AuthServiceServer;
@@ -41,13 +43,19 @@ use crate::pb::session_service_server::SessionServiceServer;
 pub(crate) struct Stack {
     guarded: layer::Auth<Handlers, Refuse>,
     services: Arc<Services>,
+    keys: Arc<TokenKeys>,
     early: Arc<EarlyRefusal>,
+    /// Whether [`CHECK`] is served.
+    serves_checks: bool,
     /// Counts calls, if metrics are served.
     meter: Option<Arc<Meter>>,
 }
 
 /// The function that answers a call which the layer refuses.
 pub(super) type Refuse = fn(Refusal) -> Response<Body>;
+
+/// The answer to a call that the layer has admitted.
+type Answering = ResponseFuture<BoxFuture<'static, CallResult>, Refuse, Body>;
 
 type CallResult = Result<Response<Body>, Infallible>;
 
@@ -60,6 +68,8 @@ pub(super) struct Services {
     pub auth: AuthServiceServer<AuthRpcs>,
     pub sessions: SessionServiceServer<SessionRpcs>,
     pub admin: AdminServiceServer<AdminRpcs>,
+    /// Answers the questions of proxies.
+    pub checks: CheckServer,
     pub others: Routes,
     /// The paths of streams, which end with their connection.
     pub streams: HashSet<String>,
@@ -69,11 +79,24 @@ impl Stack {
     pub(super) fn new(
         services: Services,
         auth: &AuthLayer<Refuse>,
+        keys: Arc<TokenKeys>,
         early: EarlyRefusal,
+        serves_checks: bool,
         meter: Option<Arc<Meter>>,
     ) -> Self {
         let services = Arc::new(services);
-        Self { guarded: auth.layer(Handlers(Arc::clone(&services))), services, early: Arc::new(early), meter }
+        let guarded = auth.layer(Handlers(Arc::clone(&services)));
+        Self { guarded, services, keys, early: Arc::new(early), serves_checks, meter }
+    }
+
+    /// The stack for REST, which asks [`CHECK`] for proxies that ask over HTTP, also where gRPC does not serve it.
+    pub(crate) fn for_rest(&self) -> Self {
+        Self { serves_checks: true, ..self.clone() }
+    }
+
+    /// Whether a call of this path is a proxy's question, and is answered.
+    pub(crate) fn is_check(&self, path: &str) -> bool {
+        self.serves_checks && path == CHECK
     }
 
     /// The answer to a call with this head, if it is refused before its message is read. REST asks this before it reads
@@ -84,6 +107,33 @@ impl Stack {
             metering::begin(meter, path).answered(metering::code(&answer));
         }
         Some(answer)
+    }
+
+    /// Step 2. A token whose key is not known is verified again once the keys were read.
+    fn authenticate<B>(&mut self, request: Request<B>) -> Either<Answering, BoxFuture<'static, CallResult>>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send,
+    {
+        let Refused { request, refusal } = match self.guarded.try_call(request) {
+            Ok(answering) => return Either::Left(answering),
+            Err(refused) => *refused,
+        };
+        let may_be_good = match (refusal, layer::read_credential(request.headers())) {
+            (Refusal::TokenInvalid, Credential::Presented(token)) => self.keys.may_have_missed(token),
+            _ => false,
+        };
+        if !may_be_good {
+            return Either::Left(self.guarded.refuse(refusal));
+        }
+        let (mut guarded, keys) = (self.guarded.clone(), Arc::clone(&self.keys));
+        Either::Right(Box::pin(async move {
+            let answering = match keys.look().await {
+                Ok(()) => guarded.call(request),
+                Err(_) => guarded.refuse(Refusal::Unavailable),
+            };
+            answering.await
+        }))
     }
 
     /// Whether the method at this path is a stream, which may last for ever.
@@ -107,13 +157,18 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let is_check = self.is_check(request.uri().path());
+        if !is_check && request.uri().path() == CHECK {
+            // A path that nothing is behind.
+            *request.uri_mut() = Uri::from_static("/");
+        }
         if let Some(answer) = self.refusal(request.uri().path(), request.headers(), request.extensions()) {
             return Box::pin(ready(Ok(answer)));
         }
         let running = self.meter.as_ref().map(|meter| metering::begin(meter, request.uri().path()));
         // Safe to unwind: after a panic only the answer is used, and no state that may be half-changed.
-        let called = catch_unwind(AssertUnwindSafe(|| self.guarded.call(request)));
+        let called = catch_unwind(AssertUnwindSafe(|| self.authenticate(request)));
         Box::pin(async move {
             let answer = match called {
                 Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(panicked),
@@ -122,7 +177,7 @@ where
             if let (Some(running), Ok(answer)) = (running, &answer) {
                 running.answered(metering::code(answer));
             }
-            answer
+            if is_check { answer.map(authz::without_failure) } else { answer }
         })
     }
 }
@@ -175,6 +230,7 @@ impl Services {
             Some(<AuthServiceServer<AuthRpcs> as NamedService>::NAME) => self.auth.clone().call(request),
             Some(<SessionServiceServer<SessionRpcs> as NamedService>::NAME) => self.sessions.clone().call(request),
             Some(<AdminServiceServer<AdminRpcs> as NamedService>::NAME) => self.admin.clone().call(request),
+            Some(authz::SERVICE) if request.uri().path() == CHECK => self.checks.clone().call(request),
             _ => Box::pin(self.others.clone().call(request)),
         }
     }

@@ -11,8 +11,8 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use super::failures::{CredentialError, UnreadResponse};
-use crate::accounts::{SessionEnd, WatchEnd};
+use super::failures::{CredentialError, PassageError, UnreadResponse};
+use crate::accounts::{SessionEnd, Unanswered, WatchEnd};
 use crate::domain::{AuthError, Violations};
 use crate::pb::{ERROR_DOMAIN, ErrorReason};
 
@@ -35,8 +35,8 @@ impl From<ToStatus<CredentialError>> for Status {
     fn from(ToStatus(error): ToStatus<CredentialError>) -> Self {
         let reason = match error {
             CredentialError::Missing => ErrorReason::TokenMissing,
-            CredentialError::Invalid => {
-                tracing::warn!(event = "watch", result = "refused");
+            CredentialError::Invalid { setting } => {
+                tracing::warn!(event = "credential", setting, result = "refused");
                 ErrorReason::TokenInvalid
             }
         };
@@ -57,6 +57,15 @@ impl From<ToStatus<WatchEnd>> for Status {
     }
 }
 
+impl From<ToStatus<Unanswered>> for Status {
+    fn from(ToStatus(error): ToStatus<Unanswered>) -> Self {
+        match error {
+            Unanswered::Unknown => ToStatus(Refusal::Unavailable).into(),
+            Unanswered::Failed(error) => ToStatus(error).into(),
+        }
+    }
+}
+
 impl From<ToStatus<SessionEnd>> for Status {
     fn from(ToStatus(end): ToStatus<SessionEnd>) -> Self {
         ToStatus(match end {
@@ -73,6 +82,18 @@ impl From<ToStatus<UnreadResponse>> for Status {
         let message = unread.to_string();
         tracing::info!(event = "stream", result = "ended", cause = message);
         with_reason(ErrorReason::Unavailable, &message, ErrorDetails::new())
+    }
+}
+
+impl From<ToStatus<PassageError>> for Status {
+    fn from(ToStatus(error): ToStatus<PassageError>) -> Self {
+        let reason = match error {
+            PassageError::Account | PassageError::Policy | PassageError::Question => {
+                ErrorReason::InsufficientPermissions
+            }
+            PassageError::Unverified => ErrorReason::EmailNotVerified,
+        };
+        with_reason(reason, &error.to_string(), ErrorDetails::new())
     }
 }
 
@@ -144,6 +165,11 @@ pub(super) fn deadline_exceeded() -> Status {
 pub(super) fn connection_ends() -> Status {
     let text = "this connection is about to end: call again, and go on after the last message";
     with_reason(ErrorReason::Unavailable, text, ErrorDetails::new())
+}
+
+/// The service cannot say anything at the moment.
+pub(super) fn unavailable(message: &str) -> Status {
+    with_reason(ErrorReason::Unavailable, message, ErrorDetails::new())
 }
 
 /// Refuses a call because too many are under way. The call has not begun, so it is safe to repeat.

@@ -40,7 +40,7 @@ impl Watchers {
             Credential::NotPresented => Err(CredentialError::Missing),
             Credential::Presented(text) if self.credentials.iter().any(|secret| secret.is(text)) => Ok(()),
             Credential::Presented(_) | Credential::Malformed | Credential::Contradictory => {
-                Err(CredentialError::Invalid)
+                Err(CredentialError::Invalid { setting: "WATCH_CREDENTIALS" })
             }
         }
     }

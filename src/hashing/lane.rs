@@ -18,7 +18,7 @@ use super::stats::{Dropped, LaneStats, RefusalCause};
 use super::{HashError, Turn, machine};
 
 /// The assumed duration of a hash before any is done. The first ones are slower than the others, so it counts for them.
-const FIRST_GUESS: Duration = Duration::from_millis(50);
+const FIRST_GUESS: Duration = Duration::from_millis(25);
 
 /// How long an idle thread keeps its memory. Allocating it again costs milliseconds.
 const IDLE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5_000 });
@@ -297,8 +297,7 @@ impl LaneState {
         if refusal == RefusalCause::Deadline && turn.deadline <= Instant::now() {
             return HashError::Late;
         }
-        let threads = self.stats.threads.try_into().unwrap_or(u32::MAX);
-        HashError::Overloaded { distance: self.time_for(1) / threads / 2 }
+        HashError::Overloaded { distance: self.time_for(1) / self.stats.threads.try_into().unwrap_or(u32::MAX) }
     }
 
     /// Returns how long it takes until each thread has run so many jobs.
@@ -319,6 +318,8 @@ impl LaneState {
         self.dear -= usize::from(is_dear);
         // Nobody is refused because a few hashes of another system take long, unless everybody waits for them.
         if !is_dear || self.stats.threads == 1 {
+            // A few of our hashes that had to leave the cores to others, as when a rush begins, change little.
+            let took = if is_dear { took } else { took.min(self.run_time * 2) };
             self.run_time = (self.run_time * 7 + took) / 8;
         }
     }

@@ -96,8 +96,8 @@ pub enum HashError {
     /// The queue is full, or the turn would come after the deadline.
     #[error("too many passwords are waiting to be hashed")]
     Overloaded {
-        /// Half of the time in which the lane hashes one password. If refused callers come again at this distance, the
-        /// queue stays full.
+        /// The time in which the lane hashes one password. If refused callers come again at this distance, the queue
+        /// stays full.
         distance: Duration,
     },
     /// The limit of failed sign-ins was reached before the turn came.

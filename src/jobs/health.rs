@@ -2,19 +2,15 @@
 //! wrong, or a shutdown has begun. Separate from the jobs that set it, because none of them may undo the finding of
 //! another.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Mutex;
-use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
+use tokio::sync::watch;
 
 /// The health status, shared by all that set it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Health {
-    reporter: HealthReporter,
-    /// The services with a status; the empty name is the server as a whole.
-    services: Arc<[String]>,
     state: Arc<Mutex<HealthState>>,
+    serving: watch::Receiver<bool>,
 }
 
 struct HealthState {
@@ -22,76 +18,56 @@ struct HealthState {
     writable: bool,
     in_time: bool,
     draining: bool,
-}
-
-impl HealthState {
-    fn is_serving(&self) -> bool {
-        self.reachable && self.writable && self.in_time && !self.draining
-    }
+    /// Tells the gRPC health service whether the server serves. `None` once the status is final.
+    told: Option<watch::Sender<bool>>,
 }
 
 impl Health {
-    /// A status of the server and of these services that begins as serving.
-    pub(crate) async fn serving(services: Vec<String>) -> Self {
-        let services = services.into_iter().chain([String::new()]).collect();
-        let state = HealthState { reachable: true, writable: true, in_time: true, draining: false };
-        let health = Self { reporter: HealthReporter::new(), services, state: Arc::new(Mutex::new(state)) };
-        health.report(true).await;
-        health
+    /// A status that begins as serving.
+    pub(crate) fn new() -> Self {
+        let (told, serving) = watch::channel(true);
+        let state = HealthState { reachable: true, writable: true, in_time: true, draining: false, told: Some(told) };
+        Self { state: Arc::new(Mutex::new(state)), serving }
     }
 
-    /// The reporter of the gRPC health service.
-    pub(crate) fn reporter(&self) -> HealthReporter {
-        self.reporter.clone()
+    /// Whether the server serves, now and from now on. The channel closes when the status is final.
+    pub(crate) fn serving(&self) -> watch::Receiver<bool> {
+        self.serving.clone()
     }
 
     /// Sets whether the database answers.
-    pub(crate) async fn set_reachable(&self, reachable: bool) {
-        self.change(|state| state.reachable = reachable).await;
+    pub(crate) fn set_reachable(&self, reachable: bool) {
+        self.change(|state| state.reachable = reachable);
     }
 
     /// Sets whether the database can be written.
-    pub(crate) async fn set_writable(&self, writable: bool) {
-        self.change(|state| state.writable = writable).await;
+    pub(crate) fn set_writable(&self, writable: bool) {
+        self.change(|state| state.writable = writable);
     }
 
     /// Sets whether the clock of this machine is near enough to the clock of the database.
-    pub(crate) async fn set_in_time(&self, in_time: bool) {
-        self.change(|state| state.in_time = in_time).await;
-    }
-
-    async fn change(&self, change: impl FnOnce(&mut HealthState)) {
-        let mut state = self.state.lock().await;
-        let was_serving = state.is_serving();
-        change(&mut state);
-        if state.is_serving() != was_serving {
-            self.report(!was_serving).await;
-        }
+    pub(crate) fn set_in_time(&self, in_time: bool) {
+        self.change(|state| state.in_time = in_time);
     }
 
     /// Sets the status to not serving for good, while calls are still served: load balancers send clients elsewhere.
-    pub(crate) async fn announce_end(&self) {
-        self.change(|state| state.draining = true).await;
+    pub(crate) fn announce_end(&self) {
+        self.change(|state| state.draining = true);
     }
 
-    /// Sets the status to not serving for good, and ends the streams of clients that watch it: otherwise the drain
-    /// would wait for them until its deadline.
-    pub(crate) async fn drain(&self) {
-        let mut state = self.state.lock().await;
-        state.draining = true;
-        self.report(false).await;
-        let mut reporter = self.reporter();
-        for service in &*self.services {
-            reporter.clear_service_status(service).await;
-        }
-        // For clients that check the status from now on.
-        self.report(false).await;
+    /// As [`Self::announce_end`], and ends the streams of clients that watch the status: otherwise the drain would wait
+    /// for them until its deadline.
+    pub(crate) fn drain(&self) {
+        self.announce_end();
+        self.change(|state| state.told = None);
     }
 
-    async fn report(&self, serving: bool) {
-        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in &*self.services {
-            self.reporter.set_service_status(service, status).await;
+    fn change(&self, change: impl FnOnce(&mut HealthState)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        let serving = state.reachable && state.writable && state.in_time && !state.draining;
+        if let Some(told) = &state.told {
+            told.send_if_modified(|was| std::mem::replace(was, serving) != serving);
         }
     }
 }

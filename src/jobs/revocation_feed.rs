@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout};
 use super::health::Health;
 use crate::accounts::AccountCache;
 use crate::budgets::lockout;
-use crate::store::{REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
+use crate::keys::TokenKeys;
+use crate::store::{KEYS_CHANGED, REVOCATIONS_AT_ONCE, Store, StoreError, StoredRevocation};
 use countersign_guard::clock::{Clock, Skew};
 use countersign_guard::revocations::{Batch, Position, Revocations};
 
@@ -39,6 +40,7 @@ pub(crate) struct RevocationFeed {
     clock: Arc<dyn Clock>,
     health: Health,
     cache: Arc<AccountCache>,
+    keys: Arc<TokenKeys>,
     /// The position of the last revocation that was read.
     position: Position,
     /// Whether it reads from the beginning. Watches then have to begin anew as well.
@@ -47,19 +49,28 @@ pub(crate) struct RevocationFeed {
     compared: Option<Instant>,
 }
 
+/// The parts that a feed is made of.
+pub(crate) struct FeedParts {
+    pub store: Arc<dyn Store>,
+    /// The set that revocations are read into.
+    pub revocations: Arc<Revocations>,
+    /// The time by the clock that all replicas share.
+    pub clock: Arc<dyn Clock>,
+    pub health: Health,
+    /// The cache that accounts are dropped from when they change.
+    pub cache: Arc<AccountCache>,
+    /// The keys of tokens, which are read anew when they change.
+    pub keys: Arc<TokenKeys>,
+}
+
 impl RevocationFeed {
     /// Reads every live revocation. Must be complete before the first token is verified.
-    pub(crate) async fn load(
-        store: Arc<dyn Store>,
-        revocations: Arc<Revocations>,
-        clock: Arc<dyn Clock>,
-        health: Health,
-        cache: Arc<AccountCache>,
-    ) -> Result<Self, StoreError> {
+    pub(crate) async fn load(parts: FeedParts) -> Result<Self, StoreError> {
+        let FeedParts { store, revocations, clock, health, cache, keys } = parts;
         let (position, anew, compared) = (Position::default(), true, None);
-        let mut feed = Self { store, revocations, clock, health, cache, position, anew, compared };
+        let mut feed = Self { store, revocations, clock, health, cache, keys, position, anew, compared };
         feed.read(false).await?;
-        feed.health.set_in_time(!feed.revocations.is_clock_off()).await;
+        feed.health.set_in_time(!feed.revocations.is_clock_off());
         Ok(feed)
     }
 
@@ -84,9 +95,9 @@ impl RevocationFeed {
                     Ok(()) => tracing::info!(event = "database", result = "back"),
                     Err(error) => tracing::error!(event = "database", result = "away", cause = error.cause()),
                 }
-                self.health.set_reachable(serving).await;
+                self.health.set_reachable(serving);
             }
-            self.health.set_in_time(!self.revocations.is_clock_off()).await;
+            self.health.set_in_time(!self.revocations.is_clock_off());
             if serving && !self.revocations.is_clock_off() && swept.is_none_or(|at| at.elapsed() >= SWEEP_PERIOD) {
                 swept = Some(Instant::now());
                 self.sweep();
@@ -105,8 +116,14 @@ impl RevocationFeed {
             // The query does not return what has expired, so that must leave the set as well.
             self.revocations.purge(now);
         }
+        let mut read_keys = self.anew;
         loop {
             let answer = in_time(self.store.revocations_after(self.position.seq, now)).await?;
+            read_keys |= answer.iter().any(|stored| stored.revocation == KEYS_CHANGED);
+            // Before a watch is told, because whoever watches asks for the keys at once.
+            if std::mem::take(&mut read_keys) {
+                in_time(self.keys.refresh()).await?;
+            }
             for some in answer.chunks(Batch::LARGEST) {
                 self.insert(some, log);
             }
@@ -144,7 +161,8 @@ impl RevocationFeed {
     fn insert(&mut self, some: &[StoredRevocation], log: bool) {
         for stored in some {
             self.cache.apply(stored.revocation);
-            if self.revocations.insert(stored.revocation, stored.until) && log {
+            let is_new = self.revocations.insert(stored.revocation, stored.until);
+            if is_new && log && stored.revocation != KEYS_CHANGED {
                 tracing::info!(event = "revoke", by = "the feed", revocation = ?stored.revocation);
             }
         }

@@ -31,7 +31,7 @@ pub(crate) async fn probe_writes(store: Arc<dyn Store>, health: Health) {
             Ok(()) => {
                 if failed >= FAILURES {
                     tracing::info!(event = "database", result = "writable");
-                    health.set_writable(true).await;
+                    health.set_writable(true);
                 }
                 failed = 0;
             }
@@ -41,7 +41,7 @@ pub(crate) async fn probe_writes(store: Arc<dyn Store>, health: Health) {
                 failed += 1;
                 if failed == FAILURES {
                     log_failure(&error);
-                    health.set_writable(false).await;
+                    health.set_writable(false);
                 }
             }
         }

@@ -1,5 +1,5 @@
-//! Reading the fields of a JSON body or of a query. Separate from the dialects because both read in the same way, and
-//! answer differently.
+//! Reading the fields of a JSON body, of a form or of a query. Separate from the dialects because they read in the same
+//! way, and answer differently.
 
 use std::time::Duration;
 
@@ -13,13 +13,14 @@ use serde_json::{Map, Value};
 /// call instead.
 pub(super) const LIMITS: Limits = Limits { bytes: 64 * 1_024, time: Duration::from_secs(20) };
 
-/// The fields of a JSON body or of a query: their texts, and the problems of fields that have no text.
+/// The fields of a JSON body, of a form or of a query: their texts, and the problems of fields that have no text.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     map: Map<String, Value>,
     problems: Vec<(&'static str, FieldProblem)>,
     /// For each field, its name in the RPC and its name in the contract.
     names: Vec<(&'static str, &'static str)>,
+    /// Whether each field is there as text, as often as it was sent.
     is_query: bool,
 }
 
@@ -44,7 +45,8 @@ impl FieldProblem {
 }
 
 impl Fields {
-    /// The parameters of a query. One that is there twice has a list as its value, which no parameter takes.
+    /// The parameters of a query, or of a form. One that is there twice has a list as its value, which no parameter
+    /// takes.
     pub(super) fn of_query(query: Option<&str>) -> Self {
         let mut map = Map::new();
         for (name, text) in query_pairs(query.unwrap_or_default()) {
@@ -133,4 +135,15 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Fields), BodyError>
         _ => Fields::default(),
     };
     Ok((parts, fields))
+}
+
+/// Reads the fields of a form, and gives back the rest of the request.
+pub(super) async fn read_form(request: Request) -> Result<(Parts, Fields), BodyError> {
+    let (parts, body) = request.into_parts();
+    if !body::is_of_type(&parts.headers, "application/x-www-form-urlencoded") {
+        return Err(BodyError::ContentType);
+    }
+    let bytes = body::read_any(&parts.headers, body, LIMITS).await?;
+    let form = std::str::from_utf8(&bytes).map_err(|_| BodyError::Malformed)?;
+    Ok((parts, Fields::of_query(Some(form))))
 }

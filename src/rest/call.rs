@@ -100,6 +100,11 @@ pub(super) fn with_credentials<T>(mut parts: Parts, message: T) -> Request<T> {
     http_rule::on_behalf(&mut parts, &[USER_AGENT, TOKEN, AUTHORIZATION], message)
 }
 
+/// A message on behalf of a service, with its credential.
+pub(super) fn as_service<T>(mut parts: Parts, message: T) -> Request<T> {
+    http_rule::on_behalf(&mut parts, &[USER_AGENT, AUTHORIZATION], message)
+}
+
 /// As [`with_credentials`], with the device of an earlier sign-in.
 pub(super) fn with_device<T>(mut parts: Parts, message: T) -> Request<T> {
     http_rule::on_behalf(&mut parts, &[USER_AGENT, TOKEN, AUTHORIZATION, DEVICE], message)
@@ -133,17 +138,9 @@ pub(super) fn attach_device(mut response: Response, device: &str) -> Response {
 /// Adds the headers of a failure that `/v1` has in common with the dialects: the challenge and the fresh token.
 pub(super) fn add_failure_headers(status: &Status, headers: &mut HeaderMap) {
     if status.code() == Code::Unauthenticated {
-        headers.insert(WWW_AUTHENTICATE, challenge(reason(status)));
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(reason(status).challenge()));
     }
     attach(headers, fresh_token(status.metadata()));
-}
-
-/// The challenge of a 401 (RFC 6750 section 3): with an error only if a token was presented.
-fn challenge(reason: ErrorReason) -> HeaderValue {
-    HeaderValue::from_static(match reason {
-        ErrorReason::TokenInvalid | ErrorReason::TokenExpired => "Bearer error=\"invalid_token\"",
-        _ => "Bearer",
-    })
 }
 
 fn reason(status: &Status) -> ErrorReason {
@@ -201,7 +198,7 @@ impl RpcFailure {
             headers.insert(RETRY_AFTER, delay);
         }
         if is_unauthorized {
-            headers.insert(WWW_AUTHENTICATE, challenge(self.reason));
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(self.reason.challenge()));
         }
         attach(headers, self.token);
         response

@@ -1,8 +1,9 @@
-//! REST: every RPC by the path of its annotation (`http_rule`), and the two documented JSON APIs (`username` and
-//! `email`, under `/api/auth` and `/auth`) as projections of the RPCs. All of them call the stack that the network is
-//! served, in process, and translate its answers. Nothing here decides anything about accounts or tokens.
+//! REST: every RPC by the path of its annotation (`http_rule`), and three dialects as projections of the RPCs: the two
+//! documented JSON APIs (`username` and `email`, under `/api/auth` and `/auth`), and introspection (`oauth`, under
+//! `/oauth2`). All of them call the stack that the network is served, in process, and translate its
+//! answers. Nothing here decides anything about accounts or tokens.
 //!
-//! `call` and `body` are shared by the two dialects. `rpcs` has the RPCs that they call, and `routes` every path that
+//! `call` and `body` are shared by the dialects. `rpcs` has the RPCs that they call, and `routes` every path that
 //! no proto describes. `pages` are the pages that links in mail lead to; `openapi` describes all of REST as a document,
 //! and `docs` serves it. Sources: the two contracts, quoted where they decide something, and `google/api/http.proto`.
 
@@ -11,13 +12,16 @@ mod call;
 mod docs;
 mod early_refusal;
 mod email;
+mod forward_auth;
 mod not_grpc;
+mod oauth;
 pub mod openapi;
 mod pages;
 mod probes;
 mod routes;
 mod rpcs;
 mod username;
+mod well_known;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -32,6 +36,8 @@ use http_rule::{Found, Options, Paths, RuleError, Rules, Template, Transcoder, w
 use tonic::Status;
 
 pub use call::Rpc;
+pub(crate) use forward_auth::{distrust, is_forward_auth};
+pub use well_known::{Document, WellKnown};
 
 use crate::pb::{DESCRIPTORS, ERROR_DOMAIN, ErrorReason, codec};
 use body::Fields;
@@ -47,6 +53,7 @@ pub struct Rest {
     /// The index of each route.
     paths: Paths<usize>,
     names: Names,
+    well_known: WellKnown,
 }
 
 /// What answers a request. It is found once for each request, and handed on.
@@ -96,8 +103,8 @@ pub fn options() -> Options {
 
 impl Rest {
     /// Builds REST on top of the stack that `rpc` calls. `docs` decides whether the OpenAPI document and its page are
-    /// served.
-    pub fn new(rpc: Rpc, docs: bool) -> Result<Self, RestError> {
+    /// served; `well_known` has the documents of the keys.
+    pub fn new(rpc: Rpc, docs: bool, well_known: WellKnown) -> Result<Self, RestError> {
         let transcoder = Transcoder::new(Rules::read(DESCRIPTORS)?, rpc.clone(), options());
         let early = PreparedRefusals::new(rpc.clone(), transcoder.rules());
         let mut routes = Vec::new();
@@ -108,8 +115,11 @@ impl Rest {
             .into_iter()
             .chain(pages::routes())
             .chain(email::routes(&rpc))
+            .chain(oauth::routes(rpc.clone()))
+            .chain(forward_auth::routes(rpc.clone()))
             .chain(probes::routes(rpc))
             .chain(documents)
+            .chain(well_known::routes(well_known.clone()))
             .for_each(|route| routes::add(&mut routes, route));
         routes.sort_by_key(|route| route.path);
         let mut paths = Paths::default();
@@ -121,15 +131,18 @@ impl Rest {
             paths.insert(&Template::parse(path).map_err(|problem| RestError::Path(path, problem))?, index);
         }
         let names = Names::of(transcoder.rules(), &routes);
-        Ok(Self { transcoder, early, routes, paths, names })
+        Ok(Self { transcoder, early, routes, paths, names, well_known })
     }
 
     /// Looks a request up.
     pub fn find(&self, method: &Method, path: &str) -> RestTarget {
-        if self.has_rules_near(path) {
-            return RestTarget(Surface::Rules(self.transcoder.rules().find(method, path)));
-        }
+        let path = self.well_known.plain_path(path).unwrap_or(path);
         let route = |path: &str| self.paths.find(path, |&index| Some(Surface::Route(index)));
+        if self.has_rules_near(path) {
+            let found = self.transcoder.rules().find(method, path);
+            let route = if found == Found::Nothing { route(path) } else { None };
+            return RestTarget(route.unwrap_or(Surface::Rules(found)));
+        }
         let found = route(path).or_else(|| route(&username::plain_path(path)?));
         RestTarget(found.unwrap_or(Surface::Nothing))
     }
@@ -140,8 +153,8 @@ impl Rest {
         let answered = AssertUnwindSafe(self.route(target, request)).catch_unwind().await;
         let mut response =
             answered.unwrap_or_else(|_| self.transcoder.refuse(http_rule::defect(&"a panic"), &HeaderMap::new()));
-        // No answer may be cached, or be taken for another type than its own.
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // No answer may be cached unless it says so itself, or be taken for another type than its own.
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
@@ -182,8 +195,10 @@ impl Rest {
     pub fn refuse(&self, path: &str, status: Status, headers: &HeaderMap) -> Response {
         if self.has_rules_near(path) {
             self.transcoder.refuse(status, headers)
-        } else if is_email(path) {
+        } else if is_below(path, "/auth") {
             email::refuse(status.into(), &Fields::default())
+        } else if is_below(path, "/oauth2") {
+            oauth::refuse(status.into(), headers)
         } else {
             username::refuse(status.into(), &Fields::default(), &[])
         }
@@ -272,9 +287,16 @@ fn unknown_path(request: &Request) -> Response {
 
 /// Refuses in the dialect that the path belongs to.
 fn refuse(path: &str, status: StatusCode, code: &'static str, text: &str) -> Response {
-    if is_email(path) { email::error(status, code, text) } else { username::error(status, text) }
+    if is_below(path, "/auth") {
+        email::error(status, code, text)
+    } else if is_below(path, "/oauth2") {
+        oauth::error(status, "invalid_request", text)
+    } else {
+        username::error(status, text)
+    }
 }
 
-fn is_email(path: &str) -> bool {
-    path == "/auth" || path.starts_with("/auth/")
+/// Whether a path is this folder, or a path in it.
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -6,11 +6,11 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use serde_json::json;
-use tonic_health::ServingStatus;
-use tonic_health::pb::HealthCheckRequest;
 
 use super::call::Rpc;
 use super::routes::{Route, Routes};
+use crate::pb::health::HealthCheckRequest;
+use crate::pb::health::health_check_response::ServingStatus;
 
 pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
     let mut routes = Routes::new(()).on(Method::GET, "/healthz", alive).into_vec();
@@ -29,7 +29,7 @@ async fn ready(rpc: Rpc, _: Request) -> Response {
     let serving = rpc
         .unary(tonic::Request::new(overall))
         .await
-        .is_ok_and(|response| response.into_inner().status == ServingStatus::Serving as i32);
+        .is_ok_and(|response| response.into_inner().status() == ServingStatus::Serving);
     if serving {
         Json(json!({ "status": "ready" })).into_response()
     } else {

@@ -18,13 +18,15 @@ pub(super) struct Route {
     pub path: &'static str,
     /// Empty for a path that is reserved and not served.
     handlers: Vec<(Method, Handler)>,
+    /// The handler of all methods.
+    any: Option<Handler>,
 }
 
 impl Route {
     /// The handler for a method. `GET` also answers `HEAD`.
     pub(super) fn handler(&self, method: &Method) -> Option<&Handler> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.handlers.iter().find(|(taken, _)| taken == method).map(|(_, handler)| handler)
+        self.handlers.iter().find(|(taken, _)| taken == method).map(|(_, handler)| handler).or(self.any.as_ref())
     }
 
     /// The methods for the header `Allow`; `None` if the path is not served.
@@ -37,7 +39,7 @@ impl Route {
 
     /// The path as one that nothing answers.
     pub(super) fn reserved(self) -> Self {
-        Self { handlers: Vec::new(), ..self }
+        Self { handlers: Vec::new(), any: None, ..self }
     }
 }
 
@@ -62,11 +64,31 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     where
         F: Future<Output: IntoResponse> + Send + 'static,
     {
-        let state = self.state.clone();
-        let handler: Handler =
-            Box::new(move |request| handler(state.clone(), request).map(IntoResponse::into_response).boxed());
-        add(&mut self.routes, Route { path, handlers: vec![(method, handler)] });
+        let handlers = vec![(method, self.handler(handler))];
+        add(&mut self.routes, Route { path, handlers, any: None });
         self
+    }
+
+    /// Adds the handler of all methods of a path.
+    pub(super) fn on_any<F>(
+        mut self,
+        path: &'static str,
+        handler: impl Fn(S, Request) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output: IntoResponse> + Send + 'static,
+    {
+        let any = Some(self.handler(handler));
+        add(&mut self.routes, Route { path, handlers: Vec::new(), any });
+        self
+    }
+
+    fn handler<F>(&self, handler: impl Fn(S, Request) -> F + Send + Sync + 'static) -> Handler
+    where
+        F: Future<Output: IntoResponse> + Send + 'static,
+    {
+        let state = self.state.clone();
+        Box::new(move |request| handler(state.clone(), request).map(IntoResponse::into_response).boxed())
     }
 
     /// All routes, in the order in which they were added.

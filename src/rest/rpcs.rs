@@ -5,10 +5,11 @@ use http::uri::PathAndQuery;
 use http_rule::unary;
 use prost::Message;
 use tonic::{Request, Response, Status};
-use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::call::Rpc;
 use crate::pb;
+use crate::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use crate::pb::health::{HealthCheckRequest, HealthCheckResponse};
 
 /// The request of a unary RPC.
 pub(super) trait UnaryRequest: Message {
@@ -46,6 +47,9 @@ unary_requests! {
     pb::CreateInvitationRequest => "/countersign.v1.AdminService/CreateInvitation", pb::CreateInvitationResponse;
     pb::ListInvitationsRequest => "/countersign.v1.AdminService/ListInvitations", pb::ListInvitationsResponse;
     pb::RevokeInvitationRequest => "/countersign.v1.AdminService/RevokeInvitation", pb::RevokeInvitationResponse;
+    pb::IntrospectTokenRequest => "/countersign.v1.SessionService/IntrospectToken", pb::IntrospectTokenResponse;
+    pb::RevokeTokenRequest => "/countersign.v1.SessionService/RevokeToken", pb::RevokeTokenResponse;
+    CheckRequest => "/envoy.service.auth.v3.Authorization/Check", CheckResponse;
     HealthCheckRequest => "/grpc.health.v1.Health/Check", HealthCheckResponse;
 }
 
@@ -61,12 +65,13 @@ mod tests {
     use prost_reflect::DescriptorPool;
 
     use super::NAMES;
-    use crate::pb::DESCRIPTORS;
+    use crate::pb::{DESCRIPTORS, ENVOY_DESCRIPTORS, HEALTH_DESCRIPTORS};
 
     #[test]
     fn every_request_is_of_the_rpc_that_its_path_names() {
         let mut pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
-        pool.decode_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET).unwrap();
+        pool.decode_file_descriptor_set(HEALTH_DESCRIPTORS).unwrap();
+        pool.decode_file_descriptor_set(ENVOY_DESCRIPTORS).unwrap();
         for (request, path, response) in NAMES {
             let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
             let service = pool.get_service_by_name(service).unwrap();

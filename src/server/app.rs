@@ -12,7 +12,7 @@ use super::error::ServeError;
 use super::mail;
 use super::metrics::Meters;
 use super::secret::{self, SecretSourceError, SigningSecrets};
-use super::{database, signing_key};
+use super::{database, signing_key, token_keys};
 
 use crate::accounts::{AccountRules, Accounts, AccountsParts, Audit, PasswordRules};
 use crate::activity::Activity;
@@ -21,17 +21,18 @@ use crate::budgets::{Budgets, PerHour};
 use crate::config::{ServeArgs, Settings};
 use crate::grpc;
 use crate::hashing::{HashError, PasswordHasher};
-use crate::jobs::{self, AuditWriter, Health, RevocationFeed, SessionTimesWriter};
+use crate::jobs::{self, AuditWriter, FeedParts, Health, RevocationFeed, SessionTimesWriter};
+use crate::keys::TokenKeys;
 use crate::mail::{Post, PublicUrl};
 use crate::meter::Meter;
-use crate::rest::{Rest, Rpc};
+use crate::rest::{Document, Rest, Rpc, WellKnown};
 use crate::store::{Purpose, Store};
 use crate::transport::{
     self, Bounds, Certificate, ConnectionRules, Cors, LargeHeadAnswer, Limits, RequestRouter, Workers,
 };
 use countersign_guard::clock::Clock;
 use countersign_guard::revocations::{ReferenceClock, Revocations};
-use countersign_guard::token::{Keyring, Secret, Tokens};
+use countersign_guard::token::{Keyring, Tokens};
 
 /// The deadline for closing the database, after the drain.
 const CLOSE_DEADLINE: Duration = Duration::from_millis(200);
@@ -55,6 +56,7 @@ pub struct App {
     pub(super) secrets: SigningSecrets,
     pub(super) health: Health,
     feed: RevocationFeed,
+    keys: Arc<TokenKeys>,
     activity: Arc<Activity>,
     audit_retention: Duration,
     post: Post,
@@ -80,20 +82,28 @@ impl App {
         let purpose = if args.new_database { Purpose::ServeNew } else { Purpose::Serve };
         let store = database::open(&url, purpose, settings.database.database_wait).await?;
         let secrets = signing_key::find(settings, &url, &*store, args.accept_new_secret).await?;
-        let (tokens, watch_credentials) = tokens(settings, &secrets, &clock)?;
+        let tokens = tokens(settings, &secrets, &clock)?;
+        let credentials = secret::service_credentials(settings, &secrets)?;
         let hasher = hasher(settings, params)?;
         let revocations = Revocations::fed(Arc::clone(&clock), settings.revocation_staleness);
         let revocations = Arc::new(revocations.with_skew(settings.clock_skew));
         // Tokens are minted and verified by the clock of this machine. Times in the database are read by other replicas
         // too, and go by the clock that all share.
         let clock: Arc<dyn Clock> = Arc::new(ReferenceClock::of(&revocations));
-        let health = Health::serving(grpc::service_names(settings.grpc_reflection)?).await;
+        if let Some(time) = store.time().await? {
+            revocations.compare(time, clock.elapsed());
+        }
+        let signing = (tokens.clone(), Arc::clone(&clock));
+        let (introspects, accept_new) = (!credentials.introspection.is_empty(), args.accept_new_secret);
+        let keys = token_keys::open(settings, &url, &store, &secrets, signing, introspects, accept_new).await?;
+        let health = Health::new();
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
         let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
         let accounts = Accounts::new(AccountsParts {
             store: Arc::clone(&store),
             hasher: hasher.clone(),
             tokens: tokens.clone(),
+            keys: Arc::clone(&keys),
             revocations: Arc::clone(&revocations),
             activity: Arc::clone(&activity),
             budgets: Arc::new(Budgets::new(per_hour(settings), &clock)),
@@ -101,21 +111,31 @@ impl App {
             rules,
         });
         let (audit, cache) = (Arc::clone(accounts.audit_queue()), Arc::clone(accounts.cache()));
-        let feed =
-            RevocationFeed::load(Arc::clone(&store), Arc::clone(&revocations), clock, health.clone(), cache).await?;
+        let feed = RevocationFeed::load(FeedParts {
+            store: Arc::clone(&store),
+            revocations: Arc::clone(&revocations),
+            clock,
+            health: health.clone(),
+            cache,
+            keys: Arc::clone(&keys),
+        })
+        .await?;
         let calls = settings.metrics_addr.map(|_| Arc::new(grpc::meter()));
         let stack = grpc::stack(grpc::StackParts {
             accounts,
             tokens,
             revocations: Arc::clone(&revocations),
             activity: Arc::clone(&activity),
-            health: health.reporter(),
-            watch_credentials,
+            health: health.serving(),
+            watch_credentials: credentials.watch,
+            introspection_credentials: credentials.introspection,
             reflection: settings.grpc_reflection,
+            ext_authz: settings.ext_authz,
             meter: calls.clone(),
+            keys: Arc::clone(&keys),
         })?;
         let bounds = Arc::new(Bounds::new(&settings.bounds, settings.proxies.trusted_proxies.clone()));
-        let (service, meters) = service(settings, stack, Arc::clone(&bounds), calls)?;
+        let (service, meters) = service(settings, stack, Arc::clone(&bounds), calls, &keys)?;
         let (audit_retention, public_url) = (settings.audit.audit_retention, settings.mail.public_url.clone());
         Ok(Self {
             service,
@@ -129,6 +149,7 @@ impl App {
             secrets,
             health,
             feed,
+            keys,
             activity,
             audit_retention,
             post,
@@ -148,6 +169,7 @@ impl App {
         // These run to the end of the drain, because calls in progress are still answered and their tokens verified.
         let feed = tokio::spawn(self.feed.follow());
         let write_probe = tokio::spawn(jobs::probe_writes(Arc::clone(&self.store), self.health.clone()));
+        let keys = tokio::spawn(jobs::keep_keys(self.keys, Arc::clone(&self.audit)));
         let hash_costs = tokio::spawn(jobs::follow_hash_costs(Arc::clone(&self.store), self.hasher.clone()));
         let refusal_log = tokio::spawn(jobs::log_refusals(self.hasher, Arc::clone(&self.bounds)));
         let session_times = SessionTimesWriter::start(Arc::clone(&self.store), self.activity);
@@ -169,7 +191,7 @@ impl App {
         let stop = async move {
             stop.await;
             let _ = stopping.set(Instant::now());
-            health.drain().await;
+            health.drain();
             stop_mail.stop();
             // Watches never end by themselves, so the drain would wait for them.
             revocations.publisher().close();
@@ -189,6 +211,7 @@ impl App {
         write_probe.abort();
         refusal_log.abort();
         hash_costs.abort();
+        keys.abort();
         // No caller was told that a write which is cut off here has succeeded.
         let _ = tokio::time::timeout(CLOSE_DEADLINE, self.store.close()).await;
         Ok(())
@@ -207,18 +230,14 @@ fn account_rules(settings: &Settings) -> Result<AccountRules, ServeError> {
     })
 }
 
-/// Makes the part that signs and verifies tokens, and reads the credentials of the services that may watch revocations.
-fn tokens(
-    settings: &Settings,
-    secrets: &SigningSecrets,
-    clock: &Arc<dyn Clock>,
-) -> Result<(Tokens, Vec<Secret>), SecretSourceError> {
-    let SigningSecrets { current, previous, .. } = secrets;
-    let signing: Vec<_> = std::iter::once(current).chain(previous).collect();
-    let watch_credentials = secret::watch_credentials(settings, &signing)?;
-    let keyring = Keyring::new(current, previous.as_ref());
-    let tokens = Tokens::new(keyring, Arc::clone(clock), settings.session_max_lifetime);
-    Ok((tokens.with_skew(settings.clock_skew), watch_credentials))
+/// Makes the part that signs and verifies tokens.
+fn tokens(settings: &Settings, secrets: &SigningSecrets, clock: &Arc<dyn Clock>) -> Result<Tokens, ServeError> {
+    let keyring = Keyring::new(&secrets.current, secrets.previous.as_ref());
+    let tokens = Tokens::new(keyring, Arc::clone(clock), settings.session_max_lifetime).with_skew(settings.clock_skew);
+    Ok(match settings.issuer()? {
+        Some(issuer) => tokens.with_issuer(issuer, settings.tokens.token_audience.as_deref()),
+        None => tokens,
+    })
 }
 
 fn hasher(settings: &Settings, params: Params) -> Result<PasswordHasher, ServeError> {
@@ -232,6 +251,7 @@ fn per_hour(settings: &Settings) -> PerHour {
         login_failures: settings.budgets.login_failures_per_address,
         registrations: settings.budgets.registrations_per_address,
         mail_requests: settings.budgets.mail_requests_per_address,
+        introspection_failures: settings.budgets.introspection_failures_per_address,
     }
 }
 
@@ -242,11 +262,17 @@ fn service(
     stack: grpc::Stack,
     bounds: Arc<Bounds>,
     calls: Option<Arc<Meter>>,
+    keys: &Arc<TokenKeys>,
 ) -> Result<(RequestRouter, Option<Meters>), ServeError> {
-    let (called, asked) = (stack.clone(), stack.clone());
+    let (called, asked) = (stack.for_rest(), stack.clone());
     let rpc = Rpc::new(move |request| called.clone().call(request));
     let rpc = rpc.refused_by(move |path, headers, extensions| asked.refusal(path, headers, extensions));
-    let rest = Rest::new(rpc, settings.api_docs)?;
+    let keys = Arc::clone(keys);
+    let well_known = WellKnown::new(settings.issuer()?, move |document| match document {
+        Document::Jwks => Some(keys.published().jwks()),
+        Document::Configuration => keys.published().configuration(),
+    });
+    let rest = Rest::new(rpc, settings.api_docs, well_known)?;
     let meters = calls.map(|calls| Meters { calls, answers: Arc::new(transport::meter(&rest)) });
     let answers = meters.as_ref().map(|meters| Arc::clone(&meters.answers));
     let (cors, proxies) = (Cors::new(&settings.cors), settings.proxies.trusted_proxies.clone());

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use super::secret::SecretSourceError;
 use crate::breaches::BreachesError;
-use crate::config::SettingsError;
+use crate::config::{SettingsError, TokenSettingsError};
 use crate::grpc;
 use crate::hashing::HashError;
+use crate::keys::KeysError;
 use crate::mail::MailError;
 use crate::rest::RestError;
 use crate::store::{OpenError, StoreError};
@@ -25,6 +26,9 @@ pub enum ServeError {
     /// There is no usable signing secret.
     #[error(transparent)]
     Secret(#[from] SecretSourceError),
+    /// There is no usable signing key.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The files of TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -34,6 +38,9 @@ pub enum ServeError {
     /// The settings of the password policy are invalid.
     #[error(transparent)]
     Policy(#[from] SettingsError),
+    /// The settings of what signs tokens do not fit together.
+    #[error(transparent)]
+    Tokens(#[from] TokenSettingsError),
     /// The settings of mail are invalid.
     #[error(transparent)]
     Mail(#[from] MailError),
@@ -61,7 +68,7 @@ impl ServeError {
     /// Returns the exit code of the process: 1 if the same start may succeed later, and 2 if a setting must change.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Open(OpenError::Unreachable { .. }) | Self::Store(_) => 1,
+            Self::Open(OpenError::Unreachable { .. }) | Self::Store(_) | Self::Keys(KeysError::Store(_)) => 1,
             _ => 2,
         }
     }

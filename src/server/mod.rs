@@ -11,6 +11,7 @@ mod metrics;
 mod run;
 mod secret;
 mod signing_key;
+mod token_keys;
 
 pub use crate::transport::{Limits, RequestRouter};
 pub use app::App;

@@ -48,7 +48,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError
     let reread = app.certificate.as_ref().map(|certificate| Arc::clone(&certificate.reread));
     tokio::spawn(async move { answer_hangups(&mut hangups, reread).await });
     let scheme = if app.certificate.is_some() { "https" } else { "http" };
-    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme).await?;
+    let (listener, url) = listen("LISTEN_ADDR", settings.listen_addr, scheme)?;
     serve_metrics(settings, &app).await?;
     signing_key::claim(&*app.store, &app.secrets, args.accept_new_secret).await?;
     tokio::spawn(signing_key::follow(Arc::clone(&app.store), &app.secrets));
@@ -63,7 +63,7 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError
         audit.stopped();
         if !delay.is_zero() {
             tracing::info!(event = "stop", result = "announced", delay_s = delay.as_secs());
-            health.announce_end().await;
+            health.announce_end();
             // A second signal ends the delay.
             let _ = tokio::time::timeout(delay, signalled()).await;
         }
@@ -104,7 +104,7 @@ fn limit_shutdown() {
 /// thread, which has little else to do: metrics must be answered while the other threads are busy.
 async fn serve_metrics(settings: &Settings, app: &App) -> Result<(), ServeError> {
     let (Some(address), Some(meters)) = (settings.metrics_addr, &app.meters) else { return Ok(()) };
-    let (listener, url) = listen("METRICS_ADDR", address, "http").await?;
+    let (listener, url) = listen("METRICS_ADDR", address, "http")?;
     tracing::info!(event = "metrics", url = format!("{url}/metrics"));
     let (revocations, bounds) = (Arc::clone(&app.revocations), Arc::clone(&app.bounds));
     let metrics = metrics::router(revocations, app.hasher.clone(), bounds, meters.clone());
@@ -165,8 +165,8 @@ fn warn_of_machine(settings: &Settings, open_files: Option<u64>) {
 }
 
 /// Binds the address of `setting`. Returns the URL that the listener can be reached by.
-async fn listen(setting: &'static str, address: SocketAddr, scheme: &str) -> Result<(TcpListener, String), ServeError> {
-    let listener = TcpListener::bind(address).await.map_err(|cause| ServeError::Listen(setting, address, cause))?;
+fn listen(setting: &'static str, address: SocketAddr, scheme: &str) -> Result<(TcpListener, String), ServeError> {
+    let listener = transport::listen(address).map_err(|cause| ServeError::Listen(setting, address, cause))?;
     let url = format!("{scheme}://{}", listener.local_addr().unwrap_or(address));
     Ok((listener, url))
 }

@@ -36,6 +36,22 @@ pub(super) async fn find(
     Ok(secrets)
 }
 
+/// Refuses secrets that [`claim`] would refuse, before anything is stored that depends on them.
+pub(super) async fn require_known(
+    store: &dyn Store,
+    secrets: &SigningSecrets,
+    accept_new: bool,
+) -> Result<(), ServeError> {
+    let stored = store.signing_key().await?;
+    let is_known = |stored| known(secrets).any(|secret| secret.digest() == stored);
+    if accept_new || stored.is_none_or(is_known) { Ok(()) } else { Err(SecretSourceError::Another.into()) }
+}
+
+/// The secrets with which tokens may be signed.
+fn known(secrets: &SigningSecrets) -> impl Iterator<Item = &Secret> {
+    iter::once(&secrets.current).chain(&secrets.previous)
+}
+
 /// Compares the secrets with the digest in the database. The digest of the current secret replaces that of the previous
 /// one, or, if `accept_new`, any other. Called when nothing else can keep the server from starting, so that a start
 /// with a wrong setting leaves no digest behind.
@@ -71,8 +87,7 @@ pub(super) async fn claim(store: &dyn Store, secrets: &SigningSecrets, accept_ne
 /// Looks from time to time whether another server signs with a secret that this one does not know, and logs it until it
 /// ends: this server refuses the tokens of that one.
 pub(super) fn follow(store: Arc<dyn Store>, secrets: &SigningSecrets) -> impl Future<Output = ()> + use<> {
-    let known: Vec<_> = iter::once(&secrets.current).chain(&secrets.previous).map(Secret::digest).collect();
-    compare(store, known)
+    compare(store, known(secrets).map(Secret::digest).collect())
 }
 
 async fn compare(store: Arc<dyn Store>, known: Vec<String>) {

@@ -1,9 +1,9 @@
 //! The database: accounts, sessions, revocations and everything else that outlives a restart, in SQLite or PostgreSQL.
 //!
 //! - Each capability is a trait in a file of its own: `accounts`, `admin`, `attempts`, `audit`, `import`,
-//!   `invitations`, `outbox`, `passwords`, `revocations`, `sessions`, `signing_key`, `tickets`. The folders `sqlite`
-//!   and `postgres` implement each trait in the file of the same name. Several traits, because the `impl` of a trait
-//!   cannot be split over files.
+//!   `invitations`, `outbox`, `passwords`, `revocations`, `sessions`, `signing_key`, `tickets`, `token_keys`.
+//!   The folders `sqlite` and `postgres` implement each trait in the file of the same name. Several traits, because the
+//!   `impl` of a trait cannot be split over files.
 //! - `statements` holds the SQL that both engines share, a file for each table.
 //! - `rows` translates rows into the domain's types, `listing` reads a page of rows, `errors` says what an error means.
 //! - `open` chooses the engine; `open_error` is what an operator reads when a database cannot be opened.
@@ -41,11 +41,14 @@ mod sqlite;
 mod statements;
 mod tables;
 mod tickets;
+mod token_keys;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-pub use crate::domain::{AccountChange, AccountRecord, DeadMail, Imported, Invitation, Outline, StoredSession};
+pub use crate::domain::{
+    AccountChange, AccountRecord, DeadMail, Imported, Invitation, KeyState, Outline, StoredKey, StoredSession,
+};
 pub(crate) use crate::domain::{FirmRecord, UnreadableRow, Updated};
 pub use accounts::AccountStore;
 pub(crate) use accounts::Credentials;
@@ -79,6 +82,8 @@ pub use sqlite::{Backup, SqliteStore, beside};
 pub use tables::TABLES;
 pub use tickets::{EmailChange, NewTicket, PasswordReset};
 pub(crate) use tickets::{StoredTicket, TicketStore};
+pub use token_keys::{FormerKind, KeyChange, NewKey, TokenKeyRows, TokenKind};
+pub(crate) use token_keys::{KEYS_CHANGED, TokenKeyStore};
 
 /// A database with all its capabilities.
 #[async_trait]
@@ -95,6 +100,7 @@ pub trait Store:
     + SessionStore
     + SigningKeyStore
     + TicketStore
+    + TokenKeyStore
 {
     /// Stores a row and deletes it again, in one transaction. Fails where nothing can be stored, for example on a full
     /// disk, which no query would tell.

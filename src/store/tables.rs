@@ -35,7 +35,7 @@ pub(super) enum ColumnKind {
 }
 
 /// Every table, each after the tables that it refers to.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 12] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
         name: "accounts",
@@ -129,6 +129,21 @@ pub const TABLES: [Table; 10] = [
         ],
     },
     Table { name: "signing_key", columns: &[text("name"), text("digest")] },
+    Table {
+        name: "token_keys",
+        columns: &[
+            text("kid"),
+            text("algorithm"),
+            text("public_key"),
+            text("sealed_key"),
+            text("state"),
+            number("published_at"),
+            number("signs_from"),
+            number("rotation_asked"),
+            number("accepted_until"),
+        ],
+    },
+    Table { name: "token_kinds", columns: &[text("kind"), number("signed_until"), number("accepted_for")] },
 ];
 
 const fn id(name: &'static str) -> Column {

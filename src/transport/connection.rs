@@ -221,24 +221,28 @@ fn http2(limits: &Limits, is_proxy: bool) -> http2::Builder<TokioExecutor> {
     builder
 }
 
-async fn answer<S: HttpService<B>, B: AnswerBody>(
+/// Passes a request to the app. Not an async function, which would keep the request until the answer.
+fn answer<S: HttpService<B>, B: AnswerBody>(
     mut app: S,
     request: Request<Incoming>,
     context: Context,
-) -> Result<Response<Outgoing<B>>, Infallible> {
+) -> impl Future<Output = Result<Response<Outgoing<B>>, Infallible>> + Send {
     let is_http2 = request.version() == Version::HTTP_2;
     let call = OpenCall::new(Arc::clone(&context.flow));
     let mut request = request.map(|body| RequestBody::new(body, is_http2, &context.flow));
     // In the extensions, which no header of a client can set, and which gRPC and REST both read.
     request.extensions_mut().insert(ClientAddress(context.peer));
     request.extensions_mut().insert(context.closing.clone());
-    let mut response = app.call(request).await?;
-    if !is_http2 && context.closing.0.is_cancelled() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    let answer = app.call(request);
+    async move {
+        let mut response = answer.await?;
+        if !is_http2 && context.closing.0.is_cancelled() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(PauseReading(time)) = response.extensions_mut().remove() {
+            context.flow.pause(time);
+        }
+        let guard = response.extensions_mut().remove::<Arc<CountGuard>>();
+        Ok(response.map(|body| Outgoing::new(body, call, guard)))
     }
-    if let Some(PauseReading(time)) = response.extensions_mut().remove() {
-        context.flow.pause(time);
-    }
-    let guard = response.extensions_mut().remove::<Arc<CountGuard>>();
-    Ok(response.map(|body| Outgoing::new(body, call, guard)))
 }

@@ -14,8 +14,9 @@ use std::time::Duration;
 use axum::body::Body as RestBody;
 use futures_util::FutureExt as _;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, ORIGIN, VARY,
 };
 use http::{Method, Request, Response};
 use http_body_util::Either;
@@ -88,8 +89,8 @@ impl Cors {
     /// Answers a preflight, and passes every other request to `dispatch`.
     pub(super) async fn around<B, F>(
         &self,
-        mut request: Request<B>,
-        mut dispatch: impl FnMut(Request<B>) -> F + Send,
+        mut request: Box<Request<B>>,
+        mut dispatch: impl FnMut(Box<Request<B>>) -> F + Send,
     ) -> RoutedAnswer
     where
         B: Send,
@@ -110,11 +111,16 @@ impl Cors {
             let names = allowed_of_requested(request.headers());
             request.headers_mut().insert(ACCESS_CONTROL_REQUEST_HEADERS, names);
         }
-        let dispatch =
-            service_fn(move |request| dispatch(request).map(|answer| Ok::<_, Infallible>(answer.map(RestBody::new))));
+        let dispatch = service_fn(move |request| {
+            dispatch(Box::new(request)).map(|answer| Ok::<_, Infallible>(answer.map(RestBody::new)))
+        });
         // Boxed, because few requests need it, and the future of every request reserves the space of its largest part.
-        let Ok(mut answer) = self.layer.layer(dispatch).oneshot(request).boxed().await;
+        let Ok(mut answer) = self.layer.layer(dispatch).oneshot(*request).boxed().await;
         let headers = answer.headers_mut();
+        // An answer that allows every origin by itself is public. The Fetch standard forbids credentials with it.
+        if headers.get(ACCESS_CONTROL_ALLOW_ORIGIN).is_some_and(|origin| origin == "*") {
+            headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+        }
         if !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             hide(headers);
         } else if !is_preflight {

@@ -15,8 +15,9 @@ use tokio::time::{Sleep, sleep};
 /// The most bytes of a request's head, in HTTP/1 and HTTP/2. The longest token takes half of them.
 pub(super) const MAX_HEAD: usize = 16 * 1_024;
 
-/// The bytes of a head that HTTP/2 accepts, so that the router can refuse it: more than usual proxies forward. A larger
-/// head gets 431 without a body, and one of more than four times as many bytes ends its connection.
+/// The bytes of a head that HTTP/2 accepts, so that the router can refuse it: more than usual proxies forward. Every
+/// connection may hold so many of a head that is incomplete. A larger head gets 431 without a body, and one of more
+/// than four times as many bytes ends its connection.
 pub(super) const MAX_HTTP2_HEAD: u32 = 64 * 1_024;
 
 /// Makes the answer to a head that begins with these bytes.

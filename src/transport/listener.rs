@@ -5,10 +5,11 @@
 //! well.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -17,6 +18,23 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{AnswerBody, Connection, HttpService};
 use super::limits::ConnectionRules;
 use super::workers::Workers;
+
+/// The bytes that the system receives of a connection before they are read, as large as the largest head. By default it
+/// grows to megabytes. What a flood sends beyond this waits in the memory of its sender, and wakes nobody here.
+const UNREAD: u32 = 16 * 1_024;
+
+/// The connections that wait to be accepted, as many as tokio allows by default.
+const BACKLOG: u32 = 1_024;
+
+/// Opens the port, for the runtime of the current thread.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // Its connections inherit it, and only before a connection is made does it limit the window that is offered.
+    socket.set_recv_buffer_size(UNREAD)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves connections until `stop`, and then drains them for at most [`Limits::drain`](super::Limits::drain).
 pub(crate) async fn serve<S: HttpService<B>, B: AnswerBody>(

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use axum::body::Body as RestBody;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::{Method, Request, Response, Version};
 use http_body::Body;
@@ -30,26 +30,24 @@ use tonic::Status;
 use tonic::body::Body as GrpcBody;
 use tonic::codegen::StdError;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
-use tower::{Layer as _, Service, ServiceExt as _};
+use tower::{Layer as _, Service};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::bounds::{Bounds, PauseReading, leave_unread};
 use super::cors::{Cors, RoutedAnswer};
 use super::forwarded;
+use super::grpc_protocol::GrpcProtocol;
 use super::large_heads;
 use crate::grpc::{self, ClientAddress, Overload, RequestId, Stack};
 use crate::meter::{Meter, Outcome, Running};
-use crate::rest::{Rest, RestTarget};
+use crate::rest::{self, Rest, RestTarget};
 
 /// The message for a client that sent a head that is too large.
 const LARGE_HEAD: &str = "the head of a request, with all of its headers, may have at most 16 KiB";
 
 /// The distance at which calls beyond the limit of calls in progress may come again.
 const REFUSED_CALLS: Duration = Duration::from_millis(1);
-
-/// The content type of an answer of gRPC-Web whose request's type is not known.
-const GRPC_WEB: &str = "application/grpc-web+proto";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -90,14 +88,14 @@ impl RequestRouter {
         let text = String::from_utf8_lossy(start);
         let path = text.split([' ', '?', '\r']).nth(1).unwrap_or_default();
         // An RPC over HTTP/1 is a call of gRPC-Web.
-        let web = (path.matches('/').count() == 2 && path.contains('.')).then_some(GrpcProtocol::Web(GRPC_WEB));
+        let web = (path.matches('/').count() == 2 && path.contains('.')).then_some(GrpcProtocol::WEB);
         let mut request = Request::new(RestBody::empty());
         if let Some(origin) = text.lines().find_map(origin) {
             request.headers_mut().insert(ORIGIN, origin);
         }
         let refuse = |_| ready(self.0.refuse_large(path, web));
         // Neither the answer nor its body waits for anything.
-        let Some(answer) = cors.around(request, refuse).now_or_never() else { return Response::default() };
+        let Some(answer) = cors.around(Box::new(request), refuse).now_or_never() else { return Response::default() };
         let (mut head, body) = answer.into_parts();
         head.headers.remove(CONTENT_LENGTH);
         add_id(&mut head.headers, Uuid::now_v7());
@@ -120,15 +118,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let inner = Arc::clone(&self.0);
-        async move { Ok(inner.trace(request).await) }.boxed()
+        // Boxed, because every future on the way would reserve the space of the request twice.
+        Arc::clone(&self.0).trace(Box::new(request)).map(Ok).boxed()
     }
 }
 
 impl Inner {
     /// 1. Gives the request an id, for its log lines and its answer, and replaces the address of a trusted proxy by the
     ///    address of the client.
-    async fn trace<B>(self: Arc<Self>, mut request: Request<B>) -> RoutedAnswer
+    async fn trace<B>(self: Arc<Self>, mut request: Box<Request<B>>) -> RoutedAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
@@ -136,9 +134,17 @@ impl Inner {
         let id = Uuid::now_v7();
         request.extensions_mut().insert(RequestId(id));
         let peer = request.extensions().get().map(|&ClientAddress(address)| address);
-        let client = peer.map(|peer| forwarded::client(peer, request.headers(), &self.trusted_proxies));
+        // The question of a proxy comes for all of its clients, and Envoy names its own address in it.
+        let is_check = request.uri().path() == grpc::CHECK;
+        let client = peer.map(|peer| match is_check {
+            true => peer.to_canonical(),
+            false => forwarded::client(peer, request.headers(), &self.trusted_proxies),
+        });
         if let Some(client) = client.filter(|_| client != peer) {
             request.extensions_mut().insert(ClientAddress(client));
+        }
+        if rest::is_forward_auth(request.uri().path()) && !peer.is_some_and(|peer| self.trusts(peer)) {
+            rest::distrust(request.headers_mut());
         }
         if let Some(peer) = peer.filter(|_| !self.proxy_warning.is_completed()) {
             self.warn_of_proxy(peer, request.headers());
@@ -162,12 +168,16 @@ impl Inner {
         if wait.is_zero() {
             return;
         }
-        let is_proxy = self.trusted_proxies.iter().any(|network| network.contains(&client));
-        if peer == Some(client) && !is_proxy {
+        if peer == Some(client) && !self.trusts(client) {
             answer.extensions_mut().insert(PauseReading(wait));
         } else {
             sleep(wait).await;
         }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 
     /// Warns of the first request that a proxy seems to have forwarded, if the proxy is not trusted. Only of the first,
@@ -187,16 +197,20 @@ impl Inner {
     }
 
     /// 2. Answers CORS preflights, and adds the headers of CORS to other answers.
-    async fn apply_cors<B>(self: &Arc<Self>, request: Request<B>) -> RoutedAnswer
+    async fn apply_cors<B>(self: &Arc<Self>, request: Box<Request<B>>) -> RoutedAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
+        // A preflight that a proxy asks about is answered by the policy of its route.
+        if request.method() == Method::OPTIONS && rest::is_forward_auth(request.uri().path()) {
+            return Arc::clone(self).dispatch(request).await;
+        }
         self.cors.around(request, |request| Arc::clone(self).dispatch(request)).await
     }
 
     /// 3. Admits the request to the calls in progress, in which it counts until its answer is sent.
-    async fn dispatch<B>(self: Arc<Self>, request: Request<B>) -> RoutedAnswer
+    async fn dispatch<B>(self: Arc<Self>, request: Box<Request<B>>) -> RoutedAnswer
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
@@ -223,12 +237,18 @@ impl Inner {
                 return answer;
             }
         };
-        let mut answer = self.serve(admitted.count(request), destination).await;
+        let mut answer = self.serve(admitted.count(*request), destination).await;
         admitted.answered(&mut answer);
         answer
     }
 
     fn refuse<B>(&self, request: &Request<B>, protocol: Option<GrpcProtocol>) -> RoutedAnswer {
+        if let Some(GrpcProtocol::Grpc) = protocol
+            && self.stack.is_check(request.uri().path())
+        {
+            // The refused request is one of many clients, so the connection of their proxy goes on.
+            return grpc::undecided(&grpc::overloaded()).map(Either::Left);
+        }
         let mut answer = match protocol {
             Some(protocol) => refuse_grpc(&grpc::overloaded(), protocol),
             None => {
@@ -248,26 +268,34 @@ impl Inner {
     }
 
     /// 4. Serves the request as gRPC or as REST.
-    async fn serve<B>(&self, mut request: Request<B>, destination: Destination) -> RoutedAnswer
+    fn serve<B>(&self, mut request: Request<B>, destination: Destination) -> impl Future<Output = RoutedAnswer> + Send
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError> + Send,
     {
-        let protocol = match destination {
-            Destination::Grpc(protocol) => protocol,
-            Destination::Rest(target) => return self.rest(target, request.map(rest_body)).await.map(Either::Right),
-        };
-        let Ok(mut answer) = match protocol {
-            GrpcProtocol::Grpc => self.stack.clone().oneshot(request).await,
-            GrpcProtocol::Web(content_type) => {
+        let answer = match destination {
+            Destination::Rest(target) => {
+                return self
+                    .rest(target, request.map(rest_body))
+                    .map(|answer| answer.map(Either::Right))
+                    .boxed()
+                    .right_future();
+            }
+            Destination::Grpc(GrpcProtocol::Grpc) => self.stack.clone().call(request),
+            Destination::Grpc(GrpcProtocol::Web(content_type)) => {
                 // tonic-web compares the whole value, and clients may add a charset.
                 request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-                self.web.clone().oneshot(request.map(GrpcBody::new)).await.map(|answer| answer.map(GrpcBody::new))
+                let answer = self.web.clone().call(request.map(GrpcBody::new));
+                answer.map_ok(|answer| answer.map(GrpcBody::new)).boxed()
             }
         };
-        // The answers to Register and Login carry a token in their body.
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        answer.map(Either::Left)
+        let as_routed = |answer: Result<Response<GrpcBody>, Infallible>| {
+            let Ok(mut answer) = answer;
+            // The answers to Register and Login carry a token in their body.
+            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            answer.map(Either::Left)
+        };
+        answer.map(as_routed).left_future()
     }
 }
 
@@ -347,37 +375,6 @@ pub(crate) fn meter(rest: &Rest) -> Meter {
 enum Destination {
     Grpc(GrpcProtocol),
     Rest(RestTarget),
-}
-
-/// The protocol of a gRPC request: POST with a content type of gRPC, and over HTTP/2 where that type needs it. Other
-/// requests to a gRPC path are answered with an explanation by `rest`.
-#[derive(Clone, Copy)]
-enum GrpcProtocol {
-    Grpc,
-    /// gRPC-Web with this content type.
-    Web(&'static str),
-}
-
-impl GrpcProtocol {
-    fn of<B>(request: &Request<B>) -> Option<Self> {
-        if request.method() != Method::POST {
-            return None;
-        }
-        let value = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
-        // The content type without its parameters.
-        let essence = value.split(';').next()?.trim();
-        let one_of = |names: &[&'static str]| names.iter().copied().find(|name| essence.eq_ignore_ascii_case(name));
-        if one_of(&["application/grpc", "application/grpc+proto"]).is_some() {
-            return (request.version() == Version::HTTP_2).then_some(Self::Grpc);
-        }
-        one_of(&[
-            "application/grpc-web",
-            "application/grpc-web+proto",
-            "application/grpc-web-text",
-            "application/grpc-web-text+proto",
-        ])
-        .map(Self::Web)
-    }
 }
 
 /// Whether a request came over HTTP/1.1 without exactly one `Host`. A request from within the process needs none.

@@ -1,6 +1,6 @@
 //! Several replicas in longer runs: three processes of the real binary on one PostgreSQL server that is made for the
-//! run, under races, cuts, crashes and restarts. `cargo test --test cluster` is the short form, with `FULL=1` the full
-//! one. Separate from `it` because it takes minutes, measures, and needs the machine for itself.
+//! run, under races, cuts, crashes, restarts and rotated keys. `cargo test --test cluster` is the short form, with
+//! `FULL=1` the full one. Separate from `it` because it takes minutes, measures, and needs the machine for itself.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,6 +14,7 @@ mod registration;
 mod replica;
 mod revocation;
 mod rolling;
+mod rotation;
 #[path = "../runs/mod.rs"]
 #[expect(dead_code, reason = "the other longer run uses the rest")]
 mod runs;
@@ -36,6 +37,8 @@ fn main() {
         part("a crash of the database makes nothing untrue", crash::rounds(&cluster)).await;
         part("replicas whose clocks are apart refuse none of each other's tokens", clocks::apart(&cluster)).await;
         part("a rolling restart loses no call", rolling::restarts(&cluster)).await;
+        // Last, because tokens are signed with keys from here on.
+        part("a key that is rotated every second refuses nobody", rotation::every_second(&cluster)).await;
         cluster.stop().await;
     });
 }

@@ -40,6 +40,8 @@ pub struct Replica {
     binary: Mutex<Option<Binary>>,
     /// A clock that differs from the machine's, if there is one.
     clock: Mutex<Option<Arc<FakeClock>>>,
+    /// Further settings.
+    settings: Mutex<Vec<(&'static str, String)>>,
     channel: Mutex<Option<Channel>>,
     dir: TempDir,
 }
@@ -52,8 +54,8 @@ impl Cluster {
         for index in 0..REPLICAS {
             let url = database.url_as(&user(index), "superuser").await;
             let dir = tempfile::tempdir().unwrap();
-            let (address, binary, clock, channel) = Default::default();
-            let replica = Replica { index, url, address, binary, clock, channel, dir };
+            let (address, binary, clock, settings, channel) = Default::default();
+            let replica = Replica { index, url, address, binary, clock, settings, channel, dir };
             if index == 0 && clock::ahead() != 0 {
                 replica.fake_clock().expect("libfaketime").set(clock::ahead());
             }
@@ -106,6 +108,7 @@ impl Replica {
             let mut address = replica.address.lock().unwrap();
             let mut command = command(replica.dir.path());
             command.env("DATABASE_URL", &replica.url).env("JWT_SECRET", SECRET).env("ALLOW_REGISTRATION", "true");
+            command.envs(replica.settings.lock().unwrap().iter().cloned());
             if let Some(address) = *address {
                 command.env("LISTEN_ADDR", address.to_string());
             }
@@ -120,6 +123,11 @@ impl Replica {
         // A channel connects again by itself after a restart, as the channel of a client does.
         let endpoint = self.endpoint();
         self.channel.lock().unwrap().get_or_insert_with(|| endpoint.connect_lazy());
+    }
+
+    /// Gives the replica further settings from its next start on.
+    pub fn set(&self, settings: &[(&'static str, String)]) {
+        self.settings.lock().unwrap().extend_from_slice(settings);
     }
 
     /// Gives the replica a clock of its own from its next start on. Returns `None` without libfaketime.

@@ -27,18 +27,22 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "docs/start.md", "docs/grpc.md", "docs/rest.md", "docs/username-api.md", "docs/email-api.md",
          "docs/sessions.md", "docs/accounts.md", "docs/importing.md", "docs/tls.md", "docs/guarding.md",
-         "docs/clients.md", "docs/performance.md", "crates/http-rule/README.md", "examples/react-sign-in/README.md",
+         "docs/introspection.md", "docs/clients.md", "docs/performance.md", "crates/http-rule/README.md", "examples/react-sign-in/README.md",
          "CONTRIBUTING.md"]
 # What a page takes for granted: files, variables, and commands that another page has shown.
 BCRYPT = "$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A."
 USERS = f'{{"_id":{{"$oid":"65e5a1b2c3d4e5f601234567"}},"username":"alice","password":"{BCRYPT}"}}\n'
 FILES = {"docs/importing.md": {"users.json": USERS}}
-VARIABLES = {"docs/guarding.md": {"JWT_SECRET": "a secret of at least 32 characters", "WATCH_CREDENTIALS": 48 * "w"}}
-BEFORE = {"docs/guarding.md": [
-    "TOKEN=$(curl -s localhost:3008/v1/accounts -H 'content-type: application/json' "
-    """-d '{"username":"alice","password":"s3cur3pass"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')""",
-    'curl -s -X POST localhost:3008/v1/sessions:logout -H "token: $TOKEN"',
-]}
+VARIABLES = {
+    "docs/guarding.md": {"JWT_SECRET": "a secret of at least 32 characters", "WATCH_CREDENTIALS": 48 * "w"},
+    "docs/introspection.md": {"INTROSPECTION_CREDENTIALS": 48 * "i"},
+}
+REGISTERED = ("TOKEN=$(curl -s localhost:3008/v1/accounts -H 'content-type: application/json' "
+              """-d '{"username":"alice","password":"s3cur3pass"}' | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')""")
+BEFORE = {
+    "docs/guarding.md": [REGISTERED, 'curl -s -X POST localhost:3008/v1/sessions:logout -H "token: $TOKEN"'],
+    "docs/introspection.md": [REGISTERED],
+}
 SERVER = "ALLOW_REGISTRATION=true countersign"
 STARTED = '2026-11-22T14:48:43Z  INFO event="start" version="" url="http://127.0.0.1:3008" registration="open" kernel=avx512\n…'
 # Commands that run until they are stopped. Of the servers, only one runs at a time.
@@ -58,6 +62,7 @@ KINDS = [(re.compile(pattern), kind) for pattern, kind in [
     (r"eyJ[A-Za-z0-9_.…-]+", "TOKEN"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID"),
     (r"20\d\d-\d\d-\d\dT[\d:.]+Z", "TIME"),
+    (r'"(iat|exp)":\d+', "SECONDS"),
     (r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d [\d:]{8} GMT", "DATE"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r'version="[^"]*"', "VERSION"),

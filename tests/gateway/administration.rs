@@ -116,6 +116,15 @@ pub const STEPS: &[Step] = &[
     Step::post(CLEAR, r#"{"handle": "made"}"#).with(As("{olga}")),
     Step::post(CLEAR, "{}").with(As("{olga}")),
     Step::post(CLEAR, r#"{"handle": "made"}"#),
+    // The signing keys, of which there are none, because the secret signs.
+    Step::get("GET /v1/admin/signingKeys", As("{olga}")),
+    Step::get("GET /v1/admin/signingKeys", As("{frank}")),
+    Step::get("GET /v1/admin/signingKeys", None),
+    Step::post("POST /v1/admin/signingKeys:rotate", "{}").with(As("{olga}")),
+    Step::post("POST /v1/admin/signingKeys:rotate", "{}").with(As("{frank}")),
+    Step::get("DELETE /v1/admin/signingKeys/x", As("{olga}")),
+    Step::get("DELETE /v1/admin/signingKeys/x", As("{frank}")),
+    Step::get("DELETE /v1/admin/signingKeys/x", None),
     // ListAuditEvents, for a time without events: events are written a little later, and only one side has some.
     Step::get("GET /v1/admin/auditEvents?endTime=1970-01-02T00:00:00Z", As("{olga}")),
     Step::get("GET /v1/admin/auditEvents?startTime=yesterday", As("{olga}")),

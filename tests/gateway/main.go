@@ -51,7 +51,7 @@ func main() {
 	}
 	if *real != "" {
 		serve("countersign", *real, countersign.RegisterAuthServiceHandler, countersign.RegisterSessionServiceHandler,
-			countersign.RegisterAdminServiceHandler)
+			countersign.RegisterAdminServiceHandler, countersign.RegisterKeyServiceHandler)
 	}
 	fmt.Println("ready")
 	// Standard input ends when the test ends, even if it is killed.

@@ -17,7 +17,7 @@ use crate::support::TestApp;
 use crate::support::app::Served;
 use crate::{administration, life};
 
-/// The service credential for watching revocations.
+/// The service credential for watching revocations, and for introspecting and revoking tokens.
 pub const CREDENTIAL: &str = "ZG8gbm90IHRlbGwgYW55Ym9keTogd2F0Y2hlcg==";
 
 /// One of the two apps, with the values that it has returned.
@@ -52,6 +52,10 @@ pub async fn conversation(binary: &str, account: &mut Account) {
     assert_eq!(one, two, "what a watch begins with");
     assert!(one.len() > 3, "{one:?}");
     account.routes.note(&Asked::new("countersign", "GET /v1/revocations:watch"));
+    // They succeed only where keys sign, which have other ids on each side. Their refusals were compared.
+    for line in ["POST /v1/admin/signingKeys:rotate", "DELETE /v1/admin/signingKeys/x"] {
+        account.routes.note(&Asked::new("countersign", line));
+    }
     println!("{} steps, and a watch", STEPS.len() + life::STEPS.len() + administration::STEPS.len());
     drop(gateway);
     ours_at.stop().await;
@@ -63,7 +67,8 @@ async fn prepare(app: &TestApp) -> HashMap<&'static str, String> {
 }
 
 async fn app() -> (TestApp, Served) {
-    let mut app = TestApp::with(&[&format!("--watch-credentials={CREDENTIAL}")]).await;
+    let credentials = ["watch", "introspection"].map(|what| format!("--{what}-credentials={CREDENTIAL}"));
+    let mut app = TestApp::with(&credentials.each_ref().map(String::as_str)).await;
     let served = app.serve().await;
     (app, served)
 }

@@ -191,6 +191,17 @@ pub const STEPS: &[Step] = &[
     Step::get("GET /v1/revocations:watch?cursor=nonsense", Bearer(super::real::CREDENTIAL)),
     Step::get("GET /v1/revocations:watch?from=x", Bearer("nothing")),
     Step::post("POST /v1/revocations:watch", "{}"),
+    // IntrospectToken and RevokeToken, of tokens that are none, because good ones differ.
+    Step::post("POST /v1/tokens:introspect", r#"{"token": "nothing"}"#),
+    Step::post("POST /v1/tokens:introspect", r#"{"token": "nothing"}"#).with(As("{alice}")),
+    Step::post("POST /v1/tokens:introspect", r#"{"token": "nothing"}"#).with(Bearer(super::real::CREDENTIAL)),
+    Step::post("POST /v1/tokens:introspect", "{}").with(Bearer(super::real::CREDENTIAL)),
+    Step::post("POST /v1/tokens:revoke", r#"{"token": "nothing"}"#),
+    Step::post("POST /v1/tokens:revoke", r#"{"token": "nothing"}"#).with(Bearer(super::real::CREDENTIAL)),
+    Step::post("POST /v1/tokens:revoke", "").with(Bearer(super::real::CREDENTIAL)),
+    // ListKeys. The secret signs here.
+    Step::get("GET /v1/keys", Token::None),
+    Step::get("GET /v1/keys", As("{alice}")),
     // Logout.
     Step::post(LOGOUT, "{}"),
     Step::post(LOGOUT, "{}").with(As(BAD)),

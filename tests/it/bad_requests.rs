@@ -222,7 +222,7 @@ async fn a_dot_alone_does_not_make_a_path_a_grpc_method() {
         "/favicon.ico",
         "/robots.txt",
         "/index.html",
-        "/.well-known/jwks.json",
+        "/.well-known/security.txt",
         "/.env",
         "/v1.0/auth/me",
         "/..%2fauth/me",

@@ -1,7 +1,7 @@
 //! A real proxy in front of the server. With persistent connections, no request is lost when a connection reaches its
 //! maximum age; `NGINX_REQUESTS` sets the number of requests, and the default is a few thousand. The configuration in
-//! `docs/guarding.md` lets a service be called with a valid token only. The one in `docs/username-api.md` joins the
-//! server and the product that the username API comes from.
+//! `docs/username-api.md` joins the server and the product that the username API comes from. `tests/neighbours` has the
+//! configurations that guard a service.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -23,7 +23,6 @@ use tokio::net::{TcpListener, UnixStream};
 use crate::sockets::SOON;
 use crate::support::app::request;
 use crate::support::binary::{Binary, command};
-use crate::support::http::over_socket;
 use crate::support::{Answer, PASSWORD, SECRET};
 use crate::wire::eventually;
 
@@ -155,7 +154,7 @@ async fn product() -> SocketAddr {
         let mut rules = Validation::new(Algorithm::HS256);
         // The clock of a test's server is the real one, and the claims are the product's own.
         rules.set_required_spec_claims(&["exp"]);
-        let claims = decode::<Value>(token, &DecodingKey::from_secret(SECRET.as_bytes()), &rules);
+        let claims = decode::<Value>(token, &DecodingKey::from_secret(SECRET.as_bytes()).unwrap(), &rules);
         let username = claims.map_or(Value::Null, |token| token.claims["username"].clone());
         let status = if parts.uri.path() == "/api/missing" { StatusCode::NOT_FOUND } else { StatusCode::OK };
         let answer = json!({
@@ -179,41 +178,6 @@ fn of_page(page: &str, dir: &Path, port: &str, addresses: &[(&str, String)]) -> 
         assert_eq!(block.matches(written).count(), 1, "{written}");
         block.replace(written, ours)
     })
-}
-
-#[tokio::test]
-async fn the_configuration_in_the_docs_guards_a_service() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = Binary::start(dir.path());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let service = listener.local_addr().unwrap();
-    let api = axum::Router::new().route("/accounts", axum::routing::any(|body: String| async move { body }));
-    tokio::spawn(async move { axum::serve(listener, api).await });
-    let ours = [("127.0.0.1:3008", server.address.to_string()), ("127.0.0.1:9000", service.to_string())];
-    let servers = of_page("docs/guarding.md", dir.path(), "127.0.0.1:8080", &ours);
-    let Some(_nginx) = Nginx::start(dir.path(), &servers).await else { return };
-
-    let json = [("content-type", "application/json")];
-    let alice = Body::from(json!({ "username": "alice", "password": PASSWORD }).to_string());
-    let registered = over_socket(server.address, request(Method::POST, "/v1/accounts", &json, alice)).await;
-    let mut token = registered.json()["token"].as_str().unwrap().to_owned();
-    let mut sender = connect(&socket(dir.path())).await.unwrap();
-    let mut send = async |path: &str, token: &str| {
-        let request = request(Method::POST, path, &[("host", "localhost"), ("token", token)], Body::from("savings"));
-        Answer::read(sender.send_request(request).await.unwrap()).await
-    };
-    for (path, status, body) in [("/accounts", StatusCode::OK, "savings"), ("/missing", StatusCode::NOT_FOUND, "")] {
-        let answer = send(path, &token).await;
-        assert_eq!((answer.status, &*answer.body), (status, body.as_bytes()), "{path}");
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        token = answer.token();
-    }
-    let logout = request(Method::POST, "/v1/sessions:logout", &[("token", &token)], Body::empty());
-    assert_eq!(over_socket(server.address, logout).await.status, StatusCode::OK);
-    for refused in [&*token, "undefined", ""] {
-        let answer = send("/accounts", refused).await;
-        assert_eq!((answer.status, answer.header("token")), (StatusCode::UNAUTHORIZED, None), "{answer:?}");
-    }
 }
 
 #[tokio::test]

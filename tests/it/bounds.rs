@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use countersign::pb::auth_service_client::AuthServiceClient;
+use countersign::pb::health::HealthCheckRequest;
+use countersign::pb::health::health_client::HealthClient;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::pb::{MeRequest, WatchRevocationsRequest};
 use countersign::server::Limits;
@@ -14,13 +16,12 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 
+use crate::metrics::{gauge, metrics_of};
 use crate::sockets::{Raw, SOON, post};
-use crate::support::TestApp;
 use crate::support::app::Served;
+use crate::support::{Binary, SECRET, TestApp, binary};
 use crate::watch::CREDENTIAL;
 use crate::wire::eventually;
 
@@ -160,7 +161,7 @@ async fn sign_ins_leave_a_quarter_of_the_calls_of_their_address_to_others() {
 
 #[tokio::test]
 async fn the_process_has_so_many_calls_and_streams_are_none() {
-    let (_app, served) = served(&["--max-calls=1"]).await;
+    let (_app, served) = served(&["--max-calls=1", "--hash-threads=1"]).await;
     let channel = Endpoint::from_shared(format!("http://{}", served.address)).unwrap().connect().await.unwrap();
     let mut streams = Vec::new();
     for _ in 0..5 {
@@ -177,21 +178,32 @@ async fn the_process_has_so_many_calls_and_streams_are_none() {
 
 #[tokio::test]
 async fn the_half_of_a_body_that_has_said_nothing_for_longest_gives_way() {
-    let flags = ["--max-body-bytes-per-address=64KiB", "--max-body-bytes=128KiB", "--trusted-proxies=127.0.0.1"];
-    let (_app, served) = served(&flags).await;
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [
+        ("JWT_SECRET", SECRET),
+        ("METRICS_ADDR", "127.0.0.1:0"),
+        ("MAX_BODY_BYTES_PER_ADDRESS", "64KiB"),
+        ("MAX_BODY_BYTES", "128KiB"),
+        ("TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    let server = Binary::spawn(binary::command(dir.path()).envs(settings));
+    let metrics = metrics_of(&server);
     let half = "x".repeat(40_000);
     let send_half = async |headers: &str| {
         let head = format!(
             "POST /auth/login HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\
              expect: 100-continue\r\n{headers}\r\n"
         );
-        let mut raw = Raw::saying(served.address, head).await;
+        let mut raw = Raw::saying(server.address, head).await;
         assert!(raw.head().await.unwrap().starts_with("HTTP/1.1 100 "));
         raw.send(&half).await;
         raw
     };
+    let has_read = async |bytes| gauge(metrics, "countersign_body_bytes").await == bytes;
     let mut other = send_half(ANOTHER).await;
+    assert!(eventually(SOON, async || has_read(40_000).await).await);
     let mut first = send_half(ONE).await;
+    assert!(eventually(SOON, async || has_read(80_000).await).await);
     let mut second = send_half(ONE).await;
     let refused = first.answer().await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -257,7 +269,7 @@ async fn streams_that_anybody_may_open_keep_no_service_from_watching_revocations
 
 #[tokio::test]
 async fn a_server_that_is_full_still_tells_that_it_lives() {
-    let (_app, served) = served(&["--max-calls=1"]).await;
+    let (_app, served) = served(&["--max-calls=1", "--hash-threads=1"]).await;
     let _held = begin(served.address, "").await;
     for path in ["/healthz", "/readyz"] {
         let mut raw = Raw::saying(served.address, format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;

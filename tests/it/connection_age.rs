@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use countersign::pb::WatchRevocationsRequest;
+use countersign::pb::health::HealthCheckRequest;
+use countersign::pb::health::health_client::HealthClient;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::server::Limits;
 use http::StatusCode;
@@ -11,8 +13,6 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
 use crate::sockets::{Raw, SOON, is_alive, post};
 use crate::support::TestApp;
@@ -107,7 +107,7 @@ async fn end<T>(mut messages: Streaming<T>) -> (usize, Code, String) {
     }
 }
 
-async fn watch_health(address: SocketAddr) -> Streaming<tonic_health::pb::HealthCheckResponse> {
+async fn watch_health(address: SocketAddr) -> Streaming<countersign::pb::health::HealthCheckResponse> {
     let mut health = HealthClient::new(channel(address).await);
     health.watch(HealthCheckRequest::default()).await.unwrap().into_inner()
 }

@@ -209,7 +209,9 @@ async fn a_file_that_is_lost_while_it_is_served_is_noticed_and_nothing_is_acknow
         let file = database(dir.path());
         let binary = Binary::spawn(&mut settings(dir.path(), Some(SECRET)));
         let token = post(&binary, "register", "alice").await.json()["token"].as_str().unwrap().to_owned();
-        assert_eq!(get(&binary, "/api/auth/me", &token).await, StatusCode::NO_CONTENT);
+        // A token is refused while a busy machine lets the server read no revocation for the second of the setting.
+        let accepted = async || get(&binary, "/api/auth/me", &token).await == StatusCode::NO_CONTENT;
+        assert!(eventually(SOON, accepted).await, "{loss:?}: the token is good");
         loss.happen(&file, dir.path());
         // The very next call fails.
         assert_eq!(post(&binary, "register", "bobby").await.status, StatusCode::SERVICE_UNAVAILABLE, "{loss:?}");
@@ -222,6 +224,8 @@ async fn a_file_that_is_lost_while_it_is_served_is_noticed_and_nothing_is_acknow
             let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
             events.filter(|event| event["event"] == "database" && event["result"] == "away").collect::<Vec<_>>()
         };
+        // The log is read by a thread, and written after the calls are refused.
+        assert!(eventually(SOON, async || !away().is_empty()).await, "{loss:?}: it is logged");
         assert_eq!(away().len(), 1, "{loss:?}");
         let cause = away()[0]["cause"].as_str().unwrap().to_owned();
         assert!(cause.contains(loss.said()) && cause.contains(file.to_str().unwrap()), "{cause}");
@@ -230,7 +234,7 @@ async fn a_file_that_is_lost_while_it_is_served_is_noticed_and_nothing_is_acknow
             fs::rename(dir.path().join("elsewhere"), &file).unwrap();
             let ready = async || get(&binary, "/readyz", "").await == StatusCode::OK;
             assert!(eventually(SOON, ready).await, "the same file is back");
-            assert_eq!(get(&binary, "/api/auth/me", &token).await, StatusCode::NO_CONTENT);
+            assert!(eventually(SOON, accepted).await, "the token is good again");
             assert_eq!(post(&binary, "register", "carol").await.status, StatusCode::OK);
         }
         let inode = fs::metadata(&file).ok().map(|found| found.ino());

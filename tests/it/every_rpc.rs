@@ -17,13 +17,11 @@ use crate::support::{SECRET, TestApp};
 use crate::{forge, wire};
 
 /// Guarded paths that no descriptor has. Among them are public paths in other spellings.
-const UNKNOWN: [&str; 15] = [
+const UNKNOWN: [&str; 14] = [
     "/countersign.v1.AuthService/NoSuchMethod",
     "/countersign.v1.NoSuchService/Login",
     "/no.such.Service/Method",
     "/grpc.health.v1.Health/NoSuchMethod",
-    // A method of a later version of this protocol.
-    "/grpc.health.v1.Health/List",
     "/grpc.reflection.v1.ServerReflection/NoSuchMethod",
     "/countersign.v1.AuthService/Login/",
     "//countersign.v1.AuthService/Login",
@@ -56,7 +54,13 @@ async fn every_rpc_but_the_public_ones_refuses_a_caller_without_a_good_token() {
     ];
     let unknown = UNKNOWN.map(|path| (path.to_owned(), Credential::Unspecified));
     let paths: Vec<_> = served().into_iter().chain(unknown).collect();
-    for wanted in [Credential::Unspecified, Credential::None, Credential::FormerToken, Credential::Service] {
+    for wanted in [
+        Credential::Unspecified,
+        Credential::None,
+        Credential::FormerToken,
+        Credential::Service,
+        Credential::Introspection,
+    ] {
         assert!(paths.iter().any(|&(_, credential)| credential == wanted), "{wanted:?}");
     }
     for (path, credential) in &paths {
@@ -76,7 +80,7 @@ async fn every_rpc_but_the_public_ones_refuses_a_caller_without_a_good_token() {
             assert_eq!(status.code(), Code::Unauthenticated, "{path} with {name}");
             let info = status.get_details_error_info().unwrap();
             // A token, expired or not, is no service credential.
-            let is_service = *credential == Credential::Service;
+            let is_service = [Credential::Service, Credential::Introspection].contains(credential);
             let reason = if is_service && name == "expired" { "TOKEN_INVALID" } else { reason };
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, pb::ERROR_DOMAIN), "{path} with {name}");
         }
@@ -97,7 +101,7 @@ async fn what_does_not_exist_is_unimplemented_for_a_caller_and_the_answer_carrie
     let app = TestApp::start().await;
     let token = app.sign_in_username("alice").await;
     app.clock.advance(60);
-    for path in &UNKNOWN[..6] {
+    for path in &UNKNOWN[..5] {
         let reply = wire::call(&app, path, &[("token", &token)], &[]).await;
         assert_eq!(reply.code(), Code::Unimplemented, "{path}");
         let fresh = reply.token().unwrap_or_else(|| panic!("{path}: no fresh token"));
@@ -127,9 +131,10 @@ fn the_comment_of_an_rpc_says_no_token_is_needed_if_and_only_if_its_rules_do() {
     for rpc in rpcs(pb::DESCRIPTORS) {
         let comment = comment(&rpc);
         let credential = MethodRules::of(&rpc).credential();
-        let sentences = [("Needs no token", Credential::None), ("Needs a service credential", Credential::Service)];
+        let of_services = [Credential::Service, Credential::Introspection];
+        let sentences = [("Needs no token", &[Credential::None][..]), ("Needs a service credential", &of_services)];
         for (sentence, wanted) in sentences {
-            assert_eq!(comment.contains(sentence), credential == wanted, "{}: {sentence:?}", rpc.full_name());
+            assert_eq!(comment.contains(sentence), wanted.contains(&credential), "{}: {sentence:?}", rpc.full_name());
         }
     }
 }
@@ -138,7 +143,7 @@ fn the_comment_of_an_rpc_says_no_token_is_needed_if_and_only_if_its_rules_do() {
 fn served() -> BTreeMap<String, Credential> {
     let ours = rpcs(pb::DESCRIPTORS).into_iter().map(|rpc| (path(&rpc), MethodRules::of(&rpc).credential()));
     let others = [
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        pb::HEALTH_DESCRIPTORS,
         tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
         tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
     ];

@@ -257,6 +257,11 @@ impl Clients {
              from invitations",
             "insert into audit_events
              select randomblob(16), rowid, 'login', 'wrong password', id, id, firm_id, 'command line', null, rowid from accounts",
+            "insert into token_keys values
+             ('A', 'ES256', 'public A', null, 'former', 1, 2, 0, 4102444800000),
+             ('B', 'RS256', 'public B', 'sealed', 'current', 2, 3, 1, null),
+             ('C', 'EdDSA', 'public C', 'sealed as well', 'next', 3, null, 0, null)",
+            "insert into token_kinds values ('secret', null, null), ('keys', 4102444800000, 1000)",
         ] {
             behind(&database(dir)).await.execute(statement).await.unwrap();
         }

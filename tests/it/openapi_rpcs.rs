@@ -41,6 +41,7 @@ async fn what_an_rpc_needs_and_how_it_fails_is_what_its_rules_say() {
         assert_eq!(operation["description"], comment(&rpc), "{name}");
         let security = match rules.credential() {
             Credential::Service => json!([{ "serviceCredential": [] }]),
+            Credential::Introspection => json!([{ "introspectionPassword": [] }, { "introspectionCredential": [] }]),
             Credential::None => json!([]),
             Credential::Unspecified | Credential::FormerToken => json!([{ "token": [] }, { "bearer": [] }]),
         };

@@ -1,15 +1,16 @@
 //! The reflection service for tools such as grpcurl, the health service for load balancers, and the probes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use countersign::pb::health::health_check_response::ServingStatus;
+use countersign::pb::health::health_client::HealthClient;
+use countersign::pb::health::{HealthCheckRequest, HealthListRequest};
 use countersign::server::Limits;
 use prost::Message as _;
 use serde_json::json;
 use tonic::Code;
 use tonic::transport::Endpoint;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::TestApp;
 use crate::wire;
@@ -34,9 +35,10 @@ macro_rules! reflects {
             let mut names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
             names.retain(|name| !name.starts_with("grpc.reflection."));
             names.sort_unstable();
-            let ours = ["AdminService", "AuthService", "SessionService"].map(|name| format!("countersign.v1.{name}"));
-            assert_eq!(names[..3], ours);
-            assert_eq!(names[3..], ["grpc.health.v1.Health"]);
+            let ours = ["AdminService", "AuthService", "KeyService", "SessionService"]
+                .map(|name| format!("countersign.v1.{name}"));
+            assert_eq!(names[..4], ours);
+            assert_eq!(names[4..], ["grpc.health.v1.Health"]);
 
             let symbol = |name: &str| MessageRequest::FileContainingSymbol(format!("countersign.v1.{name}"));
             let extension = |extension_number| {
@@ -112,6 +114,7 @@ async fn health_is_told_per_service_and_overall() {
         "",
         "countersign.v1.AdminService",
         "countersign.v1.AuthService",
+        "countersign.v1.KeyService",
         "countersign.v1.SessionService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
@@ -127,6 +130,43 @@ async fn health_is_told_per_service_and_overall() {
     let app = TestApp::with(&["--grpc-reflection=false"]).await;
     let status = HealthClient::new(app.service.clone()).check(of("grpc.reflection.v1.ServerReflection")).await;
     assert_eq!(status.unwrap_err().code(), Code::NotFound, "a service that is switched off");
+}
+
+#[tokio::test]
+async fn the_list_of_health_has_what_check_answers_of_each_service_and_of_the_server() {
+    let mut app = TestApp::start().await;
+    let served = app.serve().await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    let listed = health.list(HealthListRequest {}).await.unwrap();
+    assert_eq!(listed.metadata().get("token"), None);
+    let statuses = listed.into_inner().statuses;
+    let names: BTreeSet<_> = statuses.keys().map(String::as_str).collect();
+    let ours =
+        ["AdminService", "AuthService", "KeyService", "SessionService"].map(|name| format!("countersign.v1.{name}"));
+    let others = ["", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
+    let others = others.into_iter().chain(["grpc.reflection.v1alpha.ServerReflection"]);
+    assert_eq!(names, ours.iter().map(String::as_str).chain(others).collect());
+    for (service, listed) in statuses {
+        assert_eq!(listed.status(), ServingStatus::Serving, "{service:?}");
+        assert_eq!(health.check(of(&service)).await.unwrap().into_inner(), listed, "{service:?}");
+    }
+    let app = TestApp::with(&["--grpc-reflection=false"]).await;
+    let listed = HealthClient::new(app.service.clone()).list(HealthListRequest {}).await.unwrap().into_inner();
+    assert!(!listed.statuses.keys().any(|service| service.contains("reflection")), "{listed:?}");
+}
+
+#[tokio::test]
+async fn the_watch_of_an_unknown_service_says_so_and_goes_on() {
+    let mut app = TestApp::start().await;
+    let served = app.serve().await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", served.address)).unwrap();
+    let mut health = HealthClient::new(endpoint.connect().await.unwrap());
+    let mut watch = health.watch(of("countersign.v1.NoSuchService")).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::ServiceUnknown);
+    let stopping = tokio::spawn(served.stop());
+    assert!(watch.message().await.unwrap().is_none(), "it ends with the server, and says nothing twice");
+    stopping.await.unwrap();
 }
 
 #[tokio::test]

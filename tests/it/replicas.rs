@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use countersign::pb::health::HealthCheckRequest;
+use countersign::pb::health::health_check_response::ServingStatus;
+use countersign::pb::health::health_client::HealthClient;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Request};
-use tonic_health::ServingStatus;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 

@@ -132,6 +132,11 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     ] {
         refuses(&format!("{name}={value}"), good(dir.path()).env(name, value), &[part]);
     }
+    let mut few = good(dir.path());
+    few.env("HASH_THREADS", "8").env("MAX_CALLS", "9");
+    let parts =
+        ["MAX_CALLS=9 lets fewer sign-ins be under way than there are hash threads (8)", "raise MAX_CALLS to 10"];
+    refuses("fewer calls than hash threads", &mut few, &parts);
     let mut vast = good(dir.path());
     vast.env("HASH_THREADS", "1024").env("HASH_PARAMS", "m=262144,t=2,p=1");
     let parts = [
@@ -163,6 +168,7 @@ const SIGNS: &str = "a secret that signs and must not travel";
 
 #[test]
 fn an_unfit_secret_stops_the_start_and_is_never_shown() {
+    const ODD: &str = "nobody could send this one in a héader";
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         std::fs::write(dir.path().join(name), bytes).unwrap();
@@ -188,8 +194,20 @@ fn an_unfit_secret_stops_the_start_and_is_never_shown() {
         ("short credential", &[("WATCH_CREDENTIALS", "tooshort")], "WATCH_CREDENTIALS must have at least 32 bytes"),
         ("a second one short", &[("WATCH_CREDENTIALS", "good enough for a test of credentials,tooshort")], "32 bytes"),
         ("credential that signs", &[("JWT_SECRET", SIGNS), ("WATCH_CREDENTIALS", SIGNS)], "a secret that signs"),
-        ("odd credential", &[("WATCH_CREDENTIALS", "nobody could send this one in a héader")], "visible ASCII"),
+        ("odd credential", &[("WATCH_CREDENTIALS", ODD)], "visible ASCII"),
         ("no credential file", &[("WATCH_CREDENTIALS_FILE", "nowhere/watch")], "WATCH_CREDENTIALS_FILE"),
+        ("short introspection", &[("INTROSPECTION_CREDENTIALS", "tooshort")], "INTROSPECTION_CREDENTIALS must have"),
+        (
+            "introspection that signs",
+            &[("JWT_SECRET", SIGNS), ("INTROSPECTION_CREDENTIALS", SIGNS)],
+            "INTROSPECTION_CREDENTIALS contains a secret that signs",
+        ),
+        ("odd introspection", &[("INTROSPECTION_CREDENTIALS", ODD)], "INTROSPECTION_CREDENTIALS contains characters"),
+        (
+            "introspection of both",
+            &[("INTROSPECTION_CREDENTIALS", SECRET), ("INTROSPECTION_CREDENTIALS_FILE", "x")],
+            "introspection-credentials-file",
+        ),
         (
             "credentials of both",
             &[("WATCH_CREDENTIALS", SECRET), ("WATCH_CREDENTIALS_FILE", "x")],

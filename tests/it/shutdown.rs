@@ -5,14 +5,14 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use countersign::pb::auth_service_client::AuthServiceClient;
+use countersign::pb::health::HealthCheckRequest;
+use countersign::pb::health::health_check_response::ServingStatus;
+use countersign::pb::health::health_client::HealthClient;
 use countersign::pb::{LoginRequest, login_request};
 use countersign::server::Limits;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
 use crate::http2::{PREFACE, SETTINGS, frame};
 use crate::sockets::{Raw, SOON, post};

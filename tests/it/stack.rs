@@ -120,10 +120,11 @@ async fn a_panic_in_the_layer_or_in_a_handler_is_one_internal_error_and_the_app_
         let after = send(&app, request(Method::GET, "/api/auth/me", &credential, axum::body::Body::empty())).await;
         assert_eq!(after.status, 204, "{name}: nothing was changed, and the next call is answered");
     }
-    for path in ["/api/auth/me", "/auth/me"] {
+    // A proxy must not take a defect for a decision.
+    for (path, status) in [("/api/auth/me", 500), ("/auth/me", 500), ("/v1/forward-auth/account", 503)] {
         clock.panic_at(1);
         let answer = send(&app, request(Method::GET, path, &credential, axum::body::Body::empty())).await;
-        assert_eq!(answer.status, 500, "{path}");
+        assert_eq!(answer.status, status, "{path}");
         assert!(!String::from_utf8_lossy(&answer.body).contains("a secret in it"), "{path}");
     }
 }

@@ -8,6 +8,7 @@ mod invitations;
 mod mail;
 mod sessions;
 mod signing_key;
+mod token_keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,10 @@ use countersign::store::{self, Opening, Purpose, StoreError};
 use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
-use {admin::*, administrators::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*, signing_key::*};
+use {
+    admin::*, administrators::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*, signing_key::*,
+    token_keys::*,
+};
 
 type Store = Arc<dyn store::Store>;
 
@@ -55,6 +59,10 @@ mod import;
 
 on_every_engine!(
     of_many_servers_that_start_with_different_secrets_one_stores_its_digest,
+    a_key_is_published_signs_and_goes,
+    a_revoked_key_never_comes_back_and_the_next_one_takes_its_place,
+    the_kinds_of_keys_are_switched_once_and_forgotten,
+    of_many_servers_that_change_the_keys_one_succeeds_and_all_are_told,
     an_account_is_found_as_it_was_stored,
     nobody_is_found_in_an_empty_store,
     a_name_is_taken_once_and_nothing_of_the_second_is_stored,

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use countersign::pb::session_service_server::{SessionService, SessionServiceServer};
 use countersign::pb::{self, WatchRevocationsRequest, WatchRevocationsResponse};
 use countersign_guard::clock::{Clock as _, ManualClock, SystemClock};
+use countersign_guard::jwks::Answer;
 use countersign_guard::revocations::{Revocations, Standing};
-use countersign_guard::token::Secret;
+use countersign_guard::token::{Secret, Verifier};
 use countersign_guard::watch::Watcher;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -157,6 +158,20 @@ impl SessionService for Scripted {
     ) -> Result<Response<pb::RevokeOtherSessionsResponse>, Status> {
         Err(Status::unimplemented(""))
     }
+
+    async fn introspect_token(
+        &self,
+        _: Request<pb::IntrospectTokenRequest>,
+    ) -> Result<Response<pb::IntrospectTokenResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn revoke_token(
+        &self,
+        _: Request<pb::RevokeTokenRequest>,
+    ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
 }
 
 fn heartbeat(cursor: &str, seconds: i64) -> Result<WatchRevocationsResponse, Status> {
@@ -288,5 +303,38 @@ async fn a_first_call_that_was_slow_to_connect_is_made_again_so_that_its_age_doe
     let (_, say) = called.recv().await.unwrap();
     say.send(heartbeat("", 0)).await.unwrap();
     assert!(eventually(SOON, async || set.complete_until() == Some(Duration::from_secs(4))).await);
+    following.abort();
+}
+
+#[tokio::test]
+async fn a_verifier_fetches_its_keys_when_the_server_says_that_they_have_changed() {
+    let (calls, mut called) = mpsc::unbounded_channel();
+    let fetched = Arc::new(AtomicU32::new(0));
+    let fetches = Arc::clone(&fetched);
+    let fetch = move || {
+        fetches.fetch_add(1, Ordering::SeqCst);
+        async { Ok::<_, &str>(Answer { body: br#"{"keys":[]}"#.to_vec(), max_age: None }) }
+    };
+    let verifier = Verifier::from_jwks_by(fetch, "https://auth.example.com").unwrap();
+    let set = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
+    let credential = Secret::parse(CREDENTIAL.to_owned()).unwrap();
+    let service = SessionServiceServer::new(Scripted(calls));
+    let watcher = Watcher::new(move || service.clone(), &credential, Arc::clone(&set)).unwrap();
+    let following = tokio::spawn(watcher.with_verifier(verifier).follow());
+    let (_, say) = called.recv().await.unwrap();
+    assert!(eventually(SOON, async || fetched.load(Ordering::SeqCst) == 1).await);
+    let said = async |account: Uuid| {
+        let account = pb::AccountRevocation { account_id: account.to_string(), epoch: 0 };
+        let revocation = pb::Revocation {
+            target: Some(pb::revocation::Target::Account(account)),
+            expire_time: Some(prost_types::Timestamp { seconds: i64::from(i32::MAX), nanos: 0 }),
+        };
+        say.send(Ok(WatchRevocationsResponse { revocations: vec![revocation], ..Default::default() })).await.unwrap();
+    };
+    said(Uuid::from_u128(1)).await;
+    assert!(eventually(SOON, async || set.len() == 1).await);
+    assert_eq!(fetched.load(Ordering::SeqCst), 1, "a revocation of an account says nothing about keys");
+    said(Uuid::nil()).await;
+    assert!(eventually(SOON, async || fetched.load(Ordering::SeqCst) == 2).await);
     following.abort();
 }

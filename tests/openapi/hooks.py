@@ -4,6 +4,7 @@ is less exact than the server. Only `filter_failure` ignores a failure, for a re
 the answer of that failure."""
 
 import atexit
+import base64
 import collections
 import itertools
 import json
@@ -21,9 +22,11 @@ from schemathesis.openapi.checks import AllowHeaderMismatch, RejectedPositiveDat
 
 BASE = os.environ["COUNTERSIGN_URL"]
 WATCH_CREDENTIAL = os.environ["COUNTERSIGN_WATCH_CREDENTIAL"]
+INTROSPECTION_CREDENTIAL = os.environ["COUNTERSIGN_INTROSPECTION_CREDENTIAL"]
 # The server sends no mail here, and writes the links to its log.
 LOG = os.environ["COUNTERSIGN_LOG"]
 WATCH = "watchRevocations"
+ABOUT_TOKENS = ("introspectToken", "revokeToken", "introspect", "revoke")
 PASSWORD = "s3cur3pass"
 # The first account is a platform administrator, made by the command line. The second administers its firm.
 ACCOUNTS = {
@@ -86,6 +89,9 @@ class Caller:
         CALLS += 1
         if operation_id(case) == WATCH:
             return "authorization", f"Bearer {WATCH_CREDENTIAL}"
+        if operation_id(case) in ABOUT_TOKENS:
+            basic = base64.b64encode(f"app:{INTROSPECTION_CREDENTIAL}".encode()).decode()
+            return "authorization", f"Basic {basic}" if CALLS % 2 else f"Bearer {INTROSPECTION_CREDENTIAL}"
         dialects = {"auth": "email", "api": "username"}
         kind = dialects.get(case.operation.path.split("/")[1], ("username", "email")[CALLS // 2 % 2])
         token = KINDS[kind].token()
@@ -374,6 +380,8 @@ def judged(case, response):
         return "a platform administrator has no firm"
     if bad.get("username") == "must not be set: an email account has none":
         return "a username of an account that has none"
+    if set(bad.values()) == {"must not be set: only an email account has one"}:
+        return "a name or a role of an account that has none"
     own = (caller(case) or KINDS["email"]).id == (case.path_parameters or {}).get("account_id")
     if own and all(text.startswith("is your own") for text in bad.values()):
         return "nobody administers oneself"

@@ -3,6 +3,9 @@
 use axum::body::Body;
 use countersign::pb::account::Identity;
 use countersign::pb::auth_service_client::AuthServiceClient;
+use countersign::pb::health::HealthCheckRequest;
+use countersign::pb::health::health_check_response::ServingStatus;
+use countersign::pb::health::health_client::HealthClient;
 use countersign::pb::session_service_client::SessionServiceClient;
 use countersign::pb::{
     ListSessionsRequest, LoginRequest, LogoutRequest, MeRequest, RegisterRequest, RegisterResponse,
@@ -13,9 +16,6 @@ use http::Method;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;

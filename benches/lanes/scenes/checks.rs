@@ -59,6 +59,27 @@ pub fn me(bench: &mut Bench) {
     costs(bench, me, echo);
 }
 
+/// What a proxy costs the server, beside a service that asks by itself.
+pub fn proxies(bench: &mut Bench) {
+    let (core, _) = two_cores();
+    let ours = Ours::start(core);
+    let (me, check) = (data::me(1..=64), data::checks(1..=64));
+    let (get, forward) = (data::get("/api/auth/me", 1..=64), data::get("/v1/forward-auth/account", 1..=64));
+    let mut runners = [
+        Runner::new("Check", &ours.process, &check, 8, 16),
+        Runner::new("Me", &ours.process, &me, 8, 16),
+        Runner::new("forward auth", &ours.process, &forward, 32, 1),
+        Runner::new("GET me", &ours.process, &get, 32, 1),
+    ];
+    drive(bench, &mut runners);
+    let [check, me, forward, get] = &runners;
+    let rate = Row::ratio("Check ÷ Me", "/s", check.each(Outcome::rate), me.each(Outcome::rate));
+    bench.row(rate.quoted("check-me", Kind::Rate).goal(Goal::AtLeast(0.9)));
+    let rate = Row::ratio("forward auth ÷ GET me", "/s", forward.each(Outcome::rate), get.each(Outcome::rate));
+    bench.row(rate.quoted("forward-auth-get", Kind::Rate));
+    costs(bench, check, me);
+}
+
 pub fn get(bench: &mut Bench) {
     let (core, _) = two_cores();
     let folder = tempfile::tempdir().unwrap();

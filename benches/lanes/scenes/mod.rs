@@ -1,9 +1,13 @@
 //! The scenes, one for each question, and their shared code.
 
+pub mod algorithms;
 pub mod checks;
 pub mod connections;
 pub mod crowds;
 pub mod half_sent;
+pub mod neighbours;
+mod proxies;
+pub mod refusals;
 pub mod rest;
 pub mod rush;
 pub mod sign_ins;
@@ -51,8 +55,13 @@ impl Ours {
 
     /// A server on all cores, with accounts whose hashes have these parameters, and with these settings.
     pub fn with(params: &Params, settings: &[(&str, &str)]) -> Self {
+        Self::on(None, params, settings)
+    }
+
+    /// The same on one core.
+    pub fn on(core: Option<usize>, params: &Params, settings: &[(&str, &str)]) -> Self {
         let (folder, database) = Self::database(params);
-        Self { process: Process::server_with(folder.path(), &database, settings), folder }
+        Self { process: Process::server_with(folder.path(), &database, core, settings), folder }
     }
 
     fn database(params: &Params) -> (TempDir, String) {

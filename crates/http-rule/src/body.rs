@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::StatusCode;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tonic::Status;
@@ -83,8 +83,13 @@ impl From<BodyError> for Status {
 
 /// Whether the content type is `application/json`, with any parameters.
 pub fn is_json(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "application/json")
+}
+
+/// Whether the content type is this one, with any parameters.
+pub fn is_of_type(headers: &HeaderMap, content_type: &str) -> bool {
     let essence = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(content_type))
 }
 
 /// The bytes of a body that is declared as JSON. A body of another content type must be empty. Whether the bytes are
@@ -94,17 +99,30 @@ where
     B: Body,
     B::Error: Into<BoxError>,
 {
-    if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(BodyError::Compressed);
+    if is_json(headers) {
+        return read_any(headers, body, limits).await;
     }
-    if !is_json(headers) {
-        return timely(limits, require_empty(body)).await;
-    }
+    require_plain(headers)?;
+    timely(limits, require_empty(body)).await
+}
+
+/// As [`read`], whatever the content type.
+pub async fn read_any<B>(headers: &HeaderMap, body: B, limits: Limits) -> Result<Bytes, BodyError>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    require_plain(headers)?;
     // A declared length is enough to refuse a body, and not enough to accept it.
     if body.size_hint().lower() > limits.bytes as u64 {
         return Err(BodyError::TooLarge(limits.bytes));
     }
     timely(limits, collect(body, limits.bytes)).await
+}
+
+fn require_plain(headers: &HeaderMap) -> Result<(), BodyError> {
+    let is_coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get(CONTENT_ENCODING).is_some_and(is_coded) { Err(BodyError::Compressed) } else { Ok(()) }
 }
 
 /// The JSON of a body that was read. A byte order mark before it is skipped.

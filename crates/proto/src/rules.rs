@@ -24,7 +24,7 @@ impl MethodRules {
             Credential::Unspecified | Credential::FormerToken => {
                 &[ErrorReason::TokenMissing, ErrorReason::TokenInvalid, ErrorReason::TokenExpired][..]
             }
-            Credential::Service => &[ErrorReason::TokenMissing, ErrorReason::TokenInvalid],
+            Credential::Service | Credential::Introspection => &[ErrorReason::TokenMissing, ErrorReason::TokenInvalid],
             Credential::None => &[],
         };
         OF_ANY_CALL.iter().chain(of_credential).copied().chain(self.reasons()).collect()

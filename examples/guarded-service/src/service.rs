@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_guard::clock::SystemClock;
-use countersign_guard::layer::{AuthLayer, Caller, Refusal};
+use countersign_guard::layer::{AuthLayer, Authority, Caller, Refusal};
 use countersign_guard::revocations::Revocations;
-use countersign_guard::token::{Keyring, Secret, Tokens};
+use countersign_guard::token::{Keyring, Secret, Tokens, Verifier};
 use countersign_guard::watch::Watcher;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
@@ -34,15 +34,26 @@ impl Greeter for PoliteGreeter {
 
 /// Starts the service on a free port, and returns its address. `countersign` is the server to watch.
 pub async fn serve(countersign: Endpoint) -> Result<SocketAddr, BoxError> {
-    let secret = Secret::parse(env::var("JWT_SECRET")?)?;
     let credential = Secret::parse(env::var("WATCH_CREDENTIALS")?)?;
-    // The server's `SESSION_MAX_LIFETIME`: 30 days unless it is set.
-    let session_max_lifetime = Duration::from_secs(30 * 24 * 3_600);
-    let tokens = Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), session_max_lifetime);
     let revocations = Arc::new(Revocations::fed(Arc::new(SystemClock), Duration::from_secs(5)));
-    tokio::spawn(Watcher::new(move || countersign.connect_lazy(), &credential, Arc::clone(&revocations))?.follow());
+    let mut watcher = Watcher::new(move || countersign.connect_lazy(), &credential, Arc::clone(&revocations))?;
+    let authority = match env::var("JWKS_URL") {
+        // The server signs with an asymmetric key, so this service needs no secret of tokens, and mints none.
+        Ok(url) => {
+            let verifier = Verifier::from_jwks(&url, &env::var("ISSUER")?)?;
+            watcher = watcher.with_verifier(verifier.clone());
+            Authority::from(verifier)
+        }
+        Err(_) => {
+            let secret = Secret::parse(env::var("JWT_SECRET")?)?;
+            // The server's `SESSION_MAX_LIFETIME`: 30 days unless it is set.
+            let session_max_lifetime = Duration::from_secs(30 * 24 * 3_600);
+            Authority::from(Tokens::new(Keyring::new(&secret, None), Arc::new(SystemClock), session_max_lifetime))
+        }
+    };
+    tokio::spawn(watcher.follow());
 
-    let auth = AuthLayer::new(tokens, revocations, [""; 0], |refusal| {
+    let auth = AuthLayer::new(authority, revocations, [""; 0], |refusal| {
         let status = match refusal {
             Refusal::Unavailable => Status::unavailable(refusal.to_string()),
             _ => Status::unauthenticated(refusal.to_string()),

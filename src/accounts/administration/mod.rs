@@ -1,7 +1,7 @@
 //! The use cases of administrators. `reach` decides which accounts an administrator may see and change, by what the
 //! store has at the moment of the call and never by a token. `changes` are the changes themselves, which the command
-//! line makes as well. `accounts`, `invitations` and `attempts` serve the RPCs that change something, `listing` and
-//! `audit_trail` those that only read.
+//! line makes as well. `accounts`, `invitations`, `attempts` and `signing_keys` serve the RPCs that change something,
+//! `listing` and `audit_trail` those that only read.
 
 mod accounts;
 mod attempts;
@@ -10,6 +10,7 @@ mod changes;
 mod invitations;
 mod listing;
 mod reach;
+mod signing_keys;
 
 pub(crate) use accounts::Creation;
 pub(crate) use attempts::{AttemptState, SpentAttempts};
@@ -18,3 +19,4 @@ pub(super) use changes::{By, Changes};
 pub(crate) use invitations::Invited;
 pub(crate) use listing::AccountQuestion;
 pub(super) use reach::Reach;
+pub(super) use signing_keys::rotation_action;

@@ -57,7 +57,8 @@ fn user(account: Option<Account>) -> Option<Value> {
     Some(json!({ "id": id, "email": identity.email, "name": identity.name }))
 }
 
-fn role(role: i32) -> &'static str {
+/// The name of a role, as tokens have it.
+pub(super) fn role(role: i32) -> &'static str {
     match Role::try_from(role) {
         Ok(Role::Admin) => "admin",
         Ok(Role::User) => "user",

@@ -36,7 +36,7 @@ const OF_BODIES: [(u16, u16, &str, &str); 3] = [
     (415, 3, "BodyNotJson", "The content type of the body is not `application/json`."),
 ];
 
-/// The three forms of credentials.
+/// The forms of credentials.
 pub(super) fn security_schemes() -> Value {
     json!({
         "token": {
@@ -56,6 +56,16 @@ pub(super) fn security_schemes() -> Value {
             "scheme": "bearer",
             "description": "One of the server's `WATCH_CREDENTIALS`. A token is not accepted.",
         },
+        "introspectionCredential": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "One of the server's `INTROSPECTION_CREDENTIALS`. A token is not accepted.",
+        },
+        "introspectionPassword": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The same credential as a password, with any name.",
+        },
     })
 }
 
@@ -64,6 +74,7 @@ pub(super) fn security(rules: &MethodRules) -> Value {
     match rules.credential() {
         Credential::None => json!([]),
         Credential::Service => json!([{ "serviceCredential": [] }]),
+        Credential::Introspection => json!([{ "introspectionPassword": [] }, { "introspectionCredential": [] }]),
         Credential::Unspecified | Credential::FormerToken => json!([{ "token": [] }, { "bearer": [] }]),
     }
 }

@@ -26,6 +26,7 @@ mod revocations;
 mod sessions;
 mod signing_key;
 mod tickets;
+mod token_keys;
 
 use std::time::Duration;
 

@@ -73,6 +73,12 @@ impl Pools {
         (get(&self.feed), FeedQuery { pools: self, is_over: false })
     }
 
+    /// The same pool for a query that tells nothing about revocations. A loss that comes before it, and after the
+    /// feed's latest query, still has to be caught up with.
+    pub(super) fn beside_feed(&self) -> (PgPool, FeedQuery<'_>) {
+        (get(&self.feed), FeedQuery { pools: self, is_over: false })
+    }
+
     /// Records that everything the feed has read has taken effect. If the database was lost before the feed's latest
     /// query, or a query has hung, calls get new connections.
     pub(super) fn caught_up(&self) {

@@ -1,10 +1,11 @@
 //! Rows, translated into the domain's types, for both engines: each has its own decoding of a column, and from there on
 //! they share the code. A value that this service cannot have written is an error that names table, column and row.
 //!
-//! Here are accounts, firms, sessions, revocations and audit events; `attempts` and `mail` hold the rest.
+//! Here are accounts, firms, sessions, revocations and audit events; `attempts`, `mail` and `token_keys` hold the rest.
 
 pub(super) mod attempts;
 pub(super) mod mail;
+pub(super) mod token_keys;
 
 use std::time::Duration;
 

@@ -133,9 +133,8 @@ fn belongs_to(source: &Path, to: &Path) -> bool {
     let Some(to) = folder.zip(to.file_name()).map(|(folder, name)| folder.join(name)) else {
         return false;
     };
-    ["-wal", "-shm", "-journal", "-lock", "-secret", "-secret.new", "-secret.old"]
-        .iter()
-        .any(|suffix| to == beside(source, suffix))
+    let secrets = ["-secret", "-secret.new", "-secret.old", "-master", "-master.new"];
+    ["-wal", "-shm", "-journal", "-lock"].iter().chain(&secrets).any(|suffix| to == beside(source, suffix))
 }
 
 /// Whether an error of copying comes from reading rather than from writing: a corrupt page, or rows that violate a

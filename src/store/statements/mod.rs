@@ -23,3 +23,4 @@ pub(super) mod revocations;
 pub(super) mod sessions;
 pub(super) mod signing_key;
 pub(super) mod tickets;
+pub(super) mod token_keys;

@@ -13,7 +13,8 @@ use super::Bounds;
 use super::bodies::Bodies;
 use super::body::CountedBody;
 use super::count::CountGuard;
-use crate::grpc::{ClientAddress, Overload};
+use crate::grpc::{CHECK, ClientAddress, Overload};
+use crate::rest::is_forward_auth;
 
 /// A call that was admitted.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ impl Bounds {
         hashes: bool,
     ) -> Option<AdmittedCall> {
         let client = request.extensions().get().map(|&ClientAddress(address)| address);
+        // A proxy's own address stands for all of its clients, so it counts in total only.
+        let asks_for_others = request.uri().path() == CHECK || is_forward_auth(request.uri().path());
+        let counted = client.filter(|&client| !(asks_for_others && self.is_proxy(client)));
         // The streams of health and reflection.
         let is_open = request.uri().path().starts_with("/grpc.");
         let bound = match (is_stream, is_open) {
@@ -45,8 +49,8 @@ impl Bounds {
         };
         let guard = match is_probe(request.uri().path()) {
             true => None,
-            false if hashes => Some(bound.take_leaving_a_quarter(client)?),
-            false => Some(bound.take(client)?),
+            false if hashes => Some(bound.take_leaving_a_quarter(counted)?),
+            false => Some(bound.take(counted)?),
         };
         let unread = has_body_of_http1(request).then(|| Arc::new(AtomicBool::new(true)));
         Some(AdmittedCall { guard, bodies: Arc::clone(&self.bodies), client, unread })
@@ -82,7 +86,7 @@ pub(in crate::transport) fn leave_unread<A, B: Body>(request: &Request<B>, answe
 
 /// Whether the path is one that load balancers and orchestrators probe.
 fn is_probe(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz" | "/grpc.health.v1.Health/Check")
+    matches!(path, "/healthz" | "/readyz" | "/grpc.health.v1.Health/Check" | "/grpc.health.v1.Health/List")
 }
 
 fn has_body_of_http1<B: Body>(request: &Request<B>) -> bool {

@@ -94,9 +94,14 @@ impl Bounds {
     /// Admits a connection, unless its address has too many.
     pub(super) fn connect(&self, address: IpAddr) -> Option<Peer> {
         let address = address.to_canonical();
-        let is_proxy = self.trusted_proxies.iter().any(|network| network.contains(&address));
+        let is_proxy = self.is_proxy(address);
         let guard = self.connections.take(Some(address).filter(|_| !is_proxy))?;
         Some(Peer { is_proxy, _guard: guard })
+    }
+
+    /// Whether this is the address of a trusted proxy.
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 
     /// How often each limit refused something since the start.

@@ -11,8 +11,15 @@ use std::time::{Duration, Instant};
 
 use crate::domain::subscriber;
 
-/// The longest time that a client is not heard.
-const LONGEST: Duration = Duration::from_secs(1);
+/// The longest time that a client is not heard. The queue of the password lane lasts about as long, so it does not run
+/// empty meanwhile.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The longest time that a new connection is not heard. Honest clients of the address make new ones.
+const LONGEST_OF_NEW: Duration = Duration::from_secs(1);
+
+/// Pauses end together at these steps of time, so that a flood wakes a thread once for several of its connections.
+const STEP: Duration = Duration::from_millis(20);
 
 /// The most addresses that are remembered, in some 4 MiB. Of more, the others are not slowed down.
 const MOST: usize = 65_536;
@@ -27,11 +34,14 @@ struct Paced {
     next: HashMap<IpAddr, Instant>,
     /// When those that may come at any time are forgotten.
     forget: Instant,
+    /// The time from which [`STEP`] counts.
+    begun: Instant,
 }
 
 impl Pacing {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Paced { next: HashMap::new(), forget: Instant::now() }))
+        let now = Instant::now();
+        Self(Mutex::new(Paced { next: HashMap::new(), forget: now, begun: now }))
     }
 
     /// Notes that a call of this address was refused, and returns the time for which the address is not to be heard.
@@ -44,12 +54,12 @@ impl Pacing {
     pub(in crate::transport) fn wait(&self, address: IpAddr) -> Duration {
         let paced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = paced.next.get(&subscriber(address));
-        next.map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now()))
+        next.map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now())).min(LONGEST_OF_NEW)
     }
 
     fn refused_at(&self, address: IpAddr, distance: Duration, now: Instant) -> Duration {
         let mut paced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Paced { next, forget } = &mut *paced;
+        let Paced { next, forget, begun } = &mut *paced;
         if *forget <= now {
             next.retain(|_, next| *next > now);
             *forget = now + LONGEST;
@@ -63,8 +73,18 @@ impl Pacing {
         let next = next.entry(address).or_insert(now);
         let wait = next.saturating_duration_since(now);
         *next = (now + wait + distance.saturating_mul(others)).min(now + LONGEST);
-        wait
+        to_step(wait, now.saturating_duration_since(*begun))
     }
+}
+
+/// Lengthens a wait that begins at this time, so that it ends at a step.
+fn to_step(wait: Duration, now: Duration) -> Duration {
+    let step = STEP.as_micros();
+    let beyond = (now + wait).as_micros() % step;
+    if wait.is_zero() || beyond == 0 {
+        return wait;
+    }
+    wait + Duration::from_micros((step - beyond).try_into().unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -72,17 +92,28 @@ mod tests {
     use std::net::IpAddr;
     use std::time::{Duration, Instant};
 
-    use super::{LONGEST, MOST, Pacing};
+    use super::{LONGEST, MOST, Pacing, STEP, to_step};
 
     const DISTANCE: Duration = Duration::from_millis(2);
 
     #[test]
-    fn the_first_refusal_is_prompt_and_the_following_ones_come_at_the_distance_up_to_a_second() {
+    fn the_first_refusal_is_prompt_and_the_following_ones_come_at_the_distance_up_to_the_longest_wait() {
         let (pacing, address, now) = (Pacing::new(), IpAddr::from([192, 0, 2, 1]), Instant::now());
-        let waits: Vec<_> = (0..2_000).map(|_| pacing.refused_at(address, DISTANCE, now)).collect();
-        assert_eq!(waits[..3], [Duration::ZERO, DISTANCE, 2 * DISTANCE]);
-        assert!(waits[1_001..].iter().all(|wait| *wait == LONGEST), "never longer");
+        let waits: Vec<_> = (0..5_000).map(|_| pacing.refused_at(address, DISTANCE, now)).collect();
+        assert_eq!(waits[0], Duration::ZERO);
+        for (wait, exact) in waits[1..].iter().zip(1..) {
+            let exact = (exact * DISTANCE).min(LONGEST);
+            assert!((exact..exact + STEP).contains(wait), "{wait:?}, and not {exact:?}");
+        }
         assert_eq!(pacing.refused_at(address, DISTANCE, now + LONGEST), Duration::ZERO, "soon forgiven");
+    }
+
+    #[test]
+    fn waits_end_at_common_steps() {
+        let ms = Duration::from_millis;
+        assert_eq!(to_step(Duration::ZERO, ms(7)), Duration::ZERO);
+        assert_eq!([to_step(ms(1), ms(7)), to_step(ms(12), ms(7))], [ms(13), ms(13)]);
+        assert_eq!([to_step(ms(13), ms(7)), to_step(ms(14), ms(7))], [ms(13), ms(33)]);
     }
 
     #[test]

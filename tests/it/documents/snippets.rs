@@ -26,11 +26,11 @@ enum Runner {
 use Runner::{Cargo, Commands, PartOf, Reader, Rustdoc};
 
 /// The page, the language, the number of blocks, and what runs them.
-const SNIPPETS: [(&str, &str, usize, Runner); 30] = [
+const SNIPPETS: [(&str, &str, usize, Runner); 38] = [
     ("CONTRIBUTING.md", "sh", 3, Commands),
     ("README.md", "console", 2, Commands),
     ("README.md", "sh", 2, Commands),
-    ("crates/guard/README.md", "rust", 1, Rustdoc("crates/guard/src/lib.rs")),
+    ("crates/guard/README.md", "rust", 2, Rustdoc("crates/guard/src/lib.rs")),
     ("crates/guard/README.md", "toml", 1, Cargo),
     ("crates/http-rule/README.md", "console", 1, Commands),
     ("crates/http-rule/README.md", "proto", 1, PartOf(&["crates/http-rule/examples/library/library.proto"])),
@@ -43,11 +43,28 @@ const SNIPPETS: [(&str, &str, usize, Runner); 30] = [
     ("docs/clients.md", "sh", 3, Commands),
     ("docs/clients.md", "ts", 2, PartOf(&["clients/typescript/src/example.ts", "clients/typescript/src/browser.ts"])),
     ("docs/email-api.md", "console", 1, Commands),
-    ("docs/grpc.md", "console", 3, Commands),
+    ("docs/grpc.md", "console", 4, Commands),
+    ("docs/guarding.md", "caddy", 1, PartOf(&["examples/proxies/Caddyfile"])),
     ("docs/guarding.md", "console", 2, Commands),
-    ("docs/guarding.md", "nginx", 1, Reader("tests/it/behind_nginx.rs")),
+    ("docs/guarding.md", "go", 1, PartOf(&["tests/interop/go/verify.go"])),
+    ("docs/guarding.md", "haproxy", 1, PartOf(&["examples/proxies/haproxy.cfg"])),
+    ("docs/guarding.md", "java", 1, PartOf(&["tests/interop/java/src/main/java/countersign/Verify.java"])),
+    ("docs/guarding.md", "js", 1, PartOf(&["tests/interop/node/verify.mjs"])),
+    ("docs/guarding.md", "nginx", 1, PartOf(&["examples/proxies/nginx.conf"])),
+    ("docs/guarding.md", "python", 1, PartOf(&["tests/interop/python/verify.py"])),
     ("docs/guarding.md", "toml", 1, Cargo),
+    (
+        "docs/guarding.md",
+        "yaml",
+        3,
+        PartOf(&[
+            "examples/proxies/envoy.yaml",
+            "examples/proxies/envoy-jwt.yaml",
+            "examples/proxies/traefik-dynamic.yml",
+        ]),
+    ),
     ("docs/importing.md", "sh", 1, Commands),
+    ("docs/introspection.md", "console", 1, Commands),
     ("docs/performance.md", "sh", 6, Commands),
     ("docs/replicas.md", "sh", 1, Reader("tests/it/documents/replicas.rs")),
     ("docs/rest.md", "console", 2, Commands),
@@ -138,7 +155,7 @@ fn what_runs_a_snippet_reads_it_from_its_page() {
             }
             Rustdoc(library) => {
                 let text = fs::read_to_string(library).unwrap();
-                assert!(text.contains("#![doc = include_str!(\"../README.md\")]"), "{library} does not include {page}");
+                assert!(text.contains("doc = include_str!(\"../README.md\")"), "{library} does not include {page}");
                 let code = fs::read_to_string(page).unwrap();
                 assert!(!code.contains("no_run") && !code.contains("ignore"), "{page}: rustdoc runs its code");
             }
@@ -146,13 +163,16 @@ fn what_runs_a_snippet_reads_it_from_its_page() {
     }
 }
 
-/// Whether these lines of a page stand in a program, there perhaps further to the right.
+/// Whether these lines of a page stand in a program, there perhaps further to the right or to the left.
 fn has_lines(program: &str, lines: &str) -> bool {
     let (program, lines): (Vec<_>, Vec<_>) = (program.lines().collect(), lines.lines().collect());
-    program.windows(lines.len()).any(|part| {
-        let indentation = &part[0][..part[0].len() - part[0].trim_start().len()];
-        part.iter().zip(&lines).all(|(line, shown)| line.strip_prefix(indentation).unwrap_or(line) == *shown)
-    })
+    program.windows(lines.len()).any(|part| without_indentation(part) == without_indentation(&lines))
+}
+
+/// The lines without the indentation that the first one has.
+fn without_indentation<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let indentation = lines.first().map_or("", |first| &first[..first.len() - first.trim_start().len()]);
+    lines.iter().map(|line| line.strip_prefix(indentation).unwrap_or(line)).collect()
 }
 
 /// Has cargo resolve these dependencies of a new program, with this project in the place of the package registry.

@@ -10,7 +10,7 @@ use countersign::accounts::Operator;
 use countersign::config::{Cli, Settings};
 use countersign::hashing::PasswordHasher;
 use countersign::pb::auth_service_client::AuthServiceClient;
-use countersign::rest::{Rest, Rpc};
+use countersign::rest::{Rest, Rpc, WellKnown};
 use countersign::server::{App, Limits, RequestRouter, ServeError};
 use countersign::store::{self, AccountPage, OpenError, Purpose};
 use countersign_guard::clock::ManualClock;
@@ -195,7 +195,7 @@ impl Served {
 
 /// Every REST path that has no rule in a proto.
 pub fn rest_paths() -> Vec<&'static str> {
-    Rest::new(Rpc::new(|_| unreachable!("nothing is called")), true).unwrap().paths()
+    Rest::new(Rpc::new(|_| unreachable!("nothing is called")), true, WellKnown::default()).unwrap().paths()
 }
 
 pub fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {

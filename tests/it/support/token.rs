@@ -19,6 +19,14 @@ pub fn claims(token: &str) -> Value {
     segment(token, 1)
 }
 
+/// The token with another name of its key.
+pub fn naming_key(token: &str, kid: &str) -> String {
+    let mut header = header(token);
+    header["kid"] = kid.into();
+    let (_, rest) = token.split_once('.').unwrap();
+    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()))
+}
+
 /// A token with these claims, signed with `secret`.
 pub fn sign(claims: &Value, secret: &str) -> String {
     forge("HS256", claims, Some((secret, Algorithm::HS256)))
@@ -29,7 +37,7 @@ pub fn forge(alg: &str, claims: &Value, signed: Option<(&str, Algorithm)>) -> St
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", encode(&json!({ "alg": alg, "typ": "JWT" })), encode(claims));
     let signature = signed.map(|(secret, algorithm)| {
-        crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret.as_bytes()), algorithm).unwrap()
+        crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret.as_bytes()).unwrap(), algorithm).unwrap()
     });
     format!("{message}.{}", signature.unwrap_or_default())
 }

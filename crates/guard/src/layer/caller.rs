@@ -10,26 +10,30 @@ use crate::token::Claims;
 /// The authenticated caller of a request, from the claims of a verified token. A handler finds it in the extensions of
 /// the request. Only the layer makes one. A clone is cheap: it shares the claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller(Arc<Claims>);
+pub struct Caller {
+    claims: Arc<Claims>,
+    /// `Tokens::withdrawals` before the token was verified.
+    pub(super) withdrawals: u64,
+}
 
 impl Caller {
-    pub(super) fn new(verified: Arc<Claims>) -> Self {
-        Self(verified)
+    pub(super) fn new(claims: Arc<Claims>, withdrawals: u64) -> Self {
+        Self { claims, withdrawals }
     }
 
     /// Returns the account's id: the claim `sub`.
     pub fn account_id(&self) -> Uuid {
-        self.0.sub
+        self.claims.sub
     }
 
     /// Returns the session's id: the claim `sid`.
     pub fn session_id(&self) -> Uuid {
-        self.0.sid
+        self.claims.sid
     }
 
     /// Returns all claims of the token.
     pub fn claims(&self) -> &Claims {
-        &self.0
+        &self.claims
     }
 }
 

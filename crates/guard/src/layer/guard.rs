@@ -8,11 +8,12 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
+use super::authority::Authority;
 use super::caller::{Caller, FormerCaller};
 use super::credential::{self, Credential, TOKEN};
 use super::warning::FutureTokenWarning;
 use crate::revocations::{Revocations, Standing};
-use crate::token::{Claims, Profile, TokenError, Tokens};
+use crate::token::{Claims, IssuedToken, Profile, TokenError};
 
 /// The reason why a request is refused. Its `Display` is a sentence for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +30,9 @@ pub enum Refusal {
     /// The token has expired.
     #[error("the token has expired: sign in again")]
     TokenExpired,
-    /// The token may be good or revoked: the set of revocations is stale, or a clock is wrong. The response must not be
-    /// an authentication failure (401, `UNAUTHENTICATED`), because a client drops its token after one. 503 or
-    /// `UNAVAILABLE` fits.
+    /// The token may be good or revoked: the set of revocations is stale, a clock is wrong, or the issuer's keys are
+    /// not known yet. The response must not be an authentication failure (401, `UNAUTHENTICATED`), because a client
+    /// drops its token after one. 503 or `UNAVAILABLE` fits.
     #[error("tokens cannot be checked at the moment: try again")]
     Unavailable,
 }
@@ -62,7 +63,7 @@ pub struct FreshTokenLifetime(pub Duration);
 
 /// The state that all clones of the middleware share.
 pub(super) struct Guard<R> {
-    pub tokens: Tokens,
+    pub authority: Authority,
     pub revocations: Arc<Revocations>,
     pub exemptions: HashMap<String, Exemption>,
     pub refuse: Arc<R>,
@@ -74,7 +75,7 @@ pub(super) struct Guard<R> {
 impl<R> Clone for Guard<R> {
     fn clone(&self) -> Self {
         Self {
-            tokens: self.tokens.clone(),
+            authority: self.authority.clone(),
             revocations: Arc::clone(&self.revocations),
             exemptions: self.exemptions.clone(),
             refuse: Arc::clone(&self.refuse),
@@ -90,21 +91,24 @@ impl<R> Guard<R> {
         match self.exemptions.get(path) {
             Some(Exemption::Public) => Ok(Admitted::Anyone),
             Some(Exemption::Ending) => self.verify_former(headers).map(Admitted::Former),
-            None => self.verify(headers).map(Admitted::Caller),
+            None => self.verify(credential::read(headers)).map(Admitted::Caller),
         }
     }
 
-    fn verify(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let claims = self.tokens.verify(presented(headers)?).map_err(|error| self.refusal(error))?;
+    /// Decides whether a credential is good at the moment.
+    pub(super) fn verify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
+        let withdrawals = self.authority.withdrawals();
+        let claims = self.authority.verify(presented(credential)?).map_err(|error| self.refusal(error))?;
         match self.standing(&claims, Some(claims.exp)) {
-            Standing::Live => Ok(Caller::new(claims)),
+            Standing::Live => Ok(Caller::new(claims, withdrawals)),
             Standing::Revoked => Err(Refusal::TokenInvalid),
             Standing::Unknown => Err(Refusal::Unavailable),
         }
     }
 
     fn verify_former(&self, headers: &HeaderMap) -> Result<FormerCaller, Refusal> {
-        let claims = self.tokens.verify_former(presented(headers)?).map_err(|error| self.refusal(error))?;
+        let presented = presented(credential::read(headers))?;
+        let claims = self.authority.verify_former(presented).map_err(|error| self.refusal(error))?;
         match self.standing(&claims, None) {
             Standing::Live | Standing::Revoked => Ok(FormerCaller::new(claims)),
             Standing::Unknown => Err(Refusal::Unavailable),
@@ -121,6 +125,7 @@ impl<R> Guard<R> {
             // By a clock that is an hour ahead, every token of an hour has expired.
             TokenError::Expired if self.revocations.is_clock_off() => Refusal::Unavailable,
             TokenError::Expired => Refusal::TokenExpired,
+            TokenError::UnknownKey => Refusal::Unavailable,
             TokenError::FromTheFuture { ahead } => {
                 // If this machine's clock is known to be wrong, that is logged already.
                 if !self.revocations.is_clock_off() {
@@ -132,37 +137,59 @@ impl<R> Guard<R> {
     }
 
     /// Attaches a fresh token to the response, with its lifetime as [`FreshTokenLifetime`] in the extensions. Does
-    /// nothing if the response says that the caller is not authenticated, if the session was revoked meanwhile (by this
-    /// call or by a concurrent one), or if the set of revocations cannot tell.
+    /// nothing if the layer has a verifier, if the response says that the caller is not authenticated, if the session
+    /// or a key was revoked meanwhile (by this call or by a concurrent one), or if the set of revocations cannot
+    /// tell.
     pub(super) fn countersign<B>(&self, response: &mut Response<B>, caller: &Caller) {
+        if matches!(self.authority, Authority::Verifier(_)) {
+            // A service behind a verifier may hand on the fresh token that it got from the server.
+            return;
+        }
         // A `token` header of the handler's own would be a token that was not minted here.
         response.headers_mut().remove(TOKEN);
-        let claims = caller.claims();
-        if is_unauthenticated(response) || self.standing(claims, Some(claims.exp)) != Standing::Live {
+        if is_unauthenticated(response) {
             return;
         }
         let profile = response.extensions_mut().remove::<Profile>();
-        match self.tokens.refresh(claims, profile) {
-            Ok(fresh) => {
-                // A token has only base64url characters and dots, so it is always a header value.
-                if let Ok(mut value) = HeaderValue::try_from(fresh.token.into_string()) {
-                    value.set_sensitive(true);
-                    response.headers_mut().insert(TOKEN, value);
-                    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-                    response.extensions_mut().insert(FreshTokenLifetime(fresh.expires_in));
-                    if let Some(tell) = &self.on_fresh_token {
-                        tell(caller);
-                    }
-                }
-            }
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no fresh token"),
+        let Ok(Some(fresh)) = self.renew(caller, profile) else { return };
+        // A token has only base64url characters and dots, so it is always a header value.
+        if let Ok(mut value) = HeaderValue::try_from(fresh.token.into_string()) {
+            value.set_sensitive(true);
+            response.headers_mut().insert(TOKEN, value);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response.extensions_mut().insert(FreshTokenLifetime(fresh.expires_in));
         }
+    }
+
+    /// Mints a fresh token for a caller, unless the session was revoked meanwhile, or the set of revocations cannot
+    /// tell. A layer with a verifier mints none. If a key was revoked meanwhile, the token must be verified again: it
+    /// may be of that key, and a thief of the key could otherwise keep a call open to get a token of the next key.
+    pub(super) fn renew(&self, caller: &Caller, profile: Option<Profile>) -> Result<Option<IssuedToken>, Refusal> {
+        let Authority::Tokens(tokens) = &self.authority else { return Ok(None) };
+        let claims = caller.claims();
+        match self.standing(claims, Some(claims.exp)) {
+            Standing::Live => {}
+            Standing::Revoked => return Err(Refusal::TokenInvalid),
+            Standing::Unknown => return Err(Refusal::Unavailable),
+        }
+        let fresh = tokens.refresh(claims, profile).map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "no fresh token");
+            Refusal::Unavailable
+        })?;
+        // Asked after the token was minted, so that no key was revoked before that.
+        if tokens.withdrawals() != caller.withdrawals {
+            return Err(Refusal::Unavailable);
+        }
+        if let Some(tell) = &self.on_fresh_token {
+            tell(caller);
+        }
+        Ok(Some(fresh))
     }
 }
 
 /// Returns the one token of a request.
-fn presented(headers: &HeaderMap) -> Result<&str, Refusal> {
-    match credential::read(headers) {
+fn presented(credential: Credential<'_>) -> Result<&str, Refusal> {
+    match credential {
         Credential::NotPresented => Err(Refusal::TokenMissing),
         Credential::Malformed => Err(Refusal::TokenInvalid),
         Credential::Contradictory => Err(Refusal::TwoTokens),
@@ -184,11 +211,11 @@ mod tests {
     use http::{HeaderMap, HeaderValue, Response};
     use uuid::Uuid;
 
-    use super::{Admitted, FreshTokenLifetime, Refusal, TOKEN};
+    use super::{Admitted, Credential, FreshTokenLifetime, Refusal, TOKEN};
     use crate::clock::{Clock as _, ManualClock};
     use crate::layer::{AuthLayer, Caller};
     use crate::revocations::{Revocation, Revocations};
-    use crate::token::{Keyring, NewSession, Profile, Secret, Tokens};
+    use crate::token::{Asymmetric, FormerKey, Keyring, Limit, NewSession, Profile, Secret, SigningKey, Tokens};
 
     #[test]
     fn the_lifetime_of_a_fresh_token_is_in_the_extensions_of_the_response_and_ends_with_the_session() {
@@ -204,7 +231,7 @@ mod tests {
             profile,
         };
         let issued = tokens.issue(session).unwrap();
-        let caller = Caller::new(tokens.verify(issued.token.as_str()).unwrap());
+        let caller = Caller::new(tokens.verify(issued.token.as_str()).unwrap(), 0);
         let layer = AuthLayer::new(tokens, Arc::new(Revocations::default()), [""; 0], |_| Response::new(())).unwrap();
         for (passed, expected) in [(0, lifetime), (200, Duration::from_secs(50))] {
             clock.advance(passed);
@@ -240,7 +267,7 @@ mod tests {
         let call = |path| {
             let admitted = layer.guard.admit(path, &headers).map(|admitted| matches!(admitted, Admitted::Caller(_)));
             let mut response = Response::new(());
-            layer.guard.countersign(&mut response, &Caller::new(claims()));
+            layer.guard.countersign(&mut response, &Caller::new(claims(), 0));
             (admitted, response.headers().contains_key(TOKEN))
         };
         let complete = || revocations.mark_complete(clock.elapsed());
@@ -263,5 +290,41 @@ mod tests {
         revocations.insert(Revocation::Account { id: Uuid::from_u128(1), epoch: 1 }, clock.now() + longest);
         assert_eq!(call("/"), (Err(Refusal::TokenInvalid), false), "the account's sessions were ended");
         assert_eq!(call("/end"), (Ok(false), false), "its end may still be asked for");
+    }
+
+    #[test]
+    fn a_call_that_outlasts_its_key_gets_a_fresh_token_if_the_key_was_rotated_and_none_if_it_was_revoked() {
+        let clock = ManualClock::at(1_000);
+        let secret = Secret::parse("x".repeat(32)).unwrap();
+        let [one, two, three, four] = [(); 4].map(|()| SigningKey::generate(Asymmetric::Es256).unwrap().0);
+        let (first, second) = (one.public().clone(), two.public().clone());
+        let signing = |key| Keyring::new(&secret, None).signing_with(key);
+        let tokens = Tokens::new(signing(one), Arc::new(clock.clone()), Duration::from_secs(1_000));
+        let layer = AuthLayer::new(tokens.clone(), Arc::new(Revocations::default()), [""; 0], |_| Response::new(()));
+        let guard = layer.unwrap().guard;
+        let caller = || {
+            let session = NewSession {
+                account_id: Uuid::nil(),
+                session_id: Uuid::nil(),
+                epoch: 0,
+                token_lifetime: Duration::from_secs(100),
+                profile: Profile::Username { username: "ada".to_owned() },
+            };
+            let issued = tokens.issue(session).unwrap();
+            guard.verify(Credential::Presented(issued.token.as_str())).unwrap()
+        };
+        let renewed = |caller: &Caller| guard.renew(caller, None).map(|fresh| fresh.is_some());
+
+        let of_first = caller();
+        let limit = Limit { last_iat: i64::MAX, until: 1_100 };
+        tokens.replace_keyring(signing(two).accepting_former(FormerKey::Public(first), limit));
+        assert_eq!(renewed(&of_first), Ok(true), "rotated");
+        let of_second = caller();
+        clock.advance(100);
+        tokens.replace_keyring(signing(three).accepting(second));
+        assert_eq!(renewed(&of_second), Ok(true), "the first key has gone at its time");
+        tokens.replace_keyring(signing(four));
+        assert_eq!(renewed(&of_second), Err(Refusal::Unavailable), "revoked");
+        assert_eq!(renewed(&caller()), Ok(true), "a token that was verified after the revocation is renewed");
     }
 }

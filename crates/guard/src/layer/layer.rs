@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use super::authority::Authority;
 use super::caller::Caller;
+use super::credential::Credential;
 use super::guard::{Exemption, Guard, Refusal};
 use super::service::Auth;
 use crate::revocations::Revocations;
-use crate::token::Tokens;
+use crate::token::{IssuedToken, Profile};
 
 /// A tower layer that wraps a service in [`Auth`]. `R` is the function that turns a [`Refusal`] into a response.
 pub struct AuthLayer<R> {
@@ -24,10 +26,11 @@ pub struct InvalidPath(String);
 
 impl<R> AuthLayer<R> {
     /// Makes a layer that requires a valid token on every path except those of `public`, full paths such as
-    /// `/countersign.v1.AuthService/Login`. `refuse` makes the response of a refused request. Fails if a path does not
-    /// begin with a slash, or has a pattern or a query.
+    /// `/countersign.v1.AuthService/Login`. `authority` is a [`Tokens`](crate::token::Tokens), or a
+    /// [`Verifier`](crate::token::Verifier), with which responses carry no fresh token. `refuse` makes the response of
+    /// a refused request. Fails if a path does not begin with a slash, or has a pattern or a query.
     pub fn new<B>(
-        tokens: Tokens,
+        authority: impl Into<Authority>,
         revocations: Arc<Revocations>,
         public: impl IntoIterator<Item = impl Into<String>>,
         refuse: R,
@@ -36,7 +39,8 @@ impl<R> AuthLayer<R> {
         R: Fn(Refusal) -> http::Response<B>,
     {
         let (exemptions, refuse, warning) = (exempt(public, Exemption::Public)?, Arc::new(refuse), Arc::default());
-        let guard = Guard { tokens, revocations, exemptions, refuse, on_fresh_token: None, warning };
+        let guard =
+            Guard { authority: authority.into(), revocations, exemptions, refuse, on_fresh_token: None, warning };
         Ok(Self { guard: Arc::new(guard) })
     }
 
@@ -54,6 +58,19 @@ impl<R> AuthLayer<R> {
     pub fn on_fresh_token(mut self, callback: impl Fn(&Caller) + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.guard).on_fresh_token = Some(Arc::new(callback));
         self
+    }
+
+    /// Verifies a credential that came by another way than in the headers of a request to the service, for instance
+    /// in a question of a proxy. The rules are those of the layer.
+    pub fn verify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
+        self.guard.verify(credential)
+    }
+
+    /// Mints the fresh token that the answer to such a caller carries. Fails if the session was revoked meanwhile, if
+    /// the set of revocations cannot tell, or if a key was revoked, so that the token is to be verified again.
+    /// `profile` describes the account as it is now. A layer with a verifier returns no token.
+    pub fn renew(&self, caller: &Caller, profile: Profile) -> Result<Option<IssuedToken>, Refusal> {
+        self.guard.renew(caller, Some(profile))
     }
 }
 

@@ -17,6 +17,10 @@ pub struct Claims {
     pub sub: Uuid,
     /// The session's id. All tokens of one sign-in share it.
     pub sid: Uuid,
+    /// The issuer (RFC 7519 section 4.1.1), which tokens of asymmetric keys have.
+    pub iss: Option<String>,
+    /// The services that the token is meant for (RFC 7519 section 4.1.3); none if it has no such claim.
+    pub aud: Vec<String>,
     /// The account's epoch at sign-in. A revocation of all sessions of an account names the first epoch that survives
     /// it.
     pub epoch: i64,
@@ -59,6 +63,14 @@ impl Serialize for Claims {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("sub", &self.sub)?;
         map.serialize_entry("sid", &self.sid)?;
+        if let Some(iss) = &self.iss {
+            map.serialize_entry("iss", iss)?;
+        }
+        match self.aud.as_slice() {
+            [] => {}
+            [one] => map.serialize_entry("aud", one)?,
+            several => map.serialize_entry("aud", several)?,
+        }
         for (name, number) in [
             ("epoch", self.epoch),
             ("auth_time", self.auth_time),
@@ -104,12 +116,15 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
         let (mut sub, mut sid, mut firm_id) = (None, None, None);
         let (mut epoch, mut auth_time, mut iat, mut exp, mut session_exp, mut nbf) =
             (None, None, None, None, None, None);
+        let (mut iss, mut aud) = (None, None);
         let (mut email, mut role, mut username) = (None, None, None);
         let mut others = HashSet::new();
         while let Some(ClaimName(name)) = map.next_key()? {
             match &*name {
                 "sub" => once(&mut sub, &mut map)?,
                 "sid" => once(&mut sid, &mut map)?,
+                "iss" => once(&mut iss, &mut map)?,
+                "aud" => once(&mut aud, &mut map)?,
                 "epoch" => once(&mut epoch, &mut map)?,
                 "auth_time" => once(&mut auth_time, &mut map)?,
                 "iat" => once(&mut iat, &mut map)?,
@@ -135,6 +150,8 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
         Ok(Claims {
             sub: required(sub)?,
             sid: required(sid)?,
+            iss,
+            aud: aud.map_or_else(Vec::new, |Audience(names)| names),
             epoch: required(epoch)?,
             auth_time: required(auth_time)?,
             iat: required(iat)?,
@@ -160,6 +177,25 @@ fn duplicate<E: serde::de::Error>() -> E {
 
 fn required<T, E: serde::de::Error>(claim: Option<T>) -> Result<T, E> {
     claim.ok_or_else(|| E::custom("a claim is missing"))
+}
+
+/// The claim `aud`: a string, or a list of strings (RFC 7519 section 4.1.3).
+struct Audience(Vec<String>);
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum OneOrMore {
+            One(String),
+            More(Vec<String>),
+        }
+
+        Ok(Self(match OneOrMore::deserialize(deserializer)? {
+            OneOrMore::One(name) => vec![name],
+            OneOrMore::More(names) => names,
+        }))
+    }
 }
 
 /// The name of a claim: borrowed from the text, or owned if the text escapes some of its characters.

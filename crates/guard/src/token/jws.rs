@@ -9,20 +9,28 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::claims::Claims;
-use super::keyring::Signature;
+use super::key::Asymmetric;
 
-/// `{"alg":"HS256","typ":"JWT"}` in base64url. Every token that is minted here begins with it.
-pub(super) const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+/// The name of HMAC with SHA-256 in a header.
+pub(super) const HS256: &str = "HS256";
+
+/// `{"alg":"HS256","typ":"JWT"}` in base64url. Every token that a secret signs here begins with it.
+pub(super) const HS256_HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// More than ten times the length of the longest minted token. A longer text is refused before it is parsed.
 const MAX_TOKEN_BYTES: usize = 8 * 1_024;
 
-/// A well-formed JWS. Its signature has not been verified yet.
-pub(super) struct Unverified<'a> {
+/// The longest name of a key in a header.
+const MAX_NAME_BYTES: usize = 256;
+
+/// The segments of a JWS, all in base64url. Nothing in them has been verified.
+pub(super) struct Jws<'a> {
+    /// The text of the header.
+    pub header: &'a str,
     /// The signed text, `header.payload`.
     pub message: &'a str,
     /// The signature in the last segment.
-    pub signature: Signature,
+    pub signature: &'a str,
     payload: &'a str,
 }
 
@@ -41,18 +49,19 @@ pub(super) fn session_at_its_place(token: &str) -> Option<Uuid> {
 /// of the token, and `jku`, `x5u`, `jwk` and `x5c`, which offer keys. Serde refuses duplicates of known names.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header<'a> {
-    alg: &'a str,
+pub(super) struct Header<'a> {
+    /// The algorithm that it claims.
+    pub alg: &'a str,
     #[serde(default)]
     typ: Option<&'a str>,
+    /// The name of the key.
     #[serde(default)]
-    kid: Option<&'a str>,
+    pub kid: Option<&'a str>,
 }
 
-impl<'a> Unverified<'a> {
-    /// Splits the token, and checks everything that needs no key. All failures are `None`, so that a client cannot tell
-    /// them apart.
-    pub(super) fn parse(token: &'a str) -> Option<Self> {
+impl<'a> Jws<'a> {
+    /// Splits the token. All failures are `None`, so that a client cannot tell them apart.
+    pub(super) fn split(token: &'a str) -> Option<Self> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
@@ -60,24 +69,29 @@ impl<'a> Unverified<'a> {
         // A further dot, as in the five segments of a JWE, stays in the payload, and decoding refuses it there.
         // Decoding also refuses padding, white space, the other base64 alphabet, and unused bits in the last character.
         let (header, payload) = message.split_once('.')?;
-        let signature = Signature::decode(signature)?;
-        (header == HEADER || is_acceptable(header)).then_some(Self { message, signature, payload })
+        Some(Self { header, message, signature, payload })
     }
 
-    /// Reads the claims. Returns `None` if the payload is not the JSON of claims. Call it only on a verified message.
+    /// Reads the claims. Returns `None` if the payload is not the JSON of claims. They prove nothing before the
+    /// signature was verified.
     pub(super) fn claims(&self) -> Option<Claims> {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(self.payload).ok()?).ok()
     }
 }
 
-/// The key decides the algorithm (RFC 8725 section 3.1); the header may only agree with it.
-fn is_acceptable(header: &str) -> bool {
-    let Ok(header) = URL_SAFE_NO_PAD.decode(header) else { return false };
-    // Serde would also fill the struct from a JSON array.
-    header.starts_with(b"{")
-        && serde_json::from_slice(&header).is_ok_and(|Header { alg, typ, kid }| {
-            alg == "HS256"
-                && typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"))
-                && kid.is_none_or(|kid| kid.len() <= 256)
-        })
+impl<'a> Header<'a> {
+    /// Reads the JSON of a header.
+    pub(super) fn parse(json: &'a [u8]) -> Option<Self> {
+        // Serde would also fill the struct from a JSON array.
+        let header: Self = json.starts_with(b"{").then(|| serde_json::from_slice(json).ok())??;
+        let is_acceptable = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"))
+            && header.kid.is_none_or(|kid| kid.len() <= MAX_NAME_BYTES);
+        is_acceptable.then_some(header)
+    }
+}
+
+/// Makes the header of tokens that are signed with the key of this name, in base64url.
+pub(super) fn header(algorithm: Asymmetric, name: &str) -> String {
+    let name = serde_json::Value::from(name);
+    URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","typ":"JWT","kid":{name}}}"#))
 }

@@ -16,15 +16,19 @@ use super::claims::Claims;
 /// The number of parts, each with a lock of its own.
 const PARTS: usize = 256;
 
-/// The most tokens in one part. With this number the memory stays below 2 MiB, even if each token is as long as it may
-/// be; a test adds it up.
+/// The most tokens in one part.
 const TOKENS_PER_PART: usize = 7;
+
+/// The most bytes of the texts in one part. Tokens of HS256 have 330 to 500 bytes, unless a name is very long; ES256
+/// and EdDSA make them longer by 170, RS256 by 430 or more. With this number the memory stays below 2 MiB; a test adds
+/// it up.
+const BYTES_PER_PART: usize = 4_480;
 
 /// The number of digests in one part: enough for more sessions than there is room for tokens of.
 const MET_PER_PART: usize = 32;
 
-/// The length of the longest token that is remembered. Minted tokens have 330 to 500 bytes, unless a name is very long.
-const LONGEST_TOKEN: usize = 640;
+/// The length of the longest token that is remembered. It has room for the signature of a key of 8,192 bits.
+const LONGEST_TOKEN: usize = 2_240;
 
 /// The remembered tokens of a keyring. It takes 44 KiB when it is empty, and grows with use.
 pub(super) struct Memory {
@@ -58,15 +62,17 @@ struct RememberedToken {
     /// Wiped when it is dropped.
     text: SecretString,
     claims: Arc<Claims>,
+    /// The time from which its key verifies nothing, in seconds since the Unix epoch.
+    until: i64,
 }
 
 impl Memory {
-    /// Returns the claims of `token` if it is remembered for this session. The session only says where to look: all
-    /// bytes of the token are compared, in constant time.
-    pub(super) fn claims(&self, session: Uuid, token: &str) -> Option<Arc<Claims>> {
+    /// Returns the claims of `token` if it is remembered for this session, and its key is still accepted at `now`. The
+    /// session only says where to look: all bytes of the token are compared, in constant time.
+    pub(super) fn claims(&self, session: Uuid, token: &str, now: i64) -> Option<Arc<Claims>> {
         let is_known = |known: &RememberedToken| {
             let text = known.text.expose_secret().as_bytes();
-            known.session == session && verify_slices_are_equal(text, token.as_bytes()).is_ok()
+            known.session == session && now < known.until && verify_slices_are_equal(text, token.as_bytes()).is_ok()
         };
         self.part(session).find(is_known).map(|known| Arc::clone(&known.claims))
     }
@@ -78,8 +84,16 @@ impl Memory {
     }
 
     /// Remembers a token with a good signature, from the second time that this session has one of this origin. The
-    /// token replaces the one that is remembered for this session and origin.
-    pub(super) fn remember(&self, origin: Origin, session: Uuid, token: &str, claims: impl Into<Arc<Claims>>) {
+    /// token replaces the one that is remembered for this session and origin. It is known until its key is no longer
+    /// accepted, at `until`.
+    pub(super) fn remember(
+        &self,
+        origin: Origin,
+        session: Uuid,
+        token: &str,
+        claims: impl Into<Arc<Claims>>,
+        until: i64,
+    ) {
         if token.len() > LONGEST_TOKEN {
             return;
         }
@@ -89,7 +103,7 @@ impl Memory {
             return;
         }
         let text = SecretString::from(token.to_owned());
-        let displaced = part.insert(former, RememberedToken { session, origin, text, claims: claims.into() });
+        let displaced = part.insert(former, RememberedToken { session, origin, text, claims: claims.into(), until });
         drop(part);
         // Wiping takes a while, so it is done without the lock.
         drop(displaced);
@@ -130,13 +144,28 @@ impl Part {
         has_met
     }
 
-    /// Puts a token first, and returns the one that gives way: the `former` one, or the one that was used longest ago.
-    fn insert(&mut self, former: Option<usize>, token: RememberedToken) -> Option<RememberedToken> {
-        let full = self.tokens.len() == TOKENS_PER_PART;
-        let displaced = former.or(full.then_some(TOKENS_PER_PART - 1)).map(|at| self.tokens.remove(at));
+    /// Puts a token first, and returns those that give way: the `former` one, and those that were used longest ago if
+    /// there is no room for all.
+    fn insert(&mut self, former: Option<usize>, token: RememberedToken) -> Vec<RememberedToken> {
+        let mut displaced: Vec<_> = former.map(|at| self.tokens.remove(at)).into_iter().collect();
+        let mut room = BYTES_PER_PART.saturating_sub(token.length());
+        let fits = |known: &&RememberedToken| {
+            let left = room.checked_sub(known.length());
+            room = left.unwrap_or(0);
+            left.is_some()
+        };
+        let kept = self.tokens.iter().take(TOKENS_PER_PART - 1).take_while(fits).count();
+        displaced.extend(self.tokens.drain(kept..));
         self.tokens.reserve_exact(1);
         self.tokens.insert(0, token);
         displaced
+    }
+}
+
+impl RememberedToken {
+    /// The number of bytes of its text.
+    fn length(&self) -> usize {
+        self.text.expose_secret().len()
     }
 }
 

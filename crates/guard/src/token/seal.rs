@@ -1,11 +1,11 @@
 //! Sealed texts: a client keeps one, such as a page token or a cursor, and gives it back unchanged. They are signed
-//! with the keys of the tokens, so every replica accepts the texts of another one, and they survive a change of the
+//! with the secrets of the keyring, so every replica accepts the texts of another one, and they survive a change of the
 //! secret. They are not encrypted. Separate because a sealed text is not a token and can never be taken for one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::keyring::Signature;
+use super::mac::Mac;
 use super::service::Tokens;
 
 /// More than the length of any sealed text. A longer text is refused before its signature is computed.
@@ -18,7 +18,7 @@ impl Tokens {
         let prefix = prefix(purpose);
         let mut message = prefix.clone();
         URL_SAFE_NO_PAD.encode_string(payload, &mut message);
-        self.keyring().sign(&mut message);
+        self.keyring().seal(&mut message);
         message.split_off(prefix.len())
     }
 
@@ -29,8 +29,7 @@ impl Tokens {
             return None;
         }
         let (payload, signature) = sealed.split_once('.')?;
-        let signature = Signature::decode(signature)?;
-        let accepted = self.keyring().accepts(&(prefix(purpose) + payload), &signature);
+        let accepted = self.keyring().sealed(&(prefix(purpose) + payload), Mac::decode(signature)?);
         accepted.then(|| URL_SAFE_NO_PAD.decode(payload).ok())?
     }
 }

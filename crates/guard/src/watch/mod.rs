@@ -39,7 +39,7 @@ use tonic::{Code, Request, Status, Streaming};
 use uuid::Uuid;
 
 use crate::revocations::{Entry, Revocation, Revocations};
-use crate::token::Secret;
+use crate::token::{Secret, Verifier};
 use pb::revocation::Target;
 use pb::session_service_client::SessionServiceClient;
 use pb::{WatchRevocationsRequest, WatchRevocationsResponse};
@@ -60,11 +60,15 @@ const REFUSED_RETRY_DELAY: Duration = Duration::from_secs(2);
 /// The time between two purges of the set.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The revocation that ends nothing, and says that the keys of tokens have changed.
+const KEYS_CHANGED: Revocation = Revocation::Account { id: Uuid::nil(), epoch: 0 };
+
 /// Follows the revocations of a server, and inserts them into the set. `T` is a client's channel.
 pub struct Watcher<T> {
     connect: Box<dyn Fn() -> T + Send + Sync>,
     authorization: MetadataValue<Ascii>,
     revocations: Arc<Revocations>,
+    verifier: Option<Verifier>,
     cursor: String,
     /// The time of the last purge, by the set's clock.
     purged: Duration,
@@ -94,7 +98,14 @@ where
         let mut authorization = credential.bearer().parse::<MetadataValue<Ascii>>().map_err(|_| InvalidCredential)?;
         authorization.set_sensitive(true);
         let (cursor, purged) = (String::new(), revocations.clock().elapsed());
-        Ok(Self { connect: Box::new(connect), authorization, revocations, cursor, purged })
+        Ok(Self { connect: Box::new(connect), authorization, revocations, verifier: None, cursor, purged })
+    }
+
+    /// Has this verifier fetch its keys at once when the server says that they have changed. So the tokens of a stolen
+    /// key are refused as soon as it was revoked, and not only when the verifier would have looked again.
+    #[must_use]
+    pub fn with_verifier(self, verifier: Verifier) -> Self {
+        Self { verifier: Some(verifier), ..self }
     }
 
     /// Watches without end: after a failure it calls again, and resumes where the last stream ended. Run it in a task
@@ -152,6 +163,9 @@ where
         for revocation in response.revocations {
             let Entry { revocation, until } = parse(revocation).ok_or_else(unreadable)?;
             self.revocations.insert(revocation, until);
+            if let (true, Some(verifier)) = (revocation == KEYS_CHANGED, &self.verifier) {
+                verifier.look_again();
+            }
         }
         if !response.cursor.is_empty() {
             self.cursor = response.cursor;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{LONGEST_TOKEN, Memory, Origin, PARTS, Part, RememberedToken, TOKENS_PER_PART};
+use super::{BYTES_PER_PART, LONGEST_TOKEN, Memory, Origin, PARTS, Part, RememberedToken, TOKENS_PER_PART};
 use crate::clock::ManualClock;
 use crate::token::{Claims, Keyring, MAX_LIFETIME, NewSession, Profile, Secret, TokenError, Tokens};
 
@@ -59,7 +59,7 @@ fn a_token_is_known_when_it_comes_again_and_one_that_differs_in_a_byte_is_refuse
     let (ours, theirs) = (tokens(&clock, "one", None), tokens(&clock, "one", None));
     let token = issue(&theirs, session(7));
     let first = ours.verify(&token).unwrap();
-    assert_eq!(texts(&ours.keyring().memory), 0, "a session that has come once");
+    assert_eq!(texts(&ours.keyring().accepted.memory), 0, "a session that has come once");
     let second = ours.verify(&token).unwrap();
     let third = ours.verify(&token).unwrap();
     assert!(!Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&second, &third));
@@ -87,7 +87,7 @@ fn a_minted_token_is_known_and_equal_claims_are_signed_once() {
     let claims = tokens.verify(&issue(&tokens, session(7))).unwrap();
     let token = refresh(&tokens, &claims);
     assert!(knows(&tokens, &token));
-    let memory = &tokens.keyring().memory;
+    let memory = &tokens.keyring().accepted.memory;
     let minted = tokens.verify(&token).unwrap();
     assert_eq!(memory.minted(&minted), Some(token.clone()));
     assert_eq!(refresh(&tokens, &claims), token);
@@ -161,12 +161,12 @@ fn a_forged_token_neither_gets_in_nor_displaces_one() {
     let token = issue(&ours, session(7));
     ours.verify(&token).unwrap();
     assert!(knows(&ours, &token));
-    let kept = texts(&ours.keyring().memory);
+    let kept = texts(&ours.keyring().accepted.memory);
     for number in 0..2_000 {
         let forged = issue(&forger, session(7 + 256 * (number / 4)));
         assert_eq!(ours.verify(&forged), Err(TokenError::Invalid));
     }
-    assert_eq!(texts(&ours.keyring().memory), kept);
+    assert_eq!(texts(&ours.keyring().accepted.memory), kept);
     assert!(knows(&ours, &token));
 }
 
@@ -181,7 +181,7 @@ fn a_session_has_two_tokens_and_a_part_keeps_those_that_were_used_last() {
         visit(&kept);
         visit(&issue(&theirs, session(7)));
     }
-    assert_eq!(texts(&ours.keyring().memory), 2);
+    assert_eq!(texts(&ours.keyring().accepted.memory), 2);
     for number in 1..100 {
         let (other, fresh) = (issue(&theirs, session(7 + 256 * number)), visit(&kept));
         for _ in 0..2 {
@@ -189,20 +189,20 @@ fn a_session_has_two_tokens_and_a_part_keeps_those_that_were_used_last() {
             assert!(knows(&ours, &kept) && knows(&ours, &fresh));
         }
     }
-    assert_eq!(texts(&ours.keyring().memory), TOKENS_PER_PART);
+    assert_eq!(texts(&ours.keyring().accepted.memory), TOKENS_PER_PART);
 }
 
 #[test]
 fn a_million_sessions_take_less_than_two_mebibytes() {
     let clock = ManualClock::at(1_000);
     let tokens = tokens(&clock, "one", None);
-    let memory = &tokens.keyring().memory;
+    let memory = &tokens.keyring().accepted.memory;
     let claims = tokens.verify(&issue(&tokens, session(0))).unwrap();
     for number in 1..1_000_000 {
         // Bytes as random as those of real ids.
         let id = Uuid::from_u128(u128::wrapping_mul(number, 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-        memory.remember(Origin::Verified, id, "a token", Arc::clone(&claims));
-        memory.remember(Origin::Minted, id, "a token", Arc::clone(&claims));
+        memory.remember(Origin::Verified, id, "a token", Arc::clone(&claims), i64::MAX);
+        memory.remember(Origin::Minted, id, "a token", Arc::clone(&claims), i64::MAX);
     }
     // The digests of two ids of the same part are equal once in four thousand million.
     assert!(texts(memory) < 10, "they came once");
@@ -211,30 +211,33 @@ fn a_million_sessions_take_less_than_two_mebibytes() {
         profile: Profile::Email { email: "a".repeat(letters), firm_id: Uuid::nil(), role: "viewer".to_owned() },
         ..session(0)
     };
-    let letters = (1..).take_while(|&letters| issue(&tokens, long(letters)).len() <= LONGEST_TOKEN).last().unwrap();
-    for number in 0..6_000 {
-        let longest = NewSession { session_id: id(number), ..long(letters) };
-        for _ in 0..2 {
-            tokens.verify(&issue(&tokens, longest.clone())).unwrap();
+    let letters_of =
+        |longest: usize| (1..).take_while(|&letters| issue(&tokens, long(letters)).len() <= longest).last();
+    for (longest, kept) in [(BYTES_PER_PART / TOKENS_PER_PART, TOKENS_PER_PART), (LONGEST_TOKEN, 2)] {
+        let letters = letters_of(longest).unwrap();
+        for number in 0..6_000 {
+            let longest = NewSession { session_id: id(number), ..long(letters) };
+            for _ in 0..2 {
+                tokens.verify(&issue(&tokens, longest.clone())).unwrap();
+            }
         }
+        assert_eq!(texts(memory), PARTS * kept);
+        let of_token = |known: &RememberedToken| {
+            assert!(matches!(known.claims.profile, Profile::Email { .. }));
+            // Beside the claims are the two counts of the `Arc`.
+            longest + letters + "viewer".len() + size_of::<Claims>() + 16 + size_of::<RememberedToken>()
+        };
+        let of_part = |part: &Part| {
+            assert!(part.tokens.capacity() <= TOKENS_PER_PART);
+            part.tokens.iter().map(of_token).sum::<usize>() + size_of::<Mutex<Part>>()
+        };
+        let bytes: usize = memory.parts.iter().map(|part| of_part(&part.lock().unwrap())).sum();
+        assert!((1 << 20..2 << 20).contains(&bytes), "{bytes}");
     }
-    let too_long = NewSession { session_id: id(7), ..long(letters + 1) };
+    let too_long = NewSession { session_id: id(7), ..long(letters_of(LONGEST_TOKEN).unwrap() + 1) };
     let too_long = issue(&tokens, too_long);
     tokens.verify(&too_long).unwrap();
     assert!(!knows(&tokens, &too_long));
-
-    assert_eq!(texts(memory), PARTS * TOKENS_PER_PART);
-    let of_token = |known: &RememberedToken| {
-        assert!(matches!(known.claims.profile, Profile::Email { .. }));
-        // Beside the claims are the two counts of the `Arc`.
-        LONGEST_TOKEN + letters + "viewer".len() + size_of::<Claims>() + 16 + size_of::<RememberedToken>()
-    };
-    let of_part = |part: &Part| {
-        assert_eq!(part.tokens.capacity(), TOKENS_PER_PART);
-        part.tokens.iter().map(of_token).sum::<usize>() + size_of::<Mutex<Part>>()
-    };
-    let bytes: usize = memory.parts.iter().map(|part| of_part(&part.lock().unwrap())).sum();
-    assert!((1 << 20..2 << 20).contains(&bytes), "{bytes}");
 }
 
 /// HS256 gives equal claims equal bytes, so every answer can be compared with that of a twin that remembers nothing.
@@ -281,5 +284,5 @@ fn whatever_happens_each_answer_is_the_one_without_a_memory() {
             }
         }
     }
-    assert!(texts(&ours.keyring().memory) > 0);
+    assert!(texts(&ours.keyring().accepted.memory) > 0);
 }

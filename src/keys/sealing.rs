@@ -1,0 +1,124 @@
+//! The encryption of private keys in the database. Separate because no other file sees the master secret.
+//!
+//! A key is sealed with AES-256-GCM under a key that HKDF-SHA256 derives from the master secret; what it is and for
+//! what algorithm is authenticated, so that nobody who can write to the database can pass one key off as another. The
+//! master secret has at least 32 bytes and should be random, so no slow derivation is needed.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use countersign_guard::token::Asymmetric;
+use zeroize::Zeroizing;
+
+use crate::domain::KeyId;
+
+/// The length of a key of AES-256 in bytes.
+const KEY_BYTES: usize = 32;
+
+/// The salt of the derivation, which keeps it apart from every other use of the master secret.
+const LABEL: &[u8] = b"countersign token keys 1";
+
+/// The master secret: it seals private keys, and opens those that it or an earlier master secret has sealed.
+pub(crate) struct MasterSecret {
+    sealing: RandomizedNonceKey,
+    earlier: Vec<RandomizedNonceKey>,
+}
+
+/// The text of a master secret has fewer than 32 bytes, or there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must hold a secret of at least 32 bytes, on its first line: make one with `openssl rand -base64 48`")]
+pub struct MasterSecretError;
+
+impl MasterSecret {
+    /// Reads the secrets of a text, one on each line. The first one seals; all of them open.
+    pub(crate) fn parse(text: &str) -> Result<Self, MasterSecretError> {
+        let mut keys = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let key = (line.len() >= KEY_BYTES).then(|| derive(line.as_bytes()).ok()).flatten();
+            keys.push(key.ok_or(MasterSecretError)?);
+        }
+        let mut keys = keys.into_iter();
+        Ok(Self { sealing: keys.next().ok_or(MasterSecretError)?, earlier: keys.collect() })
+    }
+
+    /// Seals the PKCS#8 form of a private key. `None` if the system has no random bytes.
+    pub(super) fn seal(&self, id: KeyId, algorithm: Asymmetric, pkcs8: &[u8]) -> Option<String> {
+        let mut sealed = Zeroizing::new(pkcs8.to_vec());
+        let nonce = self.sealing.seal_in_place_append_tag(about(id, algorithm), &mut *sealed).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &sealed].concat()))
+    }
+
+    /// Opens what [`Self::seal`] returned for this key. `None` if another master secret sealed it, or if it was
+    /// changed.
+    pub(super) fn open(&self, id: KeyId, algorithm: Asymmetric, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        [&self.sealing].into_iter().chain(&self.earlier).find_map(|key| {
+            let mut opened = Zeroizing::new(sealed.to_vec());
+            let length = key.open_in_place(Nonce::from(nonce), about(id, algorithm), &mut opened).ok()?.len();
+            opened.truncate(length);
+            Some(opened)
+        })
+    }
+}
+
+/// What is authenticated with a sealed key.
+fn about(id: KeyId, algorithm: Asymmetric) -> Aad<String> {
+    Aad::from(format!("{algorithm} {id}"))
+}
+
+fn derive(secret: &[u8]) -> Result<RandomizedNonceKey, Unspecified> {
+    struct Length;
+    impl KeyType for Length {
+        fn len(&self) -> usize {
+            KEY_BYTES
+        }
+    }
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    Salt::new(HKDF_SHA256, LABEL).extract(secret).expand(&[b"AES-256-GCM"], Length)?.fill(&mut *key)?;
+    RandomizedNonceKey::new(&AES_256_GCM, &*key)
+}
+
+impl fmt::Debug for MasterSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterSecret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_guard::token::Asymmetric::{EdDsa, Es256};
+
+    use super::MasterSecret;
+    use crate::domain::KeyId;
+
+    #[test]
+    fn a_sealed_key_opens_with_its_secret_for_its_id_and_algorithm_and_whole() {
+        let text = |name: &str| format!("a master secret of 32 bytes: {name:>5}");
+        let master = |text: &str| MasterSecret::parse(text).unwrap();
+        let (old, other) = (master(&text("old")), master(&text("other")));
+        let new = master(&format!("{}\n\n{}\r\n", text("new"), text("old")));
+        let [id, another] = ["A", "B"].map(|one| KeyId::parse(&format!("{}A", one.repeat(42))).unwrap());
+        let sealed = old.seal(id, Es256, b"private").unwrap();
+        assert_ne!(sealed, old.seal(id, Es256, b"private").unwrap(), "the nonce is random");
+        for one in [&old, &new] {
+            assert_eq!(**one.open(id, Es256, &sealed).unwrap(), *b"private");
+        }
+        assert!(other.open(id, Es256, &sealed).is_none(), "another secret");
+        assert!(old.open(id, Es256, &new.seal(id, Es256, b"private").unwrap()).is_none(), "the first one seals");
+        assert!(old.open(another, Es256, &sealed).is_none() && old.open(id, EdDsa, &sealed).is_none());
+        for at in 0..sealed.len() {
+            let mut bent = sealed.clone().into_bytes();
+            bent[at] = if bent[at] == b'A' { b'B' } else { b'A' };
+            assert!(old.open(id, Es256, std::str::from_utf8(&bent).unwrap()).is_none(), "{at}");
+            assert!(old.open(id, Es256, &sealed[..at]).is_none(), "{at}");
+        }
+        for bad in ["", "\n", "short", &format!("{}\nshort", text("old"))] {
+            assert!(MasterSecret::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}
