@@ -47,9 +47,9 @@ pub struct Account<'a> {
 pub struct Authenticated<'a> {
     /// The credential as it is stored, with the counter that must still be the stored one when it is replaced.
     pub credential: &'a Credential,
-    /// The new counter.
+    /// The counter of this answer.
     pub counter: Counter,
-    /// The new backup flags.
+    /// The backup flags of this answer.
     pub backup: Backup,
     /// Whether the authenticator verified the user, so that the passkey counts as two factors.
     pub user_verified: bool,

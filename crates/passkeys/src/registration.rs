@@ -46,7 +46,7 @@ pub struct User<'a> {
     pub display_name: &'a str,
 }
 
-/// A verified registration.
+/// A registration whose answer was verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registered {
     /// The credential to store. Its id must be new to the service.

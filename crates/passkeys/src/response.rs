@@ -31,7 +31,7 @@ pub struct AuthenticationResponse {
 }
 
 impl RegistrationResponse {
-    /// Reads a `RegistrationResponseJSON`.
+    /// Reads the text of a `RegistrationResponseJSON`.
     pub fn parse(json: &str) -> Result<Self, Refusal> {
         let read: PublicKeyCredential<Attestation> = PublicKeyCredential::parse(json)?;
         let id = read.id()?;
@@ -52,7 +52,7 @@ impl RegistrationResponse {
 }
 
 impl AuthenticationResponse {
-    /// Reads an `AuthenticationResponseJSON`.
+    /// Reads the text of an `AuthenticationResponseJSON`.
     pub fn parse(json: &str) -> Result<Self, Refusal> {
         let read: PublicKeyCredential<Assertion> = PublicKeyCredential::parse(json)?;
         let id = read.id()?;

@@ -172,7 +172,7 @@ pub enum Transport {
     SmartCard,
     /// A phone, found by a QR code.
     Hybrid,
-    /// The device itself.
+    /// The device that the client runs on.
     Internal,
 }
 

@@ -4,6 +4,7 @@
 
 mod any_input;
 mod authentication;
+mod other_authenticator;
 mod registration;
 mod signatures;
 mod support;
