@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, Punct, Spacing, TokenStream, TokenTree};
 
 /// Every package of the workspace that is part of a product, by the folder of its sources.
-pub const PACKAGES: [&str; 5] =
-    ["src", "crates/guard/src", "crates/http-rule/src", "crates/proto/src", "argon2-kernel/src"];
+pub const PACKAGES: [&str; 6] =
+    ["src", "crates/guard/src", "crates/http-rule/src", "crates/passkeys/src", "crates/proto/src", "argon2-kernel/src"];
 
 /// The generated messages of the guard, which are checked in. Their generator decides on their style.
 const GENERATED: &str = "crates/guard/src/watch/pb.rs";
