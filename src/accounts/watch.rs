@@ -180,8 +180,12 @@ impl Watch {
                 // Read before the number of batches: the feed publishes revocations before it vouches for them.
                 let complete_until = self.revocations.complete_until();
                 let behind = self.subscription.batches.len();
-                self.heartbeat = Some(PendingHeartbeat { behind, complete_until });
-                continue;
+                // If the ring has ended, the feed may have vouched for revocations that were never published there.
+                // It ends the ring before it vouches for them, so this is asked after the mark was read.
+                if !self.subscription.batches.is_closed() {
+                    self.heartbeat = Some(PendingHeartbeat { behind, complete_until });
+                    continue;
+                }
             }
             let batch = match self.subscription.batches.try_recv() {
                 Ok(batch) => batch,
@@ -228,4 +232,79 @@ fn in_batches(entries: Vec<Entry>) -> impl Iterator<Item = Vec<Entry>> + Send {
 
 fn signed(time: Duration) -> time::Duration {
     time.try_into().unwrap_or(time::Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use countersign_guard::clock::{Clock as _, ManualClock};
+    use countersign_guard::revocations::{Batch, Entry, Position, Revocation, Revocations};
+    use countersign_guard::token::{Keyring, Secret, Tokens};
+    use time::OffsetDateTime;
+    use tokio::time::{Instant, advance};
+    use uuid::Uuid;
+
+    use super::{HEARTBEAT, Watch, WatchEnd};
+
+    fn watch(revocations: &Arc<Revocations>, clock: &ManualClock) -> Watch {
+        let keyring = Keyring::new(&Secret::parse("x".repeat(32)).unwrap(), None);
+        let subscription = revocations.publisher().subscribe().unwrap();
+        Watch {
+            revocations: Arc::clone(revocations),
+            tokens: Tokens::new(keyring, Arc::new(clock.clone()), Duration::from_secs(100)),
+            backlog: None,
+            position: subscription.position,
+            subscription,
+            began: clock.elapsed(),
+            next_heartbeat: Instant::now(),
+            heartbeat: None,
+        }
+    }
+
+    fn revoke(revocations: &Revocations, seq: i64) -> Batch {
+        let revocation = Revocation::Session(Uuid::from_u128(seq.unsigned_abs().into()));
+        let entry = Entry { revocation, until: OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_000) };
+        revocations.insert(entry.revocation, entry.until);
+        Batch { entries: vec![entry], position: Position::of(seq, entry) }
+    }
+
+    /// The feed reads all revocations anew, and finds one that it does not publish.
+    fn begin_anew(revocations: &Revocations) {
+        let position = revoke(revocations, 2).position;
+        revocations.publisher().begin(position);
+    }
+
+    /// The server stops, so what the feed reads reaches no watch.
+    fn close(revocations: &Revocations) {
+        revocations.publisher().close();
+        let batch = revoke(revocations, 2);
+        revocations.publisher().publish(batch);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_sent_no_more_revocations_is_told_of_no_later_completeness_either() {
+        for (end, waiting) in [(begin_anew as fn(&Revocations), 0), (begin_anew, 1), (close, 0), (close, 1)] {
+            let clock = ManualClock::at(0);
+            let revocations = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
+            revocations.mark_complete(clock.elapsed());
+            let mut watch = watch(&revocations, &clock);
+            assert_eq!(watch.next().await.unwrap().complete_until, Some(time::Duration::ZERO));
+
+            // The client is slow: a heartbeat is due when the watch goes on, and a batch may wait in the ring.
+            for seq in 0..waiting {
+                let batch = revoke(&revocations, 1 + seq);
+                revocations.publisher().publish(batch);
+            }
+            end(&revocations);
+            clock.elapse(1);
+            revocations.mark_complete(clock.elapsed());
+            advance(HEARTBEAT).await;
+            for _ in 0..waiting {
+                assert_eq!(watch.next().await.unwrap().entries.len(), 1);
+            }
+            assert!(matches!(watch.next().await, Err(WatchEnd::Interrupted)), "{waiting} waiting");
+        }
+    }
 }

@@ -205,12 +205,14 @@ impl Revocations {
     /// Looks up the session of a token. `expires` is the claim `exp`, in seconds since the Unix epoch. Pass `None` for
     /// a token that may have expired: then a revocation that was purged does not make the answer [`Standing::Unknown`].
     pub fn standing(&self, session_id: Uuid, account_id: Uuid, epoch: i64, expires: Option<i64>) -> Standing {
-        // Read first. In the other order, the feed could insert a revocation and mark the set as complete between the
-        // two questions, and this call would miss the revocation and find the set fresh.
-        let is_unknown = self.is_stale() || self.is_clock_off() || expires.is_some_and(|at| self.has_forgotten(at));
+        // Asked before the set, because the feed inserts revocations before it marks the set as complete. In the other
+        // order, it could do both between the two questions, and the set would look fresh although the answer is not.
+        let is_unsure = self.is_stale() || self.is_clock_off();
         if self.contains(session_id, account_id, epoch) {
             Standing::Revoked
-        } else if is_unknown {
+        // Asked after the set, because a purge notes what it forgets before it removes the entries. In the other order,
+        // it could do both between the two questions.
+        } else if is_unsure || expires.is_some_and(|at| self.has_forgotten(at)) {
             Standing::Unknown
         } else {
             Standing::Live
