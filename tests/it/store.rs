@@ -156,7 +156,7 @@ fn session(id: u128, account: &NewAccount, epoch: i64) -> Session {
 }
 
 fn opening(session: Session) -> Opening {
-    Opening { session, password_changes: 0, budget: None }
+    Opening { session, password_changes: 0, factor_changes: 0, budget: None }
 }
 
 fn stored(new: &NewAccount) -> Account {
