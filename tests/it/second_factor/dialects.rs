@@ -1,11 +1,13 @@
 //! Second factors over the two documented APIs. A client that knows nothing of them is refused in the error body that
 //! it knows, and one that does finishes there.
 
+use countersign::domain::TicketPurpose;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{PASSWORD, enrol};
 use crate::support::TestApp;
+use crate::support::ticket::sent;
 
 const ADA: &str = "ada@example.com";
 
@@ -104,4 +106,18 @@ async fn over_the_email_api_a_right_password_is_refused_with_a_ticket_and_a_code
         "type": "value_error",
     }]);
     assert_eq!(bad.json(), json!({ "detail": detail, "error_code": "validation_error", "error": "validation_error" }));
+}
+
+#[tokio::test]
+async fn no_link_in_a_mail_leads_around_the_second_factor() {
+    let app = TestApp::start().await;
+    enrol(&app, &app.sign_in_email(ADA).await).await;
+    let link = sent(&app, TicketPurpose::ResetPassword, ADA, ADA).await;
+    let reset = app.post("/auth/password/reset", &json!({ "token": link, "password": "an0ther-pass" })).await;
+    let message = "Password set successfully. Please log in with it.";
+    assert_eq!((reset.status, reset.json()), (StatusCode::OK, json!({ "message": message })));
+    assert_eq!(reset.header("token"), None);
+    let refused = app.post("/auth/login", &json!({ "email": ADA, "password": "an0ther-pass" })).await;
+    let code = refused.json()["error_code"].clone();
+    assert_eq!((refused.status, code), (StatusCode::UNAUTHORIZED, json!("second_factor_required")));
 }
