@@ -185,3 +185,18 @@ async fn the_secret_is_encrypted_and_a_server_without_the_right_master_secret_ac
     assert_eq!((refused.status, &*reason(&refused)), (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"));
     assert_eq!(complete(&app, &ticket(&app).await, &json!({ "recoveryCode": codes[0] })).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_stolen_token_cannot_guess_the_code_that_confirms() {
+    let app = TestApp::start().await;
+    let token = app.sign_in_username("alice").await;
+    let begun = call(&app, "/v1/me/totp:begin", &token, &json!({ "password": PASSWORD })).await.json();
+    let authenticator = Authenticator::of(begun["secret"].as_str().unwrap());
+    let confirm = async |code: String| call(&app, "/v1/me/totp:confirm", &token, &json!({ "code": code })).await;
+    for guess in 0..10 {
+        assert_eq!(reason(&confirm(authenticator.wrong(&app)).await), "VALIDATION", "{guess}");
+    }
+    let refused = confirm(authenticator.code_in(&app, 0)).await;
+    assert_eq!((refused.status, &*reason(&refused)), (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS"));
+    assert_eq!(factors(&app, &token).await, json!([false, 0]));
+}
