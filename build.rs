@@ -10,7 +10,7 @@ use std::{
 };
 
 use prost::Message as _;
-use protox::prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor};
+use protox::prost_reflect::{DescriptorPool, FieldDescriptor, MessageDescriptor, OneofDescriptor};
 
 const PACKAGE: &str = "countersign.v1";
 
@@ -43,14 +43,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = DescriptorPool::decode(bytes.as_slice())?;
     let secretive: Vec<_> = pool.all_messages().filter(has_secret).collect();
-    let debug_impls = secretive.iter().map(debug_impl).collect::<Result<String, _>>()?;
+    let debug_impls = secretive.iter().map(debug_impl).collect::<String>();
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), &bytes)?;
     fs::write(out.join("options.rs"), debug_impls + &grpc_codes(&pool)?)?;
     let configured = || tonic_prost_build::configure().build_transport(false).codec_path("crate::codec::SmallCodec");
     let builder = configured().skip_debug(secretive.iter().map(MessageDescriptor::full_name));
     // A message without a derived `Debug` has oneofs without one.
-    let oneofs = secretive.iter().flat_map(|message| message.oneofs().collect::<Vec<_>>());
+    let oneofs = secretive.iter().flat_map(|message| message.oneofs().filter(shows).collect::<Vec<_>>());
     oneofs
         .fold(builder, |builder, oneof| builder.enum_attribute(oneof.full_name(), "#[derive(Debug)]"))
         .compile_fds(descriptors)?;
@@ -86,29 +86,34 @@ fn is_secret(field: &FieldDescriptor) -> bool {
     option == Some(true)
 }
 
-/// A `Debug` that shows every field of the message except its secrets.
-fn debug_impl(message: &MessageDescriptor) -> Result<String, String> {
+/// Whether no field of the oneof is a secret.
+fn shows(oneof: &OneofDescriptor) -> bool {
+    !oneof.fields().any(|field| is_secret(&field))
+}
+
+/// A `Debug` that shows every field of the message except its secrets. A oneof with a secret is a secret as a whole.
+fn debug_impl(message: &MessageDescriptor) -> String {
     let mut fields = Vec::new();
     for field in message.fields() {
         // A oneof is one field of the struct.
         let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
         let name = oneof.as_ref().map_or(field.name(), |oneof| oneof.name()).to_owned();
-        let value = match is_secret(&field) {
-            true if oneof.is_some() => return Err(format!("{}: a secret in a oneof would show", field.full_name())),
-            true => "::core::format_args!(\"[redacted]\")".to_owned(),
-            false => format!("self.{name}"),
+        let value = if is_secret(&field) || oneof.is_some_and(|oneof| !shows(&oneof)) {
+            "::core::format_args!(\"[redacted]\")".to_owned()
+        } else {
+            format!("self.{name}")
         };
         fields.push(format!(".field({name:?}, &{value})"));
     }
     fields.dedup();
     let (name, fields) = (message.name(), fields.concat());
-    Ok(format!(
+    format!(
         "impl ::core::fmt::Debug for {name} {{
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{
                 f.debug_struct({name:?}){fields}.finish()
             }}
         }}\n"
-    ))
+    )
 }
 
 /// `ErrorReason::code`, from the option `grpc_code` of each reason.

@@ -161,7 +161,13 @@ async fn sign_in(store: Arc<dyn Store>, account_id: Uuid) {
         token_lifetime: Duration::from_secs(3_600),
         client: Client::new("bench", None),
     };
-    assert!(store.open_session(&Opening { session, password_changes: 0, budget: None }).await.unwrap().is_open());
+    assert!(
+        store
+            .open_session(&Opening { session, password_changes: 0, factor_changes: 0, budget: None })
+            .await
+            .unwrap()
+            .is_open()
+    );
 }
 
 async fn log_out(store: Arc<dyn Store>) {

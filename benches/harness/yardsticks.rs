@@ -121,6 +121,7 @@ impl AuthService for Nothing {
     nothing!(
         register: RegisterRequest, RegisterResponse;
         login: LoginRequest, LoginResponse;
+        complete_login: CompleteLoginRequest, CompleteLoginResponse;
         logout: LogoutRequest, LogoutResponse;
         verify_email: VerifyEmailRequest, VerifyEmailResponse;
         resend_verification: ResendVerificationRequest, ResendVerificationResponse;

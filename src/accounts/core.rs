@@ -19,7 +19,7 @@ use crate::domain::{
     PasswordPolicy, Session,
 };
 use crate::hashing::{PasswordHasher, Turn};
-use crate::keys::TokenKeys;
+use crate::keys::{MasterSecret, TokenKeys};
 use crate::store::Store;
 use countersign_guard::clock::{Clock, Skew};
 use countersign_guard::revocations::Revocations;
@@ -50,6 +50,8 @@ pub(crate) struct AccountRules {
     pub session_max_lifetime: Duration,
     /// The rules for new passwords.
     pub passwords: PasswordRules,
+    /// The name of this service in authenticator apps.
+    pub service: String,
 }
 
 impl AccountRules {
@@ -73,6 +75,7 @@ pub(crate) struct Accounts {
     pub(super) hasher: PasswordHasher,
     pub(super) tokens: Tokens,
     pub(super) keys: Arc<TokenKeys>,
+    pub(super) master: Option<Arc<MasterSecret>>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) activity: Arc<Activity>,
     pub(super) audit: Arc<Audit>,
@@ -91,6 +94,8 @@ pub(crate) struct AccountsParts {
     pub tokens: Tokens,
     /// The keys that sign and verify tokens.
     pub keys: Arc<TokenKeys>,
+    /// What seals the secrets of authenticator apps. Without it, nobody can add one.
+    pub master: Option<Arc<MasterSecret>>,
     /// The sessions that were ended early.
     pub revocations: Arc<Revocations>,
     /// The time of each session's latest token.
@@ -106,7 +111,7 @@ pub(crate) struct AccountsParts {
 impl Accounts {
     /// Assembles the use cases from their parts.
     pub(crate) fn new(parts: AccountsParts) -> Self {
-        let AccountsParts { store, hasher, tokens, keys, revocations, activity, budgets, clock, rules } = parts;
+        let AccountsParts { store, hasher, tokens, keys, master, revocations, activity, budgets, clock, rules } = parts;
         let (cache, audit) = (Arc::default(), Arc::new(Audit::new(Arc::clone(&clock))));
         Self {
             store,
@@ -114,6 +119,7 @@ impl Accounts {
             hasher,
             tokens,
             keys,
+            master,
             revocations,
             activity,
             audit,
@@ -179,6 +185,11 @@ impl Accounts {
             return Err(AuthError::Unavailable("the clock of this machine is further off than CLOCK_SKEW".into()));
         }
         Ok(())
+    }
+
+    /// Whether the account may not sign in before its address is verified.
+    pub(super) fn lacks_verified_email(&self, account: &Account) -> bool {
+        self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. })
     }
 
     pub(super) fn new_session(&self, account: &Account, client: Client) -> Session {

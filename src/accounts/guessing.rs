@@ -146,6 +146,15 @@ impl Guess {
         }
     }
 
+    /// Refuses a guess that came too late, without a result for one that did not.
+    pub(super) async fn require_in_time(self) -> Result<(), AuthError> {
+        let found = self.store.find_attempts(&self.budget.key).await?;
+        if found.is_none_or(|attempts| attempts.failures < self.budget.below) {
+            return Ok(());
+        }
+        Err(self.came_late().await)
+    }
+
     /// Forgets the failures before a right password. Refuses it nevertheless if too many other guesses failed
     /// meanwhile.
     pub(super) async fn was_right(self) -> Result<(), AuthError> {

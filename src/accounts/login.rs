@@ -22,11 +22,12 @@ use super::core::{Accounts, turn};
 use super::devices::DeviceEvidence;
 use super::errors::too_many;
 use super::guessing::Guess;
+use super::second_factor::SecondFactorRequest;
 use super::tasks::{CallerPresence, run_to_end, watch_caller};
 use crate::budgets::lockout;
 use crate::domain::{
-    Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Device, DeviceNumber, Identity, Note,
-    Password, PasswordHash, SignInName,
+    Account, AccountStatus, Action, AttemptKey, AuthError, Call, Detail, Device, DeviceNumber, Note, Password,
+    PasswordHash, SignInName,
 };
 use crate::hashing::{HashError, Reservation, Turn, Verdict};
 use crate::store::{Credentials, Opened, Opening};
@@ -43,6 +44,14 @@ pub(crate) struct SignedIn {
     pub token: IssuedToken,
     /// Proof for the next sign-in that it comes from the same device: [`DeviceEvidence::device`].
     pub device: String,
+}
+
+/// The outcome of a right password.
+pub(crate) enum LoginOutcome {
+    /// The sign-in is complete.
+    SignedIn(SignedIn),
+    /// The account has a second factor, and no session is open yet.
+    NeedsSecondFactor(SecondFactorRequest),
 }
 
 /// A sign-in that may try its password.
@@ -72,7 +81,7 @@ impl Accounts {
         password: &Password,
         evidence: &DeviceEvidence,
         call: Call,
-    ) -> Result<SignedIn, AuthError> {
+    ) -> Result<LoginOutcome, AuthError> {
         self.require_right_clock()?;
         let too_many = self.audit_too_many(Action::Login, None, &call);
         // Boxed, because its space is not needed while the password waits for its hash.
@@ -127,7 +136,7 @@ impl Accounts {
         password: Password,
         call: Call,
         mut caller: CallerPresence,
-    ) -> Result<SignedIn, AuthError> {
+    ) -> Result<LoginOutcome, AuthError> {
         let stored = admitted.credentials.as_ref().and_then(|found| found.password_hash.as_ref());
         // The password takes the place at once.
         drop(place);
@@ -137,7 +146,7 @@ impl Accounts {
         Box::pin(self.settle(admitted, verdict, password, call, caller)).await
     }
 
-    /// Counts a failure or opens a session.
+    /// Counts a failure, opens a session, or asks for the second factor.
     async fn settle(
         self,
         admitted: AdmittedSignIn,
@@ -145,12 +154,13 @@ impl Accounts {
         password: Password,
         call: Call,
         mut caller: CallerPresence,
-    ) -> Result<SignedIn, AuthError> {
+    ) -> Result<LoginOutcome, AuthError> {
         let AdmittedSignIn { mut guess, device, credentials } = admitted;
-        let Some(Credentials { account, password_hash, password_changes }) = credentials else {
+        let Some(found) = credentials else {
             return Err(self.refuse_sign_in("unknown account", guess, None, &call).await);
         };
-        let Some(password_hash) = password_hash else {
+        let (account, password_changes) = (&found.account, found.password_changes);
+        let Some(password_hash) = found.password_hash.clone() else {
             return Err(self.refuse_sign_in("no password", guess, Some(account.id), &call).await);
         };
         if !verdict.matches {
@@ -165,15 +175,24 @@ impl Accounts {
             return Err(AuthError::OutOfTime);
         }
         // Told only to a caller that knows the password.
-        if self.rules.require_verified_email && matches!(account.identity, Identity::Email { verified: false, .. }) {
-            let in_time = guess.was_right().await;
+        if self.lacks_verified_email(account) {
+            // Without the second factor, a right password forgets no failures.
+            let in_time = if found.second_factor { guess.require_in_time().await } else { guess.was_right().await };
             in_time.inspect_err(self.audit_too_many(Action::Login, Some(account.id), &call))?;
             self.audit(Action::Login, &call, None, account.id, "email not verified");
             return Err(AuthError::EmailNotVerified);
         }
+        if found.second_factor {
+            let asked = self.ask_for_second_factor(&found, guess, device, &call).await?;
+            if verdict.outdated {
+                self.rehash(account.id, password_hash, password);
+            }
+            return Ok(LoginOutcome::NeedsSecondFactor(asked));
+        }
 
-        let session = self.new_session(&account, call.client.clone());
-        let opening = Opening { session: session.clone(), password_changes, budget: Some(*guess.budget()) };
+        let session = self.new_session(account, call.client.clone());
+        let (factor_changes, budget) = (found.factor_changes, Some(*guess.budget()));
+        let opening = Opening { session: session.clone(), password_changes, factor_changes, budget };
         match self.store.open_session(&opening).await? {
             Opened::Open => {}
             Opened::Ended => {
@@ -193,10 +212,10 @@ impl Accounts {
         if verdict.outdated {
             self.rehash(account.id, password_hash, password);
         }
-        let token = self.first_token(&session, &account)?;
+        let token = self.first_token(&session, account)?;
         let number = device.map_or_else(|| DeviceNumber::of_session(session.id), |device| device.number);
         let device = self.seal_device(&Device { account_id: account.id, number, password_changes });
-        Ok(SignedIn { account, token, device })
+        Ok(LoginOutcome::SignedIn(SignedIn { account: found.account, token, device }))
     }
 
     /// Counts a failed sign-in and returns the one answer that all of them have. `reason` goes to the log and the audit

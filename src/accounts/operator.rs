@@ -132,6 +132,13 @@ impl Operator {
         Ok(epoch.is_some())
     }
 
+    /// Removes the second factors of an account. Returns whether there were any.
+    pub async fn remove_second_factors(&self, id: Uuid) -> Result<bool, AuthError> {
+        let removed = self.changes().remove_second_factors(&By::Operator, id).await?;
+        self.settle().await?;
+        Ok(removed)
+    }
+
     /// Makes an account a platform administrator, or revokes that. Returns whether that changed anything.
     pub async fn set_platform_admin(&self, id: Uuid, is_one: bool) -> Result<bool, AuthError> {
         let changed = self.changes().set_platform_admin(&By::Operator, id, is_one).await?;

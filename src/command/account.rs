@@ -98,6 +98,12 @@ async fn run(
             };
             output.changed(&format!("{target} {line}"), shown(operator, &target).await?, changed)
         }
+        AccountCommand::RemoveSecondFactors { handle } => {
+            let target = find(operator, &handle).await?;
+            let removed = operator.remove_second_factors(target.id).await?;
+            let line = if removed { "has no second factor any more" } else { "has no second factor" };
+            output.changed(&format!("{target} {line}"), shown(operator, &target).await?, removed)
+        }
         AccountCommand::Delete { handle, force } => {
             let target = find(operator, &handle).await?;
             let last = shown(operator, &target).await?;

@@ -32,7 +32,7 @@ pub(crate) async fn backup(settings: &Settings, file: &Path) -> Result<(), Comma
     say(&format!("sessions     {}", counts.sessions))?;
     say(&format!("revocations  {}", counts.revocations))?;
     say(&format!("bytes        {bytes}"))?;
-    for (suffix, does) in [("-secret", "signs tokens"), ("-master", "encrypts the signing keys")] {
+    for (suffix, does) in [("-secret", "signs tokens"), ("-master", "encrypts signing keys and second factors")] {
         let secret = store::beside(&source, suffix);
         if secret.exists() {
             say(&format!("The backup does not contain the secret that {does}: keep {} too.", secret.display()))?;

@@ -9,18 +9,18 @@ use crate::store;
 pub(crate) async fn migrate_store(from: &SecretString, to: &SecretString) -> Result<(), CommandError> {
     let from = from.expose_secret();
     let content = store::migrate(from, to.expose_secret()).await?;
-    say("table         rows")?;
+    say("table           rows")?;
     for (table, rows) in content.rows {
-        say(&format!("{table:<12}  {rows}"))?;
+        say(&format!("{table:<14}  {rows}"))?;
     }
-    say(&format!("sha256        {}", content.digest))?;
+    say(&format!("sha256          {}", content.digest))?;
     say("")?;
     say("All of it was read back from --to and is the same. Now set DATABASE_URL to that address.")?;
     let file = store::file(from)?;
     let secret = |suffix| file.as_ref().map(|file| store::beside(file, suffix)).filter(|secret| secret.exists());
     if let Some(path) = secret("-master") {
         say(&format!(
-            "The signing keys are encrypted with the secret in {}: set MASTER_SECRET_FILE to a copy of that file.",
+            "Signing keys and second factors are encrypted with the secret in {}: set MASTER_SECRET_FILE to a copy of that file.",
             path.display()
         ))?;
     }

@@ -37,13 +37,14 @@ impl Output {
     }
 }
 
-pub(super) fn account(AccountRecord { account, has_password }: &AccountRecord) -> Value {
+pub(super) fn account(AccountRecord { account, has_password, second_factor }: &AccountRecord) -> Value {
     let mut value = json!({
         "id": account.id,
         "status": account.status.as_str(),
         "created_at": timestamp(account.created_at),
         "platform_admin": account.platform_admin,
         "has_password": has_password,
+        "second_factor": second_factor,
     });
     match &account.identity {
         Identity::Username(username) => value["username"] = username.as_str().into(),

@@ -120,6 +120,11 @@ pub enum AccountCommand {
     /// Make an account a platform administrator, or revoke that
     #[command(subcommand)]
     PlatformAdmin(PlatformAdminCommand),
+    /// Remove the second factors of an account whose owner has lost them; ends no session
+    RemoveSecondFactors {
+        /// A username, an email address, or an id
+        handle: String,
+    },
     /// Delete an account for good and end all its sessions
     Delete {
         /// A username, an email address, or an id
@@ -224,8 +229,8 @@ pub enum KeysCommand {
 pub enum AttemptsCommand {
     /// List the names without free attempts: failures, time of the latest, end of the wait, kind of attempt, account
     ///
-    /// The kind is `login`, or `change` if a password was asked for within a session. The names themselves are not
-    /// stored, so the list shows only names of accounts.
+    /// The kind is `login`, `change` if a password was asked for within a session, or `code` if the second factor of a
+    /// sign-in was asked for. The names themselves are not stored, so the list shows only names of accounts.
     List,
     /// Show how many sign-ins failed in a row, and when the next attempt is allowed
     Show {

@@ -40,9 +40,9 @@ pub(crate) struct TokenSettings {
     #[arg(long, env, global = true, default_value = "90d", value_parser = rotation)]
     pub key_rotation: KeyRotation,
 
-    /// A file with the secret that encrypts signing keys in the database, 32 bytes or more; required for them with
-    /// PostgreSQL, the same on every replica; further lines are earlier secrets [default: generated once and kept
-    /// beside the SQLite file]
+    /// A file with the secret that encrypts signing keys and second factors in the database, 32 bytes or more; required
+    /// for them with PostgreSQL, the same on every replica; further lines are earlier secrets [default: generated once
+    /// and kept beside the SQLite file]
     #[arg(long, env, global = true)]
     pub master_secret_file: Option<PathBuf>,
 }

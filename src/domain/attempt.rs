@@ -34,6 +34,12 @@ impl AttemptKey {
         Self::of(&["device", &account_id.to_string(), &number.get().to_string()])
     }
 
+    /// Returns the key of codes that finish a sign-in. It is not a key of the password, which a mailed link can
+    /// replace: whoever reads the owner's mail must not gain guesses at the codes.
+    pub fn code(account_id: Uuid) -> Self {
+        Self::of(&["code", &account_id.to_string()])
+    }
+
     /// Returns every key that attempts at the password of an account are counted by. A name that an earlier version
     /// stored leads to another account if that account has the canonical spelling; the key of that spelling is then not
     /// among them.
@@ -98,8 +104,9 @@ mod tests {
         assert_eq!(login("JEẞICA"), AttemptKey::login(&stored));
         assert_eq!(login("Ada@Example.com"), login("ada@example.COM"));
         let devices = DeviceNumber::all().map(|number| AttemptKey::device(Uuid::nil(), number));
-        let names = [login("alice"), login("bobby"), login("ada@example.com"), AttemptKey::change(Uuid::nil())];
-        let keys: Vec<_> = names.into_iter().chain(devices).collect();
+        let own = [AttemptKey::change(Uuid::nil()), AttemptKey::code(Uuid::nil())];
+        let names = [login("alice"), login("bobby"), login("ada@example.com")].into_iter().chain(own);
+        let keys: Vec<_> = names.chain(devices).collect();
         // A change of the password of an account with a misnamed username does not reset the counter of another
         // account.
         let of = |handle: &Handle| AttemptKey::of_account(Uuid::nil(), handle).collect::<Vec<_>>();

@@ -134,6 +134,16 @@ actions! {
     PasswordResetRequested = "password_reset_requested",
     /// A new password is set by such a link.
     PasswordReset = "password_reset",
+    /// An authenticator app is confirmed: a sign-in needs its codes.
+    TotpAdded = "totp_added",
+    /// The owner removes the authenticator app.
+    TotpRemoved = "totp_removed",
+    /// The owner makes new recovery codes.
+    RecoveryCodesMade = "recovery_codes_made",
+    /// A recovery code finishes a sign-in.
+    RecoveryCodeUsed = "recovery_code_used",
+    /// An administrator or the command line removes the second factors of an account.
+    SecondFactorsRemoved = "second_factors_removed",
     /// Another link to verify an address is requested.
     VerificationRequested = "verification_requested",
     /// An address is verified.

@@ -42,6 +42,19 @@ pub enum AuthError {
     /// The one-time token is unknown, was used, or has expired. The client cannot tell these apart.
     #[error("this link was used already, or has expired: ask for another")]
     OneTimeTokenInvalid,
+    /// The code of a sign-in is wrong or was used. The client cannot tell these apart.
+    #[error("this code is wrong or was used before: send another one with the same ticket")]
+    SecondFactorInvalid,
+    /// The ticket of a sign-in is unknown, was used, or has expired, or the account has changed since. The client
+    /// cannot tell these apart.
+    #[error("this sign-in has expired or was finished: sign in with the password again")]
+    LoginTicketInvalid,
+    /// There is no master secret to seal the secret of an authenticator app with.
+    #[error("this service offers no second factor: its operator must set MASTER_SECRET_FILE")]
+    SecondFactorNotOffered,
+    /// The account has no second factor, which the call is about.
+    #[error("the account has no second factor")]
+    NoSecondFactor,
     /// The caller is signed in and may not do this.
     #[error("only an administrator may do this")]
     InsufficientPermissions,

@@ -19,18 +19,30 @@ pub enum MailKind {
     EmailChanged,
     /// For an account: a notice that its password was changed.
     PasswordChanged,
+    /// For an account: a notice that a sign-in needs a code of an authenticator app from now on.
+    SecondFactorAdded,
+    /// For an account: a notice that the password alone signs in again.
+    SecondFactorRemoved,
+    /// For an account: a notice that it has new recovery codes.
+    RecoveryCodesMade,
+    /// For an account: a notice that few recovery codes are left.
+    RecoveryCodesFew,
     /// For an address that is invited to a firm: a link that creates the account.
     Invitation,
 }
 
 impl MailKind {
     /// All kinds, in the order of their definition.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
         Self::EmailChanged,
         Self::PasswordChanged,
+        Self::SecondFactorAdded,
+        Self::SecondFactorRemoved,
+        Self::RecoveryCodesMade,
+        Self::RecoveryCodesFew,
         Self::Invitation,
     ];
 
@@ -42,6 +54,10 @@ impl MailKind {
             Self::ChangeEmail => "change_email",
             Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
+            Self::SecondFactorAdded => "second_factor_added",
+            Self::SecondFactorRemoved => "second_factor_removed",
+            Self::RecoveryCodesMade => "recovery_codes_made",
+            Self::RecoveryCodesFew => "recovery_codes_few",
             Self::Invitation => "invitation",
         }
     }
@@ -58,7 +74,12 @@ impl MailKind {
             Self::ResetPassword => Some(TicketPurpose::ResetPassword),
             Self::ChangeEmail => Some(TicketPurpose::ChangeEmail),
             Self::Invitation => Some(TicketPurpose::Invitation),
-            Self::EmailChanged | Self::PasswordChanged => None,
+            Self::EmailChanged
+            | Self::PasswordChanged
+            | Self::SecondFactorAdded
+            | Self::SecondFactorRemoved
+            | Self::RecoveryCodesMade
+            | Self::RecoveryCodesFew => None,
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct AccountRecord {
     pub account: Account,
     /// Whether the account has a password.
     pub has_password: bool,
+    /// Whether a sign-in needs a second factor.
+    pub second_factor: bool,
 }
 
 /// A change of an account. A field that is `None` stays as it is.

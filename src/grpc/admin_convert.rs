@@ -153,12 +153,13 @@ pub(super) fn attempts(state: AttemptState) -> pb::GetAttemptsResponse {
 
 /// An account as administrators see it.
 pub(super) fn record(record: &AccountRecord) -> pb::AccountRecord {
-    let AccountRecord { account, has_password } = record;
+    let AccountRecord { account, has_password, second_factor } = record;
     pb::AccountRecord {
         account: Some(convert::account(account)),
         status: pb_status(account.status).into(),
         platform_admin: account.platform_admin,
         has_password: *has_password,
+        second_factor: *second_factor,
     }
 }
 
@@ -170,6 +171,7 @@ pub(super) fn updated(updated: &Updated) -> pb::AccountRecord {
             status: pb_status(updated.after.status).into(),
             platform_admin: updated.after.platform_admin,
             has_password: false,
+            second_factor: false,
         },
         record,
     )

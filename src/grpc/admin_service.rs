@@ -101,6 +101,16 @@ impl AdminService for AdminRpcs {
         Ok(Response::new(pb::DeleteAccountResponse {}))
     }
 
+    async fn remove_second_factors(
+        &self,
+        request: Request<pb::RemoveSecondFactorsRequest>,
+    ) -> Result<Response<pb::RemoveSecondFactorsResponse>, Status> {
+        let (actor, call) = (actor(&request)?, call(&request));
+        let id = self.valid(&actor, &call, fields::id("account", &request.get_ref().account_id)).await?;
+        self.accounts.remove_second_factors(&actor, id, call).await.map_err(ToStatus)?;
+        Ok(Response::new(pb::RemoveSecondFactorsResponse {}))
+    }
+
     async fn list_firms(
         &self,
         request: Request<pb::ListFirmsRequest>,

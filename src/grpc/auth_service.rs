@@ -5,8 +5,8 @@ use tonic::{Request, Response, Status};
 
 use super::call_context::{actor, call, caller, former_caller};
 use super::status::ToStatus;
-use super::{auth_convert, convert};
-use crate::accounts::{Accounts, profile};
+use super::{auth_convert, convert, credential_convert};
+use crate::accounts::{Accounts, LoginOutcome, profile};
 use crate::pb;
 use crate::pb::auth_service_server::AuthService;
 
@@ -39,12 +39,36 @@ impl AuthService for AuthRpcs {
         let call = call(&request);
         let evidence = auth_convert::device_evidence(&request);
         let (name, password) = auth_convert::login(request.into_inner()).map_err(ToStatus)?;
-        let signed_in = self.accounts.login(&name, &password, &evidence, call).await.map_err(ToStatus)?;
-        Ok(Response::new(pb::LoginResponse {
+        let outcome = self.accounts.login(&name, &password, &evidence, call).await.map_err(ToStatus)?;
+        Ok(Response::new(match outcome {
+            LoginOutcome::SignedIn(signed_in) => pb::LoginResponse {
+                expires_in: expires_in(&signed_in.token),
+                token: signed_in.token.token.into_string(),
+                account: Some(convert::account(&signed_in.account)),
+                device: signed_in.device,
+                second_factor: None,
+            },
+            LoginOutcome::NeedsSecondFactor(asked) => pb::LoginResponse {
+                second_factor: Some(credential_convert::asked(asked)),
+                ..pb::LoginResponse::default()
+            },
+        }))
+    }
+
+    async fn complete_login(
+        &self,
+        request: Request<pb::CompleteLoginRequest>,
+    ) -> Result<Response<pb::CompleteLoginResponse>, Status> {
+        let call = call(&request);
+        let (ticket, proof) = credential_convert::completion(request.into_inner()).map_err(ToStatus)?;
+        let completed = self.accounts.complete_login(&ticket, proof, call).await.map_err(ToStatus)?;
+        let signed_in = completed.signed_in;
+        Ok(Response::new(pb::CompleteLoginResponse {
             expires_in: expires_in(&signed_in.token),
             token: signed_in.token.token.into_string(),
             account: Some(convert::account(&signed_in.account)),
             device: signed_in.device,
+            recovery_codes_left: completed.recovery_codes.try_into().unwrap_or(i32::MAX),
         }))
     }
 

@@ -113,6 +113,10 @@ impl From<ToStatus<AuthError>> for Status {
             AuthError::InvalidCredentials => ErrorReason::InvalidCredentials,
             AuthError::EmailNotVerified => ErrorReason::EmailNotVerified,
             AuthError::OneTimeTokenInvalid => ErrorReason::OneTimeTokenInvalid,
+            AuthError::SecondFactorInvalid => ErrorReason::SecondFactorInvalid,
+            AuthError::LoginTicketInvalid => ErrorReason::TicketInvalid,
+            AuthError::SecondFactorNotOffered => ErrorReason::SecondFactorNotOffered,
+            AuthError::NoSecondFactor => ErrorReason::NoSecondFactor,
             AuthError::InsufficientPermissions => ErrorReason::InsufficientPermissions,
             AuthError::NotFound(_) => ErrorReason::NotFound,
             AuthError::TooManyAttempts { retry_after } => {

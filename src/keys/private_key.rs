@@ -46,7 +46,7 @@ impl OwnKeys {
     /// Opens the private key of a stored key. `None` if another server has it in a file, if another master secret
     /// sealed it, or if the row was changed.
     pub(super) fn open(&self, key: &StoredKey) -> Option<PrivateKey> {
-        let pkcs8 = self.master.open(key.id, key.algorithm, key.sealed_key.as_deref()?)?;
+        let pkcs8 = self.master.open_key(key.id, key.algorithm, key.sealed_key.as_deref()?)?;
         let opened = PrivateKey { id: key.id, algorithm: key.algorithm, form: PrivateForm::Pkcs8(pkcs8) };
         opened.signing_key().is_ok().then_some(opened)
     }
@@ -110,7 +110,7 @@ pub(super) fn generate(algorithm: Asymmetric, master: &MasterSecret) -> Result<(
     let (key, pkcs8) = SigningKey::generate(algorithm)?;
     let (pkcs8, unusable) = (Zeroizing::new(pkcs8), KeyError::Unusable(algorithm));
     let public = new_key(key.public()).ok_or(unusable)?;
-    let sealed = master.seal(public.id, algorithm, &pkcs8).ok_or(unusable)?;
+    let sealed = master.seal_key(public.id, algorithm, &pkcs8).ok_or(unusable)?;
     Ok((public, sealed))
 }
 

@@ -46,9 +46,12 @@ impl MailContent {
                     |account: &Account| is_active(account) && matches!(account.identity, Identity::Email { .. });
                 account.filter(|account| wants(account) && holder.is_none()).map(|account| Self::of(&account))
             }
-            MailKind::EmailChanged | MailKind::PasswordChanged => {
-                store.find_account(mail.subject).await?.map(|account| Self::of(&account))
-            }
+            MailKind::EmailChanged
+            | MailKind::PasswordChanged
+            | MailKind::SecondFactorAdded
+            | MailKind::SecondFactorRemoved
+            | MailKind::RecoveryCodesMade
+            | MailKind::RecoveryCodesFew => store.find_account(mail.subject).await?.map(|account| Self::of(&account)),
             MailKind::Invitation => {
                 let invitation = store.find_invitation(mail.subject, now).await?;
                 match invitation.filter(|invitation| invitation.email == mail.recipient && holder.is_none()) {

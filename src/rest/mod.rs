@@ -20,6 +20,7 @@ mod pages;
 mod probes;
 mod routes;
 mod rpcs;
+mod second_factor;
 mod username;
 mod well_known;
 

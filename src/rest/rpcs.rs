@@ -34,6 +34,7 @@ macro_rules! unary_requests {
 unary_requests! {
     pb::RegisterRequest => "/countersign.v1.AuthService/Register", pb::RegisterResponse;
     pb::LoginRequest => "/countersign.v1.AuthService/Login", pb::LoginResponse;
+    pb::CompleteLoginRequest => "/countersign.v1.AuthService/CompleteLogin", pb::CompleteLoginResponse;
     pb::MeRequest => "/countersign.v1.AuthService/Me", pb::MeResponse;
     pb::LogoutRequest => "/countersign.v1.AuthService/Logout", pb::LogoutResponse;
     pb::VerifyEmailRequest => "/countersign.v1.AuthService/VerifyEmail", pb::VerifyEmailResponse;

@@ -6,21 +6,24 @@ use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode};
 use http_rule::body::BodyError;
-use serde_json::json;
+use serde_json::{Value, json};
 use tonic::Status;
 
 use super::body::{self, FieldProblem, Fields};
 use super::call::{self, RouteResult, Rpc, RpcFailure};
 use super::routes::{Route, Routes};
+use super::second_factor;
 use crate::pb::account::Identity;
 use crate::pb::{
-    ChangePasswordRequest, ErrorReason, LoginRequest, MeRequest, RegisterRequest, login_request, register_request,
+    Account, ChangePasswordRequest, CompleteLoginRequest, ErrorReason, LoginRequest, MeRequest, RegisterRequest,
+    SecondFactor, login_request, register_request,
 };
 
 /// The order in which the fields are checked, as the contract has it: "on register `password` is checked before
 /// `username`, on login `username` first".
 const LOGIN_ORDER: [&str; 2] = ["username", "password"];
 const REGISTER_ORDER: [&str; 2] = ["password", "username"];
+const SECOND_FACTOR_ORDER: [&str; 4] = ["ticket", "totp_code", "recovery_code", "proof"];
 const PASSWORD_ORDER: [&str; 2] = ["currentPassword", "newPassword"];
 
 /// The path as the routes have it, of a path that is spelt in another way: "A trailing slash and upper-case paths are
@@ -34,6 +37,7 @@ pub(super) fn plain_path(path: &str) -> Option<String> {
 pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
     Routes::new(rpc)
         .on(Method::POST, "/api/auth/login", login)
+        .on(Method::POST, "/api/auth/login/second-factor", second_factor)
         .on(Method::POST, "/api/auth/register", register)
         .on(Method::GET, "/api/auth/me", me)
         .on(Method::PUT, "/api/auth/password", password)
@@ -53,11 +57,37 @@ async fn login(rpc: Rpc, request: Request) -> RouteResult {
     let message = LoginRequest { handle, password, ..LoginRequest::default() };
     let answered = rpc.unary(call::with_device(parts, message)).await;
     let login = answered.map_err(|status| refuse_login(status.into(), &fields))?.into_inner();
-    let Some(Identity::UsernameIdentity(identity)) = login.account.and_then(|account| account.identity) else {
-        return Err(refuse(RpcFailure::defect(), &fields, &LOGIN_ORDER));
-    };
-    let answer = Json(json!({ "token": login.token, "user": identity.username })).into_response();
-    Ok(call::attach_device(answer, &login.device))
+    if let Some(asked) = &login.second_factor {
+        return Err(require_second_factor(asked));
+    }
+    signed_in(login.account, &login.token, &login.device)
+        .ok_or_else(|| refuse(RpcFailure::defect(), &fields, &LOGIN_ORDER))
+}
+
+/// The contract has no route to finish a sign-in; this one is in its manner.
+async fn second_factor(rpc: Rpc, request: Request) -> RouteResult {
+    let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
+    let message = second_factor::completion(&mut fields);
+    let message = if fields.untaken().is_some() { CompleteLoginRequest::default() } else { message };
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
+    let login = answered.map_err(|status| refuse(status.into(), &fields, &SECOND_FACTOR_ORDER))?.into_inner();
+    signed_in(login.account, &login.token, &login.device)
+        .ok_or_else(|| refuse(RpcFailure::defect(), &fields, &SECOND_FACTOR_ORDER))
+}
+
+/// The answer to a sign-in; `None` if the account has no username.
+fn signed_in(account: Option<Account>, token: &str, device: &str) -> Option<Response> {
+    let Some(Identity::UsernameIdentity(identity)) = account?.identity else { return None };
+    let answer = Json(json!({ "token": token, "user": identity.username })).into_response();
+    Some(call::attach_device(answer, device))
+}
+
+/// Refuses a right password, with the ticket for the second factor in the body.
+fn require_second_factor(asked: &SecondFactor) -> Response {
+    let mut body = error_body(StatusCode::UNAUTHORIZED, second_factor::REQUIRED_TEXT);
+    body["error_code"] = second_factor::REQUIRED.into();
+    second_factor::add(&mut body, asked);
+    RpcFailure::from(ErrorReason::InvalidCredentials).headers((StatusCode::UNAUTHORIZED, Json(body)).into_response())
 }
 
 async fn register(rpc: Rpc, request: Request) -> RouteResult {
@@ -124,6 +154,10 @@ pub(super) fn refuse(failure: RpcFailure, fields: &Fields, order: &[&str]) -> Re
             error(StatusCode::UNAUTHORIZED, "the token is missing, invalid or expired: log in again")
         }
         ErrorReason::InvalidCredentials => error(StatusCode::UNAUTHORIZED, "username or password incorrect"),
+        ErrorReason::SecondFactorInvalid => {
+            coded("second_factor_invalid", "this code is wrong or was used before: try another")
+        }
+        ErrorReason::TicketInvalid => coded("ticket_invalid", "this login has expired or was finished: log in again"),
         ErrorReason::HandleTaken => error(StatusCode::CONFLICT, "this username is taken: choose another"),
         ErrorReason::RegistrationClosed => error(StatusCode::FORBIDDEN, "registration is closed"),
         ErrorReason::TooManyAttempts => {
@@ -136,10 +170,11 @@ pub(super) fn refuse(failure: RpcFailure, fields: &Fields, order: &[&str]) -> Re
         ErrorReason::Unavailable => {
             error(StatusCode::SERVICE_UNAVAILABLE, "the service is out of reach for the moment: try again")
         }
-        // Reasons of RPCs for email accounts, which this dialect does not call.
-        ErrorReason::EmailNotVerified | ErrorReason::OneTimeTokenInvalid => {
-            error(StatusCode::BAD_REQUEST, "this is not for an account with a username")
-        }
+        // Reasons of RPCs that this dialect does not call.
+        ErrorReason::EmailNotVerified
+        | ErrorReason::OneTimeTokenInvalid
+        | ErrorReason::SecondFactorNotOffered
+        | ErrorReason::NoSecondFactor => error(StatusCode::BAD_REQUEST, "this is not for an account with a username"),
         ErrorReason::InsufficientPermissions => error(StatusCode::FORBIDDEN, "only an administrator may do this"),
         ErrorReason::NotFound => error(StatusCode::NOT_FOUND, "there is no such thing"),
         ErrorReason::Unspecified => error(StatusCode::INTERNAL_SERVER_ERROR, "internal error: it has been logged"),
@@ -164,12 +199,22 @@ fn first_problem(violations: &[(String, String)], fields: &Fields, order: &[&str
 
 /// The dialect's error body.
 pub(super) fn error(status: StatusCode, message: &str) -> Response {
-    let body = json!({
+    (status, Json(error_body(status, message))).into_response()
+}
+
+fn error_body(status: StatusCode, message: &str) -> Value {
+    json!({
         "statusCode": status.as_u16(),
         "error": status.canonical_reason().unwrap_or("Error"),
         "message": message,
-    });
-    (status, Json(body)).into_response()
+    })
+}
+
+/// A 401 about the second factor. Its body has a code, because clients tell these failures apart.
+fn coded(code: &str, message: &str) -> Response {
+    let mut body = error_body(StatusCode::UNAUTHORIZED, message);
+    body["error_code"] = code.into();
+    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
 }
 
 fn refuse_body(error: BodyError) -> Response {

@@ -95,7 +95,9 @@ impl App {
         }
         let signing = (tokens.clone(), Arc::clone(&clock));
         let (introspects, accept_new) = (!credentials.introspection.is_empty(), args.accept_new_secret);
-        let keys = token_keys::open(settings, &url, &store, &secrets, signing, introspects, accept_new).await?;
+        let master = token_keys::master(settings, &url, &*store, accept_new).await?;
+        let keys =
+            token_keys::open(settings, &store, &secrets, signing, introspects, accept_new, master.as_ref()).await?;
         let health = Health::new();
         let activity = Arc::new(Activity::new(Arc::clone(&clock)));
         let post = mail::post(settings, Arc::clone(&store), Arc::clone(&clock))?;
@@ -104,6 +106,7 @@ impl App {
             hasher: hasher.clone(),
             tokens: tokens.clone(),
             keys: Arc::clone(&keys),
+            master,
             revocations: Arc::clone(&revocations),
             activity: Arc::clone(&activity),
             budgets: Arc::new(Budgets::new(per_hour(settings), &clock)),
@@ -227,6 +230,7 @@ fn account_rules(settings: &Settings) -> Result<AccountRules, ServeError> {
         username_token_lifetime: settings.username_token_lifetime,
         email_token_lifetime: settings.email_token_lifetime,
         session_max_lifetime: settings.session_max_lifetime,
+        service: settings.mail.public_url.as_ref().map_or("Countersign", PublicUrl::host).to_owned(),
     })
 }
 

@@ -65,11 +65,11 @@ pub enum SecretSourceError {
          a key in SIGNING_KEY_FILE"
     )]
     NoMaster,
-    /// The generated master secret is gone, and the signing keys cannot be opened without it.
+    /// The generated master secret is gone, and what it encrypted cannot be opened without it.
     #[error(
-        "there is no {0}, with which the signing keys in the database are encrypted: put the file back, or set \
-         MASTER_SECRET_FILE to a copy of it; if it is lost, start once with `countersign serve --accept-new-secret`, which \
-         makes new keys"
+        "there is no {0}, with which the signing keys and second factors in the database are encrypted: put the file \
+         back, or set MASTER_SECRET_FILE to a copy of it; if it is lost, start once with `countersign serve \
+         --accept-new-secret`, which makes new keys, and after which nobody's authenticator app is accepted"
     )]
     MasterGone(PathBuf),
     /// A database server has no folder to keep a secret in.

@@ -1,4 +1,4 @@
-//! What signs tokens, made from the settings and their files.
+//! What signs tokens and what encrypts the database's secrets, made from the settings and their files.
 
 use std::sync::Arc;
 
@@ -10,21 +10,20 @@ use super::secret::{KeyFileError, SecretSourceError, SigningSecrets, kept};
 use super::signing_key;
 use crate::config::{Settings, TokenAlgorithm, secret_file};
 use crate::keys::{FileKey, Issuer, KeySource, MasterSecret, OwnKeys, Secrets, TokenKeys, TokenKeysParts};
-use crate::store::{self, Store, TokenKeyRows, beside};
+use crate::store::{self, Store, StoreError, beside};
 
 /// Brings the keys in the database in line with the settings, and gives `tokens` their keyring. What is lost is given
 /// up only if `accept_new`. `introspects` says whether services may ask about tokens.
 pub(super) async fn open(
     settings: &Settings,
-    database_url: &str,
     store: &Arc<dyn Store>,
     secrets: &SigningSecrets,
     (tokens, clock): (Tokens, Arc<dyn Clock>),
     introspects: bool,
     accept_new: bool,
+    master: Option<&Arc<MasterSecret>>,
 ) -> Result<Arc<TokenKeys>, ServeError> {
-    let rows = store.token_keys().await?;
-    let source = source(settings, database_url, &rows, accept_new)?;
+    let source = source(settings, master)?;
     if !matches!(source, KeySource::Secret) {
         signing_key::require_known(&**store, secrets, accept_new).await?;
     }
@@ -43,12 +42,7 @@ pub(super) async fn open(
     Ok(Arc::new(TokenKeys::open(parts, accept_new, settings.revocation_staleness).await?))
 }
 
-fn source(
-    settings: &Settings,
-    database_url: &str,
-    rows: &TokenKeyRows,
-    accept_new: bool,
-) -> Result<KeySource, SecretSourceError> {
+fn source(settings: &Settings, master: Option<&Arc<MasterSecret>>) -> Result<KeySource, SecretSourceError> {
     let TokenAlgorithm::Asymmetric(algorithm) = settings.tokens.token_algorithm else {
         return Ok(KeySource::Secret);
     };
@@ -57,8 +51,7 @@ fn source(
         let refused = |cause| SecretSourceError::KeyFile { path: path.to_owned(), cause };
         return key(algorithm, pem).map(KeySource::File).map_err(refused);
     }
-    let may_make = accept_new || rows.keys.iter().all(|key| key.sealed_key.is_none());
-    let master = Arc::new(master(settings, database_url, may_make)?);
+    let master = Arc::clone(master.ok_or(SecretSourceError::NoMaster)?);
     Ok(KeySource::Own(OwnKeys { algorithm, master, rotation: settings.tokens.key_rotation.0 }))
 }
 
@@ -71,16 +64,37 @@ fn key(algorithm: Asymmetric, pem: String) -> Result<FileKey, KeyFileError> {
     }
 }
 
-/// The secret that encrypts keys in the database: that of the setting, or the one beside a database file.
-fn master(settings: &Settings, database_url: &str, may_make: bool) -> Result<MasterSecret, SecretSourceError> {
+/// Finds the secret that encrypts keys and second factors in the database: that of the setting, or the one beside a
+/// database file. One is made only while nothing is encrypted, or if `accept_new`. `None` if a database server has no
+/// folder to keep one in.
+pub(super) async fn master(
+    settings: &Settings,
+    database_url: &str,
+    store: &dyn Store,
+    accept_new: bool,
+) -> Result<Option<Arc<MasterSecret>>, ServeError> {
+    let is_used = async || -> Result<bool, StoreError> {
+        let rows = store.token_keys().await?;
+        Ok(rows.keys.iter().any(|key| key.sealed_key.is_some()) || store.has_sealed_factors().await?)
+    };
+    let may_make = accept_new || !is_used().await?;
+    Ok(find_master(settings, database_url, may_make)?.map(Arc::new))
+}
+
+fn find_master(
+    settings: &Settings,
+    database_url: &str,
+    may_make: bool,
+) -> Result<Option<MasterSecret>, SecretSourceError> {
     const SETTING: &str = "MASTER_SECRET_FILE";
     let given = secret_file::value("MASTER_SECRET", None, settings.tokens.master_secret_file.as_deref())?;
     if let Some(given) = given {
-        return Ok(MasterSecret::parse(&given)?);
+        return Ok(Some(MasterSecret::parse(&given)?));
     }
-    let path = beside(&store::file(database_url)?.ok_or(SecretSourceError::NoMaster)?, "-master");
+    let Some(file) = store::file(database_url)? else { return Ok(None) };
+    let path = beside(&file, "-master");
     let (text, _) = kept(SETTING, &path, may_make)?.ok_or_else(|| SecretSourceError::MasterGone(path.clone()))?;
-    MasterSecret::parse(&text).map_err(|_| {
+    MasterSecret::parse(&text).map(Some).map_err(|_| {
         let cause = std::io::Error::other("it holds no secret; put a copy of it back");
         SecretSourceError::Generated { setting: SETTING, path, cause }
     })

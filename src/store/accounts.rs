@@ -65,4 +65,8 @@ pub struct Credentials {
     pub password_hash: Option<PasswordHash>,
     /// How often the password was set anew. A sign-in compares this count to notice that it changed meanwhile.
     pub password_changes: i64,
+    /// Whether a right password is not enough to sign in.
+    pub second_factor: bool,
+    /// How often the second factors were changed. A sign-in compares this count, too.
+    pub factor_changes: i64,
 }

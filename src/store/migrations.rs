@@ -15,7 +15,7 @@ macro_rules! files {
 pub(super) fn sqlite() -> Migrator {
     migrator(&files!(
         "sqlite": "0001_accounts", "0002_session_details", "0003_account_life", "0004_attempts", "0005_mail", "0006_audit",
-        "0007_signing_key", "0008_token_keys"
+        "0007_signing_key", "0008_token_keys", "0009_second_factors"
     ))
 }
 
@@ -23,7 +23,7 @@ pub(super) fn sqlite() -> Migrator {
 pub(super) fn postgres() -> Migrator {
     migrator(&files!(
         "postgres": "0001_accounts", "0002_session_details", "0003_account_life", "0004_attempts", "0005_mail", "0006_audit",
-        "0007_signing_key", "0008_token_keys"
+        "0007_signing_key", "0008_token_keys", "0009_second_factors"
     ))
 }
 
@@ -46,7 +46,7 @@ mod tests {
 
     /// The first bytes of the checksums that every database of these versions holds. One that differs keeps that
     /// database from opening: add a migration instead of editing one.
-    const RELEASED: [(&str, [&str; 8]); 2] = [
+    const RELEASED: [(&str, [&str; 9]); 2] = [
         (
             "sqlite",
             [
@@ -58,6 +58,7 @@ mod tests {
                 "c82432779a128735",
                 "845f8b6b0f8a335f",
                 "f300e47f057ec33b",
+                "f0568a8aa1431f81",
             ],
         ),
         (
@@ -71,6 +72,7 @@ mod tests {
                 "cf5c00c9faaab693",
                 "0b26c9a8cd47600c",
                 "07ce559491d00f29",
+                "28303d1864f01be6",
             ],
         ),
     ];

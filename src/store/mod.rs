@@ -1,7 +1,7 @@
 //! The database: accounts, sessions, revocations and everything else that outlives a restart, in SQLite or PostgreSQL.
 //!
-//! - Each capability is a trait in a file of its own: `accounts`, `admin`, `attempts`, `audit`, `import`,
-//!   `invitations`, `outbox`, `passwords`, `revocations`, `sessions`, `signing_key`, `tickets`, `token_keys`.
+//! - Each capability is a trait in a file of its own: `accounts`, `admin`, `attempts`, `audit`, `factors`,
+//!   `import`, `invitations`, `outbox`, `passwords`, `revocations`, `sessions`, `signing_key`, `tickets`, `token_keys`.
 //!   The folders `sqlite` and `postgres` implement each trait in the file of the same name. Several traits, because the
 //!   `impl` of a trait cannot be split over files.
 //! - `statements` holds the SQL that both engines share, a file for each table.
@@ -23,6 +23,7 @@ mod attempts;
 mod audit;
 mod endpoint;
 mod errors;
+mod factors;
 mod import;
 mod invitations;
 mod listing;
@@ -60,6 +61,10 @@ pub use audit::AuditPage;
 pub(crate) use audit::AuditStore;
 pub use errors::StoreError;
 pub(crate) use errors::unavailable_count;
+pub(crate) use factors::FactorStore;
+pub use factors::{
+    Completed, FactorChange, FactorProof, LoginCompletion, PendingTotp, SealedTotp, SeenAccount, StoredFactors,
+};
 pub(crate) use import::ImportStore;
 pub(crate) use invitations::InvitationStore;
 pub use invitations::{InvitationPage, NewInvitation};
@@ -92,6 +97,7 @@ pub trait Store:
     + AdminStore
     + AttemptStore
     + AuditStore
+    + FactorStore
     + ImportStore
     + InvitationStore
     + OutboxStore
@@ -106,8 +112,8 @@ pub trait Store:
     /// disk, which no query would tell.
     async fn try_writing(&self) -> Result<(), StoreError>;
 
-    /// Deletes what has expired at `now`: sessions, revocations, tickets, invitations, and mail that is done. Many
-    /// short transactions, so that nobody waits for all of it.
+    /// Deletes what has expired at `now`: sessions, revocations, tickets, used or not, invitations, and mail that is
+    /// done. Many short transactions, so that nobody waits for all of it.
     async fn purge(&self, now: OffsetDateTime) -> Result<(), StoreError>;
 
     /// Closes all connections. No other method may be called afterwards.

@@ -11,9 +11,9 @@ use crate::domain::{Session, StoredSession};
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
     /// Stores a session, unless one of two things happened since its password was verified: the account changed (it is
-    /// inactive, in a later epoch, or has another password), or too many guesses failed. So a sign-in that races with a
-    /// disable or a change of the password loses, in whichever order they commit. On success the failures before it are
-    /// forgotten in the same transaction.
+    /// inactive, in a later epoch, or has another password or other second factors), or too many guesses failed. So a
+    /// sign-in that races with a disable or a change of the password loses, in whichever order they commit. On success
+    /// the failures before it are forgotten in the same transaction.
     async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError>;
 
     /// Finds a session that has not been ended.
@@ -46,8 +46,17 @@ pub struct Opening {
     pub session: Session,
     /// The count of the credentials that were verified ([`Credentials`](super::Credentials)).
     pub password_changes: i64,
+    /// The count of the second factors that were asked for, or that there were none of.
+    pub factor_changes: i64,
     /// The budget that the guess was admitted with; `None` if no password was guessed.
     pub budget: Option<Budget>,
+}
+
+impl Opening {
+    /// The counts of the credentials: of the password and of the second factors.
+    pub(super) fn seen(&self) -> (i64, i64) {
+        (self.password_changes, self.factor_changes)
+    }
 }
 
 /// The result of [`SessionStore::open_session`].

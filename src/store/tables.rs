@@ -35,7 +35,7 @@ pub(super) enum ColumnKind {
 }
 
 /// Every table, each after the tables that it refers to.
-pub const TABLES: [Table; 12] = [
+pub const TABLES: [Table; 15] = [
     Table { name: "firms", columns: &[id("id"), text("name"), number("created_at")] },
     Table {
         name: "accounts",
@@ -53,6 +53,8 @@ pub const TABLES: [Table; 12] = [
             number("email_verified_at"),
             number("platform_admin"),
             number("password_changes"),
+            number("second_factor"),
+            number("factor_changes"),
         ],
     },
     Table {
@@ -144,6 +146,12 @@ pub const TABLES: [Table; 12] = [
         ],
     },
     Table { name: "token_kinds", columns: &[text("kind"), number("signed_until"), number("accepted_for")] },
+    Table {
+        name: "totp_secrets",
+        columns: &[id("account_id"), text("secret"), number("last_step"), text("pending"), number("pending_at")],
+    },
+    Table { name: "recovery_codes", columns: &[text("digest"), id("account_id")] },
+    Table { name: "spent_tickets", columns: &[id("id"), number("expires_at")] },
 ];
 
 const fn id(name: &'static str) -> Column {

@@ -76,10 +76,10 @@ fn help(arg: &clap::Arg) -> (String, Option<String>) {
 #[test]
 fn the_sample_of_a_move_has_every_table() {
     let page = fs::read_to_string("docs/backups.md").unwrap();
-    let (_, sample) = page.split_once("table         rows\n").expect("the table begins as the command prints it");
-    let (sample, _) = sample.split_once("\nsha256        ").expect("the sum follows");
-    let shown: Vec<_> = sample.lines().map(|line| line.split_at(14).0).collect();
-    assert_eq!(shown, countersign::store::TABLES.map(|table| format!("{:<12}  ", table.name)));
+    let (_, sample) = page.split_once("table           rows\n").expect("the table begins as the command prints it");
+    let (sample, _) = sample.split_once("\nsha256          ").expect("the sum follows");
+    let shown: Vec<_> = sample.lines().map(|line| line.split_at(16).0).collect();
+    assert_eq!(shown, countersign::store::TABLES.map(|table| format!("{:<14}  ", table.name)));
 }
 
 #[test]

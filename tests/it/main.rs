@@ -60,6 +60,7 @@ mod reflection_and_health;
 mod refresh;
 mod replicas;
 mod rest;
+mod second_factor;
 mod secrets;
 mod session_clients;
 mod session_revocation;

@@ -239,7 +239,8 @@ impl Clients {
         // a second.
         for statement in [
             "update sessions set client_label = 'none', client_address = null where rowid = 1",
-            "update accounts set created_at = created_at - rowid, platform_admin = rowid % 2, password_changes = rowid",
+            "update accounts set created_at = created_at - rowid, platform_admin = rowid % 2, password_changes = rowid,
+                 factor_changes = rowid, second_factor = coalesce(username, '') = 'disabled'",
             "update accounts set email_verified_at = created_at where email is not null",
             "update firms set created_at = created_at - rowid",
             "insert into attempts select lower(hex(randomblob(32))), rowid, rowid, iif(rowid % 2, id, null) from accounts",
@@ -257,6 +258,11 @@ impl Clients {
              from invitations",
             "insert into audit_events
              select randomblob(16), rowid, 'login', 'wrong password', id, id, firm_id, 'command line', null, rowid from accounts",
+            "insert into totp_secrets
+             select id, iif(rowid % 2, 'sealed ' || rowid, null), rowid, iif(rowid % 2, null, 'pending ' || rowid),
+                 iif(rowid % 2, null, rowid) from accounts",
+            "insert into recovery_codes select lower(hex(randomblob(32))), id from accounts",
+            "insert into spent_tickets select randomblob(16), 4102444800000 + rowid from accounts",
             "insert into token_keys values
              ('A', 'ES256', 'public A', null, 'former', 1, 2, 0, 4102444800000),
              ('B', 'RS256', 'public B', 'sealed', 'current', 2, 3, 1, null),
@@ -319,6 +325,7 @@ async fn everybody_stays_signed_in_who_was_and_nobody_else_on_the_other_engine_a
     let back = moves(old.path(), &database.url(), &sqlite(&last)).0;
     assert_eq!(there, back);
     assert_eq!(dump(&first).await, dump(&last).await);
+    std::fs::copy(old.path().join("countersign.db-master"), new.path().join("countersign.db-master")).unwrap();
     for url in [database.url(), sqlite(&last)] {
         let binary = Binary::spawn(command(new.path()).env("JWT_SECRET", SECRET).env("DATABASE_URL", url));
         clients.find_everything_on(&binary).await;

@@ -70,6 +70,8 @@ fn each_command_says_in_json_what_became_of_an_account() {
             assert_eq!(object(dir, args, input)["changed"], json!(false), "{args:?}, again");
         }
     }
+    let alone = object(dir, &["account", "remove-second-factors", "alice"], "");
+    assert_eq!((&alone["second_factor"], &alone["changed"]), (&json!(false), &json!(false)), "there was none");
     let all = objects(dir, &["account", "list"], "");
     assert_eq!(
         all.iter().map(|one| one["email"].as_str()).collect::<Vec<_>>(),

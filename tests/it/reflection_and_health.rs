@@ -35,10 +35,10 @@ macro_rules! reflects {
             let mut names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
             names.retain(|name| !name.starts_with("grpc.reflection."));
             names.sort_unstable();
-            let ours = ["AdminService", "AuthService", "KeyService", "SessionService"]
+            let ours = ["AdminService", "AuthService", "CredentialService", "KeyService", "SessionService"]
                 .map(|name| format!("countersign.v1.{name}"));
-            assert_eq!(names[..4], ours);
-            assert_eq!(names[4..], ["grpc.health.v1.Health"]);
+            assert_eq!(names[..5], ours);
+            assert_eq!(names[5..], ["grpc.health.v1.Health"]);
 
             let symbol = |name: &str| MessageRequest::FileContainingSymbol(format!("countersign.v1.{name}"));
             let extension = |extension_number| {
@@ -114,6 +114,7 @@ async fn health_is_told_per_service_and_overall() {
         "",
         "countersign.v1.AdminService",
         "countersign.v1.AuthService",
+        "countersign.v1.CredentialService",
         "countersign.v1.KeyService",
         "countersign.v1.SessionService",
         "grpc.health.v1.Health",
@@ -142,8 +143,8 @@ async fn the_list_of_health_has_what_check_answers_of_each_service_and_of_the_se
     assert_eq!(listed.metadata().get("token"), None);
     let statuses = listed.into_inner().statuses;
     let names: BTreeSet<_> = statuses.keys().map(String::as_str).collect();
-    let ours =
-        ["AdminService", "AuthService", "KeyService", "SessionService"].map(|name| format!("countersign.v1.{name}"));
+    let ours = ["AdminService", "AuthService", "CredentialService", "KeyService", "SessionService"];
+    let ours = ours.map(|name| format!("countersign.v1.{name}"));
     let others = ["", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"];
     let others = others.into_iter().chain(["grpc.reflection.v1alpha.ServerReflection"]);
     assert_eq!(names, ours.iter().map(String::as_str).chain(others).collect());

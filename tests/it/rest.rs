@@ -363,6 +363,7 @@ async fn every_path_of_every_rpc_is_there_and_refuses_whoever_has_no_token_but_f
     public.sort();
     let known = [
         "AcceptInvitation",
+        "CompleteLogin",
         "Login",
         "Register",
         "RequestPasswordReset",

@@ -53,11 +53,11 @@ async fn every_file_of_a_server_is_its_owners_alone() {
     let settings = Cli::try_parse_from(["countersign", &database]).unwrap().settings;
     let cheapest = Params::new(8, 1, 1, None).unwrap();
     let app = App::build(&settings, Arc::new(ManualClock::at(0)), cheapest).await.unwrap();
-    for file in ["test.db", "test.db-wal", "test.db-shm", "test.db-lock", "test.db-secret"] {
+    for file in ["test.db", "test.db-wal", "test.db-shm", "test.db-lock", "test.db-secret", "test.db-master"] {
         assert_eq!(mode(&dir.path().join(file)), 0o600, "{file}");
     }
     let files = fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(files, 5, "and there is no other");
+    assert_eq!(files, 6, "and there is no other");
 
     // The second start uses the same secret.
     let secret = fs::read(dir.path().join("test.db-secret")).unwrap();

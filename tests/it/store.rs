@@ -4,6 +4,7 @@ mod admin;
 mod administrators;
 mod attempts;
 mod audit;
+mod factors;
 mod invitations;
 mod mail;
 mod sessions;
@@ -22,8 +23,8 @@ use countersign_guard::revocations::Revocation;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use {
-    admin::*, administrators::*, attempts::*, audit::*, invitations::*, mail::*, sessions::*, signing_key::*,
-    token_keys::*,
+    admin::*, administrators::*, attempts::*, audit::*, factors::*, invitations::*, mail::*, sessions::*,
+    signing_key::*, token_keys::*,
 };
 
 type Store = Arc<dyn store::Store>;
@@ -101,6 +102,9 @@ on_every_engine!(
     an_invitation_is_listed_accepted_once_and_as_it_was_made,
     an_invitation_whose_address_was_taken_meanwhile_stays,
     purging_forgets_mail_that_went_and_links_that_expired,
+    second_factors_change_only_while_the_account_is_as_its_owner_saw_it,
+    a_code_and_a_ticket_open_one_session_and_forget_the_failures_before_it,
+    of_32_that_use_one_step_at_once_exactly_one_signs_in,
     an_event_is_read_as_it_was_written_and_with_its_firm,
     events_are_asked_for_by_whom_what_when_and_page_by_page,
     old_events_are_deleted_the_oldest_first_and_so_many_at_most,
@@ -156,7 +160,7 @@ fn session(id: u128, account: &NewAccount, epoch: i64) -> Session {
 }
 
 fn opening(session: Session) -> Opening {
-    Opening { session, password_changes: 0, budget: None }
+    Opening { session, password_changes: 0, factor_changes: 0, budget: None }
 }
 
 fn stored(new: &NewAccount) -> Account {

@@ -50,13 +50,14 @@ pub struct SpentAttempts {
 
 impl SpentAttempts {
     /// The kind of attempts: `login` for signing in by the present name of the account, `device` for the same from a
-    /// device that has signed in before, `change` for proving the password within a session. `None` if no account has
-    /// the name now.
+    /// device that has signed in before, `change` for proving the password within a session, `code` for the second
+    /// factor of a sign-in. `None` if no account has the name now.
     pub fn tried(&self) -> Option<&'static str> {
         let account = self.account.as_ref()?;
         match self.key {
             key if key == AttemptKey::login(&account.identity.handle()) => Some("login"),
             key if key == AttemptKey::change(account.id) => Some("change"),
+            key if key == AttemptKey::code(account.id) => Some("code"),
             key if DeviceNumber::all().any(|number| key == AttemptKey::device(account.id, number)) => Some("device"),
             _ => None,
         }
@@ -91,8 +92,8 @@ impl Accounts {
 }
 
 impl Changes {
-    /// The failed guesses at a name: those of the sign-in, of recognised devices, or within a session, whichever are
-    /// most.
+    /// The failed guesses at a name: those of the sign-in, of its second factor, of recognised devices, or within a
+    /// session, whichever are most.
     pub(crate) async fn attempts(&self, handle: &Handle, account: Option<&Account>) -> Result<AttemptState, AuthError> {
         let mut found: Option<Attempts> = None;
         for key in keys(handle, account) {
@@ -125,7 +126,7 @@ impl Changes {
 /// The keys of all counters of a name and the account that has it.
 fn keys(handle: &Handle, account: Option<&Account>) -> Vec<AttemptKey> {
     match account {
-        Some(account) => AttemptKey::of_account(account.id, handle).collect(),
+        Some(account) => AttemptKey::of_account(account.id, handle).chain([AttemptKey::code(account.id)]).collect(),
         None => vec![AttemptKey::login(handle)],
     }
 }

@@ -1,12 +1,13 @@
 //! The use cases of administrators. `reach` decides which accounts an administrator may see and change, by what the
 //! store has at the moment of the call and never by a token. `changes` are the changes themselves, which the command
-//! line makes as well. `accounts`, `invitations`, `attempts` and `signing_keys` serve the RPCs that change something,
-//! `listing` and `audit_trail` those that only read.
+//! line makes as well. `accounts`, `factors`, `invitations`, `attempts` and `signing_keys` serve the RPCs that change
+//! something, `listing` and `audit_trail` those that only read.
 
 mod accounts;
 mod attempts;
 mod audit_trail;
 mod changes;
+mod factors;
 mod invitations;
 mod listing;
 mod reach;

@@ -3,12 +3,9 @@
 use crate::accounts::actor::Actor;
 use crate::accounts::core::{AFTERLIFE, Accounts, turn};
 use crate::accounts::errors::refuse_field;
-use crate::accounts::new_rows::new_id;
+use crate::accounts::notices::notify_owner;
 use crate::accounts::tasks::run_to_end;
-use crate::domain::{
-    Action, AuthError, Call, Detail, Email, Identity, MailKind, NewMail, Note, Password, PasswordContext, Ticket,
-};
-use crate::store::Credentials;
+use crate::domain::{Action, AuthError, Call, Detail, Email, MailKind, Note, Password, PasswordContext, Ticket};
 use countersign_guard::revocations::Revocation;
 use countersign_guard::token::MAX_LIFETIME;
 
@@ -37,10 +34,7 @@ impl Accounts {
             }
             let note = Note::new(Action::PasswordChanged, "ok", &call).by(account_id).on(account_id);
             this.audit.note(note.with(Detail::Sessions(ended.len() as u64)));
-            // The password is changed already, so a notice that cannot be queued is only logged.
-            if let Err(error) = this.notify_of_new_password(&seen).await {
-                tracing::warn!(event = "password_changed", account = %account_id, cause = %error, "the owner is not notified");
-            }
+            notify_owner(&*this.store, &*this.clock, &seen.account, MailKind::PasswordChanged).await;
             Ok(ended.len())
         })
         .await
@@ -76,20 +70,9 @@ impl Accounts {
             this.revocations.insert(Revocation::Account { id: reset.account_id, epoch: reset.epoch }, until);
             this.cache.invalidate(reset.account_id);
             this.audit(Action::PasswordReset, &call, None, reset.account_id, "ok");
-            if let Err(error) = this.notify_of_new_password(&seen).await {
-                tracing::warn!(event = "password_reset", account = %reset.account_id, cause = %error, "the owner is not notified");
-            }
+            notify_owner(&*this.store, &*this.clock, &seen.account, MailKind::PasswordChanged).await;
             Ok(())
         })
         .await
-    }
-
-    /// Queues the notice about a new password to the owner.
-    async fn notify_of_new_password(&self, seen: &Credentials) -> Result<(), AuthError> {
-        let Identity::Email { email, .. } = &seen.account.identity else { return Ok(()) };
-        let (id, queued_at) = (new_id(&*self.clock), self.clock.now());
-        let (kind, subject) = (MailKind::PasswordChanged, seen.account.id);
-        self.store.queue_mail(&NewMail { id, kind, recipient: email.clone(), subject, queued_at }).await?;
-        Ok(())
     }
 }

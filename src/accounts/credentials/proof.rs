@@ -24,10 +24,7 @@ impl Accounts {
         let id = actor.account_id;
         let admitted = self.admit(AttemptKey::change(id), call.deadline).await;
         let mut guess = admitted.inspect_err(self.audit_too_many(action, Some(id), call))?;
-        let found = self.store.credentials_of(id).await?;
-        let is_the_actors =
-            |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
-        let credentials = found.filter(is_the_actors).ok_or(AuthError::AccountGone)?;
+        let credentials = self.own_credentials(actor).await?;
         let (this, password, call) = (self.clone(), password.clone(), call.clone());
         // Dropped with this future if the caller disconnects.
         let (_connected, mut caller) = watch_caller();
@@ -46,6 +43,14 @@ impl Accounts {
             }
         })
         .await
+    }
+
+    /// The account of the actor and its password, if the account is still active and in the epoch of the sign-in.
+    pub(super) async fn own_credentials(&self, actor: &Actor) -> Result<Credentials, AuthError> {
+        let found = self.store.credentials_of(actor.account_id).await?;
+        let is_the_actors =
+            |found: &Credentials| found.account.status == AccountStatus::Active && found.account.epoch == actor.epoch;
+        found.filter(is_the_actors).ok_or(AuthError::AccountGone)
     }
 
     /// The answer to a link that is unknown, used or expired.

@@ -60,6 +60,10 @@ fn embedded(kind: MailKind) -> [&'static str; 2] {
         MailKind::ChangeEmail => both!("change_email"),
         MailKind::EmailChanged => both!("email_changed"),
         MailKind::PasswordChanged => both!("password_changed"),
+        MailKind::SecondFactorAdded => both!("second_factor_added"),
+        MailKind::SecondFactorRemoved => both!("second_factor_removed"),
+        MailKind::RecoveryCodesMade => both!("recovery_codes_made"),
+        MailKind::RecoveryCodesFew => both!("recovery_codes_few"),
         MailKind::Invitation => both!("invitation"),
     }
 }
@@ -71,7 +75,12 @@ fn allowed(kind: MailKind) -> Vec<Placeholder> {
         MailKind::VerifyEmail | MailKind::ResetPassword | MailKind::ChangeEmail => {
             vec![Email, Service, Name, Link, Valid]
         }
-        MailKind::EmailChanged | MailKind::PasswordChanged => vec![Email, Service, Name],
+        MailKind::EmailChanged
+        | MailKind::PasswordChanged
+        | MailKind::SecondFactorAdded
+        | MailKind::SecondFactorRemoved
+        | MailKind::RecoveryCodesMade
+        | MailKind::RecoveryCodesFew => vec![Email, Service, Name],
         MailKind::Invitation => vec![Email, Service, Firm, Inviter, Role, Link, Valid],
     }
 }

@@ -81,6 +81,16 @@ pub(super) fn refuse(failure: RpcFailure, fields: &Fields) -> Response {
         ErrorReason::InvalidCredentials => {
             (StatusCode::BAD_REQUEST, "invalid_credentials", "email or password incorrect")
         }
+        ErrorReason::SecondFactorInvalid => {
+            (StatusCode::UNAUTHORIZED, "second_factor_invalid", "this code is wrong or was used before: try another")
+        }
+        ErrorReason::TicketInvalid => {
+            (StatusCode::UNAUTHORIZED, "ticket_invalid", "this login has expired or was finished: log in again")
+        }
+        // Reasons of RPCs that this dialect does not call.
+        ErrorReason::SecondFactorNotOffered | ErrorReason::NoSecondFactor => {
+            (StatusCode::BAD_REQUEST, "no_second_factor", "there is no second factor")
+        }
         ErrorReason::HandleTaken => {
             (StatusCode::BAD_REQUEST, "email_already_exists", "this email is already registered: log in")
         }
@@ -156,5 +166,9 @@ pub(super) fn error(status: StatusCode, code: &str, text: &str) -> Response {
 }
 
 fn with_detail(status: StatusCode, code: &str, detail: &Value) -> Response {
-    (status, Json(json!({ "detail": detail, "error_code": code, "error": code }))).into_response()
+    (status, Json(error_body(code, detail))).into_response()
+}
+
+fn error_body(code: &str, detail: &Value) -> Value {
+    json!({ "detail": detail, "error_code": code, "error": code })
 }

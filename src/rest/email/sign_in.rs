@@ -3,22 +3,25 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use countersign_guard::layer::FreshTokenLifetime;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{email_account, error, refuse, refuse_body, role, user, with_token};
+use super::{email_account, error, error_body, refuse, refuse_body, role, user, with_token};
 use crate::pb::{
-    ErrorReason, LoginRequest, LogoutRequest, MeRequest, RegisterRequest, login_request, register_request,
+    Account, ErrorReason, LoginRequest, LogoutRequest, MeRequest, RegisterRequest, SecondFactor, login_request,
+    register_request,
 };
 use crate::rest::body::{self, Fields};
 use crate::rest::call::{self, RouteResult, Rpc, RpcFailure};
 use crate::rest::routes::{Route, Routes};
+use crate::rest::second_factor;
 
 pub(super) fn routes(rpc: Rpc) -> Vec<Route> {
     Routes::new(rpc)
         .on(Method::POST, "/auth/login", login)
+        .on(Method::POST, "/auth/login/second-factor", second_factor)
         .on(Method::POST, "/auth/register", register)
         .on(Method::POST, "/auth/refresh", refresh)
         .on(Method::POST, "/auth/logout", logout)
@@ -32,10 +35,34 @@ async fn login(rpc: Rpc, request: Request) -> RouteResult {
     let message = LoginRequest { handle, password: fields.text("password"), ..LoginRequest::default() };
     let answered = rpc.unary(call::with_device(parts, message)).await;
     let login = answered.map_err(|status| refuse(status.into(), &fields))?.into_inner();
-    let Some((id, _, identity)) = email_account(login.account) else {
-        return Err(refuse(RpcFailure::defect(), &fields));
-    };
-    let mut answer = bearer(&login.token, login.expires_in.into());
+    if let Some(asked) = &login.second_factor {
+        return Err(require_second_factor(asked));
+    }
+    signed_in(login.account, (&login.token, login.expires_in), &login.device)
+        .ok_or_else(|| refuse(RpcFailure::defect(), &fields))
+}
+
+/// The contract has no route to finish a sign-in; this one is in its manner.
+async fn second_factor(rpc: Rpc, request: Request) -> RouteResult {
+    let (parts, mut fields) = body::read(request).await.map_err(refuse_body)?;
+    let message = second_factor::completion(&mut fields);
+    let answered = rpc.unary(call::on_behalf(parts, message)).await;
+    let login = answered.map_err(|status| refuse(status.into(), &fields))?.into_inner();
+    signed_in(login.account, (&login.token, login.expires_in), &login.device)
+        .ok_or_else(|| refuse(RpcFailure::defect(), &fields))
+}
+
+/// Refuses a right password, with the ticket for the second factor in the body.
+fn require_second_factor(asked: &SecondFactor) -> Response {
+    let mut body = error_body(second_factor::REQUIRED, &json!(second_factor::REQUIRED_TEXT));
+    second_factor::add(&mut body, asked);
+    RpcFailure::from(ErrorReason::InvalidCredentials).headers((StatusCode::UNAUTHORIZED, Json(body)).into_response())
+}
+
+/// The answer to a sign-in; `None` if the account has no email.
+fn signed_in(account: Option<Account>, (token, expires_in): (&str, i32), device: &str) -> Option<Response> {
+    let (id, _, identity) = email_account(account)?;
+    let mut answer = bearer(token, expires_in.into());
     answer["user"] = json!({
         "id": id,
         "email": identity.email,
@@ -43,7 +70,7 @@ async fn login(rpc: Rpc, request: Request) -> RouteResult {
         "firm_id": identity.firm_id,
         "role": role(identity.role),
     });
-    Ok(call::attach_device(Json(answer).into_response(), &login.device))
+    Some(call::attach_device(Json(answer).into_response(), device))
 }
 
 async fn register(rpc: Rpc, request: Request) -> RouteResult {

@@ -28,7 +28,7 @@ impl AccountStore for PostgresStore {
             let mut tx = pool.begin().await.map_err(failure)?;
             insert(&mut tx, &account).await?;
             if let Some(session) = &session {
-                sessions::insert(&mut tx, session, 0, None).await?;
+                sessions::insert(&mut tx, session, (0, 0), None).await?;
             }
             if let Some(mail) = &mail {
                 outbox::queue(&mut tx, mail).await?;

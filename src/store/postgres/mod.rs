@@ -12,7 +12,9 @@ mod address;
 mod admin;
 mod attempts;
 mod audit;
+mod bound;
 mod errors;
+mod factors;
 mod import;
 mod invitations;
 mod listen;
@@ -56,7 +58,7 @@ const PURGED_AT_ONCE: u64 = 1_000;
 
 /// The statements that delete expired rows. Mail is kept for a minute after it was sent
 /// ([`MAIL_INTERVAL`](super::MAIL_INTERVAL)), and for 30 days after it was given up.
-const PURGES: [&str; 6] = [
+const PURGES: [&str; 7] = [
     "delete from sessions where id in
          (select id from sessions where expires_at <= $1 order by id limit 1000 for update skip locked)",
     "delete from revocations where seq in
@@ -69,6 +71,8 @@ const PURGES: [&str; 6] = [
          (select digest from tickets where expires_at <= $1 limit 1000 for update skip locked)",
     "delete from invitations where id in
          (select id from invitations where expires_at <= $1 limit 1000 for update skip locked)",
+    "delete from spent_tickets where id in
+         (select id from spent_tickets where expires_at <= $1 limit 1000 for update skip locked)",
 ];
 
 /// Stores a row and deletes it, to test whether the database can be written. No real key looks like this one, and no

@@ -122,11 +122,11 @@ impl SessionStore for PostgresStore {
 
 /// Stores a session. The caller commits if it is open, and only then.
 async fn open(tx: &mut Transaction<'_, Postgres>, opening: &Opening) -> Result<Opened, StoreError> {
-    let Opening { session, password_changes, budget } = opening;
+    let Opening { session, budget, .. } = opening;
     // Where nothing has failed, nothing is to be forgotten, and one statement is enough. A failure that commits during
     // the statement counts as later than it.
     if budget.is_none_or(|budget| budget.seen == 0)
-        && insert(tx, session, *password_changes, budget.as_ref().map(|budget| &budget.key)).await?
+        && insert(tx, session, opening.seen(), budget.as_ref().map(|budget| &budget.key)).await?
     {
         return Ok(Opened::Open);
     }
@@ -134,7 +134,7 @@ async fn open(tx: &mut Transaction<'_, Postgres>, opening: &Opening) -> Result<O
     if !attempts::settle(tx, budget).await? {
         return Ok(Opened::Spent);
     }
-    Ok(if insert(tx, session, *password_changes, None).await? { Opened::Open } else { Opened::Ended })
+    Ok(if insert(tx, session, opening.seen(), None).await? { Opened::Open } else { Opened::Ended })
 }
 
 /// Stores a session if its account still is what the sign-in verified, and if nothing has failed under `untried`.
@@ -145,7 +145,7 @@ async fn open(tx: &mut Transaction<'_, Postgres>, opening: &Opening) -> Result<O
 pub(super) async fn insert(
     tx: &mut Transaction<'_, Postgres>,
     session: &Session,
-    password_changes: i64,
+    (password_changes, factor_changes): (i64, i64),
     untried: Option<&AttemptKey>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(concat!(statements::sessions::insert_session!(), " for share of accounts"))
@@ -159,6 +159,7 @@ pub(super) async fn insert(
         .bind(session.client.address.map(|address| address.to_string()))
         .bind(password_changes)
         .bind(untried.map(AttemptKey::to_string))
+        .bind(factor_changes)
         .execute(&mut **tx)
         .await
         .map_err(failure)?;

@@ -7,9 +7,8 @@ use time::OffsetDateTime;
 
 use super::errors::failure;
 use super::listen::announce;
-use super::{PostgresStore, to_completion};
+use super::{PostgresStore, bound, to_completion};
 use crate::store::rows::token_keys::{KeyRow, KindRow, lifetime};
-use crate::store::tables::Value;
 use crate::store::token_keys::{KeyChange, TokenKeyRows, TokenKeyStore};
 use crate::store::{StoreError, statements};
 
@@ -41,19 +40,8 @@ impl TokenKeyStore for PostgresStore {
             let mut tx = pool.begin().await.map_err(failure)?;
             // Its lock also lets one change of the keys after the other happen.
             announce(&mut tx).await?;
-            for statement in statements {
-                let mut query = sqlx::query(statement.sql);
-                for value in statement.values {
-                    query = match value {
-                        Value::Id(id) => query.bind(id),
-                        Value::Number(number) => query.bind(number),
-                        Value::Text(text) => query.bind(text),
-                    };
-                }
-                let done = query.execute(&mut *tx).await.map_err(failure)?;
-                if statement.decides && done.rows_affected() == 0 {
-                    return Ok(false);
-                }
+            if !bound::run(&mut tx, statements).await? {
+                return Ok(false);
             }
             tx.commit().await.map_err(failure)?;
             Ok(true)

@@ -1,9 +1,11 @@
 //! Rows, translated into the domain's types, for both engines: each has its own decoding of a column, and from there on
 //! they share the code. A value that this service cannot have written is an error that names table, column and row.
 //!
-//! Here are accounts, firms, sessions, revocations and audit events; `attempts`, `mail` and `token_keys` hold the rest.
+//! Here are accounts, firms, sessions, revocations and audit events; `attempts`, `factors`, `mail` and `token_keys`
+//! hold the rest.
 
 pub(super) mod attempts;
+pub(super) mod factors;
 pub(super) mod mail;
 pub(super) mod token_keys;
 
@@ -101,11 +103,13 @@ pub(super) struct AccountRow {
     email_verified_at: Option<i64>,
     platform_admin: i64,
     password_changes: i64,
+    second_factor: i64,
+    factor_changes: i64,
 }
 
 from_row!(AccountRow:
     id, username, email, name, firm_id, firm_name, role, password_hash, status, epoch, created_at, email_verified_at,
-    platform_admin, password_changes
+    platform_admin, password_changes, second_factor, factor_changes
 );
 
 impl AccountRow {
@@ -138,8 +142,8 @@ impl AccountRow {
     }
 
     pub(super) fn into_record(self) -> Result<AccountRecord, StoreError> {
-        let has_password = !self.password_hash.is_empty();
-        Ok(AccountRecord { account: self.into_account()?, has_password })
+        let (has_password, second_factor) = (!self.password_hash.is_empty(), self.second_factor != 0);
+        Ok(AccountRecord { account: self.into_account()?, has_password, second_factor })
     }
 
     pub(super) fn into_portable(self) -> Result<PortableAccount, StoreError> {
@@ -160,8 +164,10 @@ impl AccountRow {
                 )
                 .ok(),
         };
-        let password_changes = self.password_changes;
-        Ok(Credentials { account: self.into_account()?, password_hash, password_changes })
+        let Self { password_changes, factor_changes, .. } = self;
+        let second_factor = self.second_factor != 0;
+        let account = self.into_account()?;
+        Ok(Credentials { account, password_hash, password_changes, second_factor, factor_changes })
     }
 }
 

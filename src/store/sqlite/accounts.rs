@@ -25,7 +25,7 @@ impl AccountStore for SqliteStore {
         let mut tx = self.begin().await?;
         insert(&mut tx, account).await?;
         if let Some(session) = session {
-            sessions::insert(&mut *tx, session, 0, None).await?;
+            sessions::insert(&mut *tx, session, (0, 0), None).await?;
         }
         if let Some(mail) = mail {
             outbox::queue(&mut tx, mail).await?;

@@ -12,8 +12,10 @@ mod admin;
 mod attempts;
 mod audit;
 mod backup;
+mod bound;
 mod connection;
 mod errors;
+mod factors;
 mod file;
 mod import;
 mod invitations;
@@ -53,7 +55,7 @@ const PURGED_AT_ONCE: u64 = 1_000;
 
 /// The statements that delete expired rows. Mail is kept for a minute after it was sent
 /// ([`MAIL_INTERVAL`](super::MAIL_INTERVAL)), and for 30 days after it was given up.
-const PURGES: [&str; 6] = [
+const PURGES: [&str; 7] = [
     "delete from sessions where rowid in (select rowid from sessions where expires_at <= $1 limit 1000)",
     "delete from revocations where rowid in (select rowid from revocations where expires_at <= $1 limit 1000)",
     "delete from outbox where rowid in
@@ -62,6 +64,7 @@ const PURGES: [&str; 6] = [
          (select rowid from outbox where state = 'dead' and due_at <= $1 - 2592000000 limit 1000)",
     "delete from tickets where rowid in (select rowid from tickets where expires_at <= $1 limit 1000)",
     "delete from invitations where rowid in (select rowid from invitations where expires_at <= $1 limit 1000)",
+    "delete from spent_tickets where rowid in (select rowid from spent_tickets where expires_at <= $1 limit 1000)",
 ];
 
 /// Stores a row and deletes it, to test whether the database can be written. No real key is as short as this one, and

@@ -22,12 +22,12 @@ const REVOCATIONS_PER_STATEMENT: usize = 500;
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn open_session(&self, opening: &Opening) -> Result<Opened, StoreError> {
-        let Opening { session, password_changes, budget } = opening;
+        let Opening { session, budget, .. } = opening;
         // Where nothing has failed, nothing is to be forgotten. Then a single statement, which is a transaction by
         // itself, saves a sign-in two trips to SQLite's thread and back.
         let untried = budget.as_ref().map(|budget| &budget.key);
         if budget.is_none_or(|budget| budget.seen == 0)
-            && insert(&mut *self.writer.take().await?, session, *password_changes, untried).await?
+            && insert(&mut *self.writer.take().await?, session, opening.seen(), untried).await?
         {
             self.file.require()?;
             return Ok(Opened::Open);
@@ -37,7 +37,7 @@ impl SessionStore for SqliteStore {
         if !attempts::settle(&mut tx, budget).await? {
             return Ok(Opened::Spent);
         }
-        if !insert(&mut *tx, session, *password_changes, None).await? {
+        if !insert(&mut *tx, session, opening.seen(), None).await? {
             return Ok(Opened::Ended);
         }
         tx.commit().await?;
@@ -117,7 +117,7 @@ impl SessionStore for SqliteStore {
 pub(super) async fn insert(
     writer: impl SqliteExecutor<'_>,
     session: &Session,
-    password_changes: i64,
+    (password_changes, factor_changes): (i64, i64),
     untried: Option<&AttemptKey>,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(statements::sessions::insert_session!())
@@ -131,6 +131,7 @@ pub(super) async fn insert(
         .bind(session.client.address.map(|address| address.to_string()))
         .bind(password_changes)
         .bind(untried.map(AttemptKey::to_string))
+        .bind(factor_changes)
         .execute(writer)
         .await
         .map_err(failure)?;

@@ -5,10 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use super::SqliteStore;
 use super::errors::failure;
+use super::{SqliteStore, bound};
 use crate::store::rows::token_keys::{KeyRow, KindRow, lifetime};
-use crate::store::tables::Value;
 use crate::store::token_keys::{KeyChange, TokenKeyRows, TokenKeyStore};
 use crate::store::{StoreError, statements};
 
@@ -30,19 +29,8 @@ impl TokenKeyStore for SqliteStore {
 
     async fn change_token_keys(&self, change: &KeyChange, told_until: OffsetDateTime) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        for statement in statements::token_keys::change(change, told_until) {
-            let mut query = sqlx::query(statement.sql);
-            for value in statement.values {
-                query = match value {
-                    Value::Id(id) => query.bind(id),
-                    Value::Number(number) => query.bind(number),
-                    Value::Text(text) => query.bind(text),
-                };
-            }
-            let done = query.execute(&mut *tx).await.map_err(failure)?;
-            if statement.decides && done.rows_affected() == 0 {
-                return Ok(false);
-            }
+        if !bound::run(&mut tx, statements::token_keys::change(change, told_until)).await? {
+            return Ok(false);
         }
         self.commit_and_wake_feed(tx).await?;
         Ok(true)

@@ -4,7 +4,8 @@
 macro_rules! account_columns {
     () => {
         "accounts.id, username, email, accounts.name, firm_id, firms.name as firm_name, role, password_hash, \
-         status, epoch, accounts.created_at, email_verified_at, platform_admin, password_changes"
+         status, epoch, accounts.created_at, email_verified_at, platform_admin, password_changes, \
+         second_factor, factor_changes"
     };
 }
 pub(in crate::store) use account_columns;

@@ -16,6 +16,8 @@ pub(super) mod account_page;
 pub(super) mod accounts;
 pub(super) mod attempts;
 pub(super) mod audit_page;
+pub(super) mod bound;
+pub(super) mod factors;
 pub(super) mod firms;
 pub(super) mod invitations;
 pub(super) mod outbox;

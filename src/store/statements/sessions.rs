@@ -9,13 +9,14 @@ macro_rules! session_columns {
 pub(in crate::store) use session_columns;
 
 /// Stores a session if its account is active, is still in the session's epoch `$3`, and has the password that was
-/// verified (`$9` changes), and if no guess has failed under the key `$10`, which may be null. PostgreSQL adds a lock.
+/// verified (`$9` changes) and the second factors that were seen (`$11` changes), and if no guess has failed under the
+/// key `$10`, which may be null. PostgreSQL adds a lock.
 macro_rules! insert_session {
     () => {
         "insert into sessions
              (id, account_id, epoch, created_at, expires_at, token_lifetime, client_label, client_address, last_token_at)
          select $1, id, epoch, $4, $5, $6, $7, $8, $4 from accounts
-         where id = $2 and epoch = $3 and password_changes = $9 and status = 'active'
+         where id = $2 and epoch = $3 and password_changes = $9 and factor_changes = $11 and status = 'active'
              and not exists (select 1 from attempts where key = $10)"
     };
 }

@@ -1,13 +1,11 @@
-//! The shared SQL of the tables `token_keys` and `token_kinds`. Separate from the others in one respect: a change is a
-//! list of statements with their parameters, which each engine runs in one transaction, because no statement needs the
-//! result of another one.
+//! The shared SQL of the tables `token_keys` and `token_kinds`.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::bound::{BoundStatement, also, decides, id as uuid, number, text, time};
 use super::revocations;
 use crate::domain::KeyId;
-use crate::store::rows::millis;
 use crate::store::tables::Value;
 use crate::store::token_keys::{KeyChange, TokenKind};
 
@@ -72,14 +70,6 @@ const REMOVE_KIND: &str = "delete from token_kinds where kind = $1 and signed_un
 /// Deletes all keys but the revoked ones, which must not come back.
 const REMOVE_KEYS: &str = "delete from token_keys where state <> 'revoked'";
 
-/// A statement of a change with its parameters.
-pub(in crate::store) struct BoundStatement {
-    pub sql: &'static str,
-    pub values: Vec<Value>,
-    /// Whether the change is not made unless this statement changes a row.
-    pub decides: bool,
-}
-
 /// The statements of a change, in their order. The last one tells other processes.
 pub(in crate::store) fn change(change: &KeyChange, told_until: OffsetDateTime) -> Vec<BoundStatement> {
     let mut statements = match change {
@@ -116,17 +106,9 @@ pub(in crate::store) fn change(change: &KeyChange, told_until: OffsetDateTime) -
             [decides(REMOVE_KIND, vec![kind(*gone), time(*now)])].into_iter().chain(keys).collect()
         }
     };
-    let told = vec![Value::Id(Some(Uuid::nil())), Value::Number(Some(0)), time(told_until)];
+    let told = vec![uuid(Uuid::nil()), number(0), time(told_until)];
     statements.push(also(revocations::INSERT_ACCOUNT, told));
     statements
-}
-
-fn decides(sql: &'static str, values: Vec<Value>) -> BoundStatement {
-    BoundStatement { sql, values, decides: true }
-}
-
-fn also(sql: &'static str, values: Vec<Value>) -> BoundStatement {
-    BoundStatement { sql, values, decides: false }
 }
 
 fn key_id(id: KeyId) -> Value {
@@ -135,12 +117,4 @@ fn key_id(id: KeyId) -> Value {
 
 fn kind(kind: TokenKind) -> Value {
     text(kind.as_str())
-}
-
-fn text(text: &str) -> Value {
-    Value::Text(Some(text.to_owned()))
-}
-
-fn time(time: OffsetDateTime) -> Value {
-    Value::Number(Some(millis(time)))
 }

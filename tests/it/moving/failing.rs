@@ -205,7 +205,7 @@ async fn a_disk_that_is_full_is_told_and_the_target_can_be_filled_once_there_is_
     // So few rows that SQLite writes none of them before the end.
     let source = filled(dir.path(), "source.db", &MANY[..4]).await;
     // The rest of the disk has room for an empty database.
-    fs::write(disk.path().join("filler"), vec![0; 350_000]).unwrap();
+    fs::write(disk.path().join("filler"), vec![0; 230_000]).unwrap();
     let target = disk.path().join("target.db");
     let fails = || {
         let said = refused(dir.path(), &sqlite(&source), &sqlite(&target));

@@ -74,7 +74,8 @@ pub async fn a_session_opens_in_time_and_forgets_the_failures_before_it(store: S
     let new = username(1, "alice");
     store.insert_account(&new, None, None).await.unwrap();
     let open = async |id: u128, epoch: i64, budget: Budget| {
-        let opening = Opening { session: session(id, &new, epoch), password_changes: 0, budget: Some(budget) };
+        let opening =
+            Opening { session: session(id, &new, epoch), password_changes: 0, factor_changes: 0, budget: Some(budget) };
         store.open_session(&opening).await.unwrap()
     };
     let fail = async |times: u32| {
@@ -115,8 +116,12 @@ pub async fn of_many_guesses_at_once_no_more_count_than_may_and_no_success_comes
         }
         let counted = guesses.join_all().await.into_iter().filter(|counted| *counted).count();
         assert_eq!((counted, count(&store, &name).await), (10, 10));
-        let late =
-            Opening { session: session(100 + round, &new, 0), password_changes: 0, budget: Some(budget(&name, 0, 10)) };
+        let late = Opening {
+            session: session(100 + round, &new, 0),
+            password_changes: 0,
+            factor_changes: 0,
+            budget: Some(budget(&name, 0, 10)),
+        };
         assert_eq!(store.open_session(&late).await.unwrap(), Opened::Spent);
     }
 }

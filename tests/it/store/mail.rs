@@ -386,9 +386,8 @@ pub async fn a_change_of_address_is_queued_only_while_what_was_proved_holds(stor
     assert!(queue(&seen, 10).await);
     assert_eq!(ids(&claim(&store, 0).await), [50]);
     store.set_password(ada.id, &hash(OTHER), at(9_000)).await.unwrap();
-    assert!(
-        store.open_session(&Opening { session: session(12, &ada, 1), password_changes: 1, budget: None }).await.is_ok()
-    );
+    let opening = Opening { session: session(12, &ada, 1), password_changes: 1, factor_changes: 0, budget: None };
+    assert!(store.open_session(&opening).await.is_ok());
     assert!(!queue(&seen, 12).await, "another password");
     assert!(claim(&store, 5_000).await.is_empty(), "what was queued before is taken back");
 }
