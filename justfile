@@ -26,3 +26,13 @@ doc: (ci "doc")
 
 # Checks argon2-kernel by what the compiler does not check.
 kernel: (ci "sanitizer miri constant-time fuzz vectors")
+
+# Makes what a release consists of, in `dist`.
+dist:
+    packaging/dist
+
+# Makes it of the program that `release` builds, and tries it.
+try-dist: (ci "release dist")
+
+# Lints and renders the Helm chart.
+chart: (ci "chart")

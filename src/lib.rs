@@ -12,6 +12,7 @@
 //! | [`activity`] | the time of each session's latest token, until it is written |
 //! | [`budgets`] | limits of password guesses, registrations and requests for mail |
 //! | [`meter`] | counters of calls |
+//! | `probe` | asks a server over its port whether it answers |
 //! | [`hashing`] | the password lane |
 //! | [`breaches`] | passwords that are known from breaches, in a file |
 //! | [`store`] | the database |
@@ -44,6 +45,7 @@ mod jobs;
 mod keys;
 pub mod mail;
 mod meter;
+mod probe;
 pub mod process;
 pub mod rest;
 pub mod server;

@@ -7,11 +7,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
-use clap::error::ContextValue;
-
 use crate::command::{self, CommandError};
-use crate::config::{Cli, Command, LogFormat, ServeArgs};
+use crate::config::{ArgumentsError, Cli, Command, LogFormat, ServeArgs};
 use crate::{server, telemetry};
 
 /// The exit code of a wrong setting; clap ends with the same one.
@@ -19,8 +16,12 @@ const CANNOT_START: u8 = 2;
 
 /// Runs the command that the arguments of this process name, or the server.
 pub fn run() -> ExitCode {
-    // Ends the process on a wrong value, with a message that names it.
-    let cli = Cli::try_parse().unwrap_or_else(|error| without_addresses(error).exit());
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        // Ends the process on a wrong value, with a message that names it.
+        Err(ArgumentsError::Clap(error)) => error.exit(),
+        Err(ArgumentsError::EnvFile(error)) => return fail(CANNOT_START, &error),
+    };
     let environment = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let unread = match cli.settings.check(environment) {
         Ok(unread) => unread,
@@ -46,6 +47,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => {
             runtime.block_on(server::run(settings, &args)).map_err(|error| fail(error.exit_code(), &error))
         }
+        Command::Health(args) => runtime.block_on(command::health(settings, args.address)).map_err(failed),
         Command::Account(what) => runtime.block_on(command::account(settings, what)).map_err(failed),
         Command::Session(what) => runtime.block_on(command::session(settings, what)).map_err(failed),
         Command::Firm(what) => runtime.block_on(command::firm(settings, what)).map_err(failed),
@@ -54,6 +56,7 @@ pub fn run() -> ExitCode {
         Command::Keys(what) => runtime.block_on(command::keys(settings, what)).map_err(failed),
         Command::Audit(what) => runtime.block_on(command::audit(settings, what)).map_err(failed),
         Command::Completions { shell } => command::completions(shell).map_err(failed),
+        Command::Manual { folder } => command::manual(&folder).map_err(failed),
         Command::MigrateStore { from, to } => runtime.block_on(command::migrate_store(&from, &to)).map_err(failed),
         Command::Calibrate(args) => {
             runtime.block_on(command::calibrate(settings, args.target, args.within)).map_err(failed)
@@ -69,22 +72,6 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(code) => code,
     }
-}
-
-/// Returns the error with every URL that it quotes cut after the scheme, because a URL that was typed in the wrong
-/// place may hold a password.
-fn without_addresses(mut error: clap::Error) -> clap::Error {
-    let typed: Vec<_> =
-        error.context().filter(|(_, value)| value.to_string().contains("://")).map(|(kind, _)| kind).collect();
-    for kind in typed {
-        let hidden = match error.get(kind) {
-            Some(ContextValue::String(text)) => text.split_once("://").map(|(scheme, _)| format!("{scheme}://***")),
-            // clap's suggestion of a similar argument, which may quote the URL, too.
-            _ => None,
-        };
-        error.insert(kind, hidden.map_or(ContextValue::None, ContextValue::String));
-    }
-    error
 }
 
 fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {

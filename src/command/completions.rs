@@ -2,7 +2,6 @@
 
 use std::io::{self, Write as _};
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::CommandError;
@@ -11,7 +10,7 @@ use crate::config::Cli;
 /// Prints a script that completes commands and flags in `shell`.
 pub(crate) fn completions(shell: Shell) -> Result<(), CommandError> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);
+    clap_complete::generate(shell, &mut Cli::tailored(), "countersign", &mut script);
     match io::stdout().write_all(&script) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),

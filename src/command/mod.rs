@@ -1,6 +1,7 @@
 //! The commands of the operator. `account`, `session`, `firm`, `attempts`, `keys`, `mail` and `audit` work with what
 //! their names say and print it by `output`. `import` and `export` work with all accounts, `moving` and `backup` with a
-//! whole database, `calibrate` with the machine, `passwords` with lists of passwords, `completions` with the shell.
+//! whole database, `calibrate` with the machine, `passwords` with lists of passwords, `completions` and `manual` with
+//! the command line itself, `health` with a running server.
 //! `stop` hears the signals that end a command early.
 
 mod account;
@@ -12,9 +13,11 @@ mod calibrate;
 mod completions;
 mod export;
 mod firm;
+mod health;
 mod import;
 mod keys;
 mod mail;
+mod manual;
 mod moving;
 mod output;
 mod passwords;
@@ -45,9 +48,12 @@ pub(crate) use calibrate::calibrate;
 pub(crate) use completions::completions;
 pub(crate) use export::export;
 pub(crate) use firm::firm;
+use health::HealthError;
+pub(crate) use health::health;
 pub(crate) use import::import;
 pub(crate) use keys::keys;
 pub(crate) use mail::mail;
+pub(crate) use manual::manual;
 pub(crate) use moving::migrate_store;
 pub(crate) use passwords::passwords;
 pub(crate) use session::session;
@@ -158,6 +164,17 @@ pub(crate) enum CommandError {
     Export {
         /// The file that the export was to create.
         file: PathBuf,
+        /// The error of the system.
+        cause: io::Error,
+    },
+    /// The server is not ready, or does not answer.
+    #[error(transparent)]
+    Health(#[from] HealthError),
+    /// The manual pages cannot be written.
+    #[error("cannot write the manual pages to {}: {cause}", folder.display())]
+    Manual {
+        /// The folder that was named.
+        folder: PathBuf,
         /// The error of the system.
         cause: io::Error,
     },

@@ -1,6 +1,7 @@
 //! The command line and the settings: one clap struct, and every check of a value in one place. Only `main`, `command`,
 //! `server` and `transport` use it; all other modules take plain parameters.
 
+mod arguments;
 mod audit;
 mod bounds;
 mod budgets;
@@ -8,6 +9,9 @@ mod calibrate;
 mod commands;
 mod cors;
 mod database;
+mod env_file;
+mod health;
+mod help;
 mod import;
 mod listen;
 mod log;
@@ -17,6 +21,7 @@ mod origin;
 mod policy;
 mod proxies;
 pub(crate) mod secret_file;
+mod service_manager;
 mod services;
 mod tls;
 mod tokens;
@@ -36,6 +41,7 @@ use crate::domain::LowerThanPreset;
 use crate::hashing::cost;
 use crate::hashing::kernel::{self, KernelSetting};
 
+pub use arguments::ArgumentsError;
 pub(crate) use audit::AuditSettings;
 pub(crate) use bounds::BoundSettings;
 pub use bounds::BoundsError;
@@ -48,6 +54,8 @@ pub(crate) use commands::{
 };
 pub(crate) use cors::{CorsSettings, RequestHeader};
 pub(crate) use database::DatabaseSettings;
+pub use env_file::EnvFileError;
+pub(crate) use health::{HealthArgs, ServerAddress, reachable};
 pub(crate) use import::{ExportArgs, ImportArgs, ImportFormat};
 pub use log::{LogFormat, LogLevel, LogSettings};
 pub(crate) use mail::MailSettings;
@@ -56,6 +64,7 @@ pub(crate) use origin::AllowedOrigin;
 pub(crate) use policy::{PasswordsCommand, PolicySettings};
 pub(crate) use proxies::ProxySettings;
 pub use secret_file::SettingFileError;
+pub(crate) use service_manager::has_service_manager;
 pub(crate) use services::ServiceSettings;
 pub(crate) use tls::{IncompleteTls, TlsSettings};
 pub use tokens::TokenSettingsError;
@@ -84,6 +93,11 @@ pub struct Cli {
 pub enum Command {
     /// Serve gRPC, gRPC-Web, REST and both JSON APIs (the default)
     Serve(ServeArgs),
+    /// Ask the running server whether it is ready to serve calls
+    ///
+    /// The command ends with exit code 0 if the server is ready, and with 1 if it is not or does not answer. It asks at
+    /// LISTEN_ADDR, with TLS if there is a TLS_CERT_FILE, and does not verify the certificate: nothing secret is sent.
+    Health(HealthArgs),
     /// Work with accounts, beside a running server or without one
     Account(Printed<AccountCommand>),
     /// List and end the sessions of accounts
@@ -102,6 +116,11 @@ pub enum Command {
     Completions {
         /// The name of the shell
         shell: Shell,
+    },
+    /// Write the manual pages of all commands, for man(1)
+    Manual {
+        /// The folder to write them to, which must exist
+        folder: PathBuf,
     },
     /// Work with lists of breached passwords
     #[command(subcommand)]
@@ -146,6 +165,14 @@ pub struct ServeArgs {
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
+    /// A file of settings, one NAME=VALUE on each line: they count where neither a flag nor a variable is set
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) env_file: Option<PathBuf>,
+
+    /// The variables that `env_file` sets.
+    #[arg(skip)]
+    pub(crate) set_by_file: Vec<String>,
+
     /// The address to listen on, as IP:PORT
     #[arg(long, env, global = true, default_value = "127.0.0.1:3008", value_parser = listen::address)]
     pub(crate) listen_addr: SocketAddr,
@@ -320,7 +347,7 @@ impl Settings {
     }
 
     /// Checks the settings against each other and against the memory of the machine, and looks for misspelt names of
-    /// settings in `environment`, the names of all variables. Returns the variables that are set in vain.
+    /// settings in `environment`, the names of all variables of the process. Returns those that are set in vain.
     pub fn check(&self, environment: impl Iterator<Item = String>) -> Result<Vec<UnreadVariable>, SettingsError> {
         for (name, lifetime) in [
             ("USERNAME_TOKEN_LIFETIME", self.username_token_lifetime),
@@ -334,7 +361,7 @@ impl Settings {
         self.passwords.policy()?;
         cost::require_memory(&self.hash_params, self.hash_threads())?;
         self.bounds.check(self.hash_threads())?;
-        names::check(environment)
+        names::check(environment.chain(self.set_by_file.iter().cloned()))
     }
 }
 

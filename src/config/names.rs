@@ -67,14 +67,10 @@ impl fmt::Display for UnreadVariable {
 /// another name.
 pub(super) fn check(environment: impl Iterator<Item = String>) -> Result<Vec<UnreadVariable>, SettingsError> {
     let command = Cli::command();
-    let known: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    let known = known(&command);
     let (given, others): (Vec<_>, Vec<_>) = environment.partition(|name| known.contains(&name.as_str()));
     for found in &others {
-        // One typing mistake, or two in long names; or the name of a setting with `_FILE` that has none.
-        let is_near = |known: &str| strsim::osa_distance(found, known) <= known.len() / 8;
-        let near = known.iter().find(|&&at| is_near(at) || at.strip_suffix("_FILE") == Some(found)).copied();
-        let meant = || MEANT.iter().find(|(name, _)| name == found).map(|(_, meant)| *meant);
-        if let Some(meant) = near.or_else(meant) {
+        if let Some(meant) = misspelt(found, &known) {
             return Err(SettingsError::Misspelt { found: found.clone(), meant: meant.to_owned() });
         }
     }
@@ -83,6 +79,25 @@ pub(super) fn check(environment: impl Iterator<Item = String>) -> Result<Vec<Unr
             && !given.iter().any(|given| given.trim_end_matches("_FILE") == *meant)
     });
     Ok(unread.map(|&(found, meant)| UnreadVariable { found, meant }).collect())
+}
+
+/// Returns the variables of all settings.
+pub(super) fn known(command: &clap::Command) -> Vec<&str> {
+    command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect()
+}
+
+/// Returns the setting that the name of a variable stands for, if the name can only be a mistake.
+fn misspelt<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    // One typing mistake, or two in long names; or the name of a setting with `_FILE` that has none.
+    let is_near = |known: &str| strsim::osa_distance(found, known) <= known.len() / 8;
+    let near = known.iter().find(|&&at| is_near(at) || at.strip_suffix("_FILE") == Some(found)).copied();
+    near.or_else(|| MEANT.iter().find(|(name, _)| *name == found).map(|(_, meant)| *meant))
+}
+
+/// Returns the setting that is meant by a name which was certainly meant to be one.
+pub(super) fn nearest<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    let usual = || USUAL.iter().find(|(name, _)| *name == found).map(|(_, meant)| *meant);
+    misspelt(found, known).or_else(usual)
 }
 
 #[cfg(test)]

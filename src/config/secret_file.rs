@@ -42,6 +42,7 @@ impl Settings {
     /// Returns the files of secrets that every user of the machine can read, with the settings that name them.
     pub(crate) fn readable_secret_files(&self) -> Vec<(&'static str, &Path)> {
         let files = [
+            ("--env-file", &self.env_file),
             ("DATABASE_URL_FILE", &self.database.database_url_file),
             ("JWT_SECRET_FILE", &self.jwt_secret_file),
             ("JWT_SECRET_PREVIOUS_FILE", &self.jwt_secret_previous_file),

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::app::App;
 use super::error::ServeError;
-use super::{metrics, signing_key};
+use super::{metrics, signing_key, supervisor};
 use crate::accounts;
 use crate::config::{AllowedOrigin, ServeArgs, Settings};
 use crate::transport::{self, ConnectionRules, Limits, Workers};
@@ -58,8 +58,12 @@ pub async fn run(settings: &Settings, args: &ServeArgs) -> Result<(), ServeError
     audit.started();
     tokio::spawn(accounts::log_misnamed(Arc::clone(&app.store)));
     let (health, delay) = (app.health.clone(), settings.shutdown_delay);
+    let (bounds, most) = (Arc::clone(&app.bounds), settings.bounds.max_connections);
+    let is_full = move || bounds.connections.now() >= most;
+    tokio::spawn(supervisor::report(listener.local_addr().unwrap_or(settings.listen_addr), is_full));
     let stop = async {
         signalled().await;
+        supervisor::report_stop();
         audit.stopped();
         if !delay.is_zero() {
             tracing::info!(event = "stop", result = "announced", delay_s = delay.as_secs());

@@ -27,7 +27,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", "docs/start.md", "docs/grpc.md", "docs/rest.md", "docs/username-api.md", "docs/email-api.md",
          "docs/sessions.md", "docs/accounts.md", "docs/importing.md", "docs/tls.md", "docs/guarding.md",
-         "docs/introspection.md", "docs/clients.md", "docs/performance.md", "crates/http-rule/README.md", "examples/react-sign-in/README.md",
+         "docs/install.md", "docs/introspection.md", "docs/clients.md", "docs/performance.md", "crates/http-rule/README.md", "examples/react-sign-in/README.md",
          "CONTRIBUTING.md"]
 # What a page takes for granted: files, variables, and commands that another page has shown.
 BCRYPT = "$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A."

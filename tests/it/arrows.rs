@@ -7,12 +7,13 @@ use crate::support::sources::{self, tokens, without_tests};
 
 /// Every module of the server with the modules that it may use. A module stands after those that it depends on. `pb` is
 /// the package `crates/proto`; the guard is a package that every module may use.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("domain", &[]),
     ("import", &["domain"]),
     ("activity", &[]),
     ("budgets", &["domain"]),
     ("meter", &[]),
+    ("probe", &[]),
     ("hashing", &["domain"]),
     ("breaches", &["domain"]),
     ("store", &["domain"]),
@@ -42,9 +43,10 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "mail",
             "activity",
             "meter",
+            "probe",
         ],
     ),
-    ("command", &["accounts", "breaches", "config", "domain", "hashing", "import", "store"]),
+    ("command", &["accounts", "breaches", "config", "domain", "hashing", "import", "probe", "store"]),
     ("process", &["config", "command", "server", "telemetry"]),
     ("main", &["process"]),
     ("lib", &[]),

@@ -26,7 +26,7 @@ enum Runner {
 use Runner::{Cargo, Commands, PartOf, Reader, Rustdoc};
 
 /// The page, the language, the number of blocks, and what runs them.
-const SNIPPETS: [(&str, &str, usize, Runner); 38] = [
+const SNIPPETS: [(&str, &str, usize, Runner); 39] = [
     ("CONTRIBUTING.md", "sh", 3, Commands),
     ("README.md", "console", 2, Commands),
     ("README.md", "sh", 2, Commands),
@@ -64,6 +64,7 @@ const SNIPPETS: [(&str, &str, usize, Runner); 38] = [
         ]),
     ),
     ("docs/importing.md", "sh", 1, Commands),
+    ("docs/install.md", "sh", 1, Commands),
     ("docs/introspection.md", "console", 1, Commands),
     ("docs/performance.md", "sh", 6, Commands),
     ("docs/replicas.md", "sh", 1, Reader("tests/it/documents/replicas.rs")),
