@@ -37,6 +37,7 @@ mod forward_auth;
 mod grpc;
 mod guessing;
 mod hash_lane;
+mod hash_vectors;
 mod http2;
 mod import;
 mod introspection;
