@@ -14,6 +14,7 @@ use super::new_rows::new_id;
 use super::passwords::PasswordRules;
 use crate::activity::Activity;
 use crate::budgets::Budgets;
+use crate::domain::password_hash::HashCost;
 use crate::domain::{
     Account, AccountStatus, Action, AuthError, Call, Client, Identity, NewPassword, Note, Password, PasswordContext,
     PasswordPolicy, Session,
@@ -42,6 +43,8 @@ pub(crate) struct AccountRules {
     pub registration_open: bool,
     /// Whether an email account may sign in only after its address was verified.
     pub require_verified_email: bool,
+    /// The most that an imported hash may cost.
+    pub import_hash_cost: HashCost,
     /// Lifetime of the tokens of username accounts.
     pub username_token_lifetime: Duration,
     /// Lifetime of the tokens of email accounts.

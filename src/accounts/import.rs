@@ -8,7 +8,6 @@ use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::actor::Actor;
@@ -17,7 +16,10 @@ use super::core::Accounts;
 use super::new_rows::new_id;
 use super::operator::Operator;
 use super::tasks::run_to_end;
-use crate::domain::{Action, AuditEvent, AuthError, Call, Detail, Imported, Note, Origin, PortableAccount};
+use crate::domain::password_hash::{HashTerms, SinglePasses};
+use crate::domain::{
+    Action, AuditEvent, AuthError, Call, Detail, ImportTerms, Imported, Note, Origin, PortableAccount,
+};
 use crate::store::{Listed, Store};
 
 /// How many accounts an export reads in one page.
@@ -131,9 +133,11 @@ impl Accounts {
         }
     }
 
-    /// The time now, for imported accounts that state no creation time.
-    pub(crate) fn now(&self) -> OffsetDateTime {
-        self.clock.now()
+    /// What an import through the API takes. Hashes of a single pass would cost the server a hash each.
+    pub(crate) fn import_terms(&self) -> ImportTerms {
+        let (bound, single_passes) = (self.rules.import_hash_cost, SinglePasses::None);
+        let hashes = HashTerms { bound, single_passes, ..HashTerms::default() };
+        ImportTerms { now: self.clock.now(), hashes }
     }
 }
 

@@ -210,7 +210,7 @@ impl Accounts {
         let note = Note::new(Action::Login, "ok", &call).by(account.id).on(account.id);
         self.audit.note(note.with(Detail::Session(session.id)));
         if verdict.outdated {
-            self.rehash(account.id, password_hash, password);
+            self.rehash(account.id, password_hash, &password, verdict.spelling);
         }
         let token = self.first_token(&session, account)?;
         let number = device.map_or_else(|| DeviceNumber::of_session(session.id), |device| device.number);
@@ -235,21 +235,17 @@ impl Accounts {
         answer
     }
 
-    /// Stores a stronger hash of a password that has just been verified. No caller waits for it and nothing depends on
-    /// it, so it is put off while the hash lane has other work.
-    fn rehash(&self, id: Uuid, old: PasswordHash, password: Password) {
-        if self.hasher.stats().waiting > 0 {
+    /// Stores a stronger hash of a password that has just been verified, in the spelling that has matched. No caller
+    /// waits for it and nothing depends on it, so it is put off while the hash lane has other work.
+    fn rehash(&self, id: Uuid, old: PasswordHash, password: &Password, spelling: usize) {
+        let Some(renewal) = old.renewal(password, spelling).filter(|_| self.hasher.stats().waiting == 0) else {
             tracing::info!(event = "rehash", result = "put off", account = %id);
             return;
-        }
+        };
         let (hasher, store) = (self.hasher.clone(), Arc::clone(&self.store));
-        // Whoever could sign in with white space around the password still can.
-        let is_trimmed = old.is_of_trimmed();
         let rehash = async move {
             let turn = Turn { client: None, deadline: Instant::now() + REHASH_DEADLINE };
-            let password = if is_trimmed { password.trimmed() } else { password };
-            let hashed = hasher.hash(&password, turn).await;
-            let done = match hashed.map(|new| if is_trimmed { new.of_trimmed() } else { new }) {
+            let done = match hasher.renew(renewal, turn).await {
                 Ok(new) => store.replace_hash(id, &old, &new).await.is_ok(),
                 Err(_) => false,
             };

@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use super::{CommandError, kernel, say};
 use crate::config::Settings;
-use crate::domain::Password;
+use crate::domain::password_hash::HashCost;
+use crate::domain::{Password, PasswordHash};
 use crate::hashing::{HashError, PasswordHasher, Turn, cost};
 
 /// Memory in KiB and passes, beyond the minimum, cheapest first.
@@ -57,7 +58,14 @@ pub(crate) async fn calibrate(settings: &Settings, target: Duration, within: Dur
     say("")?;
     let (params, why) = recommended(&rows, target);
     say(&format!("HASH_PARAMS={}", cost::to_text(&params)))?;
-    say(&why)
+    let dearest = rows.last().map(|row| dearest_import(row, settings.import_hash_cost)).unwrap_or_default();
+    say(&format!("{why}{dearest}"))
+}
+
+/// Says what the dearest hash costs that an import takes, judged by a measurement.
+fn dearest_import(row: &Measurement, HashCost { work, memory }: HashCost) -> String {
+    let seconds = row.time.as_secs_f64() * work as f64 / PasswordHash::work_of(&row.params) as f64;
+    format!(" The dearest hash that IMPORT_HASH_COST allows takes about {seconds:.1} s and {} MiB.", memory / 1_024)
 }
 
 /// Measures one set of parameters for `time`, with every thread hashing.

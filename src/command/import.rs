@@ -14,7 +14,8 @@ use super::stop::Stop;
 use super::{CommandError, operator_on, say};
 use crate::accounts::Import;
 use crate::config::{ImportArgs, ImportFormat, Settings};
-use crate::domain::Imported;
+use crate::domain::password_hash::{HashTerms, SinglePasses};
+use crate::domain::{ImportTerms, Imported};
 use crate::import::{AccountFile, Format, Record, SourceName};
 use crate::store::{self, Purpose};
 
@@ -24,7 +25,10 @@ const SHOWN: u64 = 100;
 /// Imports the accounts of a file, batch by batch. Returns an error at the end if an account was not imported.
 pub(crate) async fn import(settings: &Settings, args: &ImportArgs) -> Result<(), CommandError> {
     let mut stop = Stop::new()?;
-    let source = AccountFile::open(format(args.format), &args.file, SystemClock.now()).await?;
+    let single_passes = if args.allow_weak { SinglePasses::All } else { SinglePasses::Sha2 };
+    let hashes = HashTerms { bound: settings.import_hash_cost, single_passes, hex_sha256: args.hex_sha256 };
+    let terms = ImportTerms { now: SystemClock.now(), hashes };
+    let source = AccountFile::open(format(args.format), &args.file, terms).await?;
     let report = args.report.as_deref().map(make_report).transpose()?;
     let store = store::open(&settings.database_url()?, Purpose::Operate).await?;
     let operator = operator_on(&store).await?;

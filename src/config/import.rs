@@ -15,6 +15,12 @@ pub struct ImportArgs {
     /// Report what would happen to each account, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Take single passes of MD5 and SHA-1, such as {SSHA}; each is hashed with argon2id at once
+    #[arg(long)]
+    pub allow_weak: bool,
+    /// The bcrypt hashes are of the hexadecimal SHA-256 of passwords, as Meteor makes them
+    #[arg(long)]
+    pub hex_sha256: bool,
     /// A file for the accounts that were not imported, with the reason: one JSON object on each line
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

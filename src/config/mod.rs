@@ -38,6 +38,7 @@ use countersign_guard::clock::Skew;
 use secrecy::SecretString;
 
 use crate::domain::LowerThanPreset;
+use crate::domain::password_hash::HashCost;
 use crate::hashing::cost;
 use crate::hashing::kernel::{self, KernelSetting};
 
@@ -244,6 +245,11 @@ pub struct Settings {
     /// a value; a value below the OWASP recommendation is refused
     #[arg(long, env, global = true, default_value = "m=19456,t=2,p=1", value_parser = cost::parse)]
     pub(crate) hash_params: Params,
+
+    /// The most that an imported hash of another system may cost: KiB of memory, and the work of argon2id with that
+    /// memory and so many passes; at most m=2097152,t=4
+    #[arg(long, env, global = true, default_value = "m=2097152,t=1", value_parser = cost::parse_import)]
+    pub(crate) import_hash_cost: HashCost,
 
     /// The code that hashes passwords: auto, avx512, avx2 or portable; auto is the fastest that the processor supports;
     /// with more than one lane it is always portable

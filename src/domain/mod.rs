@@ -45,7 +45,7 @@ pub(crate) use password_hash::PasswordHashError;
 pub(crate) use policy::LowerThanPreset;
 pub use policy::{PasswordContext, PasswordPolicy, PolicyPreset};
 pub use portable::PortableAccount;
-pub(crate) use portable::{DraftError, DraftProblem, PortableDraft, derived_id};
+pub(crate) use portable::{DraftError, DraftProblem, ImportTerms, PortableDraft, derived_id};
 pub use records::{AccountChange, AccountRecord, Authority, DeadMail, Imported, Invitation, Outline, StoredSession};
 pub(crate) use records::{FirmRecord, UnreadableRow, Updated};
 pub use recovery_code::RecoveryDigest;

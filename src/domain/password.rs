@@ -21,8 +21,8 @@ pub struct Password {
 }
 
 impl Password {
-    /// The shortest password of a username account, in code points. It is the minimum of the API contract, which a
-    /// policy can only raise. No stored password is shorter, so a shorter one is refused without a hash.
+    /// The shortest password of a username account *when it is set*, in code points. It is the minimum of the API
+    /// contract, which a policy can only raise. At sign-in, any length is tried: an imported password may be shorter.
     pub const USERNAME_FLOOR: usize = 5;
     /// The shortest password of an email account *when it is set*, in code points. At sign-in, any length is tried.
     pub const EMAIL_FLOOR: usize = 8;

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::password_hash::HashTerms;
 use super::{
     AccountStatus, Email, Firm, FirmName, Handle, Identity, PasswordHash, PasswordHashError, PersonName, Role, Username,
 };
@@ -43,6 +44,15 @@ impl PortableAccount {
     }
 }
 
+/// What an import takes, and what it adds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ImportTerms {
+    /// The time of registration of accounts without one.
+    pub now: OffsetDateTime,
+    /// Which hashes are taken.
+    pub hashes: HashTerms,
+}
+
 /// An account before it is checked: texts as they were found, empty where there were none.
 #[derive(Clone, Default)]
 pub(crate) struct PortableDraft<'a> {
@@ -60,7 +70,7 @@ pub(crate) struct PortableDraft<'a> {
     pub firm_name: &'a str,
     /// The role, with an email; `user` when empty.
     pub role: &'a str,
-    /// The hash in any spelling that [`PasswordHash::import`] takes; empty for no password.
+    /// The hash in any spelling that [`PasswordHash::import_on`] takes; empty for no password.
     pub password_hash: &'a str,
     /// The status; `active` when empty.
     pub status: &'a str,
@@ -111,7 +121,7 @@ pub(crate) fn derived_id(kind: &str, text: &str) -> Uuid {
 
 impl PortableDraft<'_> {
     /// Checks all fields; the first wrong one is the error.
-    pub(crate) fn parse(&self, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
+    pub(crate) fn parse(&self, terms: &ImportTerms) -> Result<PortableAccount, DraftError> {
         let handle = match (self.username, self.email) {
             ("", "") => return Err(bad("username")("or email is required")),
             (username, "") => Handle::Username(Username::imported(username).map_err(bad("username"))?),
@@ -135,7 +145,7 @@ impl PortableDraft<'_> {
         let password_hash = match self.password_hash {
             "" => None,
             text => Some(
-                PasswordHash::import(text)
+                PasswordHash::import_on(text, &terms.hashes)
                     .map_err(|error| DraftError { field: "password_hash", problem: DraftProblem::Hash(error) })?,
             ),
         };
@@ -143,7 +153,7 @@ impl PortableDraft<'_> {
             "" => AccountStatus::Active,
             text => AccountStatus::parse(text).ok_or("must be active or inactive").map_err(bad("status"))?,
         };
-        let created_at = self.created_at.unwrap_or(now);
+        let created_at = self.created_at.unwrap_or(terms.now);
         if !TIMES.contains(&created_at.unix_timestamp()) {
             return Err(bad("created_at")("must be in the years from 1 to 9999"));
         }
@@ -204,11 +214,14 @@ fn bad(field: &'static str) -> impl Fn(&'static str) -> DraftError {
 mod tests {
     use time::OffsetDateTime;
 
-    use super::{PortableAccount, PortableDraft, derived_id};
+    use super::{ImportTerms, PortableAccount, PortableDraft, derived_id};
+    use crate::domain::password_hash::HashTerms;
     use crate::domain::{AccountStatus, Identity, Role};
 
     fn parse(draft: &PortableDraft<'_>) -> Result<PortableAccount, String> {
-        draft.parse(OffsetDateTime::UNIX_EPOCH).map_err(|error| error.to_string())
+        draft
+            .parse(&ImportTerms { now: OffsetDateTime::UNIX_EPOCH, hashes: HashTerms::default() })
+            .map_err(|error| error.to_string())
     }
 
     #[test]

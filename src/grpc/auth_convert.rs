@@ -54,14 +54,13 @@ pub(super) fn registration(
 pub(super) fn login(request: pb::LoginRequest) -> Result<(SignInName, Password), AuthError> {
     use pb::login_request::Handle as PbHandle;
     let mut bad = Violations::default();
-    let (name, floor) = match request.handle {
-        Some(PbHandle::Username(username)) => {
-            (bad.check("username", SignInName::username(&username)), Password::USERNAME_FLOOR)
-        }
-        Some(PbHandle::Email(email)) => (bad.check("email", SignInName::email(&email)), 1),
-        None => (bad.check("handle", Err(convert::NO_HANDLE)), 1),
+    let name = match request.handle {
+        Some(PbHandle::Username(username)) => bad.check("username", SignInName::username(&username)),
+        Some(PbHandle::Email(email)) => bad.check("email", SignInName::email(&email)),
+        None => bad.check("handle", Err(convert::NO_HANDLE)),
     };
-    let password = bad.check("password", Password::parse(request.password, floor));
+    // Another system may have allowed shorter passwords than this service does.
+    let password = bad.check("password", Password::parse(request.password, 1));
     name.zip(password).ok_or(AuthError::Validation(bad))
 }
 

@@ -13,7 +13,8 @@ use super::status::ToStatus;
 use super::{admin_convert, convert};
 use crate::accounts::{Accounts, Actor, Import};
 use crate::domain::{
-    Call, DraftError, DraftProblem, Identity, Imported, PasswordHash, PortableAccount, PortableDraft, UnreadableRow,
+    Call, DraftError, DraftProblem, Identity, ImportTerms, Imported, PasswordHash, PortableAccount, PortableDraft,
+    UnreadableRow,
 };
 use crate::pb;
 use crate::pb::portable_account::Handle as PbHandle;
@@ -80,7 +81,7 @@ async fn import_requests(
             (true, Some(import)) => import,
             (true, none) => none.insert(by.import(true).await?),
         };
-        permit.send(import_accounts(import, request.accounts, by.accounts.now()).await?);
+        permit.send(import_accounts(import, request.accounts, by.accounts.import_terms()).await?);
     }
     Ok(())
 }
@@ -119,12 +120,12 @@ pub(super) async fn export(
 async fn import_accounts(
     import: &mut Import,
     messages: Vec<pb::PortableAccount>,
-    now: OffsetDateTime,
+    terms: ImportTerms,
 ) -> Result<pb::ImportAccountsResponse, Status> {
     let (mut accounts, mut positions) = (Vec::with_capacity(messages.len()), Vec::with_capacity(messages.len()));
     let mut response = pb::ImportAccountsResponse::default();
     for (index, message) in (0..).zip(&messages) {
-        match parse(message, now) {
+        match parse(message, &terms) {
             Ok(account) => {
                 positions.push((index, account.notes.join("; ")));
                 accounts.push(account);
@@ -162,7 +163,7 @@ fn time(timestamp: &Timestamp) -> Result<OffsetDateTime, DraftError> {
     time.filter(|time| time.year() > 0).ok_or_else(|| bad("create_time", "is out of range"))
 }
 
-fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableAccount, DraftError> {
+fn parse(message: &pb::PortableAccount, terms: &ImportTerms) -> Result<PortableAccount, DraftError> {
     let (username, email) = match &message.handle {
         Some(PbHandle::Username(username)) => (username.as_str(), ""),
         Some(PbHandle::Email(email)) => ("", email.as_str()),
@@ -194,7 +195,7 @@ fn parse(message: &pb::PortableAccount, now: OffsetDateTime) -> Result<PortableA
         email_verified: message.email_verified,
         created_at,
     };
-    draft.parse(now)
+    draft.parse(terms)
 }
 
 fn problem(UnreadableRow { row, column, .. }: &UnreadableRow) -> pb::ExportProblem {
@@ -204,7 +205,7 @@ fn problem(UnreadableRow { row, column, .. }: &UnreadableRow) -> pb::ExportProbl
 fn message(account: &PortableAccount) -> pb::PortableAccount {
     let message = pb::PortableAccount {
         id: account.id.to_string(),
-        password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc).unwrap_or_default(),
+        password_hash: account.password_hash.as_ref().map(PasswordHash::to_exported).unwrap_or_default(),
         status: admin_convert::pb_status(account.status).into(),
         create_time: Some(convert::timestamp(account.created_at)),
         ..Default::default()

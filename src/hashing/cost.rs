@@ -5,6 +5,7 @@ use argon2::Params;
 
 use super::machine;
 use crate::domain::PasswordHash;
+use crate::domain::password_hash::HashCost;
 
 pub use crate::domain::password_hash::argon2::FLOORS;
 
@@ -32,6 +33,19 @@ pub fn parse(text: &str) -> Result<Params, &'static str> {
         .ok()
         .filter(PasswordHash::is_bearable)
         .ok_or("too costly: write at most m=262144 (256 MiB), t=16 and p=4")
+}
+
+/// Reads `m=2097152,t=1`: the memory in KiB, and the work as the passes of argon2id through it.
+pub fn parse_import(text: &str) -> Result<HashCost, &'static str> {
+    let number = |field: &str, name| {
+        let digits = field.strip_prefix(name).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        digits.parse::<u32>().ok().filter(|number| *number > 0)
+    };
+    let read = text.split_once(',').and_then(|(m, t)| Some((number(m, "m=")?, number(t, "t=")?)));
+    let (m, t) = read.ok_or("write m=KIBIBYTES,t=PASSES, as in m=2097152,t=1")?;
+    let cost = HashCost { work: u64::from(m) * u64::from(t), memory: m.into() };
+    let is_bearable = cost.memory <= HashCost::CEILING.memory && cost.work <= HashCost::CEILING.work;
+    if is_bearable { Ok(cost) } else { Err("too costly: write at most m=2097152 (2 GiB) and t=4") }
 }
 
 /// The threads need more memory than the machine has.
@@ -76,7 +90,7 @@ pub fn require_memory(params: &Params, threads: usize) -> Result<(), MemoryError
 mod tests {
     use argon2::Params;
 
-    use super::{FLOORS, parse, to_text};
+    use super::{FLOORS, HashCost, parse, parse_import, to_text};
 
     #[test]
     fn parameters_are_written_as_in_a_stored_hash() {
@@ -87,6 +101,19 @@ mod tests {
         }
         for text in ["m=19456,t=2,p=", "m=19456,t=2,p=1 ", "m=19 456,t=2,p=1", "m=99999999999,t=2,p=1", "19456,2,1"] {
             assert!(parse(text).unwrap_err().starts_with("write m="), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_bound_of_imports_is_written_as_memory_and_passes() {
+        assert_eq!(parse_import("m=2097152,t=1"), Ok(HashCost::DEFAULT));
+        assert_eq!(parse_import("m=2097152,t=4"), Ok(HashCost::CEILING));
+        for text in ["", "m=1", "t=1,m=1", "m=0,t=1", "m=1,t=", "m=1,t=1,p=1", "m=+1,t=1", "m=9223372036854775808,t=1"]
+        {
+            assert!(parse_import(text).unwrap_err().starts_with("write m="), "{text}");
+        }
+        for text in ["m=2097153,t=1", "m=2097152,t=5", "m=1,t=4294967295"] {
+            assert!(parse_import(text).unwrap_err().starts_with("too costly"), "{text}");
         }
     }
 

@@ -7,46 +7,69 @@ use argon2_kernel::{Kernel, OUTPUT_BYTES};
 use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::pbkdf2;
+use sha_crypt::{PasswordVerifier as _, ShaCrypt};
+use yescrypt::Yescrypt;
 use zeroize::Zeroizing;
 
 use super::HashError;
 use super::lane::HashOutput;
 use super::memory::Memory;
+use super::{constant_time_eq, phpass};
 use crate::domain::Password;
 use crate::domain::password_hash::argon2::Argon2Hash;
 use crate::domain::password_hash::pbkdf2::Digest;
 use crate::domain::password_hash::{PasswordHash, Scheme};
 
-/// Returns the bytes to compare with [`PasswordHash::output`]. The time it takes is the cost in the stored hash.
+/// Returns the bytes to compare with [`PasswordHash::output`], one output after the other: of each text that the
+/// password may be to the maker of the hash, up to the one that matches. Our own hashes have one such text. The time it
+/// takes is the cost in the stored hash, for each text.
 pub(super) fn compute(hash: &PasswordHash, password: &Password, kernel: Kernel, memory: &mut Memory) -> HashOutput {
-    let trimmed = hash.is_of_trimmed().then(|| password.trimmed());
-    let password = trimmed.as_ref().unwrap_or(password);
-    // Our hashes are made of the composed form of a password, imported ones of the form that was typed.
-    let typed = password.as_typed();
-    match hash.scheme() {
-        Scheme::Argon2(hash) if is_as_ours(hash) => argon2id(password, &hash.salt, &hash.params, kernel, memory),
+    let mut outputs = Zeroizing::new(Vec::new());
+    for spelling in hash.spellings(password) {
+        let output = output(hash.scheme(), &spelling.input, kernel, memory)?;
+        let matches = constant_time_eq(&output, hash.output());
+        outputs.extend_from_slice(&output);
+        if matches {
+            break;
+        }
+    }
+    Ok(outputs)
+}
+
+fn output(scheme: &Scheme, input: &[u8], kernel: Kernel, memory: &mut Memory) -> HashOutput {
+    match scheme {
+        Scheme::Argon2(hash) if is_as_ours(hash) => argon2id(input, &hash.salt, &hash.params, kernel, memory),
         Scheme::Argon2(Argon2Hash { algorithm, version, params, salt, output }) => {
-            argon2(*algorithm, *version, params, password.as_bytes(), salt, output.len(), memory)
+            argon2(*algorithm, *version, params, input, salt, output.len(), memory)
         }
         Scheme::Bcrypt(hash) => {
-            let output = bcrypt::bcrypt(hash.cost, hash.salt, &hash.key(typed));
+            let output = bcrypt::bcrypt(hash.cost, hash.salt, &hash.key(input));
             Ok(output[..hash.output.len()].to_vec().into())
         }
-        Scheme::Scrypt(hash) => scrypt(typed, &hash.salt, &hash.params, hash.output.len()),
+        Scheme::Scrypt(hash) => scrypt(input, &hash.salt, &hash.params, hash.output.len()),
         Scheme::Firebase(hash) => {
-            let key = scrypt(typed, &hash.salt, &hash.params, 32)?;
+            let key = scrypt(input, &hash.salt, &hash.params, 32)?;
             encrypt(&key, hash.signer.clone())
         }
         Scheme::Pbkdf2(hash) => {
             let digest = match hash.digest {
+                Digest::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
                 Digest::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
                 Digest::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
             };
             let mut output = Zeroizing::new(vec![0; hash.output.len()]);
-            pbkdf2::derive(digest, hash.iterations, &hash.salt, typed, &mut output);
+            pbkdf2::derive(digest, hash.iterations, &hash.salt, input, &mut output);
             Ok(output)
         }
+        Scheme::Phpass(hash) => Ok(phpass::compute(hash, input)),
+        // The two crates compare by themselves, in constant time.
+        Scheme::ShaCrypt(hash) => Ok(verdict(ShaCrypt::SHA512.verify_password(input, hash.text.as_str()).is_ok())),
+        Scheme::Yescrypt(hash) => Ok(verdict(Yescrypt::default().verify_password(input, hash.text.as_str()).is_ok())),
     }
+}
+
+fn verdict(matches: bool) -> Zeroizing<Vec<u8>> {
+    vec![u8::from(matches)].into()
 }
 
 /// Whether a hash has the variant, the version and the length of our own hashes.
@@ -57,13 +80,12 @@ fn is_as_ours(hash: &Argon2Hash) -> bool {
 
 /// Computes argon2id with one lane by the kernel, in the thread's own memory.
 pub(super) fn argon2id(
-    password: &Password,
+    password: &[u8],
     salt: &[u8],
     params: &Params,
     kernel: Kernel,
     memory: &mut Memory,
 ) -> HashOutput {
-    let password = password.as_bytes();
     match argon2_kernel::Params::try_from(params) {
         Ok(params) => Ok(kernel.fill(password, salt, params, memory.take(params.blocks())?)?.to_vec().into()),
         Err(_) => argon2(Algorithm::Argon2id, Version::V0x13, params, password, salt, OUTPUT_BYTES, memory),

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::memory::Memory;
 use super::queue::{Queue, QueueClient, QueueSlot};
 use super::stats::{Dropped, LaneStats, RefusalCause};
+use super::weight::{HeavyJobs, Weight};
 use super::{HashError, Turn, machine};
 
 /// The assumed duration of a hash before any is done. The first ones are slower than the others, so it counts for them.
@@ -54,8 +55,7 @@ struct LaneState {
     reserved: usize,
     /// The moving average of the duration of hashes, without dear ones if they have threads of their own.
     run_time: Duration,
-    /// The number of threads that hash a dear job.
-    dear: usize,
+    heavy: HeavyJobs,
     /// All statistics except the number of waiting jobs and the memory, which are read directly.
     stats: LaneStats,
 }
@@ -63,9 +63,7 @@ struct LaneState {
 /// A hash to compute, and the channel for its output.
 struct Job {
     gate: Option<Gate>,
-    /// Whether it takes many times as long as one of our own hashes. Half of the threads never hash such a job, so that
-    /// guesses at a few imported accounts do not hold up everybody else for seconds.
-    is_dear: bool,
+    weight: Weight,
     hash: Box<dyn FnOnce(&mut Memory) -> HashOutput + Send>,
     reply: oneshot::Sender<Reply>,
     deadline: Instant,
@@ -98,7 +96,7 @@ impl Lane {
             closed: false,
             reserved: 0,
             run_time: FIRST_GUESS,
-            dear: 0,
+            heavy: HeavyJobs::default(),
             stats: LaneStats { threads, capacity, ..LaneStats::default() },
         };
         let (state, news, memory) = (Mutex::new(state), Condvar::new(), Arc::default());
@@ -133,21 +131,20 @@ impl Lane {
         gone: impl Future<Output = ()>,
         hash: impl FnOnce(&mut Memory) -> HashOutput + Send + 'static,
     ) -> HashOutput {
-        self.run_past(None, turn, false, gone, hash).await.map(|(output, _)| output)
+        self.run_past(None, turn, Weight::Usual, gone, hash).await.map(|(output, _)| output)
     }
 
-    /// Waits for the turn and for the hash, or is refused at once. `is_dear` tells of a hash that takes much longer
-    /// than ours. Dropping the future gives the turn up, and so does `gone` when it completes. A hash that has begun
-    /// runs to its end.
+    /// Waits for the turn and for the hash, or is refused at once. Dropping the future gives the turn up, and so does
+    /// `gone` when it completes. A hash that has begun runs to its end.
     pub(super) async fn run_past(
         &self,
         gate: Option<Gate>,
         turn: Turn,
-        is_dear: bool,
+        weight: Weight,
         gone: impl Future<Output = ()>,
         hash: impl FnOnce(&mut Memory) -> HashOutput + Send + 'static,
     ) -> Reply {
-        let mut waiter = self.admit(gate, &turn, is_dear, Box::new(hash))?;
+        let mut waiter = self.admit(gate, &turn, weight, Box::new(hash))?;
         let given_up = timeout_at(waiter.deadline, gone);
         let output = tokio::select! {
             biased;
@@ -167,11 +164,11 @@ impl Lane {
         &self,
         gate: Option<Gate>,
         turn: &Turn,
-        is_dear: bool,
+        weight: Weight,
         hash: Box<dyn FnOnce(&mut Memory) -> HashOutput + Send>,
     ) -> Result<Waiter<'_>, HashError> {
         let (reply, output) = oneshot::channel();
-        let job = Job { gate, is_dear, hash, reply, deadline: turn.deadline, since: Instant::now() };
+        let job = Job { gate, weight, hash, reply, deadline: turn.deadline, since: Instant::now() };
         let shared = &*self.0;
         let mut state = shared.lock();
         let gives_way = state.judge(turn).map_err(|refusal| state.refuse(refusal, turn))?;
@@ -220,7 +217,7 @@ impl Shared {
             let begun = Instant::now();
             // A panic costs its own job only: the reply is dropped, and the thread goes on.
             let output = catch_unwind(AssertUnwindSafe(|| (job.hash)(memory)));
-            self.lock().end(job.is_dear, begun.elapsed());
+            self.lock().end(job.weight, begun.elapsed());
             if let Ok(output) = output {
                 // Sending fails when the waiter has left meanwhile, which does no harm.
                 let _ = job.reply.send(output.map(|output| (output, permit)));
@@ -233,8 +230,8 @@ impl Shared {
     fn next(&self, memory: &mut Memory) -> Option<(Job, Option<GateValue>)> {
         let mut state = self.lock();
         while !state.closed {
-            let may_be_dear = state.dear < (state.stats.threads / 2).max(1);
-            if let Some((job, verdict)) = state.queue.pop_where(|job| job.is_dear && !may_be_dear, Job::judge) {
+            let must_wait = state.heavy.waiting(state.stats.threads);
+            if let Some((job, verdict)) = state.queue.pop_where(|job| must_wait(job.weight), Job::judge) {
                 match verdict {
                     Ok(held) => {
                         state.begin(&job);
@@ -308,14 +305,15 @@ impl LaneState {
     /// Updates the statistics when a job begins.
     fn begin(&mut self, job: &Job) {
         self.stats.running += 1;
-        self.dear += usize::from(job.is_dear);
+        self.heavy.begin(job.weight);
         self.stats.wait.observe(job.since.elapsed());
     }
 
-    fn end(&mut self, is_dear: bool, took: Duration) {
+    fn end(&mut self, weight: Weight, took: Duration) {
+        let is_dear = weight != Weight::Usual;
         self.stats.running -= 1;
         self.stats.run.observe(took);
-        self.dear -= usize::from(is_dear);
+        self.heavy.end(weight);
         // Nobody is refused because a few hashes of another system take long, unless everybody waits for them.
         if !is_dear || self.stats.threads == 1 {
             // A few of our hashes that had to leave the cores to others, as when a rush begins, change little.

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::HashError;
 
-/// After so many hashes that needed less, the memory beyond the usual is given back, which may be 256 MiB. One hash is
+/// After so many hashes that needed less, the memory beyond the usual is given back, up to 256 MiB. One hash is
 /// not enough: where many accounts have costlier hashes than new ones, allocating memory for each would take a third of
 /// a sign-in.
 const FORGOTTEN_AFTER: u32 = 16;
+
+/// More blocks than these, 256 MiB, are given back at once. Only one thread at a time has more.
+const KEPT_AT_MOST: usize = 256 * 1_024;
 
 /// The blocks of one thread. The next hash overwrites what a hash left in them, when it follows at once. Otherwise
 /// [`Self::wipe`] wipes them: that takes 0.5 ms for 19 MiB, and a hash takes 4 to 30 ms, so wiping after every hash
@@ -67,6 +70,9 @@ impl Memory {
     /// Notes the end of a hash, and gives back memory beyond the usual that the latest hashes did not need.
     pub(super) fn trim(&mut self) {
         self.hashes += 1;
+        if self.blocks.len() > KEPT_AT_MOST.max(self.usual) {
+            self.give_back();
+        }
         if self.hashes == FORGOTTEN_AFTER {
             if self.blocks.len() > self.needed.max(self.usual) {
                 self.give_back();

@@ -4,9 +4,9 @@
 //! the time after which to try again.
 //!
 //! This file is what callers use. `lane` has the threads and their rules, `queue` the order of jobs (built of `ring`s),
-//! `memory` the memory of a thread, `digest` the hashes, `imitation` the work for names without an account, `kernel`
-//! the choice of the code for our own hashes, `machine` the cores and memory of the machine, `cost` the parameters that
-//! may be set, `stats` the statistics.
+//! `weight` the rule for heavy ones, `memory` the memory of a thread, `digest` the hashes (with `phpass`), `imitation`
+//! the work for names without an account, `kernel` the choice of the code for our own hashes, `machine` the cores and
+//! memory of the machine, `cost` the parameters that may be set, `stats` the statistics.
 
 pub mod cost;
 mod digest;
@@ -15,11 +15,13 @@ pub mod kernel;
 mod lane;
 pub mod machine;
 mod memory;
+mod phpass;
 mod queue;
 mod ring;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::future::pending;
 use std::net::IpAddr;
@@ -29,10 +31,12 @@ use std::time::{Duration, Instant};
 use argon2::Params;
 use argon2_kernel::{Kernel, OUTPUT_BYTES};
 
+use crate::domain::password_hash::Renewal;
 use crate::domain::{NameKind, Password, PasswordHash};
 use imitation::Imitations;
 use lane::{Gate, Lane};
 use memory::Memory;
+use weight::Weight;
 
 pub(crate) use lane::{Permit, Reservation};
 pub(crate) use stats::LaneStats;
@@ -44,6 +48,9 @@ const SALT_BYTES: usize = 16;
 /// How many times the work of one of our own hashes a stored hash may take before the lane keeps threads free of it.
 /// bcrypt of cost 12 is four times the work of the default parameters.
 const DEAR: u64 = 8;
+
+/// How much memory in KiB a hash may take before the lane computes only one such hash at a time.
+const LARGE: u64 = 256 * 1_024;
 
 /// Hashes and verifies passwords. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -86,8 +93,10 @@ pub struct Turn {
 pub struct Verdict {
     /// Whether the password is that of the account.
     pub matches: bool,
-    /// Whether the stored hash was made with weaker parameters than new ones.
+    /// Whether the stored hash was made with weaker parameters than new ones, or by another system.
     pub outdated: bool,
+    /// Which of the texts that the password may be to the maker of the hash has matched.
+    pub spelling: usize,
 }
 
 /// Why a password was not hashed.
@@ -176,12 +185,31 @@ impl PasswordHasher {
         turn: Turn,
         begins: impl FnOnce() + Send + 'static,
     ) -> Result<PasswordHash, HashError> {
-        let salt = random_salt()?;
-        let (password, params, kernel) = (password.clone(), self.params.clone(), self.kernel);
-        let hash = move |memory: &mut Memory| {
+        let password = password.clone();
+        let input = move || {
             begins();
-            digest::argon2id(&password, &salt, &params, kernel, memory)
+            password
         };
+        self.hash_input(input, |password| password.as_bytes(), turn).await
+    }
+
+    /// Hashes what replaces a stored hash. The rule of its maker goes on beside the new hash.
+    pub(crate) async fn renew(&self, renewal: Renewal, turn: Turn) -> Result<PasswordHash, HashError> {
+        let renewal = Arc::new(renewal);
+        let input = Arc::clone(&renewal);
+        let hash = self.hash_input(move || input, |renewal| &renewal.input, turn).await?;
+        Ok(hash.with_rule_of(&renewal))
+    }
+
+    async fn hash_input<T: Send + 'static>(
+        &self,
+        begin: impl FnOnce() -> T + Send + 'static,
+        input: fn(&T) -> &[u8],
+        turn: Turn,
+    ) -> Result<PasswordHash, HashError> {
+        let salt = random_salt()?;
+        let (params, kernel) = (self.params.clone(), self.kernel);
+        let hash = move |memory: &mut Memory| digest::argon2id(input(&begin()), &salt, &params, kernel, memory);
         let output = self.lane.run(turn, pending(), hash).await?;
         PasswordHash::new(&self.params, &salt, &output).ok_or(HashError::Failed("unusable parameters"))
     }
@@ -229,12 +257,26 @@ impl PasswordHasher {
             Compared::Nothing(nobody) => (self.imitations.of(nobody), false),
         };
         let (password, stored, kernel) = (password.clone(), hash.clone(), self.kernel);
-        let is_dear = stored.work() > DEAR * PasswordHash::work_of(&self.params);
+        let weight = self.weight(&stored)?;
         let compute = move |memory: &mut Memory| digest::compute(&stored, &password, kernel, memory);
-        let (output, permit) = self.lane.run_past(gate, turn, is_dear, gone, compute).await?;
+        let (outputs, permit) = self.lane.run_past(gate, turn, weight, gone, compute).await?;
+        let expected = hash.output();
+        let matched = outputs.chunks(expected.len()).position(|output| constant_time_eq(output, expected));
         // An imitated hash is that of another account.
-        let matches = constant_time_eq(&output, hash.output()) && may_match;
-        Ok((Verdict { matches, outdated: hash.is_weaker_than(&self.params) }, permit))
+        let matches = matched.is_some() && may_match;
+        let outdated = hash.is_weaker_than(&self.params);
+        Ok((Verdict { matches, outdated, spelling: matched.unwrap_or_default() }, permit))
+    }
+
+    /// Judges what a stored hash takes, beside our own. A hash for which the machine has too little memory is never
+    /// begun: the system would end the whole process.
+    fn weight(&self, hash: &PasswordHash) -> Result<Weight, HashError> {
+        if hash.memory() > LARGE {
+            let has_room = machine::memory().is_none_or(|bytes| hash.memory() * 1_024 <= bytes / 2);
+            return if has_room { Ok(Weight::Large) } else { Err(HashError::OutOfMemory) };
+        }
+        let is_dear = hash.work() > DEAR * PasswordHash::work_of(&self.params);
+        Ok(if is_dear { Weight::Dear } else { Weight::Usual })
     }
 
     /// Returns the kernel for new passwords: with more than one lane, only the portable one.

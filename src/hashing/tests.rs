@@ -2,6 +2,7 @@
 //! memory.
 
 mod dear;
+mod makers;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -13,6 +14,7 @@ use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::lane::{Gate, Lane};
 use super::memory::Memory;
+use super::weight::Weight;
 use super::{Dropped, HashError, LaneStats, PasswordHasher, RefusalCause, Turn};
 use crate::domain::{Password, PasswordHash};
 
@@ -209,7 +211,7 @@ async fn a_job_begins_when_its_gate_lets_it_and_holds_nobody_else_up_until_then(
             Err(TryAcquireError::NoPermits) => Ok(None),
             Err(TryAcquireError::Closed) => Err(Duration::from_secs(7)),
         });
-        tokio::spawn(lane.run_past(Some(gate), turn(1), false, std::future::pending(), move |_| {
+        tokio::spawn(lane.run_past(Some(gate), turn(1), Weight::Usual, std::future::pending(), move |_| {
             ran.send(name).unwrap();
             Ok(vec![1; 32].into())
         }))

@@ -19,7 +19,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::lines::{LONGEST, Line, Lines, too_long};
 use super::{Record, RecordError, typed};
-use crate::domain::{PortableAccount, PortableDraft};
+use crate::domain::{ImportTerms, PortableAccount, PortableDraft};
 
 const REQUIRED: [&str; 3] = ["id", "email", "encrypted_password"];
 
@@ -48,11 +48,11 @@ pub(super) struct AuthUsers {
     /// The position of each column that is read and present.
     columns: HashMap<&'static str, usize>,
     width: usize,
-    now: OffsetDateTime,
+    terms: ImportTerms,
 }
 
 impl AuthUsers {
-    pub(super) fn open(mut lines: Lines, now: OffsetDateTime) -> Result<Self, String> {
+    pub(super) fn open(mut lines: Lines, terms: ImportTerms) -> Result<Self, String> {
         let header = lines.next().map_err(|cause| cause.to_string())?.and_then(|line| line.text);
         let names = header.as_deref().and_then(fields).unwrap_or_default();
         let mut columns = HashMap::new();
@@ -67,7 +67,7 @@ impl AuthUsers {
                 (None, _) => {}
             }
         }
-        Ok(Self { lines, pending: VecDeque::new(), columns, width: names.len(), now })
+        Ok(Self { lines, pending: VecDeque::new(), columns, width: names.len(), terms })
     }
 
     /// Returns how many bytes have been read.
@@ -84,7 +84,7 @@ impl AuthUsers {
                 Some(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
                 Some(text) => {
                     let fields = self.record(text)?;
-                    fields.and_then(|fields| CsvRow { columns: &self.columns, fields: &fields }.account(self.now))
+                    fields.and_then(|fields| CsvRow { columns: &self.columns, fields: &fields }.account(&self.terms))
                 }
             };
             let (account, notes) = match taken {
@@ -172,7 +172,7 @@ impl<'a> CsvRow<'a> {
 
     /// Returns the account and the notes about it. Every field is parsed, also those that change nothing here: a record
     /// with shifted columns must not be taken for another account.
-    fn account(&self, now: OffsetDateTime) -> Result<(PortableAccount, Vec<&'static str>), RecordError> {
+    fn account(&self, terms: &ImportTerms) -> Result<(PortableAccount, Vec<&'static str>), RecordError> {
         let required = |column| self.text(column).ok_or_else(|| RecordError::field(column, "is required"));
         let id = required("id")?;
         if self.is_true("is_anonymous")? {
@@ -184,11 +184,11 @@ impl<'a> CsvRow<'a> {
         }
         let email = required("email")?;
         let confirmed = self.time("email_confirmed_at")?;
-        if confirmed.is_some_and(|at| at > now + AHEAD) {
+        if confirmed.is_some_and(|at| at > terms.now + AHEAD) {
             return Err(RecordError::field("email_confirmed_at", "must not be in the future"));
         }
         self.time("confirmed_at")?;
-        let (is_banned, is_deleted) = (self.is_banned(now)?, self.time("deleted_at")?.is_some());
+        let (is_banned, is_deleted) = (self.is_banned(terms.now)?, self.time("deleted_at")?.is_some());
         let meta = self.meta()?;
         let text = |field| meta.get(field).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         let name = text("name").or_else(|| text("full_name"));
@@ -212,7 +212,7 @@ impl<'a> CsvRow<'a> {
             (self.is_true("is_super_admin")?, "is_super_admin is true, which gives no rights here"),
         ];
         let notes = notes.into_iter().filter_map(|(applies, note)| applies.then_some(note)).collect();
-        Ok((draft.parse(now)?, notes))
+        Ok((draft.parse(terms)?, notes))
     }
 }
 

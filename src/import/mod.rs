@@ -21,9 +21,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use time::OffsetDateTime;
-
-use crate::domain::{DraftError, DraftProblem, PortableAccount};
+use crate::domain::{DraftError, DraftProblem, ImportTerms, PortableAccount};
 use auth_users_csv::AuthUsers;
 use lines::{Line, Lines};
 pub(crate) use source_name::SourceName;
@@ -108,31 +106,31 @@ pub(crate) struct AccountFile {
 #[derive(Debug)]
 enum FileReader {
     /// The formats in which an account is a line.
-    Lines(Lines, ParseLine, OffsetDateTime),
+    Lines(Lines, ParseLine, ImportTerms),
     Csv(AuthUsers),
     Sqlite(Users),
 }
 
-type ParseLine = fn(&[u8], OffsetDateTime) -> ParsedLine;
+type ParseLine = fn(&[u8], &ImportTerms) -> ParsedLine;
 
 /// The account of a line, and how the system that it comes from names it.
 type ParsedLine = (Option<SourceName>, Result<PortableAccount, RecordError>);
 
 impl AccountFile {
-    /// Opens a file. The path `-` is standard input, except for SQLite. `now` becomes the time of registration of
-    /// accounts without one.
-    pub(crate) async fn open(format: Format, file: &Path, now: OffsetDateTime) -> Result<Self, AccountFileError> {
+    /// Opens a file. The path `-` is standard input, except for SQLite. `terms` say which
+    /// accounts are taken.
+    pub(crate) async fn open(format: Format, file: &Path, terms: ImportTerms) -> Result<Self, AccountFileError> {
         let failed = |problem: String| AccountFileError { file: file.to_owned(), problem };
         let (reader, total) = if format == Format::UsernameSqlite {
-            let (users, total) = Users::open(file, now).await.map_err(failed)?;
+            let (users, total) = Users::open(file, terms).await.map_err(failed)?;
             (FileReader::Sqlite(users), Some(total))
         } else {
             let (input, total) = input(file).map_err(|cause| failed(cause.to_string()))?;
             let lines = Lines::new(input);
             let reader = match format {
-                Format::Ndjson => FileReader::Lines(lines, |line, now| (None, ndjson::parse(line, now)), now),
-                Format::MongoUsers => FileReader::Lines(lines, mongo_users::parse, now),
-                _ => FileReader::Csv(AuthUsers::open(lines, now).map_err(failed)?),
+                Format::Ndjson => FileReader::Lines(lines, |line, terms| (None, ndjson::parse(line, terms)), terms),
+                Format::MongoUsers => FileReader::Lines(lines, mongo_users::parse, terms),
+                _ => FileReader::Csv(AuthUsers::open(lines, terms).map_err(failed)?),
             };
             (reader, total)
         };
@@ -209,7 +207,7 @@ fn read(mut reader: FileReader) -> (FileReader, Result<Vec<Record>, String>) {
             break None;
         }
         let record = match &mut reader {
-            FileReader::Lines(lines, parse, now) => next_line(lines, *parse, *now),
+            FileReader::Lines(lines, parse, terms) => next_line(lines, *parse, terms),
             FileReader::Csv(users) => users.next(),
             FileReader::Sqlite(_) => Ok(None),
         };
@@ -222,13 +220,13 @@ fn read(mut reader: FileReader) -> (FileReader, Result<Vec<Record>, String>) {
     (reader, failed.map_or(Ok(records), Err))
 }
 
-fn next_line(lines: &mut Lines, parse: ParseLine, now: OffsetDateTime) -> io::Result<Option<Record>> {
+fn next_line(lines: &mut Lines, parse: ParseLine, terms: &ImportTerms) -> io::Result<Option<Record>> {
     while let Some(Line { number, text }) = lines.next()? {
         let (source, account) = match &text {
             None => (None, Err(lines::too_long())),
             // An empty line is not an account; most files end with one.
             Some(text) if text.iter().all(u8::is_ascii_whitespace) => continue,
-            Some(text) => parse(text, now),
+            Some(text) => parse(text, terms),
         };
         return Ok(Some(Record { place: number, source, account, notes: Vec::new() }));
     }

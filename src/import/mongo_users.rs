@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::{ParsedLine, RecordError, SourceName};
-use crate::domain::{PasswordHash, PortableAccount, PortableDraft, derived_id};
+use crate::domain::{ImportTerms, PasswordHash, PortableAccount, PortableDraft, derived_id};
 
-pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> ParsedLine {
+pub(super) fn parse(line: &[u8], terms: &ImportTerms) -> ParsedLine {
     match object(line) {
         Ok(user) => {
             let id = object_id(&user).unwrap_or_default();
             let username = user.get("username").and_then(Value::as_str).unwrap_or_default();
-            (Some(SourceName::new(&id, username)), account(&user, now))
+            (Some(SourceName::new(&id, username)), account(&user, terms))
         }
         Err(error) => (None, Err(error)),
     }
 }
 
-fn account(user: &Map<String, Value>, now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
+fn account(user: &Map<String, Value>, terms: &ImportTerms) -> Result<PortableAccount, RecordError> {
     let id = object_id(user).ok_or_else(|| RecordError::field("_id", "must be an ObjectId"))?;
     let password = text(user, "password")?.filter(|text| !text.is_empty()).ok_or_else(missing)?;
     let draft = PortableDraft {
@@ -32,7 +32,7 @@ fn account(user: &Map<String, Value>, now: OffsetDateTime) -> Result<PortableAcc
         created_at: i64::from_str_radix(&id[..8], 16).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
         ..PortableDraft::default()
     };
-    let account = draft.parse(now)?;
+    let account = draft.parse(terms)?;
     Ok(PortableAccount { password_hash: account.password_hash.map(PasswordHash::of_trimmed), ..account })
 }
 

@@ -13,10 +13,9 @@
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 
 use super::{RecordError, typed};
-use crate::domain::{Identity, PasswordHash, PortableAccount, PortableDraft};
+use crate::domain::{Identity, ImportTerms, PasswordHash, PortableAccount, PortableDraft};
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -52,7 +51,7 @@ struct NdjsonFirm {
     name: Option<String>,
 }
 
-pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
+pub(super) fn parse(line: &[u8], terms: &ImportTerms) -> Result<PortableAccount, RecordError> {
     let line = line.trim_ascii();
     // serde would read a list as the fields in their order.
     if !line.starts_with(b"{") {
@@ -80,14 +79,14 @@ pub(super) fn parse(line: &[u8], now: OffsetDateTime) -> Result<PortableAccount,
         email_verified: line.email_verified.unwrap_or(false),
         created_at,
     };
-    Ok(draft.parse(now)?)
+    Ok(draft.parse(terms)?)
 }
 
 /// Writes one line with its line end.
 pub(crate) fn write(account: &PortableAccount, to: &mut impl Write) -> io::Result<()> {
     let mut line = NdjsonLine {
         id: Some(account.id.to_string()),
-        password_hash: account.password_hash.as_ref().map(PasswordHash::to_phc),
+        password_hash: account.password_hash.as_ref().map(PasswordHash::to_exported),
         status: Some(account.status.as_str().to_owned()),
         created_at: typed::write_time(account.created_at),
         ..NdjsonLine::default()

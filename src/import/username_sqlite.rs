@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{BATCH, Record, RecordError, SourceName, mongo_users, typed};
-use crate::domain::{PasswordHash, PortableAccount, PortableDraft, derived_id};
+use crate::domain::{ImportTerms, PasswordHash, PortableAccount, PortableDraft, derived_id};
 
 const PAGE: &str = "select rowid, cast(id as text), cast(username as text), cast(password as text), \
      cast(is_active as text), cast(created_at as text) from users where rowid > ?1 order by rowid limit ?2";
@@ -22,7 +22,7 @@ const PAGE: &str = "select rowid, cast(id as text), cast(username as text), cast
 #[derive(Debug)]
 pub(super) struct Users {
     connection: SqliteConnection,
-    now: OffsetDateTime,
+    terms: ImportTerms,
     /// The rowid of the row that was read last.
     after: i64,
     rows: u64,
@@ -30,7 +30,7 @@ pub(super) struct Users {
 
 impl Users {
     /// Opens the file and returns it with the number of its rows.
-    pub(super) async fn open(file: &Path, now: OffsetDateTime) -> Result<(Self, u64), String> {
+    pub(super) async fn open(file: &Path, terms: ImportTerms) -> Result<(Self, u64), String> {
         let mut wal = file.as_os_str().to_owned();
         wal.push("-wal");
         let options = SqliteConnectOptions::new()
@@ -44,7 +44,7 @@ impl Users {
         let total: i64 =
             sqlx::query_scalar("select count(*) from users").fetch_one(&mut connection).await.map_err(problem)?;
         sqlx::query(PAGE).bind(i64::MIN).bind(0).fetch_all(&mut connection).await.map_err(problem)?;
-        Ok((Self { connection, now, after: i64::MIN, rows: 0 }, total.unsigned_abs()))
+        Ok((Self { connection, terms, after: i64::MIN, rows: 0 }, total.unsigned_abs()))
     }
 
     /// Returns how many rows have been read.
@@ -62,13 +62,13 @@ impl Users {
             self.rows += 1;
             let shown = |column: usize| row.try_get::<Option<String>, _>(column).ok().flatten().unwrap_or_default();
             let source = Some(SourceName::new(&shown(1), &shown(2)));
-            records.push(Record { place: self.rows, source, account: account(&row, self.now), notes: Vec::new() });
+            records.push(Record { place: self.rows, source, account: account(&row, &self.terms), notes: Vec::new() });
         }
         Ok(records)
     }
 }
 
-fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, RecordError> {
+fn account(row: &SqliteRow, terms: &ImportTerms) -> Result<PortableAccount, RecordError> {
     let text = |column: usize, field| {
         let text = row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
         text.map_err(|_| RecordError::field(field, "is not text"))
@@ -98,7 +98,7 @@ fn account(row: &SqliteRow, now: OffsetDateTime) -> Result<PortableAccount, Reco
         created_at,
         ..PortableDraft::default()
     };
-    let account = draft.parse(now)?;
+    let account = draft.parse(terms)?;
     Ok(PortableAccount { password_hash: account.password_hash.map(PasswordHash::of_trimmed), ..account })
 }
 

@@ -227,6 +227,7 @@ fn account_rules(settings: &Settings) -> Result<AccountRules, ServeError> {
         passwords: PasswordRules { policy: settings.passwords.policy()?, breaches },
         registration_open: settings.registration_open(),
         require_verified_email: settings.require_verified_email,
+        import_hash_cost: settings.import_hash_cost,
         username_token_lifetime: settings.username_token_lifetime,
         email_token_lifetime: settings.email_token_lifetime,
         session_max_lifetime: settings.session_max_lifetime,

@@ -151,7 +151,7 @@ async fn a_stored_hash_that_asks_for_more_than_is_bearable_is_never_computed() {
     app.sign_in_username("alice").await;
     let file = SqliteConnectOptions::new().filename(app.database());
     let mut database = SqliteConnection::connect_with(&file).await.unwrap();
-    for params in ["m=4194304,t=2,p=1", "m=262145,t=1,p=1", "m=8,t=17,p=1", "m=64,t=1,p=5"] {
+    for params in ["m=4194304,t=2,p=1", "m=2097153,t=1,p=1", "m=8,t=1048577,p=1", "m=64,t=4294967295,p=5"] {
         let hash =
             format!("$argon2id$v=19${params}$c2FsdHNhbHRzYWx0c2FsdA$DypaBJkkdvsZ8JTUF9/H4tXaGPTclUAk9xuYCEmg9lQ");
         sqlx::query("update accounts set password_hash = ?").bind(hash).execute(&mut database).await.unwrap();

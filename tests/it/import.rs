@@ -131,7 +131,7 @@ fn a_broken_line_is_named_and_the_others_are_imported() {
         "accounts:8: another account has this username or email",
         "accounts:9: the line is longer than 65536 bytes",
         "accounts:10: created_at must be a time",
-        "accounts:11: password_hash: the hash costs more than the limit of 256 MiB",
+        "accounts:11: password_hash: the hash costs more than the limit of 2048 MiB",
         "countersign: 10 of 12 accounts were not imported",
     ];
     assert_eq!(complaints.len(), expected.len(), "{complaint}");

@@ -38,6 +38,7 @@ mod forward_auth;
 mod grpc;
 mod guessing;
 mod hash_lane;
+mod hash_vectors;
 mod health;
 mod help;
 mod http2;

@@ -193,9 +193,9 @@ async fn a_sign_in_with_a_hash_of_another_system_makes_it_ours() {
     let file = SqliteConnectOptions::new().filename(app.database());
     let mut database = SqliteConnection::connect_with(&file).await.unwrap();
     let today = Params::new(8, 1, 1, None).unwrap();
-    // An argon2id hash that is stronger than the setting is kept.
-    let hashes = VECTORS.map(|(hash, password)| (PasswordHash::import(hash).unwrap(), password));
-    for (hash, password) in hashes.into_iter().filter(|(hash, _)| hash.is_weaker_than(&today)) {
+    for (hash, password) in VECTORS {
+        let hash = PasswordHash::import(hash).unwrap();
+        assert!(hash.is_weaker_than(&today), "each one is replaced, however strong");
         let hash = hash.to_phc();
         sqlx::query("update accounts set password_hash = ?").bind(&hash).execute(&mut database).await.unwrap();
         let mut stored = async || {
@@ -208,13 +208,63 @@ async fn a_sign_in_with_a_hash_of_another_system_makes_it_ours() {
         assert_eq!(stored().await, hash, "a wrong password changes nothing");
         assert_eq!(login(&app, password).await, Ok(()), "{hash}");
         let is_trimmed = hash.starts_with("$bcrypt-trimmed");
-        let ours = if is_trimmed { "$trimmed$argon2id$v=19$m=8,t=1,p=1$" } else { "$argon2id$v=19$m=8,t=1,p=1$" };
-        let ours = async || stored().await.starts_with(ours);
+        // bcrypt never looked at what follows these 72 bytes, and the owner may go on typing it.
+        let is_cut = hash == SEVENTY_TWO;
+        let rule = match (is_trimmed, is_cut) {
+            (true, _) => "$trimmed",
+            (_, true) => "$cut72",
+            _ => "",
+        };
+        let ours = format!("{rule}$argon2id$v=19$m=8,t=1,p=1$");
+        let ours = async || stored().await.starts_with(&ours);
         assert!(wire::eventually(Duration::from_secs(10), ours).await, "{hash}");
         let runs = app.hasher.runs();
         assert_eq!(login(&app, password).await, Ok(()), "{hash}: the second time");
         assert_eq!(app.hasher.runs(), runs + 1, "and it is not hashed anew any more");
-        // After the sign-in, the account has our hash, which reads every byte.
-        assert_eq!(login(&app, &format!("{password}.")).await, Err(Code::Unauthenticated), "{hash}");
+        // After the sign-in, the account has our hash, which reads every byte that the old one read.
+        let longer = if is_cut { Ok(()) } else { Err(Code::Unauthenticated) };
+        assert_eq!(login(&app, &format!("{password}.")).await, longer, "{hash}");
     }
+}
+
+#[tokio::test]
+async fn what_is_stored_anew_is_what_the_owner_types_and_never_a_slip() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    let file = SqliteConnectOptions::new().filename(app.database());
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    let long = "x".repeat(80);
+    let argon2 = hasher().hash(&Password::parse("pässwörd".to_owned(), 1).unwrap(), turn()).await.unwrap().to_phc();
+    for (hash, owns, slip) in [
+        // A stray space at the first sign-in, and an error behind the bytes that the old system looked at.
+        ("$bcrypt-trimmed$2b$10$Qa/.eY0p6g7p7fAPVPA4q.gb6J6nWN3fOdF6r59v7OpBbVr.q92A.", "s3cur3pass", " s3cur3pass "),
+        (SEVENTY_TWO, long.as_str(), &format!("{}oops", "x".repeat(72))),
+        // A keyboard that sends letters and marks apart.
+        (&format!("$foreign{argon2}"), "pässwörd", "pa\u{308}sswo\u{308}rd"),
+    ] {
+        sqlx::query("update accounts set password_hash = ?").bind(hash).execute(&mut database).await.unwrap();
+        assert_eq!(login(&app, slip).await, Ok(()), "{hash}");
+        let mut stored = async || {
+            let hash = sqlx::query_scalar::<_, String>("select password_hash from accounts");
+            hash.fetch_one(&mut database).await.unwrap()
+        };
+        let is_replaced = async || stored().await != hash;
+        assert!(wire::eventually(Duration::from_secs(10), is_replaced).await, "{hash}");
+        for password in [owns, slip] {
+            assert_eq!(login(&app, password).await, Ok(()), "{hash}: {password:?}");
+        }
+        assert_eq!(login(&app, &format!("y{owns}")).await, Err(Code::Unauthenticated), "{hash}");
+    }
+}
+
+#[tokio::test]
+async fn an_imported_password_may_be_shorter_than_the_policy_of_today() {
+    let app = TestApp::start().await;
+    app.sign_in_username("alice").await;
+    let hash = hasher().hash(&Password::parse("abc".to_owned(), 1).unwrap(), turn()).await.unwrap().to_phc();
+    let file = SqliteConnectOptions::new().filename(app.database());
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    sqlx::query("update accounts set password_hash = ?").bind(hash).execute(&mut database).await.unwrap();
+    assert_eq!(login(&app, "abc").await, Ok(()));
+    assert_eq!(login(&app, "abd").await, Err(Code::Unauthenticated));
 }

@@ -1,10 +1,10 @@
-//! argon2id and argon2i: `$argon2id$v=19$m=19456,t=2,p=1$salt$output`. New hashes are argon2id of version 19. A hash
-//! without a version is of version 16.
+//! argon2: `$argon2id$v=19$m=19456,t=2,p=1$salt$output`. New hashes are argon2id of version 19. A hash without a
+//! version is of version 16. The parameters come in any order, because some libraries write `m,p,t`.
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, MIN_SALT_LEN, Params, Version};
 
-use super::PasswordHashError;
+use super::{PasswordHashError, phc as fields};
 
 const FORM: &str = "$argon2id$v=19$m=KIBIBYTES,t=PASSES,p=LANES$salt$output, version 19 or 16, without key or data";
 
@@ -18,13 +18,13 @@ pub const FLOORS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_2
 /// The parts of an argon2 hash.
 #[derive(Clone)]
 pub struct Argon2Hash {
-    /// The variant, argon2id or argon2i.
+    /// The variant: argon2id, argon2i or argon2d.
     pub algorithm: Algorithm,
     /// The version, 19 (0x13) or 16 (0x10).
     pub version: Version,
     /// The cost, and the length of the output.
     pub params: Params,
-    /// The salt, 8 to 48 bytes.
+    /// The salt, 8 to 64 bytes.
     pub salt: Vec<u8>,
     /// The output, 16 to 64 bytes.
     pub output: Vec<u8>,
@@ -33,38 +33,57 @@ pub struct Argon2Hash {
 impl Argon2Hash {
     pub(super) fn parse(text: &str) -> Result<Self, PasswordHashError> {
         let malformed = PasswordHashError::Malformed(FORM);
-        let phc = phc::PasswordHash::new(text).map_err(|_| malformed)?;
-        let algorithm = match phc.algorithm.as_str() {
+        let (name, version, costs, salt, output) = match fields::parts(text) {
+            Some([name, version, costs, salt, output]) => {
+                let version = version.strip_prefix("v=").and_then(fields::number).ok_or(malformed)?;
+                (name, Version::try_from(version).map_err(|_| malformed)?, costs, salt, output)
+            }
+            None => {
+                let [name, costs, salt, output] = fields::parts(text).ok_or(malformed)?;
+                (name, Version::V0x10, costs, salt, output)
+            }
+        };
+        let algorithm = match name {
             "argon2id" => Algorithm::Argon2id,
             "argon2i" => Algorithm::Argon2i,
+            "argon2d" => Algorithm::Argon2d,
             _ => return Err(PasswordHashError::UnknownScheme),
         };
-        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed)?;
-        let (Some(salt), Some(output)) = (&phc.salt, &phc.hash) else { return Err(malformed) };
-        if salt.len() < MIN_SALT_LEN || output.len() < 16 {
-            return Err(PasswordHashError::Length("8 to 48 bytes of salt and 16 to 64 of output"));
-        }
-        let params = Params::try_from(&phc).map_err(|_| malformed)?;
         // A keyed hash cannot be verified without its key, and no known system uses associated data.
-        if !params.keyid().is_empty() || !params.data().is_empty() {
-            return Err(malformed);
+        let [m, t, p] = costs_of(costs).ok_or(malformed)?;
+        let (salt, output) = (fields::bytes(salt).ok_or(malformed)?, fields::bytes(output).ok_or(malformed)?);
+        if !(MIN_SALT_LEN..=64).contains(&salt.len()) || !(16..=64).contains(&output.len()) {
+            return Err(PasswordHashError::Length("8 to 64 bytes of salt and 16 to 64 of output"));
         }
-        if !is_bearable(&params) {
-            return Err(PasswordHashError::TooCostly("256 MiB, 16 passes or 4 lanes"));
-        }
-        let (salt, output) = (salt.as_ref().to_vec(), output.as_bytes().to_vec());
+        let params = Params::new(m, t, p, Some(output.len())).map_err(|_| malformed)?;
         Ok(Self { algorithm, version, params, salt, output })
     }
 
     pub(super) fn is_weaker_than(&self, params: &Params) -> bool {
         let ours = self.algorithm == Algorithm::Argon2id && self.version == Version::V0x13;
-        !ours || self.output.len() < OUR_OUTPUT || is_weaker(&self.params, params)
+        !ours
+            || self.output.len() < OUR_OUTPUT
+            || self.params.p_cost() > params.p_cost()
+            || is_weaker(&self.params, params)
     }
+}
+
+/// Reads `m=19456,t=2,p=1` in any order.
+fn costs_of(text: &str) -> Option<[u32; 3]> {
+    let mut fields = text.split(',').map(|field| field.split_once('='));
+    let mut costs = [None; 3];
+    for _ in 0..3 {
+        let (name, number) = fields.next()??;
+        let place = costs.get_mut(["m", "t", "p"].into_iter().position(|known| known == name)?)?;
+        *place = Some(fields::number(number)?).filter(|_| place.is_none());
+    }
+    let [m, t, p] = costs;
+    fields.next().is_none().then_some([m?, t?, p?])
 }
 
 /// Whether hashing by `one` costs an attacker less than by `other`: its memory is a smaller multiple of the floor with
 /// the same number of passes. All floors count as equally strong, and of two settings at most one is weaker, so no hash
-/// is ever replaced back and forth. Lanes divide the work and do not change it.
+/// is replaced back and forth for it. Lanes divide the work and do not change it.
 fn is_weaker(one: &Params, other: &Params) -> bool {
     let work = |(memory, passes): (u32, u32)| u64::from(memory) * u64::from(passes);
     let of = |params: &Params| work((params.m_cost(), params.t_cost()));

@@ -15,7 +15,7 @@ use super::{PasswordHashError, phc};
 const FORM: &str = "$2b$COST$ and 53 characters, with $2a$, $2b$ or $2y$ and a cost of 04 to 31";
 
 /// The number of bytes of a key that bcrypt reads.
-const KEY_BYTES: usize = 72;
+pub(super) const KEY_BYTES: usize = 72;
 
 /// Some programs do not clear the unused bits of the last character.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_allow_trailing_bits(true));
@@ -23,7 +23,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD.with_decode_a
 /// The parts of a bcrypt hash.
 #[derive(Clone)]
 pub struct BcryptHash {
-    /// The base-2 logarithm of its rounds, 4 to 14.
+    /// Whether it is named `$2y$`, as PHP names its hashes.
+    pub(super) is_of_php: bool,
+    /// The base-2 logarithm of its rounds, 4 to 31.
     pub cost: u32,
     /// The salt, always 16 bytes.
     pub salt: [u8; 16],
@@ -46,12 +48,10 @@ impl BcryptHash {
         {
             return Err(malformed);
         }
-        if cost > 14 {
-            return Err(PasswordHashError::TooCostly("a bcrypt cost of 14"));
-        }
         let (salt, output) = body.split_at(22);
         let decode = |text| BASE64.decode(text).map_err(|_| malformed);
-        Ok(Self { cost, salt: decode(salt)?.try_into().map_err(|_| malformed)?, output: decode(output)? })
+        let is_of_php = version == "2y";
+        Ok(Self { is_of_php, cost, salt: decode(salt)?.try_into().map_err(|_| malformed)?, output: decode(output)? })
     }
 
     /// Returns the bytes of a password that are hashed: 1 to 72. A NUL within them is a byte like any other; programs

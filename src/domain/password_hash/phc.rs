@@ -41,3 +41,11 @@ pub(super) fn number(digits: &str) -> Option<u32> {
 pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode(text).ok()
 }
+
+/// The digits of the C libraries' base64.
+pub(crate) const CRYPT: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Whether a text has only these digits.
+pub(super) fn is_crypt_base64(text: &str) -> bool {
+    text.bytes().all(|byte| CRYPT.contains(&byte))
+}

@@ -3,7 +3,7 @@
 
 use scrypt::Params;
 
-use super::{PasswordHashError, phc};
+use super::{HashCost, PasswordHashError, phc};
 
 const FORM: &str = "$scrypt$ln=LOG2N,r=BLOCK,p=LANES$salt$output";
 
@@ -31,17 +31,16 @@ impl ScryptHash {
     }
 }
 
-/// Reads `ln=16,r=8,p=1`, and refuses more than 64 MiB of memory (128 N r bytes), blocks of 32 or 4 lanes. Returns
-/// `None` when the text has another form or no meaning.
+/// Reads `ln=16,r=8,p=1`, and looks at the cost before the crate does. Returns `None` when the text has another form or
+/// no meaning.
 pub(super) fn params(costs: &str) -> Option<Result<Params, PasswordHashError>> {
     let [log_n, r, p] = phc::numbers(costs, ["ln", "r", "p"])?;
     if log_n == 0 || r == 0 || p == 0 {
         return None;
     }
-    let too_costly = PasswordHashError::TooCostly("64 MiB of scrypt's memory, blocks of 32 or 4 lanes");
-    // 128 N r is at most 64 MiB; each factor is bounded first.
-    if r > 32 || p > 4 || log_n > 19 || r << log_n > 1 << 19 {
+    let bound = HashCost::CEILING;
+    if let Err(too_costly) = HashCost::of_scrypt(1 << log_n.min(63), r, p).require(bound) {
         return Some(Err(too_costly));
     }
-    Some(Params::new(u8::try_from(log_n).ok()?, r, p).map_err(|_| too_costly))
+    Some(Params::new(u8::try_from(log_n).ok()?, r, p).map_err(|_| PasswordHashError::TooCostly(bound)))
 }

@@ -2,10 +2,12 @@
 //! passwords by each.
 
 use argon2::Params;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::argon2::FLOORS;
-use super::{PasswordHash, Scheme};
+use super::{HashCost, HashTerms, PasswordHash, PasswordHashError, Scheme, SinglePasses};
 
 const SALT: &str = "c2FsdHNhbHRzYWx0c2FsdA";
 const OUTPUT: &str = "CWOrkoo7oJBQ/iyh7uJ0LO2aLEfrHwTWllSAxT0zRno";
@@ -21,53 +23,91 @@ fn import(text: &str) -> Result<String, String> {
 
 #[test]
 fn each_scheme_is_taken_as_it_is_written_and_stays_so() {
+    let crypt = "x".repeat(86);
     for text in [
         format!("$argon2id$v=19$m=19456,t=2,p=1${SALT}${OUTPUT}"),
         format!("$argon2i$v=16$m=256,t=2,p=1${SALT}${OUTPUT}"),
+        format!("$argon2d$v=19$m=256,p=1,t=2${SALT}${OUTPUT}"),
         format!("$argon2id$m=256,t=2,p=1${SALT}${OUTPUT}"),
         format!("$argon2id$v=19$m=256,t=2,p=1${SALT}$F8L3N7BDvbMFA06fEif7wA"),
         format!("$2a$10${BCRYPT}"),
         format!("$2b$04${BCRYPT}"),
-        format!("$2y$14${BCRYPT}"),
+        format!("$2y$15${BCRYPT}"),
         format!("$2y$14${}", &BCRYPT[..52]),
         format!("$bcrypt-trimmed$2b$10${BCRYPT}"),
+        format!("$hex-sha256$2b$10${BCRYPT}"),
+        format!("$slashed$wp$2y$10${BCRYPT}"),
+        format!("$hmac-sha256$2b$10${BCRYPT}"),
         format!("$scrypt$ln=16,r=8,p=1${SALT}${OUTPUT}"),
+        format!("$nfkc$scrypt$ln=14,r=16,p=1${SALT}${OUTPUT}"),
         format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$Bw${OUTPUT}${OUTPUT}"),
         format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$${OUTPUT}${OUTPUT}"),
         format!("$pbkdf2-sha256$i=2000000,l=32${SALT}${OUTPUT}"),
         format!("$pbkdf2-sha512$i=1${SALT}${OUTPUT}"),
+        format!("$pbkdf2-sha1$i=1000${SALT}$F8L3N7BDvbMFA06fEif7wA"),
+        format!("$6$rounds=656000$saltsalt${crypt}"),
+        format!("$5$saltsalt${}", &crypt[..43]),
+        format!("$y$j9T$saltsalt${}", &crypt[..43]),
+        format!("$slashed$P$Bsaltsalt{}", &crypt[..22]),
+        format!("$H$9saltsalt{}", &crypt[..22]),
+        format!("$S$Dsaltsalt{}", &crypt[..43]),
     ] {
         assert_eq!(parse(&text).as_deref(), Ok(text.as_str()));
-        assert_eq!(import(&text).as_deref(), Ok(text.as_str()), "what is stored may be imported");
+        // The text of argon2 does not say who made it.
+        let foreign = if text.starts_with("$argon2") { format!("$foreign{text}") } else { text.clone() };
+        assert_eq!(import(&text).as_deref(), Ok(foreign.as_str()), "what is stored may be imported");
+        assert_eq!(PasswordHash::import(&text).unwrap().to_exported(), text, "and is exported as it was");
     }
 }
 
 #[test]
 fn a_stored_hash_cannot_ask_for_more_than_is_bearable() {
-    for (beginning, bound) in [
-        ("$argon2id$v=19$m=262145,t=2,p=1", "256 MiB, 16 passes or 4 lanes"),
-        ("$argon2id$v=19$m=19456,t=17,p=1", "256 MiB, 16 passes or 4 lanes"),
-        ("$argon2i$v=19$m=19456,t=4000000,p=1", "256 MiB, 16 passes or 4 lanes"),
-        ("$argon2id$v=19$m=19456,t=2,p=5", "256 MiB, 16 passes or 4 lanes"),
-        ("$scrypt$ln=17,r=8,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
-        ("$scrypt$ln=20,r=1,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
-        ("$scrypt$ln=4294967296,r=1,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
-        ("$scrypt$ln=10,r=33,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
-        ("$scrypt$ln=10,r=8,p=5", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
-        ("$firebase-scrypt$ln=17,r=8,p=1", "64 MiB of scrypt's memory, blocks of 32 or 4 lanes"),
-        ("$pbkdf2-sha256$i=2000001", "2000000 iterations of PBKDF2"),
-        ("$pbkdf2-sha512$i=99999999999", "2000000 iterations of PBKDF2"),
+    let costs =
+        |text: &str| -> Result<(), String> { PasswordHash::import(text).map(drop).map_err(|error| error.to_string()) };
+    for beginning in [
+        "$argon2id$v=19$m=2097153,t=1,p=1",
+        "$argon2i$v=19$m=19456,t=4000000,p=1",
+        "$argon2id$v=19$m=9223372036854775808,t=9223372036854775808,p=1",
+        "$scrypt$ln=20,r=8,p=3",
+        "$scrypt$ln=10,r=4294967295,p=4294967295",
+        "$scrypt$ln=63,r=1,p=1",
+        "$firebase-scrypt$ln=22,r=8,p=1",
+        "$pbkdf2-sha256$i=9000000",
+        "$pbkdf2-sha512$i=9223372036854775808",
     ] {
         let parts = if beginning.contains("firebase") { 4 } else { 2 };
         let text = format!("{beginning}${SALT}{}", format!("${OUTPUT}").repeat(parts - 1));
-        assert_eq!(parse(&text), Err(format!("the hash costs more than the limit of {bound}")), "{text}");
+        let error = costs(&text).unwrap_err();
+        assert!(
+            error.starts_with("the hash costs more than the limit of 2048 MiB of memory and the work of "),
+            "{error}"
+        );
     }
-    assert_eq!(
-        parse(&format!("$2b$15${BCRYPT}")),
-        Err("the hash costs more than the limit of a bcrypt cost of 14".to_owned())
-    );
-    assert!(parse(&format!("$scrypt$ln=16,r=8,p=4${SALT}${OUTPUT}")).is_ok(), "64 MiB");
-    assert!(parse(&format!("$scrypt$ln=14,r=32,p=4${SALT}${OUTPUT}")).is_ok(), "64 MiB");
+    for text in [
+        format!("$2b$16${BCRYPT}"),
+        format!("$2b$31${BCRYPT}"),
+        format!("$6$rounds=999999999$saltsalt${}", "x".repeat(86)),
+        format!("$S$Ssaltsalt{}", "x".repeat(43)),
+        format!("$y$jST$saltsalt${}", "x".repeat(43)),
+    ] {
+        let error = costs(&text).unwrap_err();
+        assert!(error.starts_with("the hash costs more than the limit of 2048 MiB"), "{text}: {error}");
+    }
+    // The defaults of other systems, and the first choices of RFC 9106 and OWASP.
+    for text in [
+        format!("$argon2id$v=19$m=2097152,t=1,p=4${SALT}${OUTPUT}"),
+        format!("$argon2id$v=19$m=102400,t=2,p=8${SALT}${OUTPUT}"),
+        format!("$scrypt$ln=17,r=8,p=1${SALT}${OUTPUT}"),
+        format!("$scrypt$ln=14,r=8,p=5${SALT}${OUTPUT}"),
+        format!("$pbkdf2-sha256$i=1800000${SALT}${OUTPUT}"),
+        format!("$2b$15${BCRYPT}"),
+    ] {
+        assert_eq!(costs(&text), Ok(()), "{text}");
+    }
+    // An import may be told to take more, up to what a sign-in may cost at all.
+    let terms = HashTerms { bound: HashCost::CEILING, ..HashTerms::default() };
+    assert!(PasswordHash::import_on(&format!("$2b$17${BCRYPT}"), &terms).is_ok());
+    assert!(PasswordHash::import_on(&format!("$2b$18${BCRYPT}"), &terms).is_err());
 }
 
 #[test]
@@ -77,7 +117,6 @@ fn what_is_no_hash_says_so_and_not_what_it_is() {
     for (text, problem) in [
         ("", "the scheme of the hash is unknown"),
         ("s3cur3pass", "the scheme of the hash is unknown"),
-        (&format!("$argon2d$v=19$m=256,t=2,p=1${SALT}${OUTPUT}"), "the scheme of the hash is unknown"),
         (&format!("$2x$10${BCRYPT}"), "the scheme of the hash is unknown"),
         ("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "the scheme of the hash is unknown"),
         ("$argon2id$v=19$m=19456,t=2,p=1", "the hash must have the form $argon2id$v=19$m="),
@@ -94,7 +133,7 @@ fn what_is_no_hash_says_so_and_not_what_it_is() {
         (&format!("$trimmed$2b$10${BCRYPT}"), "the scheme of the hash is unknown"),
         (&format!("$trimmed$bcrypt-trimmed$2b$10${BCRYPT}"), "the scheme of the hash is unknown"),
         (&format!("$bcrypt-trimmed$scrypt$ln=16,r=8,p=1${SALT}${OUTPUT}"), "the scheme of the hash is unknown"),
-        (&format!("$trimmedx$scrypt$ln=16,r=8,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
+        (&format!("$trimmedx$scrypt$ln=16,r=8,p=1${SALT}${OUTPUT}"), "the scheme of the hash is unknown"),
         (&format!("$2b$10${}é", &BCRYPT[2..]), "the hash must have the form $2b$COST$"),
         (&long, "a part of the hash has a wrong length: allowed are 512 characters at most"),
         (&format!("$scrypt$r=8,ln=16,p=1${SALT}${OUTPUT}"), "the hash must have the form $scrypt$"),
@@ -127,7 +166,14 @@ fn what_is_no_hash_says_so_and_not_what_it_is() {
             &format!("$pbkdf2-sha256$i=1000${SALT}${short}"),
             "a part of the hash has a wrong length: allowed are 8 to 64 bytes of salt",
         ),
-        (&format!("$pbkdf2-sha1$i=1000${SALT}${OUTPUT}"), "the scheme of the hash is unknown"),
+        (&format!("$pbkdf2-sha1$i=1000${SALT}${OUTPUT}"), "a part of the hash has a wrong length"),
+        (&format!("$cut72$2b$10${BCRYPT}"), "the scheme of the hash is unknown"),
+        (&format!("$foreign$2b$10${BCRYPT}"), "the scheme of the hash is unknown"),
+        (&format!("$wp$scrypt$ln=16,r=8,p=1${SALT}${OUTPUT}"), "the scheme of the hash is unknown"),
+        (&format!("$salted=sha1,${BCRYPT}"), "the scheme of the hash is unknown"),
+        ("$6$rounds=10$saltsalt$x", "the hash must have the form $6$rounds="),
+        ("$y$j9T$saltsalt$x", "the hash must have the form $y$PARAMETERS"),
+        ("$P$Bsaltsaltx", "the hash must have the form $P$, $H$ or $S$"),
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.starts_with(problem), "{text}: {error}");
@@ -138,6 +184,7 @@ fn what_is_no_hash_says_so_and_not_what_it_is() {
 #[test]
 fn other_systems_spellings_become_ours() {
     let plus = "CWOrkoo7oJBQ+iyh7uJ0LO2aLEfrHwTWllSAxT0zRno";
+    let hex_salt = "0123456789abcdef0123456789abcdef";
     for (theirs, ours) in [
         (
             format!("$pbkdf2-sha256$29000${SALT}${}", plus.replace('+', ".")),
@@ -145,9 +192,17 @@ fn other_systems_spellings_become_ours() {
         ),
         (format!("pbkdf2_sha512$29000$saltsaltsaltsalt${plus}="), format!("$pbkdf2-sha512$i=29000${SALT}${plus}")),
         (format!("bcrypt$$2b$12${BCRYPT}"), format!("$2b$12${BCRYPT}")),
+        (format!("{{bcrypt}}$2a$10${BCRYPT}"), format!("$2a$10${BCRYPT}")),
+        (format!("1|$2y$12${BCRYPT}"), format!("$2y$12${BCRYPT}")),
+        (format!("bcrypt_sha256$$2b$12${BCRYPT}"), format!("$hex-sha256$2b$12${BCRYPT}")),
         (
             format!("argon2$argon2id$v=19$m=102400,t=2,p=4${SALT}${OUTPUT}"),
-            format!("$argon2id$v=19$m=102400,t=2,p=4${SALT}${OUTPUT}"),
+            format!("$foreign$argon2id$v=19$m=102400,t=2,p=4${SALT}${OUTPUT}"),
+        ),
+        (format!("$scrypt$ln=16384,r=8,p=1${SALT}==${OUTPUT}="), format!("$scrypt$ln=14,r=8,p=1${SALT}${OUTPUT}")),
+        (
+            format!("{hex_salt}:{}", "00".repeat(64)),
+            format!("$nfkc$scrypt$ln=14,r=16,p=1$MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY${}", "A".repeat(86)),
         ),
         (
             format!("$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk={OUTPUT}=${SALT}==${OUTPUT}="),
@@ -157,9 +212,47 @@ fn other_systems_spellings_become_ours() {
             format!("$fbscrypt$v=1,n=14,r=8,p=1,sk={OUTPUT}=${SALT}==${OUTPUT}="),
             format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$${OUTPUT}${OUTPUT}"),
         ),
+        (
+            format!("$firescrypt$ln=14,r=8,p=1${SALT}==${OUTPUT}=$Bw==${OUTPUT}="),
+            format!("$firebase-scrypt$ln=14,r=8,p=1${SALT}$Bw${OUTPUT}${OUTPUT}"),
+        ),
+        (
+            format!(
+                r#"{{"secretData":"{{\"value\":\"{OUTPUT}=\",\"salt\":\"{SALT}==\"}}","credentialData":{{"hashIterations":5,"algorithm":"argon2","additionalParameters":{{"memory":["7168"],"parallelism":["1"],"type":["id"],"version":["1.3"]}}}}}}"#
+            ),
+            format!("$foreign$argon2id$v=19$m=7168,t=5,p=1${SALT}${OUTPUT}"),
+        ),
+        (
+            format!(r#"{{"hash":"{}","salt":"saltsaltsaltsalt"}}"#, "00".repeat(512)),
+            format!("$pbkdf2-sha256$i=25000${SALT}${}", "A".repeat(43)),
+        ),
+        (
+            format!(
+                r#"{{"passwd":"{}","salt":"{}","passwd_hash_algo":"pbkdf2$50000$50"}}"#,
+                "00".repeat(50),
+                "73616c74".repeat(4)
+            ),
+            format!("$pbkdf2-sha256$i=50000${SALT}${}", "A".repeat(43)),
+        ),
+        (
+            format!(
+                r#"{{"password_hash":"{}","salt":"saltsaltsaltsalt","password_algorithm":"$pbkdf2-sha256$i=600000,l=32$"}}"#,
+                "00".repeat(32)
+            ),
+            format!("$pbkdf2-sha256$i=600000${SALT}${}", "A".repeat(43)),
+        ),
+        (
+            format!(
+                r#"{{"password":"{OUTPUT}=","salt":"{SALT}==","factor":24000,"encryptionScheme":"salted-pbkdf2-hmac-sha256"}}"#
+            ),
+            format!("$pbkdf2-sha256$i=24000${SALT}${OUTPUT}"),
+        ),
     ] {
         assert_eq!(import(&theirs).as_deref(), Ok(ours.as_str()), "{theirs}");
         assert!(parse(&theirs).is_err(), "nothing is stored like that: {theirs}");
+    }
+    for theirs in [format!("$wp$2y$10${BCRYPT}"), format!("$P$Bsaltsalt{}", "x".repeat(22))] {
+        assert_eq!(import(&theirs), Ok(format!("$slashed{theirs}")));
     }
     for (theirs, problem) in [
         (
@@ -167,12 +260,34 @@ fn other_systems_spellings_become_ours() {
             "the hash must have the form $fbscrypt$v=1",
         ),
         (format!("$fbscrypt$v=1,n=14,r=8,p=1${SALT}==${OUTPUT}="), "the hash must have the form $fbscrypt$v=1"),
-        (format!("pbkdf2_sha1$29000$saltsaltsaltsalt${plus}="), "the hash must have the form pbkdf2_sha256$"),
-        (format!("pbkdf2_sha256$9000000$saltsaltsaltsalt${plus}="), "the hash costs more than the limit of 2000000"),
-        (format!("bcrypt_sha256$$2b$12${BCRYPT}"), "the scheme of the hash is unknown"),
+        (format!("pbkdf2_sha1$29000${SALT}"), "the hash must have the form pbkdf2_sha256$"),
+        (format!("pbkdf2_sha256$9000000$saltsaltsaltsalt${plus}="), "the hash costs more than the limit of 2048 MiB"),
+        ("{\"salt\":7}".to_owned(), "the hash must have the form a JSON object with the columns"),
+        ("{MD4}x".to_owned(), "the scheme of the hash is unknown"),
+        ("{SSHA}!".to_owned(), "the hash must have the form {SCHEME}"),
     ] {
         let error = import(&theirs).expect_err(&theirs);
         assert!(error.starts_with(problem), "{theirs}: {error}");
+    }
+}
+
+#[test]
+fn a_single_pass_is_hashed_once_more_and_of_md5_and_sha1_only_if_that_is_asked_for() {
+    let bytes = [7; 28];
+    for (name, length, is_weak) in [("SSHA", 28, true), ("SMD5", 24, true), ("SHA", 20, true), ("SSHA256", 40, false)] {
+        let stored = STANDARD.encode([&bytes[..], &bytes[..]].concat().get(..length).unwrap());
+        let text = format!("{{{name}}}{stored}");
+        let refused = PasswordHash::import(&text).map(|hash| hash.to_phc());
+        assert_eq!(refused == Err(PasswordHashError::Weak), is_weak, "{refused:?}");
+        let terms = HashTerms { single_passes: SinglePasses::All, ..HashTerms::default() };
+        let wrapped = PasswordHash::import_on(&text, &terms).unwrap().to_phc();
+        assert!(
+            wrapped.starts_with("$foreign$salted=") && wrapped.contains("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{wrapped}"
+        );
+        assert_eq!(PasswordHash::parse(&wrapped).unwrap().to_phc(), wrapped);
+        let exported = PasswordHash::parse(&wrapped).unwrap().to_exported();
+        assert_eq!(import(&exported).as_deref(), Ok(wrapped.as_str()));
     }
 }
 
@@ -210,7 +325,9 @@ fn a_bcrypt_key_is_the_first_72_bytes_and_a_nul_if_there_is_room() {
 fn what_is_not_ours_of_today_is_weaker() {
     let weaker = |text: String| PasswordHash::parse(&text).unwrap().is_weaker_than(&Params::default());
     assert!(!weaker(format!("$argon2id$v=19$m=19456,t=2,p=1${SALT}${OUTPUT}")));
-    assert!(!weaker(format!("$argon2id$v=19$m=65536,t=3,p=4${SALT}${OUTPUT}")));
+    assert!(!weaker(format!("$argon2id$v=19$m=65536,t=3,p=1${SALT}${OUTPUT}")));
+    assert!(weaker(format!("$argon2id$v=19$m=65536,t=3,p=4${SALT}${OUTPUT}")), "more lanes");
+    assert!(weaker(format!("$foreign$argon2id$v=19$m=65536,t=3,p=1${SALT}${OUTPUT}")), "perhaps another system's");
     assert!(weaker(format!("$argon2id$v=19$m=19456,t=1,p=1${SALT}${OUTPUT}")));
     assert!(weaker(format!("$argon2id$v=16$m=65536,t=3,p=4${SALT}${OUTPUT}")));
     assert!(weaker(format!("$argon2i$v=19$m=65536,t=3,p=4${SALT}${OUTPUT}")));
@@ -252,6 +369,9 @@ proptest! {
             "\\$scrypt\\$ln=[0-9]{1,12},r=[0-9]{1,12},p=[0-9]{1,12}\\$[A-Za-z]{12,44}\\$[A-Za-z]{24,64}",
             "\\$argon2id\\$v=1[69]\\$m=[0-9]{1,6},t=[0-9]{1,2},p=[0-9]\\$[A-Za-z]{12,44}\\$[A-Za-z]{24,64}",
             "(\\$bcrypt-trimmed)?\\$2[abxy]\\$[0-3][0-9]\\$[./A-Za-z0-9]{53}",
+            "(\\{(SSHA|bcrypt|PBKDF2|ARGON2|pbkdf2@SpringSecurity_v5_8)\\})?[$0-9a-zA-Z./=]{0,120}",
+            "(AQ|AA)[A-Za-z0-9+/]{20,100}",
+            "(:?pbkdf2|scrypt|s2|[0-9a-f]{32}):[$:0-9a-f]{0,140}",
             "(\\$pbkdf2-sha|pbkdf2_sha)(1|256|512)\\$(i=)?[0-9]{1,8}(,l=[0-9]{1,3})?\\$[.A-Za-z]{2,20}\\$[.A-Za-z]{24,64}",
             "\\$fbscrypt\\$v=1,n=[0-9]{1,2},r=8,p=1,(ss=[A-Za-z=]{0,9},)?sk=[A-Za-z]{43}\\$[A-Za-z]{16}\\$[A-Za-z]{43}",
         ],

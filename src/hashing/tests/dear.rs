@@ -7,6 +7,7 @@ use argon2::Params;
 
 use super::super::DEAR;
 use super::super::lane::Lane;
+use super::super::weight::Weight;
 use super::turn;
 use crate::domain::PasswordHash;
 
@@ -17,7 +18,7 @@ const REST: &str = "$c2FsdHNhbHRzYWx0c2FsdA$XGzx2MLOxm2YMtEW6ax1lyJeJsteEZp/pGOK
 fn occupy(lane: &'static Lane, jobs: u8) -> (Vec<mpsc::Sender<()>>, Vec<tokio::task::JoinHandle<bool>>) {
     let one = |network| {
         let (release, released) = mpsc::channel::<()>();
-        let job = lane.run_past(None, turn(network), true, pending(), move |_| {
+        let job = lane.run_past(None, turn(network), Weight::Dear, pending(), move |_| {
             let _ = released.recv();
             Ok(vec![0; 32].into())
         });
