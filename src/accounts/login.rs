@@ -185,7 +185,7 @@ impl Accounts {
         if found.second_factor {
             let asked = self.ask_for_second_factor(&found, guess, device, &call).await?;
             if verdict.outdated {
-                self.rehash(account.id, password_hash, password);
+                self.rehash(account.id, password_hash, &password, verdict.spelling);
             }
             return Ok(LoginOutcome::NeedsSecondFactor(asked));
         }
