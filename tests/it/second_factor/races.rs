@@ -61,7 +61,7 @@ async fn of_32_that_use_one_code_or_one_ticket_at_once_on_two_replicas_one_signs
     race_everything(&[&here, &there], &authenticator, &codes).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_master_secret_postgresql_offers_no_app() {
     let Some(database) = Database::create().await else { return };
     let mut app = TestApp::with(&[&format!("--database-url={}", database.url())]).await;
