@@ -23,8 +23,12 @@ pub(super) fn shown(new: &NewTotp) -> Result<pb::BeginTotpResponse, QrError> {
 }
 
 /// The parameters that are left out have the values of our codes: SHA-1, six digits, 30 seconds.
+///
+/// The name of the service has no colon, as an IPv6 address has: apps take what follows it for a part of the account
+/// (`findings/otpauth-an-issuer-with-a-colon-is-cut.sh`).
 fn uri(NewTotp { secret, handle, service }: &NewTotp) -> String {
-    let [service, handle] = [service, handle].map(|text| utf8_percent_encode(text, RESERVED));
+    let service = service.replace(':', " ");
+    let [service, handle] = [&service, handle].map(|text| utf8_percent_encode(text, RESERVED));
     format!("otpauth://totp/{service}:{handle}?secret={}&issuer={service}", **secret)
 }
 
@@ -47,6 +51,16 @@ mod tests {
             assert!(svg.contains("<svg ") && svg.len() < 40_000, "{}", svg.len());
             assert!(!svg.contains("<script") && !svg.contains("href"), "{svg}");
         }
+    }
+
+    #[test]
+    fn the_name_of_the_service_has_no_colon() {
+        let (secret, handle) = (Zeroizing::new("A".repeat(32)), "ada".to_owned());
+        let shown = shown(&NewTotp { secret, handle, service: "[2001:db8::1]".to_owned() }).unwrap();
+        let named = "%5B2001%20db8%20%201%5D";
+        let prefix = format!("otpauth://totp/{named}:ada?");
+        assert!(shown.otpauth_uri.starts_with(&prefix), "{}", shown.otpauth_uri);
+        assert!(shown.otpauth_uri.ends_with(&format!("&issuer={named}")), "{}", shown.otpauth_uri);
     }
 
     #[test]
