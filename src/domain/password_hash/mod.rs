@@ -53,19 +53,19 @@ pub struct PasswordHash {
 pub enum Scheme {
     /// argon2id, the scheme of new hashes, and its siblings.
     Argon2(argon2::Argon2Hash),
-    /// bcrypt.
+    /// bcrypt, the default of many frameworks.
     Bcrypt(bcrypt::BcryptHash),
     /// scrypt as in RFC 7914.
     Scrypt(scrypt::ScryptHash),
     /// Firebase's scrypt, the output of which encrypts a key of the project.
     Firebase(firebase::FirebaseHash),
-    /// PBKDF2.
+    /// PBKDF2 (RFC 8018) with a digest.
     Pbkdf2(pbkdf2::Pbkdf2Hash),
     /// phpass of WordPress, phpBB and Drupal.
     Phpass(phpass::PhpassHash),
-    /// SHA-crypt.
+    /// SHA-crypt of Unix, with SHA-256 or SHA-512.
     ShaCrypt(sha_crypt::ShaCryptHash),
-    /// yescrypt.
+    /// yescrypt, the default of several Linux distributions.
     Yescrypt(yescrypt::YescryptHash),
 }
 
