@@ -92,7 +92,7 @@ impl Making {
         Self { trimmed, form: form.unwrap_or(usual), cut }
     }
 
-    /// Writes the marks.
+    /// Writes the marks of the rule.
     pub(super) fn marks(self, scheme: &Scheme) -> String {
         let trimmed = match scheme {
             _ if !self.trimmed => "",

@@ -53,19 +53,19 @@ pub struct PasswordHash {
 pub enum Scheme {
     /// argon2id, the scheme of new hashes, and its siblings.
     Argon2(argon2::Argon2Hash),
-    /// bcrypt.
+    /// bcrypt in all its names.
     Bcrypt(bcrypt::BcryptHash),
     /// scrypt as in RFC 7914.
     Scrypt(scrypt::ScryptHash),
     /// Firebase's scrypt, the output of which encrypts a key of the project.
     Firebase(firebase::FirebaseHash),
-    /// PBKDF2.
+    /// PBKDF2 as in RFC 8018.
     Pbkdf2(pbkdf2::Pbkdf2Hash),
     /// phpass of WordPress, phpBB and Drupal.
     Phpass(phpass::PhpassHash),
-    /// SHA-crypt.
+    /// SHA-crypt of C libraries.
     ShaCrypt(sha_crypt::ShaCryptHash),
-    /// yescrypt.
+    /// yescrypt of C libraries.
     Yescrypt(yescrypt::YescryptHash),
 }
 

@@ -49,7 +49,7 @@ pub(super) fn first_block<'a>(scheme: &str, output: &'a [u8]) -> Option<&'a [u8]
 #[derive(Clone)]
 pub struct Pbkdf2Hash {
     pub(crate) digest: Digest,
-    /// The iterations.
+    /// The number of iterations.
     pub(crate) iterations: NonZeroU32,
     /// The salt, 8 to 64 bytes.
     pub(crate) salt: Vec<u8>,

@@ -51,7 +51,7 @@ impl Prehash {
         Some((None, text))
     }
 
-    /// Writes the mark.
+    /// Writes the mark of the hash.
     pub(super) fn mark(&self) -> String {
         match self {
             Self::HexSha256 => HEX_SHA256.to_owned(),
@@ -67,7 +67,7 @@ impl Prehash {
         matches!(self, Self::Salted(_))
     }
 
-    /// Computes it.
+    /// Computes the hash of a text.
     pub(super) fn of(&self, text: &[u8]) -> Zeroizing<Vec<u8>> {
         let bytes = |text: String| Zeroizing::new(text.into_bytes());
         let mac = |algorithm, key: &[u8]| hmac::sign(&hmac::Key::new(algorithm, key), text);

@@ -21,7 +21,7 @@ use crate::domain::{Password, PasswordHash};
 const SALT: &[u8; 16] = b"saltsaltsaltsalt";
 const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(&BCRYPT, NO_PAD);
 
-/// Another system.
+/// Another system and how it stores passwords.
 struct Maker {
     name: &'static str,
     /// What its scheme looks at. Two texts with the same are the same password to it.

@@ -2,8 +2,8 @@
 //! spelling only, so that a hash can be compared with the one in the database.
 //!
 //! `ldap` has what begins with a name in braces, `django` what begins with a name and `$`, `crypt` what begins with
-//! `$`, `colons` what has colons, `binary` what is base64 or hexadecimal as a whole, and `columns` what is stored in several
-//! columns and comes as a JSON object.
+//! `$`, `colons` what has colons, `binary` what is base64 or hexadecimal as a whole, and `columns` what is stored in
+//! several columns and comes as a JSON object.
 
 mod binary;
 mod colons;
