@@ -121,13 +121,14 @@ impl Making {
                 None => hashed.clone(),
             };
             let renewal = self.renewal(kept, scheme, prehash.is_some());
-            spellings.push(Spelling { input, renewal });
-            // Symfony hashes what bcrypt would cut before bcrypt, and its hashes look like all others of PHP.
-            if let Scheme::Bcrypt(hash) = scheme
-                && prehash.is_none()
-                && hash.is_of_php
-                && (hashed.len() > KEY_BYTES || hashed.contains(&0))
-            {
+            // Symfony hashes what bcrypt would cut before bcrypt, and its hashes look like all others of PHP. No maker
+            // with PHP gives bcrypt a NUL.
+            let is_of_php = prehash.is_none() && matches!(scheme, Scheme::Bcrypt(hash) if hash.is_of_php);
+            let has_nul = hashed.contains(&0);
+            if !(is_of_php && has_nul) {
+                spellings.push(Spelling { input, renewal });
+            }
+            if is_of_php && (has_nul || hashed.len() > KEY_BYTES) {
                 let renewal = self.renewal(kept, scheme, true);
                 spellings.push(Spelling { input: Prehash::Sha512Base64.of(hashed), renewal });
             }
@@ -162,7 +163,7 @@ impl Making {
         let of = |making: Self, input| Renewal { input, making: Self { trimmed: self.trimmed, ..making } };
         let is_bcrypt = matches!(scheme, Scheme::Bcrypt(_)) && !is_whole;
         if self.form == Form::Compatible {
-            return of(Self::of(Form::Compatible), Zeroizing::new(text.to_vec()));
+            return of(Self::of(Form::Compatible), Zeroizing::new(scheme.without_padding(text).to_vec()));
         }
         if self.cut || is_bcrypt && text.len() >= KEY_BYTES {
             return of(Self { cut: true, ..Self::of(Form::Typed) }, first_72(text));

@@ -218,7 +218,10 @@ proptest! {
             was_taken(text) || was_taken(&composed(text)) || made(&composed(text)) == made(&composed(&own))
         };
         let mut hash = PasswordHash::parse(&stored(&own_made).to_phc()).unwrap();
-        let all = spellings(&own);
+        let mut all = spellings(&own);
+        // Symfony takes the first 72 bytes of this text, and its hash does not tell that it takes no more.
+        let sha512 = base64(aws::digest(&aws::SHA512, own.as_bytes()).as_ref());
+        all.retain(|text| *name != "Symfony" || *text != sha512);
         for text in sequence.iter().map(|index| index.get(&all)).chain(&all) {
             if let Some(spelling) = matched(&hash, text) {
                 prop_assert!(may_be_taken(text), "{name} refused {text:?}, not {own:?}");
