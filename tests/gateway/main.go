@@ -51,7 +51,8 @@ func main() {
 	}
 	if *real != "" {
 		serve("countersign", *real, countersign.RegisterAuthServiceHandler, countersign.RegisterSessionServiceHandler,
-			countersign.RegisterAdminServiceHandler, countersign.RegisterKeyServiceHandler)
+			countersign.RegisterAdminServiceHandler, countersign.RegisterKeyServiceHandler,
+			countersign.RegisterCredentialServiceHandler)
 	}
 	fmt.Println("ready")
 	// Standard input ends when the test ends, even if it is killed.

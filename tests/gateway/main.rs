@@ -18,6 +18,7 @@ mod rules;
 #[path = "../runs/mod.rs"]
 #[expect(dead_code, reason = "the other longer runs use the rest")]
 mod runs;
+mod second_factor;
 mod sides;
 mod steps;
 #[path = "../it/support/mod.rs"]

@@ -15,7 +15,7 @@ use crate::sides::Gateway;
 use crate::steps::{STEPS, Step};
 use crate::support::TestApp;
 use crate::support::app::Served;
-use crate::{administration, life};
+use crate::{administration, life, second_factor};
 
 /// The service credential for watching revocations, and for introspecting and revoking tokens.
 pub const CREDENTIAL: &str = "ZG8gbm90IHRlbGwgYW55Ym9keTogd2F0Y2hlcg==";
@@ -36,7 +36,8 @@ pub async fn conversation(binary: &str, account: &mut Account) {
     let mut other = Side { address: gateway.address("countersign").to_owned(), said: prepare(&other_app).await };
     let pool = DescriptorPool::decode(countersign::pb::DESCRIPTORS).unwrap();
     account.routes.add(&pool, "countersign", "countersign.v1.");
-    for step in STEPS.iter().chain(life::STEPS).chain(administration::STEPS) {
+    let steps = [STEPS, life::STEPS, administration::STEPS, second_factor::STEPS].concat();
+    for step in &steps {
         // Sessions with the same time would be listed in any order.
         ours_app.clock.advance(1);
         other_app.clock.advance(1);
@@ -56,7 +57,10 @@ pub async fn conversation(binary: &str, account: &mut Account) {
     for line in ["POST /v1/admin/signingKeys:rotate", "DELETE /v1/admin/signingKeys/x"] {
         account.routes.note(&Asked::new("countersign", line));
     }
-    println!("{} steps, and a watch", STEPS.len() + life::STEPS.len() + administration::STEPS.len());
+    for line in second_factor::REFUSED {
+        account.routes.note(&Asked::new("countersign", line));
+    }
+    println!("{} steps, and a watch", steps.len());
     drop(gateway);
     ours_at.stop().await;
     other_at.stop().await;
@@ -120,6 +124,9 @@ fn mask(value: &mut Value) {
                     "nextPageToken",
                     "passwordHash",
                     "clientLabel",
+                    "secret",
+                    "otpauthUri",
+                    "qrSvg",
                 ];
                 if random.contains(&name.as_str()) && value.is_string() {
                     *value = Value::from("<random>");

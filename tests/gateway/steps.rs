@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::raw::Asked;
 
 /// One request of the conversation.
+#[derive(Clone, Copy)]
 pub struct Step {
     line: &'static str,
     token: Token,
@@ -15,6 +16,7 @@ pub struct Step {
 }
 
 /// The token that a request carries.
+#[derive(Clone, Copy)]
 pub enum Token {
     None,
     /// A token in the header `token`.
