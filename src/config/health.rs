@@ -12,7 +12,7 @@ use super::Settings;
 /// The flags of `health`.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// The address of the server, as in `http://127.0.0.1:3008` or `https://auth.example.com` [default: LISTEN_ADDR]
+    /// The address of the server: `http://127.0.0.1:3008` or `https://auth.example.com` [default: LISTEN_ADDR]
     #[arg(long, value_name = "URL", value_parser = ServerAddress::parse)]
     pub(crate) address: Option<ServerAddress>,
 }

@@ -1,5 +1,5 @@
-//! The steps of second factors in the conversation of `real`. Separate from `steps` because both sides have other secrets
-//! and tickets, so that what needs a right code is compared as a refusal.
+//! The steps of second factors in the conversation of `real`. Separate from `steps` because both sides have other
+//! secrets and tickets, so that what needs a right code is compared as a refusal.
 
 use crate::steps::Step;
 use crate::steps::Token::{As, None};
