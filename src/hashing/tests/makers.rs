@@ -195,7 +195,11 @@ fn spellings(own: &str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 48 } else { 512 }))]
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(debug_assertions) { 48 } else { 512 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_was_typed_before_the_owners_spelling_works_and_nothing_else(
