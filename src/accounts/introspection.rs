@@ -43,14 +43,16 @@ impl Accounts {
     /// Returns the claims and the account of a token if a call with it would be accepted now. The token is not
     /// refreshed, and its use is not noted.
     pub(crate) async fn introspect(&self, token: &str, call: &Call) -> Result<Option<ActiveToken>, Unanswered> {
+        let withdrawals = self.tokens.withdrawals();
         let claims = match self.keys.verify(token, Tokens::verify).await {
             Ok(claims) => claims,
             Err(error) => return self.judge(error, call).map(|()| None),
         };
         match self.revocations.standing(claims.sid, claims.sub, claims.epoch, Some(claims.exp)) {
-            Standing::Live => {}
+            // Its key may have been revoked since the signature was verified.
+            Standing::Live if self.tokens.withdrawals() == withdrawals => {}
             Standing::Revoked => return Ok(None),
-            Standing::Unknown => return Err(Unanswered::Unknown),
+            Standing::Live | Standing::Unknown => return Err(Unanswered::Unknown),
         }
         match self.who_is(claims.sub, claims.epoch).await {
             Ok(account) => Ok(Some(ActiveToken { claims, account })),

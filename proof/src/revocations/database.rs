@@ -1,5 +1,5 @@
-//! The database: transactions that end sessions, numbered rows in the order of commits, a failover, and a backup that is
-//! restored. A transaction is followed to the answer that its client gets.
+//! The database: transactions that end sessions, numbered rows in the order of commits, a failover, and a backup that
+//! is restored. A transaction is followed to the answer that its client gets.
 
 use super::{End, Fault, State, Tick, World};
 

@@ -5,8 +5,8 @@
 //! | file | what it models | of |
 //! |---|---|---|
 //! | `database` | transactions, the order of commits, a failover, a restored backup | `src/store` |
-//! | `feed` | the reading of revocations into a replica's set, and the ring for watchers | `src/jobs/revocation_feed.rs` |
-//! | `watch` | a stream of revocations from a replica to a service, and the service's set | `src/accounts/watch.rs`, `guard::watch` |
+//! | `feed` | the reading of revocations into a replica's set, and the ring | `src/jobs/revocation_feed.rs` |
+//! | `watch` | a stream of revocations to a service, and its set | `src/accounts/watch.rs`, `guard::watch` |
 //! | `verifier` | a check of a token against a set | `Revocations::standing` |
 //! | `worlds` | how much of everything there is, and the faults that may be planted | |
 //!

@@ -99,10 +99,18 @@ impl<R> Guard<R> {
     pub(super) fn verify(&self, credential: Credential<'_>) -> Result<Caller, Refusal> {
         let withdrawals = self.authority.withdrawals();
         let claims = self.authority.verify(presented(credential)?).map_err(|error| self.refusal(error))?;
+        self.judge(claims, withdrawals)
+    }
+
+    /// Decides whether a token is good whose signature was verified after the withdrawals were counted.
+    ///
+    /// They are counted again at the end. Otherwise a stale replica could learn of a revoked key after it has verified
+    /// a signature of that key, and then find its set of revocations fresh.
+    fn judge(&self, claims: Arc<Claims>, withdrawals: u64) -> Result<Caller, Refusal> {
         match self.standing(&claims, Some(claims.exp)) {
-            Standing::Live => Ok(Caller::new(claims, withdrawals)),
+            Standing::Live if self.authority.withdrawals() == withdrawals => Ok(Caller::new(claims, withdrawals)),
             Standing::Revoked => Err(Refusal::TokenInvalid),
-            Standing::Unknown => Err(Refusal::Unavailable),
+            Standing::Live | Standing::Unknown => Err(Refusal::Unavailable),
         }
     }
 
@@ -290,6 +298,31 @@ mod tests {
         revocations.insert(Revocation::Account { id: Uuid::from_u128(1), epoch: 1 }, clock.now() + longest);
         assert_eq!(call("/"), (Err(Refusal::TokenInvalid), false), "the account's sessions were ended");
         assert_eq!(call("/end"), (Ok(false), false), "its end may still be asked for");
+    }
+
+    #[test]
+    fn a_key_that_is_revoked_between_the_signature_and_the_set_is_noticed() {
+        let clock = ManualClock::at(1_000);
+        let secret = Secret::parse("x".repeat(32)).unwrap();
+        let signing = || Keyring::new(&secret, None).signing_with(SigningKey::generate(Asymmetric::Es256).unwrap().0);
+        let tokens = Tokens::new(signing(), Arc::new(clock.clone()), Duration::from_secs(1_000));
+        let revocations = Arc::new(Revocations::fed(Arc::new(clock.clone()), Duration::from_secs(5)));
+        let layer = AuthLayer::new(tokens.clone(), Arc::clone(&revocations), [""; 0], |_| Response::new(())).unwrap();
+        let session = NewSession {
+            account_id: Uuid::nil(),
+            session_id: Uuid::nil(),
+            epoch: 0,
+            token_lifetime: Duration::from_secs(100),
+            profile: Profile::Username { username: "ada".to_owned() },
+        };
+        let issued = tokens.issue(session).unwrap();
+        // The replica is stale. Its feed learns of the revoked key while this check is under way.
+        let withdrawals = tokens.withdrawals();
+        let claims = tokens.verify(issued.token.as_str()).unwrap();
+        tokens.replace_keyring(signing());
+        revocations.mark_complete(clock.elapsed());
+        assert_eq!(layer.guard.judge(Arc::clone(&claims), withdrawals).unwrap_err(), Refusal::Unavailable);
+        assert!(layer.guard.judge(claims, tokens.withdrawals()).is_ok(), "the set is fresh");
     }
 
     #[test]

@@ -278,12 +278,14 @@ fn nanos(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::thread;
     use std::time::Duration;
 
     use time::OffsetDateTime;
     use uuid::Uuid;
 
-    use super::{Revocation, Revocations};
+    use super::{Revocation, Revocations, Standing};
     use crate::clock::{Clock as _, ManualClock};
 
     fn at(second: i64) -> OffsetDateTime {
@@ -331,5 +333,24 @@ mod tests {
         clock.advance(1_000_000);
         assert!(!set.is_stale(), "the time of day does not count");
         assert!(!Revocations::default().is_stale());
+    }
+
+    #[test]
+    fn an_ended_session_that_is_forgotten_in_the_middle_of_a_check_is_not_live() {
+        for round in 0..100 {
+            let (set, session) = (Revocations::default(), Uuid::nil());
+            set.insert(Revocation::Session(session), at(10));
+            let standing = thread::scope(|threads| {
+                let mut check = None;
+                // As `purge`, but with a check that waits for the lock while it notes what is forgotten.
+                set.shard(session).forget_after(|| {
+                    check = Some(threads.spawn(|| set.standing(session, Uuid::max(), 0, Some(5))));
+                    (0..100).for_each(|_| thread::yield_now());
+                    set.forgotten.fetch_max(10, Ordering::SeqCst);
+                });
+                check.unwrap().join().unwrap()
+            });
+            assert_eq!(standing, Standing::Unknown, "round {round}");
+        }
     }
 }

@@ -73,6 +73,14 @@ impl Shard {
         shrink(&mut tables.accounts);
     }
 
+    /// Removes every session, after something else was done with the lock held.
+    #[cfg(test)]
+    pub(super) fn forget_after(&self, meanwhile: impl FnOnce()) {
+        let mut tables = self.write();
+        meanwhile();
+        tables.sessions.clear();
+    }
+
     pub(super) fn entries(&self) -> Vec<Entry> {
         let tables = self.read();
         let sessions = tables.sessions.iter().map(|(&id, &until)| (Revocation::Session(id), until));

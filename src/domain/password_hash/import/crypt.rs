@@ -26,8 +26,8 @@ pub(super) fn respell(text: &str) -> Option<FormedText> {
     }
 }
 
-/// Reads `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$output` with padded base64, as the hosted identity service stores
-/// hashes that came from Firebase. The separator may be missing.
+/// Reads `$fbscrypt$v=1,n=14,r=8,p=1,ss=…,sk=…$salt$output` with padded base64, as Supabase stores hashes that came
+/// from Firebase. The separator may be missing.
 fn firebase(text: &str) -> Option<String> {
     let [_, head, salt, output] = phc::parts(text)?;
     let (costs, keys) = head.split_at_checked(head.match_indices(',').nth(3)?.0)?;
