@@ -2,4 +2,5 @@
 //! everywhere, at once where it was asked for and within a stated bound elsewhere.
 
 pub mod explore;
+pub mod keys;
 pub mod revocations;

@@ -1,7 +1,7 @@
 //! Explores every world of the model, and every fault that may be planted in one. `FULL=1` explores larger worlds, too.
 
 use countersign_proof::explore::{World, explore};
-use countersign_proof::revocations;
+use countersign_proof::{keys, revocations};
 
 /// Explores worlds, and prints what was explored. No promise may be broken in any state.
 fn assert_promises_hold(worlds: impl IntoIterator<Item = impl World>) {
@@ -35,6 +35,16 @@ fn every_promise_about_the_end_of_sessions_holds_in_every_world() {
 #[test]
 fn every_fault_in_the_end_of_sessions_breaks_its_promise() {
     assert_faults_are_found(revocations::faults());
+}
+
+#[test]
+fn every_promise_about_keys_holds_in_every_world() {
+    assert_promises_hold(keys::worlds(is_long()));
+}
+
+#[test]
+fn every_fault_in_the_keys_breaks_its_promise() {
+    assert_faults_are_found(keys::faults());
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no settings")]

@@ -70,7 +70,7 @@ impl Client {
         Some(Self { request, host, port: authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 }), tls })
     }
 
-    /// Makes one request. Whoever calls it limits its time.
+    /// Makes one request. The caller limits its time.
     pub(super) async fn get(&self) -> Result<Answer, FetchError> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         match &self.tls {

@@ -1,5 +1,5 @@
-//! The keys of asymmetric algorithms. A [`SigningKey`] mints tokens; whoever has its [`PublicKey`] can verify them, and
-//! cannot mint any. Separate from `keyring`, which decides which keys count.
+//! The keys of asymmetric algorithms. A [`SigningKey`] mints tokens. A service that has its [`PublicKey`] can verify
+//! them, and cannot mint any. Separate from `keyring`, which decides which keys count.
 //!
 //! `jsonwebtoken` reads keys and writes JWKs (RFC 7517) and thumbprints (RFC 7638). Its signatures are those of
 //! `aws-lc-rs`, which is called here with keys that are parsed once: `jsonwebtoken` parses the key for each signature.

@@ -132,8 +132,9 @@ impl Tokens {
     }
 
     /// How often a key was taken away before all of its tokens had expired. What was verified before the last time may
-    /// be of that key. [`AuthLayer`](crate::layer::AuthLayer) asks; who verifies tokens without it compares the number
-    /// before the signature is verified with the one after the set of revocations was asked.
+    /// be of that key. [`AuthLayer`](crate::layer::AuthLayer) compares the number before it verifies a signature with
+    /// the number after it has asked the set of revocations. A service that verifies tokens without the layer does the
+    /// same.
     pub fn withdrawals(&self) -> u64 {
         self.withdrawals.load(Ordering::Acquire)
     }

@@ -1,5 +1,5 @@
-//! Verifies tokens with public keys. Separate from `service` because whoever has only these keys can mint nothing: no
-//! first token, and no fresh one.
+//! Verifies tokens with public keys. Separate from `service` because a service with these keys alone can mint
+//! nothing: no first token, and no fresh one.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
@@ -38,7 +38,7 @@ pub(crate) enum Occasion {
     UnknownKey,
 }
 
-/// The keys of this moment. Whoever fetches them replaces them.
+/// The keys of this moment. The task that fetches them replaces them.
 #[derive(Default)]
 pub(crate) struct CurrentKeys(RwLock<KeySet>);
 
