@@ -43,6 +43,9 @@ async fn a_platform_administrator_lists_rotates_and_revokes_and_each_change_is_i
     let (mut app, root) = with_root(&ES256).await;
     let _served = app.serve().await;
     let keys = published(&app).await;
+    // A job of the server notes what was done with keys at the start.
+    let is_noted = async || trail(&app).await.len() == 4;
+    assert!(crate::wire::eventually(super::SOON, is_noted).await);
     let listed = ask(&app, &root, Method::GET, KEYS, &Value::Null).await.json();
     let shown = |at: usize| {
         let key = &listed["keys"][at];
