@@ -267,17 +267,18 @@ def one_handle(body, required, allowed):
 
 
 def one_code(body, names):
-    """Leaves one of these codes in a good body, or adds one, in its form. The document says so in sentences."""
-    given = next((name for name in names if name in body), names[0])
+    """Leaves one of these codes in a good body, or adds one. The document says so in a sentence."""
+    given = next((name for name in names if name in body), None)
     for name in names:
-        body.pop(name, None)
-    body[given] = "k3vd-7xq2-mzpa-t5ne" if given.startswith("recovery") else f"{CALLS % 1_000_000:06}"
+        if name != given:
+            body.pop(name, None)
+    if given is None:
+        body[names[0]] = "287082"
 
 
-# The operations that take a code of a second factor, each with the fields of which it takes one.
+# The operations that take one of several codes, each with the fields of the codes.
 CODES = {
     "completeLogin": ("totpCode", "recoveryCode", "totp_code", "recovery_code"),
-    "confirmTotp": ("code",),
     "usernameSecondFactor": ("totp_code", "recovery_code"),
     "emailSecondFactor": ("totp_code", "recovery_code"),
 }
